@@ -3563,6 +3563,42 @@ create policy team_history_read on public.team_history for select to authenticat
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.team_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
+-- Who is invited to the team and has not come yet. A row goes when its person comes, when it is revoked, or a month
+-- after it expired; private.change_history keeps what happened.
+create table public.team_invitations (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- Where the invitation goes, in lower case.
+  email text not null,
+  -- The account that Supabase Auth made for the address: only that one can accept. Null until the mail is sent.
+  user_id uuid,
+  -- The role that accepting gives.
+  role text not null,
+  -- Who invited: a user id, or key: and the name of a secret key.
+  invited_by text not null,
+  -- When it was first asked for.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- When Supabase Auth last took the mail; null if it never did.
+  sent_at timestamp with time zone,
+  -- How often it was sent.
+  sends integer default 0 not null,
+  -- From then on it cannot be accepted, unless it is sent again.
+  expires_at timestamp with time zone not null,
+  constraint team_invitations_pkey PRIMARY KEY (id),
+  constraint team_invitations_user_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE,
+  constraint team_invitations_email_form CHECK (((email = lower(email)) AND (email ~ '^[^\s@]+@[^\s@]+$'::text) AND (length(email) <= 254))),
+  constraint team_invitations_role_known CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
+);
+-- One invitation an address: asking again sends it again.
+create UNIQUE INDEX team_invitations_email_key ON public.team_invitations USING btree (email);
+-- Whom somebody who signs in for the first time is; serves the foreign key.
+create INDEX team_invitations_user_idx ON public.team_invitations USING btree (user_id);
+alter table public.team_invitations enable row level security;
+grant select on public.team_invitations to authenticated, service_role;
+-- Admins answer for who is in the team.
+create policy team_invitations_read on public.team_invitations for select to authenticated
+  using (( SELECT private.has_role('admin'::text) AS has_role));
+
 -- Who of the signed-in users works with Gatelink. Everybody else sees nothing. Read at each request, so a removal
 -- takes effect at once.
 create table public.team_members (
@@ -3881,20 +3917,23 @@ create table private.book_names (
 alter table private.book_names enable row level security;
 grant select, insert, update, delete on private.book_names to service_role;
 
--- Changes of destinations, links, routes, segments, senders, endpoints, announcements, identities and suppressions,
--- and what people did with deliveries: all that no history of its own tells. Append-only. Read through list_audit.
+-- Changes of destinations, links, routes, segments, senders, endpoints, announcements, identities, suppressions and
+-- invitations, and what people did with deliveries: all that no history of its own tells. Append-only. Read through
+-- list_audit.
 create table private.change_history (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
   -- When.
   at timestamp with time zone default clock_timestamp() not null,
-  -- What it is: destination, link, route, segment, number, endpoint, announcement, identity, suppression, delivery.
+  -- What it is: destination, link, route, segment, number, endpoint, announcement, identity, suppression, delivery,
+  -- invitation.
   kind text not null,
   -- Its name, as people call it; of a mail address its first letter and the domain.
   name text not null,
   -- The id or code by which it is opened; null where that is the name.
   ref text,
-  -- added, changed, removed, credentials, or of deliveries retried, skipped, dropped, resent.
+  -- added, changed, removed, credentials, or of deliveries retried, skipped, dropped, resent; of invitations resent,
+  -- accepted.
   change text not null,
   -- The version that the change made, where the thing has versions.
   version bigint,
@@ -3964,6 +4003,24 @@ create table private.config_revision (
 );
 alter table private.config_revision enable row level security;
 grant select on private.config_revision to service_role;
+
+-- Who of the team had a conversation open last, and when. Half a minute later they are taken to have left.
+create unlogged table private.conversation_presence (
+  -- The conversation.
+  conversation_id uuid not null,
+  -- The member of the team.
+  user_id uuid not null,
+  -- When they were last seen there.
+  at timestamp with time zone not null,
+  -- One row per conversation and member.
+  constraint conversation_presence_pkey PRIMARY KEY (conversation_id, user_id),
+  constraint conversation_presence_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
+  constraint conversation_presence_user_id_fkey FOREIGN KEY (user_id) REFERENCES team_members(user_id) ON DELETE CASCADE
+);
+-- Serves the foreign key.
+create INDEX conversation_presence_user_idx ON private.conversation_presence USING btree (user_id);
+alter table private.conversation_presence enable row level security;
+grant select, insert, update, delete on private.conversation_presence to service_role;
 
 -- The key that authenticates visitors' cookies. Deleting it makes every visitor a new one.
 create table private.cookie_key (
@@ -4598,6 +4655,35 @@ alter table private.write_probe enable row level security;
 grant select, update on private.write_probe to service_role;
 
 -- Functions ---------------------------------------------------------------------------------------
+
+-- Joins the team as the invitation of the signed-in account says: {role}; null if there is none, it has expired, or
+-- the account has another address now. For signed-in people. Errors: 42501 nobody is signed in.
+CREATE OR REPLACE FUNCTION public.accept_invitation()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_user uuid := (select auth.uid());
+  v_row public.team_invitations;
+begin
+  if v_user is null then
+    raise exception 'nobody is signed in' using errcode = '42501';
+  end if;
+  delete from public.team_invitations i
+  using auth.users u
+  where i.user_id = v_user and u.id = v_user and lower(u.email) = i.email and i.expires_at > clock_timestamp()
+    and private.can_sign_in(v_user)
+  returning i.* into v_row;
+  if v_row.id is null then
+    return null;
+  end if;
+  insert into public.team_members (user_id, role) values (v_user, v_row.role) on conflict (user_id) do nothing;
+  perform private.record_invitation(v_row, 'accepted');
+  return jsonb_build_object('role', v_row.role);
+end $function$;
+grant execute on function public.accept_invitation() to authenticated;
 
 -- Says that somebody has an incident in hand: nobody else is called. Whoever was first stays; once more changes
 -- nothing, so no version is asked for. For operators and secret keys. Errors: 42501, GL404.
@@ -5880,9 +5966,10 @@ grant execute on function public.delete_link(p_code text, p_actor text) to servi
 -- The attempts of a destination, those of its newest deliveries first: {attempts: [{delivery_id, message_id,
 -- last_four, type, attempt (negative: before a retry by hand), outcome, status, latency_ms, error, answer, at}],
 -- next: {at, id} of the last delivery that was read, null at the end}. Filter: any of outcome (failed), error (part
--- of the error or of the status), and before_at with before_id, which are next of the page before. A page ends after
--- p_limit attempts, at most 200 and those of the last delivery, or after 2,000 deliveries, so that it may be empty
--- and yet have a next. Answers are null for viewers. For viewers and secret keys. Errors: GL404 no such destination.
+-- of the error or of the status), since and until (of the attempts), and before_at with before_id, which are next of
+-- the page before. A page ends after p_limit attempts, at most 200 and those of the last delivery, or after 2,000
+-- deliveries, so that it may be empty and yet have a next. Answers are null for viewers. For viewers and secret keys.
+-- Errors: GL404 no such destination.
 CREATE OR REPLACE FUNCTION public.delivery_log(p_destination text, p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5898,6 +5985,8 @@ declare
   v_examined constant integer := 2000;
   v_failed constant boolean := coalesce(p_filter ->> 'outcome', '') = 'failed';
   v_error constant text := lower(p_filter ->> 'error');
+  v_since timestamptz := coalesce((p_filter ->> 'since')::timestamptz, '-infinity');
+  v_until timestamptz := coalesce((p_filter ->> 'until')::timestamptz, 'infinity');
   v_before_at timestamptz := coalesce((p_filter ->> 'before_at')::timestamptz, 'infinity');
   v_before_id uuid := coalesce((p_filter ->> 'before_id')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
   v_delivery public.deliveries;
@@ -5912,13 +6001,15 @@ begin
     select d.* from public.deliveries d
     where d.destination_id = v_id
       and d.created_at <= v_before_at and (d.created_at, d.id) < (v_before_at, v_before_id)
+      -- What is attempted now may have been created as long ago as the built-in schedule retries.
+      and d.created_at < v_until and d.created_at > v_since - interval '28 hours'
     order by d.created_at desc, d.id desc limit v_examined
   loop
     v_read := v_read + 1;
     v_attempts := v_attempts || coalesce((
       select jsonb_agg(private.attempt_view(a, v_delivery, v_words) order by a.at desc, a.attempt desc)
       from public.delivery_attempts a
-      where a.delivery_id = v_delivery.id and (not v_failed or a.outcome <> 'delivered')
+      where a.delivery_id = v_delivery.id and (not v_failed or a.outcome <> 'delivered') and a.at >= v_since and a.at < v_until
         and (v_error is null or strpos(lower(coalesce(a.error, '') || ' ' || coalesce(a.status::text, '')), v_error) > 0)), '[]');
     if jsonb_array_length(v_attempts) >= v_limit or v_read = v_examined then
       v_next := jsonb_build_object('at', v_delivery.created_at, 'id', v_delivery.id);
@@ -5937,44 +6028,10 @@ CREATE OR REPLACE FUNCTION public.destination_figures(p_destination text, p_hour
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
- SET jit TO 'off'
- SET enable_seqscan TO 'off'
 AS $function$
-declare
-  v_id uuid;
-  v_hours constant integer := least(greatest(p_hours, 1), 24);
-  v_step constant interval := case when v_hours = 1 then interval '1 minute' when v_hours <= 6 then interval '5 minutes' else interval '15 minutes' end;
-  v_from timestamptz;
 begin
   perform private.require_role('viewer');
-  v_id := private.destination_named(p_destination);
-  v_from := date_bin(v_step, p_now - make_interval(hours => v_hours), 'epoch') + v_step;
-  return jsonb_build_object(
-    'seconds', extract(epoch from v_step)::integer,
-    'points', (
-      select coalesce(jsonb_agg(jsonb_build_object('at', s.at, 'delivered', coalesce(m.delivered, 0), 'failed', coalesce(m.failed, 0)) order by s.at), '[]')
-      from generate_series(v_from, p_now, v_step) as s (at)
-      left join (
-        select date_bin(v_step, x.minute, 'epoch') as at,
-          sum(x.n) filter (where split_part(x.label, ' ', 2) = 'delivered') as delivered,
-          sum(x.n) filter (where split_part(x.label, ' ', 2) <> 'delivered') as failed
-        from public.measurements x
-        where x.name = 'destination' and x.minute >= v_from
-          and x.label in (p_destination || ' delivered', p_destination || ' retry', p_destination || ' dead')
-        group by 1
-      ) m on m.at = s.at),
-    'errors', (
-      select coalesce(jsonb_agg(jsonb_build_object('error', e.error, 'status', e.status, 'n', e.n, 'last_at', e.last_at) order by e.n desc, e.last_at desc), '[]')
-      from (
-        select split_part(a.error, ':', 1) as error, a.status, count(*) as n, max(a.at) as last_at
-        from (
-          select x.id from public.deliveries x where x.destination_id = v_id and x.created_at > v_from - interval '28 hours'
-          order by x.created_at desc limit 5000
-        ) latest
-        join public.delivery_attempts a on a.delivery_id = latest.id
-        where a.outcome <> 'delivered' and a.at >= v_from
-        group by 1, 2 order by count(*) desc limit 20
-      ) e));
+  return private.destination_figures(p_destination, p_now - make_interval(hours => least(greatest(p_hours, 1), 24)), p_now);
 end $function$;
 grant execute on function public.destination_figures(p_destination text, p_hours integer, p_now timestamp with time zone) to authenticated, service_role;
 
@@ -6058,6 +6115,23 @@ begin
       join public.delivery_attempts a on a.delivery_id = latest.id) tried);
 end $function$;
 grant execute on function public.destination_health(p_now timestamp with time zone, p_filter jsonb, p_limit integer) to authenticated, service_role;
+
+-- As destination_figures, from p_from to before p_to, at most a day. For viewers and secret keys. Errors: GL404 no
+-- such destination, GL422 no such span.
+CREATE OR REPLACE FUNCTION public.destination_span(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  if p_from is null or p_to is null or p_to <= p_from or p_to - p_from > interval '1 day' then
+    raise exception 'a span ends after it begins, and within a day' using errcode = 'GL422';
+  end if;
+  return private.destination_figures(p_destination, p_from, p_to);
+end $function$;
+grant execute on function public.destination_span(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone) to authenticated, service_role;
 
 -- What a signed test of a destination needs: {id, url, timeout_ms, format, headers (encrypted), secrets}. GL404 if
 -- there is no service of that name. Only for the function wa-router: people never see a secret twice.
@@ -6887,9 +6961,9 @@ grant execute on function public.list_announcements(p_limit integer, p_filter js
 
 -- All that people and the guard did, newest first, at most 1000: [{id, at, kind: flag | setting | rollout | signature
 -- | rollback | incident | route | destination | link | segment | number | endpoint | announcement | identity |
--- suppression | delivery | contact | reply, and for admins team | allowlist, name, ref, change, version, n, who, why,
--- before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, ref: exactly, since, before and
--- before_id: at and id of the last of the page before}. For viewers and secret keys.
+-- suppression | delivery | invitation | contact | reply, and for admins team | allowlist, name, ref, change, version,
+-- n, who, why, before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, ref: exactly, since,
+-- before and before_id: at and id of the last of the page before}. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_audit(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6953,6 +7027,49 @@ begin
     from public.canned_replies r);
 end $function$;
 grant execute on function public.list_canned_replies() to authenticated, service_role;
+
+-- Conversations that somebody of the team has taken over or looks after: those in which something is unread, or those
+-- in which the person waits for an answer (waiting), who waits longest first; at most 200. As list_conversations,
+-- each with waiting_since and unread. For viewers and secret keys. Errors: 42501 not allowed, GL422 another list.
+CREATE OR REPLACE FUNCTION public.list_conversation_work(p_which text, p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_words boolean;
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  if p_which is null or p_which not in ('unread', 'waiting') then
+    raise exception 'there is work that is unread and waiting' using errcode = 'GL422';
+  end if;
+  return (
+    with held as (
+      select k.conversation_id as id from public.conversation_desk k where k.assigned_to is not null
+      union
+      select c.id from public.conversations c where c.taken_until > clock_timestamp()
+    ), work as (
+      select c, l.m, private.unanswered_since(c.id) as since,
+        exists (
+          select from public.messages n where n.conversation_id = c.id and n.direction = 'in'
+            and n.seq > coalesce((select k.read_seq from public.conversation_desk k where k.conversation_id = c.id), 0)) as unread
+      from held
+      join public.conversations c on c.id = held.id
+      cross join lateral (select m from public.messages m where m.conversation_id = c.id order by m.seq desc limit 1) l
+    ), wanted as (
+      select w.* from work w
+      where case p_which when 'unread' then w.unread else w.since is not null end
+      order by w.since nulls last, (w.c).id limit least(greatest(coalesce(p_limit, 100), 1), 200)
+    )
+    select coalesce(jsonb_agg(private.conversation_view(w.c, w.m, v_words)
+      || jsonb_build_object('waiting_since', w.since, 'unread', w.unread) order by w.since nulls last, (w.c).id), '[]')
+    from wanted w);
+end $function$;
+grant execute on function public.list_conversation_work(p_which text, p_limit integer) to authenticated, service_role;
 
 -- Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four,
 -- group (whether it is a group), name}, window_closes_at, opted_out_at, unrouted_since, taken_over: {by, since,
@@ -7580,6 +7697,31 @@ begin
 end $function$;
 grant execute on function public.load_config(p_revision bigint) to service_role;
 
+-- Says that the caller has a conversation open, and who else of the team had within half a minute: [{user_id, at}].
+-- For viewers and secret keys, which are nobody.
+CREATE OR REPLACE FUNCTION public.look_at_conversation(p_conversation_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_user uuid := (select auth.uid());
+begin
+  perform private.require_role('viewer');
+  if v_user is not null then
+    insert into private.conversation_presence as p (conversation_id, user_id, at)
+    select c.id, v_user, clock_timestamp() from public.conversations c where c.id = p_conversation_id
+    on conflict on constraint conversation_presence_pkey do update set at = excluded.at;
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('user_id', p.user_id, 'at', p.at) order by p.at desc), '[]')
+    from private.conversation_presence p
+    where p.conversation_id = p_conversation_id and p.user_id is distinct from v_user
+      and p.at > clock_timestamp() - interval '30 seconds');
+end $function$;
+grant execute on function public.look_at_conversation(p_conversation_id uuid) to authenticated, service_role;
+
 -- Queues the mail of a notification that was claimed: {outcome: delivered (queued), retry or dead, error};
 -- settle_notifications writes it down. It goes from the default identity, as any mail: paced, not to addresses that
 -- get no mail, and while email_send.enabled is on. For secret keys.
@@ -7706,6 +7848,59 @@ begin
       from (select * from public.thread_decisions d where d.org_id = p_org order by d.id desc limit 50) d));
 end $function$;
 grant execute on function public.messages_diagnostics(p_org uuid) to service_role;
+
+-- Messages stored from p_from to before p_to, newest first: {messages: [as conversation_messages, each with its
+-- conversation], next: the id to pass as before for the page after, null at the end}. Filter: any of direction (in or
+-- out), trouble (true: failed, without a route, not decided yet or not delivered everywhere), link (a code that they
+-- came from), before. A page ends after p_limit messages, at most 200, or after 2,000 were looked at, so that it may
+-- be empty and yet have a next. Words are null for viewers. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.messages_in_span(p_from timestamp with time zone, p_to timestamp with time zone, p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_words boolean;
+  v_limit constant integer := least(greatest(coalesce(p_limit, 50), 1), 200);
+  v_examined constant integer := 2000;
+  v_direction constant text := p_filter ->> 'direction';
+  v_link constant text := lower(p_filter ->> 'link');
+  v_trouble constant boolean := coalesce(p_filter ->> 'trouble', '') = 'true';
+  v_before uuid := coalesce((p_filter ->> 'before')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+  v_message public.messages;
+  v_read integer := 0;
+  v_found jsonb := '[]';
+  v_next uuid;
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  for v_message in
+    select m.* from public.messages m
+    where m.id >= private.uuid_v7_from(p_from - interval '20 seconds') and m.id < private.uuid_v7_from(p_to + interval '20 seconds')
+      and m.id < v_before and m.created_at >= p_from and m.created_at < p_to
+      and (v_direction is null or m.direction = v_direction)
+      and (v_link is null or exists (
+        select from public.attributions a where a.message_id = m.id and a.code = v_link collate "C"))
+    order by m.id desc limit v_examined
+  loop
+    v_read := v_read + 1;
+    if not v_trouble or private.is_in_trouble(v_message) then
+      v_found := v_found || (
+        select private.message_view(v_message, c.contact_id, v_words)
+          || jsonb_build_object('conversation', private.conversation_view(c, null::public.messages, v_words))
+        from public.conversations c where c.id = v_message.conversation_id);
+    end if;
+    if jsonb_array_length(v_found) >= v_limit or v_read = v_examined then
+      v_next := v_message.id;
+      exit;
+    end if;
+  end loop;
+  return jsonb_build_object('messages', v_found, 'next', v_next);
+end $function$;
+grant execute on function public.messages_in_span(p_from timestamp with time zone, p_to timestamp with time zone, p_filter jsonb, p_limit integer) to authenticated, service_role;
 
 -- What is missing for masked messaging, of one organisation or of all: {threads, without_number, without_client,
 -- orgs_without_front_desk: ids, a hundred at most, conversations_without_thread: how many}. For secret keys.
@@ -9577,6 +9772,27 @@ begin
 end $function$;
 grant execute on function public.revoke_gate(p_flag_key text, p_role text, p_gate text, p_because text) to authenticated, service_role;
 
+-- Takes an invitation back: the link in its mail leads into no team any more. False if there is none of that id. For
+-- admins and secret keys. Errors: 42501 not allowed.
+CREATE OR REPLACE FUNCTION public.revoke_invitation(p_id uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_row public.team_invitations;
+begin
+  perform private.require_role('admin');
+  delete from public.team_invitations i where i.id = p_id returning * into v_row;
+  if v_row.id is null then
+    return false;
+  end if;
+  perform private.record_invitation(v_row, 'removed');
+  return true;
+end $function$;
+grant execute on function public.revoke_invitation(p_id uuid) to authenticated, service_role;
+
 -- Turns the flag off and ends the rollout. For operators and secret keys. Errors: GL409 stale version or not under
 -- way, GL404, GL423 within 2 s where another transaction holds a row of it, with who.
 CREATE OR REPLACE FUNCTION public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text)
@@ -10616,6 +10832,29 @@ begin
 end $function$;
 grant execute on function public.settle_deliveries(p_results jsonb, p_claim jsonb) to service_role;
 
+-- Notes that Supabase Auth took the mail of an invitation, and for which account; false if it was revoked meanwhile.
+-- Only for the function wa-router.
+CREATE OR REPLACE FUNCTION public.settle_invitation(p_id uuid, p_user_id uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_row public.team_invitations;
+begin
+  perform private.refuse_older_code();
+  update public.team_invitations i
+  set user_id = p_user_id, sent_at = clock_timestamp(), sends = i.sends + 1
+  where i.id = p_id returning * into v_row;
+  if v_row.id is null then
+    return false;
+  end if;
+  perform private.record_invitation(v_row, case v_row.sends when 1 then 'added' else 'resent' end, v_row.invited_by);
+  return true;
+end $function$;
+grant execute on function public.settle_invitation(p_id uuid, p_user_id uuid) to service_role;
+
 -- Ends an attempt to store a file: stored (with path and size), retry (after p_retry_after_ms), gone, too_large or
 -- failed. False if the lease is not valid any more. For secret keys.
 CREATE OR REPLACE FUNCTION public.settle_media(p_message_id uuid, p_lease uuid, p_outcome text, p_path text DEFAULT NULL::text, p_bytes bigint DEFAULT NULL::bigint, p_error text DEFAULT NULL::text, p_retry_after_ms bigint DEFAULT NULL::bigint)
@@ -10899,6 +11138,33 @@ begin
   return private.announcement_view(v_announcement, clock_timestamp());
 end $function$;
 grant execute on function public.start_announcement(p_id uuid, p_expected_version bigint) to authenticated, service_role;
+
+-- Notes whom p_by invites as what, for seven days; asked again, with the role and the days anew. Returns {id, email,
+-- role, expires_at}. Only for the function wa-router, which has checked that p_by is an admin. Errors: GL409 somebody
+-- who can sign in has the address, 23514 unknown role or no address.
+CREATE OR REPLACE FUNCTION public.start_invitation(p_email text, p_role text, p_by text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_email text := lower(trim(p_email));
+  v_row public.team_invitations;
+begin
+  perform private.refuse_older_code();
+  -- Whoever has proved that the address is theirs needs no mail.
+  if exists (select from auth.users u where lower(u.email) = v_email and private.can_sign_in(u.id)) then
+    raise exception 'somebody has an account with this address already' using errcode = 'GL409', hint = 'Add them: they need no invitation.';
+  end if;
+  insert into public.team_invitations as i (email, role, invited_by, expires_at)
+  values (v_email, p_role, p_by, clock_timestamp() + interval '7 days')
+  on conflict (email) do update
+    set role = excluded.role, invited_by = excluded.invited_by, expires_at = excluded.expires_at
+  returning * into v_row;
+  return jsonb_build_object('id', v_row.id, 'email', v_row.email, 'role', v_row.role, 'expires_at', v_row.expires_at);
+end $function$;
+grant execute on function public.start_invitation(p_email text, p_role text, p_by text) to service_role;
 
 -- Starts a rollout: sets the flag to the first stage. p_gates, {gates: [{id, status, detail}], override}, is kept
 -- with the event. For operators and secret keys. Errors: GL422 the gates were not asked or one is open, and no reason
@@ -11375,6 +11641,20 @@ begin
         select o.at, false, o.what, o.figures from private.outbound_events(v_message) o where v_message.direction = 'out') e));
 end $function$;
 grant execute on function public.trace_message(p_message text) to authenticated, service_role;
+
+-- Messages in and out of each minute up to the one that p_until is in, at most 1440, oldest first: [{minute, in,
+-- out}]. Minutes are kept for two days. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.traffic(p_minutes integer, p_until timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return private.per_minute(least(greatest(coalesce(p_minutes, 60), 1), 1440), least(p_until, clock_timestamp()));
+end $function$;
+grant execute on function public.traffic(p_minutes integer, p_until timestamp with time zone) to authenticated, service_role;
 
 -- Takes a sitter off a booking: the window closes at once, the thread and its numbers stay for the grace time. False
 -- if the sitter was not on it. For secret keys.
@@ -14396,6 +14676,50 @@ AS $function$
   from (select 1) as one (row) left join public.conversation_desk k on k.conversation_id = p_conversation.id
 $function$;
 grant execute on function private.desk_view(p_conversation conversations, p_words boolean) to service_role;
+
+-- How a destination did from then to before then, as destination_figures answers it.
+CREATE OR REPLACE FUNCTION private.destination_figures(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_id uuid := private.destination_named(p_destination);
+  v_step constant interval := case when p_to - p_from <= interval '1 hour' then interval '1 minute'
+    when p_to - p_from <= interval '6 hours' then interval '5 minutes' else interval '15 minutes' end;
+  v_from constant timestamptz := date_bin(v_step, p_from, 'epoch') + case when date_bin(v_step, p_from, 'epoch') = p_from then interval '0' else v_step end;
+begin
+  return jsonb_build_object(
+    'seconds', extract(epoch from v_step)::integer,
+    'points', (
+      select coalesce(jsonb_agg(jsonb_build_object('at', s.at, 'delivered', coalesce(m.delivered, 0), 'failed', coalesce(m.failed, 0)) order by s.at), '[]')
+      from generate_series(v_from, p_to - interval '1 microsecond', v_step) as s (at)
+      left join (
+        select date_bin(v_step, x.minute, 'epoch') as at,
+          sum(x.n) filter (where split_part(x.label, ' ', 2) = 'delivered') as delivered,
+          sum(x.n) filter (where split_part(x.label, ' ', 2) <> 'delivered') as failed
+        from public.measurements x
+        where x.name = 'destination' and x.minute >= v_from and x.minute < p_to
+          and x.label in (p_destination || ' delivered', p_destination || ' retry', p_destination || ' dead')
+        group by 1
+      ) m on m.at = s.at),
+    'errors', (
+      select coalesce(jsonb_agg(jsonb_build_object('error', e.error, 'status', e.status, 'n', e.n, 'last_at', e.last_at) order by e.n desc, e.last_at desc), '[]')
+      from (
+        select split_part(a.error, ':', 1) as error, a.status, count(*) as n, max(a.at) as last_at
+        from (
+          select x.id from public.deliveries x
+          where x.destination_id = v_id and x.created_at > v_from - interval '28 hours' and x.created_at < p_to
+          order by x.created_at desc limit 5000
+        ) latest
+        join public.delivery_attempts a on a.delivery_id = latest.id
+        where a.outcome <> 'delivered' and a.at >= v_from and a.at < p_to
+        group by 1, 2 order by count(*) desc limit 20
+      ) e));
+end $function$;
 
 -- The id of a destination by name; GL404 if there is none.
 CREATE OR REPLACE FUNCTION private.destination_named(p_name text)
@@ -17986,6 +18310,20 @@ AS $function$
 $function$;
 grant execute on function private.is_guessed_at(p_code text, p_now timestamp with time zone) to service_role;
 
+-- Whether a sent message failed, or one that came in has no route, is not decided yet, or is not delivered
+-- everywhere.
+CREATE OR REPLACE FUNCTION private.is_in_trouble(p_message messages)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case p_message.direction when 'out' then p_message.status = 'failed'
+    else exists (select from public.deliveries d where d.message_id = p_message.id and d.state <> 'delivered')
+      or not exists (select from public.routing_decisions r where r.message_id = p_message.id and r.reason <> 'no_match') end
+$function$;
+grant execute on function private.is_in_trouble(p_message messages) to service_role;
+
 -- Whether an outbound message contains a file, alone or as the header of another type.
 CREATE OR REPLACE FUNCTION private.is_media(p_message jsonb)
  RETURNS boolean
@@ -20677,6 +21015,7 @@ AS $function$
     ('public.conversation_notes', '{conversation_id,text}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.conversation_notes', '{text}', '', 'words'),
     ('public.conversation_desk', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
+    ('private.conversation_presence', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.routing_decisions', '{message_id,contact,explanation}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),
@@ -21040,7 +21379,8 @@ begin
   return v_count;
 end $function$;
 
--- Deletes minutes older than a day; the totals stay. For the clock.
+-- Deletes minutes older than two days, so that a day can be compared with the one before; the totals stay. For the
+-- clock.
 CREATE OR REPLACE FUNCTION private.purge_measurements(p_now timestamp with time zone)
  RETURNS integer
  LANGUAGE plpgsql
@@ -21049,7 +21389,7 @@ AS $function$
 declare
   v_count integer;
 begin
-  delete from public.measurements where minute > '-infinity' and minute < p_now - interval '25 hours';
+  delete from public.measurements where minute > '-infinity' and minute < p_now - interval '49 hours';
   get diagnostics v_count = row_count;
   return v_count;
 end $function$;
@@ -21717,6 +22057,19 @@ begin
   return jsonb_build_object('accepted', v_accepted, 'repeated', v_repeated);
 end $function$;
 grant execute on function private.record_feedback(p_feedback jsonb, p_now timestamp with time zone) to service_role;
+
+-- Records what happened to an invitation, by the first letter and the domain of the address. For functions that run
+-- as their owner.
+CREATE OR REPLACE FUNCTION private.record_invitation(p_invitation team_invitations, p_change text, p_by text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.change_history (kind, name, ref, change, after, by)
+  values ('invitation', private.without_local_part((p_invitation).email), (p_invitation).id::text, p_change,
+    jsonb_build_object('role', (p_invitation).role), coalesce(p_by, private.actor()));
+end $function$;
 
 -- Trigger, after update of links: records changes by people, and by anybody which link was turned off, on, deleted or
 -- restored.
@@ -22874,6 +23227,8 @@ AS $function$
     ('book_names', 'private.book_names', null, 'contact_days', 365, 2, 'x.at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
     ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
+    ('presence', 'private.conversation_presence', null, null, 1, 1, 'x.at < $1', null),
+    ('invitations', 'public.team_invitations', null, null, 30, 30, 'x.expires_at < $1', null),
     ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null),
     ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
@@ -25887,6 +26242,19 @@ AS $function$
   group by m.label
 $function$;
 grant execute on function private.troubled_destinations(p_now timestamp with time zone) to service_role;
+
+-- Since when a person waits for an answer: the first message after the last one that went out; null if none came.
+CREATE OR REPLACE FUNCTION private.unanswered_since(p_conversation_id uuid)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select min(m.created_at) from public.messages m
+  where m.conversation_id = p_conversation_id and m.direction = 'in' and m.seq > coalesce((
+    select max(o.seq) from public.messages o where o.conversation_id = p_conversation_id and o.direction = 'out'), 0)
+$function$;
+grant execute on function private.unanswered_since(p_conversation_id uuid) to service_role;
 
 -- Deletes what send_conversation created for a message that was refused, in the same transaction, so that nobody has
 -- seen it.

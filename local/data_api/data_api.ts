@@ -5,6 +5,7 @@
 import { App, type EmailDriver, InMemoryEmailDriver, InMemoryLruCacheDriver } from "@supabase/lite";
 import { createPostgresConnection } from "@supabase/lite/postgres";
 import { DatabaseFault, isOutage, noticed, OUTAGE_ANSWER, OUTAGE_HEADER } from "./errors.ts";
+import { invite } from "./invite.ts";
 import { createRpcPath } from "./rpc.ts";
 
 export interface DataApiOptions {
@@ -126,6 +127,13 @@ function open(options: DataApiOptions, cache: InMemoryLruCacheDriver) {
       // Where it can't read the schema, lite goes on as if there were no tables.
       reachable ??= connection.driver`select 1`.then(() => true, () => false);
       if (!await reachable) return noticed(OUTAGE_ANSWER());
+      const invited = await invite(request, {
+        auth: (request) => app.fetch(request),
+        sql: connection.driver,
+        secretKey: options.secretKey,
+        publishableKey: options.publishableKey,
+      });
+      if (invited) return invited;
       const answer = await rpc.fetch(request);
       return answer instanceof Response ? answer : await app.fetch(answer);
     },

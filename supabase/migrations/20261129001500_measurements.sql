@@ -134,12 +134,12 @@ language plpgsql volatile set search_path = '' as $$
 declare
   v_count integer;
 begin
-  delete from public.measurements where minute > '-infinity' and minute < p_now - interval '25 hours';
+  delete from public.measurements where minute > '-infinity' and minute < p_now - interval '49 hours';
   get diagnostics v_count = row_count;
   return v_count;
 end $$;
 comment on function private.purge_measurements(timestamptz) is
-  'Deletes minutes older than a day; the totals stay. For the clock.';
+  'Deletes minutes older than two days, so that a day can be compared with the one before; the totals stay. For the clock.';
 
 -- Linear within a bucket, as Prometheus' histogram_quantile.
 create function private.histogram_quantile(p_counts bigint[], p_quantile double precision) returns double precision

@@ -570,6 +570,8 @@ declare
   v_examined constant integer := 2000;
   v_failed constant boolean := coalesce(p_filter ->> 'outcome', '') = 'failed';
   v_error constant text := lower(p_filter ->> 'error');
+  v_since timestamptz := coalesce((p_filter ->> 'since')::timestamptz, '-infinity');
+  v_until timestamptz := coalesce((p_filter ->> 'until')::timestamptz, 'infinity');
   v_before_at timestamptz := coalesce((p_filter ->> 'before_at')::timestamptz, 'infinity');
   v_before_id uuid := coalesce((p_filter ->> 'before_id')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
   v_delivery public.deliveries;
@@ -584,13 +586,15 @@ begin
     select d.* from public.deliveries d
     where d.destination_id = v_id
       and d.created_at <= v_before_at and (d.created_at, d.id) < (v_before_at, v_before_id)
+      -- What is attempted now may have been created as long ago as the built-in schedule retries.
+      and d.created_at < v_until and d.created_at > v_since - interval '28 hours'
     order by d.created_at desc, d.id desc limit v_examined
   loop
     v_read := v_read + 1;
     v_attempts := v_attempts || coalesce((
       select jsonb_agg(private.attempt_view(a, v_delivery, v_words) order by a.at desc, a.attempt desc)
       from public.delivery_attempts a
-      where a.delivery_id = v_delivery.id and (not v_failed or a.outcome <> 'delivered')
+      where a.delivery_id = v_delivery.id and (not v_failed or a.outcome <> 'delivered') and a.at >= v_since and a.at < v_until
         and (v_error is null or strpos(lower(coalesce(a.error, '') || ' ' || coalesce(a.status::text, '')), v_error) > 0)), '[]');
     if jsonb_array_length(v_attempts) >= v_limit or v_read = v_examined then
       v_next := jsonb_build_object('at', v_delivery.created_at, 'id', v_delivery.id);
@@ -600,30 +604,27 @@ begin
   return jsonb_build_object('attempts', v_attempts, 'next', v_next);
 end $$;
 comment on function public.delivery_log(text, jsonb, integer) is
-  'The attempts of a destination, those of its newest deliveries first: {attempts: [{delivery_id, message_id, last_four, type, attempt (negative: before a retry by hand), outcome, status, latency_ms, error, answer, at}], next: {at, id} of the last delivery that was read, null at the end}. Filter: any of outcome (failed), error (part of the error or of the status), and before_at with before_id, which are next of the page before. A page ends after p_limit attempts, at most 200 and those of the last delivery, or after 2,000 deliveries, so that it may be empty and yet have a next. Answers are null for viewers. For viewers and secret keys. Errors: GL404 no such destination.';
+  'The attempts of a destination, those of its newest deliveries first: {attempts: [{delivery_id, message_id, last_four, type, attempt (negative: before a retry by hand), outcome, status, latency_ms, error, answer, at}], next: {at, id} of the last delivery that was read, null at the end}. Filter: any of outcome (failed), error (part of the error or of the status), since and until (of the attempts), and before_at with before_id, which are next of the page before. A page ends after p_limit attempts, at most 200 and those of the last delivery, or after 2,000 deliveries, so that it may be empty and yet have a next. Answers are null for viewers. For viewers and secret keys. Errors: GL404 no such destination.';
 
-create function public.destination_figures(p_destination text, p_hours integer default 24, p_now timestamptz default now()) returns jsonb
-language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
+create function private.destination_figures(p_destination text, p_from timestamptz, p_to timestamptz) returns jsonb
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
-  v_id uuid;
-  v_hours constant integer := least(greatest(p_hours, 1), 24);
-  v_step constant interval := case when v_hours = 1 then interval '1 minute' when v_hours <= 6 then interval '5 minutes' else interval '15 minutes' end;
-  v_from timestamptz;
+  v_id uuid := private.destination_named(p_destination);
+  v_step constant interval := case when p_to - p_from <= interval '1 hour' then interval '1 minute'
+    when p_to - p_from <= interval '6 hours' then interval '5 minutes' else interval '15 minutes' end;
+  v_from constant timestamptz := date_bin(v_step, p_from, 'epoch') + case when date_bin(v_step, p_from, 'epoch') = p_from then interval '0' else v_step end;
 begin
-  perform private.require_role('viewer');
-  v_id := private.destination_named(p_destination);
-  v_from := date_bin(v_step, p_now - make_interval(hours => v_hours), 'epoch') + v_step;
   return jsonb_build_object(
     'seconds', extract(epoch from v_step)::integer,
     'points', (
       select coalesce(jsonb_agg(jsonb_build_object('at', s.at, 'delivered', coalesce(m.delivered, 0), 'failed', coalesce(m.failed, 0)) order by s.at), '[]')
-      from generate_series(v_from, p_now, v_step) as s (at)
+      from generate_series(v_from, p_to - interval '1 microsecond', v_step) as s (at)
       left join (
         select date_bin(v_step, x.minute, 'epoch') as at,
           sum(x.n) filter (where split_part(x.label, ' ', 2) = 'delivered') as delivered,
           sum(x.n) filter (where split_part(x.label, ' ', 2) <> 'delivered') as failed
         from public.measurements x
-        where x.name = 'destination' and x.minute >= v_from
+        where x.name = 'destination' and x.minute >= v_from and x.minute < p_to
           and x.label in (p_destination || ' delivered', p_destination || ' retry', p_destination || ' dead')
         group by 1
       ) m on m.at = s.at),
@@ -632,13 +633,22 @@ begin
       from (
         select split_part(a.error, ':', 1) as error, a.status, count(*) as n, max(a.at) as last_at
         from (
-          select x.id from public.deliveries x where x.destination_id = v_id and x.created_at > v_from - interval '28 hours'
+          select x.id from public.deliveries x
+          where x.destination_id = v_id and x.created_at > v_from - interval '28 hours' and x.created_at < p_to
           order by x.created_at desc limit 5000
         ) latest
         join public.delivery_attempts a on a.delivery_id = latest.id
-        where a.outcome <> 'delivered' and a.at >= v_from
+        where a.outcome <> 'delivered' and a.at >= v_from and a.at < p_to
         group by 1, 2 order by count(*) desc limit 20
       ) e));
+end $$;
+comment on function private.destination_figures(text, timestamptz, timestamptz) is 'How a destination did from then to before then, as destination_figures answers it.';
+
+create function public.destination_figures(p_destination text, p_hours integer default 24, p_now timestamptz default now()) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform private.require_role('viewer');
+  return private.destination_figures(p_destination, p_now - make_interval(hours => least(greatest(p_hours, 1), 24)), p_now);
 end $$;
 comment on function public.destination_figures(text, integer, timestamptz) is
   'How a destination did over some hours (1 to 24): {seconds: the length of a point, points: [{at, delivered, failed}], errors: [{error (its code), status, n, last_at}] of its latest 5,000 deliveries, the most frequent first, at most 20}. For viewers and secret keys. Errors: GL404 no such destination.';

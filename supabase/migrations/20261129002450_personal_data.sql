@@ -281,6 +281,7 @@ language sql stable set search_path = '' as $$
     ('public.conversation_notes', '{conversation_id,text}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.conversation_notes', '{text}', '', 'words'),
     ('public.conversation_desk', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
+    ('private.conversation_presence', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.routing_decisions', '{message_id,contact,explanation}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),

@@ -37,6 +37,8 @@ language sql immutable set search_path = '' as $$
     ('book_names', 'private.book_names', null, 'contact_days', 365, 2, 'x.at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
     ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
+    ('presence', 'private.conversation_presence', null, null, 1, 1, 'x.at < $1', null),
+    ('invitations', 'public.team_invitations', null, null, 30, 30, 'x.expires_at < $1', null),
     ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null),
     ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),

@@ -309,8 +309,7 @@ panelTest(
     await page.getByRole("region", { name: "Errors", exact: true }).getByRole("button", { name: /503/ })
       .click();
     await until("those of one kind", async () => await log.count() === 2);
-    await page.getByRole("img").or(page.getByRole("table", { name: "Attempts to deliver to orders" })).first()
-      .waitFor();
+    await page.getByRole("slider", { name: "Attempts to deliver to orders" }).waitFor();
     await isWell(page);
     await log.first().getByRole("button", { name: /^Message of the attempt/ }).click();
     await page.getByRole("dialog", { name: "Message history" }).getByText("no such shelf").first().waitFor();

@@ -21,6 +21,7 @@ type TeamRole = typeof TEAM[number];
 const READERS: Record<string, TeamRole> = {
   "public.team_members": "viewer",
   "public.team_history": "admin",
+  "public.team_invitations": "admin",
   "public.erasures": "viewer",
   "public.saved_views": "viewer",
   "public.settings": "viewer",
@@ -120,12 +121,35 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "anybody",
     why: "A function at the edge asks it with the caller's token. It tells the caller only about the caller.",
   },
+  "traffic(integer,timestamp with time zone)": {
+    role: "viewer",
+    why: "The overview's chart of a span of time.",
+  },
+  "destination_span(text,timestamp with time zone,timestamp with time zone)": {
+    role: "viewer",
+    why: "A destination's chart of a span of time.",
+  },
+  "messages_in_span(timestamp with time zone,timestamp with time zone,jsonb,integer)": {
+    role: "viewer",
+    why: "What a spike of a chart is made of; words for operators only.",
+  },
   "link_clicks(text[])": {
     role: "viewer",
     why: "The panel's list of links shows how often each was visited.",
   },
   "guessed_links()": { role: "viewer", why: "The panel warns of links whose password is being guessed at." },
   "set_team_member(uuid,text,text[])": { role: "admin", why: "An admin adds people and changes roles." },
+  "look_at_conversation(uuid)": {
+    role: "viewer",
+    why: "The team sees who else is looking at a conversation.",
+  },
+  "list_conversation_work(text,integer)": { role: "viewer", why: "The team sees who waits for one of them." },
+  "revoke_invitation(uuid)": { role: "admin", why: "An admin takes an invitation back." },
+  "accept_invitation()": {
+    role: "anybody",
+    why:
+      "Whoever was invited is no member yet. It gives the caller what an admin gave their account, and nobody anything else.",
+  },
   "remove_team_member(uuid)": { role: "admin", why: "An admin removes people." },
   "switch_off(text,text)": { role: "operator", why: "The brake is the operator's." },
   "set_setting(text,text,jsonb,bigint,text)": { role: "operator", why: "Flags are flipped by operators." },
@@ -368,6 +392,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
 /** Tables of which even service_role may not write the rows: it has functions for that. */
 const CLOSED_TO_SERVICE = [
   "public.team_members",
+  "public.team_invitations",
   "public.team_history",
   "public.allowlist_history",
   "public.settings",
@@ -572,7 +597,7 @@ accessTest(
 );
 
 accessTest(
-  "security definer functions are for people or triggers, except six that are named here",
+  "security definer functions are for people or triggers, except eight that are named here",
   async (sql) => {
     const definers = await names(
       sql,
@@ -582,7 +607,8 @@ accessTest(
     const open = new Set(Object.keys(PEOPLES_FUNCTIONS));
     // applied_migrations() reads the CLI's record of migrations, clock_fault() whether the Vault holds what the clock needs
     // and how pg_net's last call went, for secret keys only; lock_holders() other roles' sessions, in brief; the two of
-    // incidents write them for the clock, which has no other door to them.
+    // incidents write them for the clock, which has no other door to them. The two of invitations read the accounts of Auth
+    // and write the history, for a secret key whose caller was found to be an admin.
     assertEquals(definers.filter((name) => !open.has(name)), [
       "private.applied_migrations()",
       "private.clock_fault()",
@@ -590,6 +616,8 @@ accessTest(
       "private.incident_of_part(text,jsonb,timestamp with time zone)",
       "private.lock_holders(text[])",
       "private.require_role(text)",
+      "settle_invitation(uuid,uuid)",
+      "start_invitation(text,text,text)",
     ]);
   },
 );

@@ -166,6 +166,8 @@ const FREE: Record<string, string> = {
   "public.settings_history": "key version changed_at changed_by gates",
   // People of the team, not customers.
   "public.team_history": "id user_id email change before after at by",
+  "private.conversation_presence": "user_id at",
+  "public.team_invitations": "id email user_id role invited_by created_at sent_at sends expires_at",
   "public.team_members": "user_id role approvals created_at",
   "public.webhook_events": "provider field kind number_id received_at",
 };
@@ -328,6 +330,10 @@ async function plant(sql: Sql) {
     select id, 1, 'dead', 500, ${`cannot find ${PHONE}`} from public.deliveries where event_id is not null`;
   await sql`insert into public.conversation_desk (conversation_id, read_seq)
     select id, 1 from public.conversations where contact_id in (${id}, ${other})`;
+  await sql`insert into auth.users (id, email, email_confirmed_at) values ('00000000-0000-7000-8000-0000000000aa', 'looks@example.com', now())`;
+  await sql`insert into public.team_members (user_id, role) values ('00000000-0000-7000-8000-0000000000aa', 'viewer')`;
+  await sql`insert into private.conversation_presence (conversation_id, user_id, at)
+    select id, '00000000-0000-7000-8000-0000000000aa', now() from public.conversations where contact_id in (${id}, ${other})`;
   await sql`insert into public.conversation_notes (conversation_id, text)
     select id, case when contact_id = ${id} then ${`${NAME} prefers calls`} else ${`a friend of ${NAME}`} end
     from public.conversations where contact_id in (${id}, ${other})`;

@@ -510,7 +510,7 @@ linksTest(
       ["?state=nonsense", /`state` must be one of active, disabled, blocked, deleted\./],
       [
         "?tags=a",
-        /Unknown parameter `tags`; allowed are limit, cursor, state, tag, .*external_id\./,
+        /Unknown parameter `tags`; allowed are limit, cursor, state, search, tag, .*external_id\./,
       ],
       [`/${code}/stats?from=2026-02-02&to=2026-02-01`, /`from` must not be after `to`/],
       [`/${code}/stats?days=7`, /Unknown parameter `days`; allowed are from, to, last, tz\./],

@@ -417,6 +417,17 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "export_contact(text)": ({ contact }) => [`'${contact}'`, `'${PHONE}'`],
   "erase_contact(text,uuid,integer)": ({ contact }) => [`'${contact}'`, `'${PHONE}'`],
   "guessed_links()": () => [""],
+  "traffic(integer,timestamp with time zone)": () => ["60, now()"],
+  "destination_span(text,timestamp with time zone,timestamp with time zone)":
+    () => ["'broken', now() - interval '1 hour', now()"],
+  "messages_in_span(timestamp with time zone,timestamp with time zone,jsonb,integer)": () => [
+    "now() - interval '1 day', now() + interval '1 day'",
+    `now() - interval '1 day', now() + interval '1 day', '{"trouble": true, "direction": "in"}', 10`,
+  ],
+  "look_at_conversation(uuid)": ({ conversation }) => [`'${conversation}'`],
+  "list_conversation_work(text,integer)": () => ["'unread'", "'waiting', 10"],
+  "revoke_invitation(uuid)": () => ["gen_random_uuid()"],
+  "accept_invitation()": () => [""],
   "link_clicks(text[])": () => ["'{poster22,another2}'"],
   "destination_health(timestamp with time zone,jsonb,integer)":
     () => ["now()", `now(), '{"search": "broken"}', 10`],

@@ -12,6 +12,9 @@ export const FILL: Record<string, string> = {
     insert into public.team_members (user_id, role, approvals) values
       ('00000000-0000-7000-8000-000000000001', 'admin', '{engineering,cto}')`,
   "public.team_history": "", // by trigger of team_members
+  "public.team_invitations": `
+    insert into public.team_invitations (email, role, invited_by, expires_at) values
+      ('colleague@example.com', 'operator', '00000000-0000-7000-8000-000000000001', now() + interval '7 days')`,
   "private.config_revision": "", // its one row comes with it
   "private.own_migrations": "", // each migration writes its own
   "public.erasures": `
@@ -125,6 +128,9 @@ export const FILL: Record<string, string> = {
   "public.service_events": `
     insert into public.service_events (id, seq, type, channel, conversation_id, at) values
       ('00000000-0000-7000-8000-0000000000f5', 2, 'contact.opted_out', 'whatsapp', '00000000-0000-7000-8000-0000000000a1', now())`,
+  "private.conversation_presence": `
+    insert into private.conversation_presence (conversation_id, user_id, at) values
+      ('00000000-0000-7000-8000-0000000000a1', '00000000-0000-7000-8000-000000000001', now())`,
   "public.conversation_desk": `
     insert into public.conversation_desk (conversation_id, read_seq) values ('00000000-0000-7000-8000-0000000000a1', 1)`,
   "public.conversation_notes": `

@@ -25,6 +25,7 @@ import { MESSAGES } from "../../supabase/functions/_shared/contract/http/message
 import { SMS_HTTP } from "../../supabase/functions/_shared/contract/http/sms.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
 import { NUMBERS } from "../../supabase/functions/_shared/contract/http/numbers.ts";
+import { TEAM } from "../../supabase/functions/_shared/contract/http/team.ts";
 import { TEMPLATES } from "../../supabase/functions/_shared/contract/http/templates.ts";
 import { PROBLEMS } from "../../supabase/functions/_shared/contract/http/problem.ts";
 
@@ -53,6 +54,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   ACCOUNTS,
   NUMBERS,
   TEMPLATES,
+  TEAM,
 ];
 
 const BEGIN =

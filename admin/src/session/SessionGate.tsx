@@ -4,7 +4,7 @@ import type { Session } from "@supabase/supabase-js";
 import { useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
 import { client, sessionKey } from "../data/client.ts";
-import { unwrap, useRead } from "../data/query.ts";
+import { rpc, unwrap, useRead } from "../data/query.ts";
 import { Failed } from "../ui/states.tsx";
 import { forgetDraftsOfOthers } from "./draft.ts";
 import { type Ended, endOf, returnToPlace, signOut, watchSignOuts } from "./leave.ts";
@@ -82,6 +82,14 @@ function Waiting() {
 }
 
 function Stranger({ id, email }: { id: string; email: string }) {
+  const queries = useQueryClient();
+  // Who was invited is in the team from the first visit on.
+  const invited = useRead(["accept_invitation", id], () => rpc("accept_invitation", {}), { every: false });
+  const isIn = invited.data !== undefined && invited.data !== null;
+  useEffect(() => {
+    if (isIn) void queries.invalidateQueries({ queryKey: ["me"] });
+  }, [isIn]);
+  if (invited.isPending || isIn) return <Waiting />;
   return (
     <Card>
       <Stack gap="sm">

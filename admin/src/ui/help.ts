@@ -95,7 +95,7 @@ const HELP: Readonly<Record<string, Help>> = {
   },
   "/settings?tab=team": {
     text:
-      "Viewers see figures and redacted messages, operators do the daily work, admins manage the team and the allowlist. A change takes effect at once and is recorded.",
+      "Viewers see figures and redacted messages, operators do the daily work, admins manage the team and the allowlist. Colleagues without an account are invited by mail. A change takes effect at once and is recorded.",
     doc: "security#who-may-do-what",
   },
   "/settings?tab=numbers": {

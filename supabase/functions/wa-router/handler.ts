@@ -8,6 +8,7 @@ import { type Call, createRouter, type Route, type RouteDeps } from "../_shared/
 import type { Pipeline } from "../_shared/pipeline/pipeline.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
 import type { DestinationHeaders } from "./headers.ts";
+import type { Invite } from "./invitations.ts";
 import type { Templates } from "./templates.ts";
 import type { TestDestination } from "./destination_test_event.ts";
 
@@ -39,6 +40,7 @@ export const ROUTES = [
     origins: "panel",
     handler: "removeTemplate",
   },
+  { method: "POST", path: "/team/invitations", auth: "admin", origins: "panel", handler: "invite" },
   { method: "POST", path: "/numbers/check", auth: "operator", origins: "panel", handler: "checkNumbers" },
 ] as const satisfies readonly Route[];
 
@@ -57,6 +59,7 @@ export interface RouterDeps extends Pick<Deps, "gates" | "panelOrigins"> {
   headers: DestinationHeaders;
   checkNumbers(): Promise<Response>;
   templates: Templates;
+  invite: Invite;
 }
 
 /**
@@ -69,6 +72,7 @@ export interface RouterDeps extends Pick<Deps, "gates" | "panelOrigins"> {
  *   `destination_test_event.ts`.
  * - `POST /numbers/check`: see `numbers.ts`.
  * - `/templates`: see `templates.ts`.
+ * - `POST /team/invitations`: see `invitations.ts`.
  */
 export function createHandler(deps: RouterDeps): Handler {
   const { killed, requireSecretKey, pipeline, waitUntil, reportSwitches, test, headers } = deps;
@@ -115,6 +119,7 @@ export function createHandler(deps: RouterDeps): Handler {
       editTemplate: ({ request, context, params, by }) =>
         deps.templates.edit(params.id, request, by, context.log),
       removeTemplate: ({ context, params, by }) => deps.templates.remove(params.id, by, context.log),
+      invite: ({ request, context, by }) => deps.invite(request, by, context.log),
       checkNumbers: async ({ request }) => {
         await request.body?.cancel();
         return await deps.checkNumbers();

@@ -24,6 +24,7 @@ function router(killed: boolean) {
       remove: () => Promise.reject(new Error("none")),
     },
     checkNumbers: () => Promise.resolve(new Response()),
+    invite: () => Promise.resolve(new Response()),
     reportSwitches: () => Promise.resolve(),
     headers: {
       set: () => Promise.reject(new Error("none is set")),

@@ -1,6 +1,7 @@
 import { pipeline } from "../_shared/compose.ts";
 import { env } from "../_shared/config/env.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
+import { project } from "../_shared/config/project.ts";
 import { limitOf, LIMITS } from "../_shared/contract/limits.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { createConfigLoader, loadConfig } from "../_shared/db/config.ts";
@@ -16,6 +17,7 @@ import type { TeamRole } from "../_shared/contract/states.ts";
 import { createAuthorise } from "../_shared/gates/team.ts";
 import { createHandler } from "./handler.ts";
 import { createHeaders } from "./headers.ts";
+import { createInvite } from "./invitations.ts";
 import { createNumberCheck } from "./numbers.ts";
 import { createTemplates } from "./templates.ts";
 import { whatsapp } from "../_shared/channels/whatsapp/index.ts";
@@ -44,6 +46,12 @@ export default serve(
     test,
     headers: createHeaders({ rpc, keys: () => env("SEALING_KEYS").SEALING_KEYS }),
     templates: createTemplates({ rpc, fetch: (url, init) => fetch(url, init) }),
+    invite: createInvite({
+      rpc,
+      fetch: (url, init) => fetch(url, init),
+      project,
+      limit: (actor) => requireRate(limitOf(LIMITS.invitations), actor),
+    }),
     checkNumbers: createNumberCheck({ rpc, fetch: (url, init) => fetch(url, init), now: Date.now }),
     panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
   }),

@@ -15,6 +15,7 @@ drop function private.destinations_of(uuid);
 drop function public.list_waiting(jsonb, integer);
 drop function public.list_dead_letters(jsonb, integer);
 drop function public.destination_figures(text, integer, timestamptz);
+drop function private.destination_figures(text, timestamptz, timestamptz);
 drop function public.delivery_log(text, jsonb, integer);
 drop function public.destination_health(timestamptz, jsonb, integer);
 drop function private.attempt_view(public.delivery_attempts, public.deliveries, boolean);

@@ -16,6 +16,7 @@ import { Reason } from "../../ui/Reason.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { madeBy } from "../../words/actors.ts";
 import { inZone } from "../../ui/times.ts";
+import { placeOf } from "./place.ts";
 import { undoOf } from "./undo.ts";
 import classes from "./audit.module.css";
 
@@ -39,38 +40,9 @@ const ICONS: Readonly<Record<AuditEntry["kind"], IconName>> = {
   contact: "eye",
   reply: "chat",
   team: "people",
+  invitation: "mail",
   allowlist: "key",
 };
-
-/** Where the thing is; undefined where it has no page, or has been removed. */
-function placeOf({ kind, ref, change }: AuditEntry): string | undefined {
-  if (ref === null || change === "removed") return undefined;
-  const id = encodeURIComponent(ref);
-  switch (kind) {
-    case "flag":
-    case "signature":
-      return `/flags/${id}`;
-    case "rollout":
-      return `/rollouts/${id}`;
-    case "incident":
-      return `/incidents/${id}`;
-    case "route":
-      return `/routes?edit=${id}`;
-    case "destination":
-      return `/deliveries/at/${id}`;
-    case "link":
-      return `/links/at/${id}`;
-    case "segment":
-      return `/flags/segments?q=${id}`;
-    case "announcement":
-      return `/announcements/${id}`;
-    case "contact":
-    case "reply":
-      return `/messages?message=${id}`;
-    default:
-      return undefined;
-  }
-}
 
 export function Entry({ of, nameOf }: { of: AuditEntry; nameOf: (who: string) => string }) {
   const [isOpen, setOpen] = useState(false);

@@ -27,16 +27,20 @@ import { Icon } from "../../ui/icons.tsx";
 import { navigate, useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Section } from "../../ui/Section.tsx";
+import { useSpan } from "../../ui/span.ts";
+import { instants, writeSpan } from "../../ui/span_text.ts";
 import { State, type Tone } from "../../ui/State.tsx";
 import { Empty, Failed, Loaded, Loading } from "../../ui/states.tsx";
 import { InZone, Time } from "../../ui/Time.tsx";
+import { spanInWords } from "../../words/spans.ts";
+import { TRAFFIC_MARKS } from "../charts/traffic.ts";
 import { HistoryOf } from "../audit/HistoryOf.tsx";
 import { StoryDrawer } from "../messages/StoryDrawer.tsx";
 import { Answer } from "./Answer.tsx";
 import { ChangeDestination } from "./ChangeDestination.tsx";
 import { RemoveDestination } from "./RemoveDestination.tsx";
 
-const Chart = lazy(() => import("../../ui/Chart.tsx"));
+const Explored = lazy(() => import("../charts/Explored.tsx"));
 
 const SIZE = 50;
 
@@ -44,7 +48,16 @@ export function DestinationPage({ name }: { name: string }) {
   const [message, setMessage] = useParameter("message");
   const [error, setError] = useParameter("error");
   const [hours, setHours] = useParameter("hours", "24");
-  const figures = useRpc("destination_figures", { p_destination: name, p_hours: Number(hours) });
+  const [logged] = useParameter("log");
+  const [zoom] = useSpan();
+  const whole = useRpc("destination_figures", { p_destination: name, p_hours: Number(hours) }, {
+    enabled: zoom === undefined,
+  });
+  const [from, to] = instants(zoom ?? { from: 0, to: 60 });
+  const part = useRpc("destination_span", { p_destination: name, p_from: from, p_to: to }, {
+    enabled: zoom !== undefined,
+  });
+  const figures = zoom ? part : whole;
   const isUnknown = figures.error?.code === "GL404";
   const [health] = useRpc("destination_health", { p_filter: { name }, p_limit: 1 }).data ?? [];
   return (
@@ -66,7 +79,7 @@ export function DestinationPage({ name }: { name: string }) {
       {isUnknown ? <Empty icon="truck" title="Destination not found">It may have been removed.</Empty> : (
         <>
           <Figures name={name} of={figures} hours={hours} setHours={setHours} choose={setError} />
-          <Log key={error} name={name} error={error} setError={setError} open={setMessage} />
+          <Log key={`${error} ${logged}`} name={name} error={error} setError={setError} open={setMessage} />
         </>
       )}
       <HistoryOf kinds={["destination", "delivery"]} id={name} />
@@ -83,7 +96,28 @@ interface FiguresProps {
   choose: (error: string) => void;
 }
 
+const secondOf = ({ at }: { at: string }) => Date.parse(at) / 1000;
+
+/** The points of the span before, as long as the one that is shown; undefined while they are read. */
+function useBefore(name: string, shown: Result<"destination_figures"> | undefined) {
+  const [first, last] = [shown?.points[0], shown?.points.at(-1)];
+  const span = first && last && {
+    from: 2 * secondOf(first) - secondOf(last) - shown!.seconds,
+    to: secondOf(first),
+  };
+  // Minutes are kept for two days.
+  const isKept = span !== undefined && span.from > Date.now() / 1000 - 2 * 86_400;
+  const [from, to] = instants(span ?? { from: 0, to: 60 });
+  const before = useRpc("destination_span", { p_destination: name, p_from: from, p_to: to }, {
+    every: false,
+    enabled: isKept,
+  });
+  return !isKept || before.isPlaceholderData ? undefined : before.data?.points;
+}
+
 function Figures({ name, of: figures, hours, setHours, choose }: FiguresProps) {
+  const [zoom, setZoom] = useSpan();
+  const then = useBefore(name, figures.isPlaceholderData ? undefined : figures.data);
   return (
     <>
       <Section
@@ -93,7 +127,7 @@ function Figures({ name, of: figures, hours, setHours, choose }: FiguresProps) {
             size="xs"
             aria-label="Period"
             value={hours}
-            onChange={setHours}
+            onChange={(hours) => (setZoom(undefined), setHours(hours))}
             data={[{ value: "1", label: "1 h" }, { value: "6", label: "6 h" }, {
               value: "24",
               label: "24 h",
@@ -102,11 +136,12 @@ function Figures({ name, of: figures, hours, setHours, choose }: FiguresProps) {
         }
       >
         <Loaded of={figures} rows={4}>
-          {({ points }) => (
+          {({ points, seconds }) => (
             <Suspense fallback={<Skeleton height={230} />}>
-              <Chart
+              <Explored
                 label={`Attempts to deliver to ${name}`}
-                times={points.map(({ at }) => Date.parse(at) / 1000)}
+                times={points.map(secondOf)}
+                step={seconds}
                 series={[
                   {
                     label: "delivered",
@@ -115,8 +150,44 @@ function Figures({ name, of: figures, hours, setHours, choose }: FiguresProps) {
                     values: points.map((one) => one.delivered),
                   },
                   { label: "failed", colour: "red", values: points.map((one) => one.failed) },
+                  ...(then?.length === points.length
+                    ? [{
+                      label: "failed, before",
+                      colour: "grey" as const,
+                      dashed: true,
+                      values: then.map(({ failed }) => failed),
+                    }]
+                    : []),
                 ]}
                 least={5}
+                zoom={zoom}
+                setZoom={setZoom}
+                marked={TRAFFIC_MARKS}
+                compared={[
+                  {
+                    name: "delivered",
+                    now: points.map((one) => one.delivered),
+                    before: then?.map((one) => one.delivered),
+                  },
+                  {
+                    name: "failed",
+                    now: points.map((one) => one.failed),
+                    before: then?.map((one) => one.failed),
+                  },
+                ]}
+                list={{
+                  name: "Attempts",
+                  href: (span) => {
+                    const kept = Object.entries({
+                      hours: hours === "24" ? "" : hours,
+                      span: zoom ? writeSpan(zoom) : "",
+                      log: writeSpan(span),
+                    });
+                    return `/deliveries/at/${name}?${new URLSearchParams(
+                      kept.filter(([, value]) => value !== ""),
+                    )}`;
+                  },
+                }}
               />
             </Suspense>
           )}
@@ -171,7 +242,13 @@ function Log({ name, error, setError, open }: LogProps) {
   const [outcome, setOutcome] = useParameter("outcome", "all");
   const [typed, setTyped] = useState(error);
   const search = useDebouncedCallback((text: string) => setError(text.trim()), 500);
+  const [zoom] = useSpan();
+  const [logged, setLogged] = useSpan("log");
+  // A point that was opened, else what the chart is zoomed to.
+  const span = logged ?? zoom;
+  const [since, until] = span ? instants(span) : [];
   const filter: DeliveryLogFilter = {
+    ...(span ? { since, until } : {}),
     ...(outcome === "failed" ? { outcome } : {}),
     ...(error ? { error } : {}),
   };
@@ -194,6 +271,16 @@ function Log({ name, error, setError, open }: LogProps) {
             onChange={({ currentTarget: { value } }) => (setTyped(value), search(value))}
           />
         </Group>
+        {span && (
+          <Group gap="xs" role="status">
+            <Text size="sm">Attempts from {spanInWords(span.from, span.to)}.</Text>
+            {logged && (
+              <Button size="compact-xs" variant="default" onClick={() => setLogged(undefined)}>
+                Clear
+              </Button>
+            )}
+          </Group>
+        )}
         <Attempts key={JSON.stringify(filter)} name={name} filter={filter} open={open} />
       </Stack>
     </Section>

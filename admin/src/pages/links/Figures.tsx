@@ -2,24 +2,20 @@
  * Statistics of a link: clicks by day, platform, country and kind of visitor, and the conversations that it
  * started.
  */
-import {
-  Group,
-  Paper,
-  SegmentedControl,
-  SimpleGrid,
-  Stack,
-  Text,
-  Title,
-  VisuallyHidden,
-} from "@mantine/core";
+import { Group, Paper, SegmentedControl, SimpleGrid, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { lazy, Suspense } from "react";
 import { callFunction } from "../../data/functions.ts";
 import { useRead } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
+import { useSpan } from "../../ui/span.ts";
+import { type Span, writeSpan } from "../../ui/span_text.ts";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import type { LinkStats } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { countryName } from "./form/countries.ts";
 import { PLATFORM_NAMES } from "./words.ts";
 import classes from "./links.module.css";
+
+const Explored = lazy(() => import("../charts/Explored.tsx"));
 
 const PERIODS = [{ value: "7", label: "7 days" }, { value: "30", label: "30 days" }, {
   value: "90",
@@ -44,28 +40,55 @@ function daysOf({ from, to }: LinkStats): string[] {
   );
 }
 
+const DAY = 86_400;
+/** Days are drawn as those of UTC, whatever the team's zone. */
+const dayOf = (second: number) => new Date(second * 1000).toISOString().slice(0, 10);
+const secondOf = (day: string) => Date.parse(day) / 1000;
+/** The days as they are in the reader's zone, which is hardly ever another than the team's. */
+const inZoneOf = ({ from, to }: Span): Span => {
+  const start = (second: number) => new Date(`${dayOf(second)}T00:00`).getTime() / 1000;
+  return { from: start(from), to: start(to) };
+};
+
 export function Figures({ code }: { code: string }) {
   const [period, setPeriod] = useParameter("days", "30");
   const days = PERIODS.some(({ value }) => value === period) ? period : "30";
+  const [zoom, setZoom] = useSpan();
+  const asked = zoom ? `from=${dayOf(zoom.from)}&to=${dayOf(zoom.to - DAY)}` : `last=${days}`;
   const stats = useRead(
-    ["link_stats", code, days],
-    () => callFunction<LinkStats>(`deeplinks/${code}/stats?last=${days}`),
+    ["link_stats", code, asked],
+    () => callFunction<LinkStats>(`deeplinks/${code}/stats?${asked}`),
   );
   return (
     <Stack gap="sm">
       <Group justify="space-between">
         <Title order={2} size="h4">Statistics</Title>
-        <SegmentedControl aria-label="Period" size="xs" data={PERIODS} value={period} onChange={setPeriod} />
+        <SegmentedControl
+          aria-label="Period"
+          size="xs"
+          data={PERIODS}
+          value={period}
+          onChange={(days) => (setZoom(undefined), setPeriod(days))}
+        />
       </Group>
-      <Loaded of={stats}>{(stats) => <Shown of={stats} days={daysOf(stats)} />}</Loaded>
+      <Loaded of={stats}>
+        {(stats) => <Shown of={stats} days={daysOf(stats)} zoom={zoom} setZoom={setZoom} />}
+      </Loaded>
     </Stack>
   );
 }
 
-function Shown({ of, days }: { of: LinkStats; days: string[] }) {
+interface ShownProps {
+  of: LinkStats;
+  days: string[];
+  zoom: Span | undefined;
+  setZoom: (span: Span | undefined) => void;
+}
+
+function Shown({ of, days, zoom, setZoom }: ShownProps) {
   const { clicks, visitors, attributions } = of;
   const all = Object.values(clicks).reduce((sum, n) => sum + n, 0);
-  if (all === 0 && attributions.total === 0) {
+  if (all === 0 && attributions.total === 0 && !zoom) {
     return (
       <Empty icon="link" title="No visits yet">
         Visits appear within seconds. People, link previews and bots are counted separately.
@@ -92,7 +115,7 @@ function Shown({ of, days }: { of: LinkStats; days: string[] }) {
           </Paper>
         ))}
       </SimpleGrid>
-      <Days of={of} days={days} />
+      <Days of={of} days={days} zoom={zoom} setZoom={setZoom} />
       <SimpleGrid cols={{ base: 1, sm: 2, md: 3 }}>
         <Shares
           title="Visitor type"
@@ -129,40 +152,43 @@ function ruleNames(rules: Record<string, number>): Record<string, string> {
   };
 }
 
-function Days({ of, days }: { of: LinkStats; days: string[] }) {
-  const counted = new Map(of.days.map((day) => [day.day, day]));
-  const most = Math.max(1, ...of.days.map(({ human }) => human));
+function Days({ of, days, zoom, setZoom }: ShownProps) {
+  const counted = new Map(of.days.map((day) => [day.day, day.human]));
+  const values = days.map((day) => counted.get(day) ?? 0);
+  const first = secondOf(days[0]);
+  const before = useRead(
+    ["link_stats", of.code, "before", days[0], days.length],
+    () =>
+      callFunction<LinkStats>(
+        `deeplinks/${of.code}/stats?from=${dayOf(first - days.length * DAY)}&to=${dayOf(first - DAY)}`,
+      ),
+    { every: false },
+  );
   return (
     <Paper withBorder p="sm">
       <Text size="sm" fw={600} mb="xs">Clicks by people per day ({of.zone})</Text>
-      <div className={classes.days} aria-hidden="true">
-        {days.map((day) => {
-          const n = counted.get(day)?.human ?? 0;
-          return (
-            <div key={day} className={classes.day} title={`${day}: ${n}`}>
-              <div style={{ height: `${n / most * 100}%` }} data-some={n > 0 || undefined} />
-            </div>
-          );
-        })}
-      </div>
-      <Group justify="space-between" aria-hidden="true">
-        <Text size="xs" c="dimmed">{days[0]}</Text>
-        <Text size="xs" c="dimmed">maximum: {most}</Text>
-        <Text size="xs" c="dimmed">{days.at(-1)}</Text>
-      </Group>
-      <VisuallyHidden>
-        <table>
-          <caption>Clicks by people per day; days without clicks are omitted</caption>
-          <tbody>
-            {of.days.map(({ day, human }) => (
-              <tr key={day}>
-                <th scope="row">{day}</th>
-                <td>{human}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </VisuallyHidden>
+      <Suspense fallback={<Skeleton height={230} />}>
+        <Explored
+          label="Clicks by people per day"
+          times={days.map(secondOf)}
+          step={DAY}
+          series={[{ label: "clicks", colour: "teal", area: true, values }]}
+          height={180}
+          least={4}
+          zoom={zoom}
+          setZoom={setZoom}
+          marked={{ kinds: ["link"], ref: of.code }}
+          compared={[{
+            name: "clicks",
+            now: values,
+            before: before.isPlaceholderData || !before.data ? undefined : [before.data.clicks.human],
+          }]}
+          list={{
+            name: "Messages",
+            href: (span) => `/messages?span=${writeSpan(inZoneOf(span))}&link=${of.code}`,
+          }}
+        />
+      </Suspense>
     </Paper>
   );
 }

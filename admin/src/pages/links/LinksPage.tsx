@@ -100,6 +100,7 @@ export function LinksPage() {
           leftSection={<Icon name="search" size={16} />}
           value={typed}
           onChange={({ currentTarget: { value } }) => (setTyped(value), search(value.trim()))}
+          w={{ base: "100%", xs: 270 }}
         />
         <Select
           aria-label="State"

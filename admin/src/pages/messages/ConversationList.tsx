@@ -13,10 +13,11 @@ import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { useNow } from "../../ui/Time.tsx";
-import { ago, exact } from "../../ui/times.ts";
+import { ago, duration, exact } from "../../ui/times.ts";
 import type {
   Conversation,
   FoundConversation,
+  WorkConversation,
 } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 import classes from "./messages.module.css";
 
@@ -72,6 +73,8 @@ export function ConversationList({ query, onQuery, selected, open }: Props) {
             data={[
               { value: "all", label: "All" },
               { value: "mine", label: "Mine" },
+              { value: "unread", label: "Unread" },
+              { value: "waiting", label: "Waiting" },
               { value: "taken_over", label: "Taken over" },
             ]}
           />
@@ -79,6 +82,8 @@ export function ConversationList({ query, onQuery, selected, open }: Props) {
       </div>
       {query
         ? <Found query={query} selected={selected} open={open} />
+        : which === "unread" || which === "waiting"
+        ? <Work which={which} selected={selected} open={open} />
         : which === "mine" || which === "taken_over"
         ? <Desk which={which} selected={selected} open={open} />
         : <All selected={selected} open={open} />}
@@ -133,6 +138,21 @@ function Desk(
           Services handle every conversation. To take one over, reply in it.
         </Empty>
       );
+  }
+  return <Rows items={found.data} selected={selected} open={open} />;
+}
+
+function Work({ which, selected, open }: Pick<Props, "selected" | "open"> & { which: "unread" | "waiting" }) {
+  const found = useRpc("list_conversation_work", { p_which: which });
+  if (found.data === undefined || found.isPlaceholderData) {
+    return found.isError ? <Failed error={found.error} retry={found.refetch} /> : <Loading rows={3} />;
+  }
+  if (found.data.length === 0) {
+    return (
+      <Empty icon="check" title={which === "unread" ? "Nothing unread" : "Nobody is waiting"}>
+        Among the conversations that somebody of the team has taken over or looks after.
+      </Empty>
+    );
   }
   return <Rows items={found.data} selected={selected} open={open} />;
 }
@@ -208,7 +228,7 @@ function Rows({ items, selected, open, more, reading }: RowsProps) {
 
 function Row(
   { of, selected, open }:
-    & { of: Conversation & Partial<FoundConversation>; selected: boolean }
+    & { of: Conversation & Partial<FoundConversation & WorkConversation>; selected: boolean }
     & Pick<Props, "open">,
 ) {
   const { contact, last, found, message_id } = of;
@@ -241,7 +261,14 @@ function Row(
           <bdi>{last?.text ?? typeInWords(last?.type ?? "")}</bdi>
         </Text>
         {of.unrouted_since && <State size="xs" tone="warn">waiting</State>}
-        {of.taken_over && <State size="xs" tone="info">taken over</State>}
+        {of.waiting_since
+          ? (
+            <State size="xs" tone="warn">
+              waiting {duration((now - Date.parse(of.waiting_since)) / 1000)}
+            </State>
+          )
+          : of.taken_over && <State size="xs" tone="info">taken over</State>}
+        {of.unread && <State size="xs" tone="info">unread</State>}
         {found === "message" && <State size="xs" tone="info">message</State>}
         {found === "link" && <State size="xs" tone="info">link</State>}
       </Group>

@@ -5,6 +5,7 @@ import { For } from "../../session/me.tsx";
 import { ChannelFace } from "../mail/ChannelFace.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
+import { AlsoHere } from "./AlsoHere.tsx";
 import { DeskBar, Takeover, useDesk } from "./Desk.tsx";
 import { Reply } from "./Reply.tsx";
 import { Reveal } from "./Reveal.tsx";
@@ -59,6 +60,7 @@ export function ConversationView({ id, open }: { id: string; open: (message: str
             </For>
           </Group>
         </Group>
+        <AlsoHere id={id} />
         <Reveals contact={conversation.contact.id} />
         {desk && (
           <For role="operator">

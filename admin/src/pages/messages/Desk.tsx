@@ -15,6 +15,7 @@ import { takenBy } from "./words.ts";
 const TOUCHES = [
   "list_desks",
   "list_desk_conversations",
+  "list_conversation_work",
   "conversation_messages",
   "list_conversations",
   "search_conversations",

@@ -8,6 +8,7 @@ import { useEnvironment } from "../../data/environment.ts";
 import { useRpc } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
+import { useSpan } from "../../ui/span.ts";
 import { Loaded } from "../../ui/states.tsx";
 import { useNow } from "../../ui/Time.tsx";
 import { ago, exact } from "../../ui/times.ts";
@@ -27,6 +28,7 @@ import classes from "./overview.module.css";
 
 export default function Overview() {
   const [minutes, setMinutes] = useParameter("minutes", "60");
+  const [, setZoom] = useSpan();
   const overview = useRpc("overview", { p_minutes: Number(minutes) }, { every: 3_000 });
   const { data: environment } = useEnvironment();
   const now = useNow();
@@ -43,7 +45,7 @@ export default function Overview() {
             size="xs"
             aria-label="Period"
             value={minutes}
-            onChange={setMinutes}
+            onChange={(minutes) => (setZoom(undefined), setMinutes(minutes))}
             data={[{ value: "15", label: "15 min" }, { value: "60", label: "1 h" }, {
               value: "360",
               label: "6 h",

@@ -4,13 +4,18 @@ import { lazy, Suspense } from "react";
 import { useRows } from "../../data/query.ts";
 import type { Rollout } from "../../data/rollouts.ts";
 import { Section } from "../../ui/Section.tsx";
+import { useSpan } from "../../ui/span.ts";
+import { type Span, writeSpan } from "../../ui/span_text.ts";
 import { Empty, Loaded } from "../../ui/states.tsx";
+import { TRAFFIC_MARKS } from "../charts/traffic.ts";
 import { type Figures, steps, sum } from "./arms.ts";
 import classes from "./rollouts.module.css";
 
-const Chart = lazy(() => import("../../ui/Chart.tsx"));
+const Explored = lazy(() => import("../charts/Explored.tsx"));
 /** Limit of rows: both arms of eight hours. */
 const ROWS = 960;
+
+const within = ({ from, to }: Span, at: number) => at >= from && at < to;
 
 const percent = (rate: number | null) => rate === null ? "–" : `${(100 * rate).toFixed(2)} %`;
 
@@ -26,6 +31,7 @@ export function Arms({ rollout }: { rollout: Rollout }) {
       return rollout.finished_at ? rows.lte("minute", rollout.finished_at) : rows;
     },
   );
+  const [zoom, setZoom] = useSpan();
   return (
     <Section
       title="With and without the flag"
@@ -39,9 +45,18 @@ export function Arms({ rollout }: { rollout: Rollout }) {
           </Empty>
         }
       >
-        {(rows) => {
-          const grouped = steps(rows, rows.length > 240 ? 10 : rows.length > 60 ? 5 : 1);
-          const times = grouped.map(({ at }) => at);
+        {(all) => {
+          const rows = zoom ? all.filter(({ minute }) => within(zoom, Date.parse(minute) / 1000)) : all;
+          const minutes = rows.length > 240 ? 10 : rows.length > 60 ? 5 : 1;
+          const grouped = steps(rows, minutes);
+          const explored = {
+            times: grouped.map(({ at }) => at),
+            step: minutes * 60,
+            height: 130,
+            zoom,
+            setZoom,
+            list: { name: "Messages", href: (span: Span) => `/messages?span=${writeSpan(span)}` },
+          };
           return (
             <Stack gap="sm">
               <Table className={classes.figure}>
@@ -60,9 +75,9 @@ export function Arms({ rollout }: { rollout: Rollout }) {
               </Table>
               <Suspense fallback={<Skeleton height={300} />}>
                 <Text size="xs" fw={600}>Failures</Text>
-                <Chart
+                <Explored
+                  {...explored}
                   label="Failures, both arms"
-                  times={times}
                   series={[
                     {
                       label: "with the flag",
@@ -76,19 +91,18 @@ export function Arms({ rollout }: { rollout: Rollout }) {
                     },
                   ]}
                   format={(value) => `${+value.toFixed(2)} %`}
-                  height={130}
                   least={1}
                 />
                 <Text size="xs" fw={600}>p95</Text>
-                <Chart
+                <Explored
+                  {...explored}
                   label="p95, both arms"
-                  times={times}
+                  marked={TRAFFIC_MARKS}
                   series={[
                     { label: "with the flag", colour: "blue", values: grouped.map(({ on }) => on.p95) },
                     { label: "without the flag", colour: "grey", values: grouped.map(({ off }) => off.p95) },
                   ]}
                   format={(value) => `${Math.round(value)} ms`}
-                  height={130}
                   least={50}
                 />
               </Suspense>

@@ -1,16 +1,5 @@
 /** The team's members and their roles. */
-import {
-  ActionIcon,
-  Alert,
-  Button,
-  Group,
-  MultiSelect,
-  Paper,
-  Select,
-  Stack,
-  Text,
-  TextInput,
-} from "@mantine/core";
+import { ActionIcon, Button, Group, MultiSelect, Paper, Select, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import type { Member } from "../../../../supabase/functions/_shared/contract/answers/people.ts";
 import { rpc, useChange, useRpc } from "../../data/query.ts";
@@ -26,6 +15,7 @@ import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { VirtualList } from "../../ui/VirtualList.tsx";
 import { TeamHistory } from "./Histories.tsx";
+import { Invitations, InviteInstead } from "./Invitations.tsx";
 
 const ROLES: { value: Role; label: string }[] = [
   { value: "viewer", label: "Viewer: read only" },
@@ -67,6 +57,7 @@ export function Team() {
     <Stack>
       <For role="admin" otherwise={<Text size="sm" c="dimmed">Only admins can change the team.</Text>}>
         <Add />
+        <Invitations />
       </For>
       <Loaded of={team}>
         {(team) => (
@@ -129,7 +120,7 @@ function Add() {
             placeholder="Email address"
             required
             value={email}
-            onChange={({ currentTarget: { value } }) => setEmail(value)}
+            onChange={({ currentTarget: { value } }) => (setEmail(value), setRefusal(undefined))}
             w={{ base: "100%", xs: 280 }}
           />
           <Select
@@ -141,7 +132,14 @@ function Add() {
           />
           <Button type="submit" loading={add.isPending}>Add</Button>
         </Group>
-        {refusal && <Alert color="red" role="alert">{refusal.message} {refusal.hint}</Alert>}
+        {refusal && (
+          <InviteInstead
+            refusal={refusal}
+            email={email}
+            role={role}
+            done={() => (setRefusal(undefined), draft.clear())}
+          />
+        )}
       </Stack>
     </form>
   );

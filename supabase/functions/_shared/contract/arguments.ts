@@ -159,6 +159,9 @@ export interface DeliveryLogFilter {
   outcome?: "failed";
   /** Part of the error, or of the status. */
   error?: string;
+  /** Of the attempts; `until` is no part of it. */
+  since?: string;
+  until?: string;
   /** `next` of the page before. */
   before_at?: string;
   before_id?: string;
@@ -355,6 +358,9 @@ export interface JsonArguments {
   };
   list_routes: {
     p_filter: { id?: string; search?: string; active?: boolean; destination?: string; after?: string };
+  };
+  messages_in_span: {
+    p_filter: { direction?: "in" | "out"; trouble?: boolean; link?: string; before?: string };
   };
   list_unknown: { p_filter: { after_at?: string; after_id?: string } };
   search_conversations: { p_before: { at?: string; id?: string } };

@@ -107,6 +107,13 @@ export const LIMITS = {
     burstSeconds: 20,
     engine: "database",
   },
+  invitations: {
+    name: "invitation",
+    of: "Invitations to the team by one key or person",
+    perSecond: 1 / 60,
+    burstSeconds: 1200,
+    engine: "database",
+  },
 } as const satisfies Record<string, LimitKind>;
 
 /** A limit that a setting changes. */

@@ -30,6 +30,7 @@ const entry = z.strictObject({
     "contact",
     "reply",
     "team",
+    "invitation",
     "allowlist",
   ]),
   name: z.string(),

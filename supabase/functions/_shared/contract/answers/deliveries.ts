@@ -120,19 +120,22 @@ export type DeadLetter = z.infer<typeof dead>;
 
 const state = z.enum(["active", "paused"]);
 
+const destinationFigures = z.strictObject({
+  /** Length of a point. */
+  seconds: z.int(),
+  points: z.array(z.strictObject({ at, delivered: count, failed: count })),
+  errors: z.array(
+    z.strictObject({ error: z.string().nullable(), status: z.int().nullable(), n: count, last_at: at }),
+  ),
+});
+
 /** The answers by function name. */
 export const DELIVERIES = {
   destination_health: z.array(health),
   /** `next` is the last delivery that was read; null at the end. */
   delivery_log: z.strictObject({ attempts: z.array(attempt), next: z.strictObject({ at, id }).nullable() }),
-  destination_figures: z.strictObject({
-    /** Length of a point. */
-    seconds: z.int(),
-    points: z.array(z.strictObject({ at, delivered: count, failed: count })),
-    errors: z.array(
-      z.strictObject({ error: z.string().nullable(), status: z.int().nullable(), n: count, last_at: at }),
-    ),
-  }),
+  destination_figures: destinationFigures,
+  destination_span: destinationFigures,
   list_waiting: z.array(waiting),
   list_dead_letters: z.array(dead),
   /** `before` is the time for change_matching_deliveries. */

@@ -238,6 +238,14 @@ const desk = z.strictObject({
   /** Empty for viewers. */
   notes: z.array(note),
 });
+const work = conversation.extend({
+  /** Since when the person waits for an answer; null if they do not. */
+  waiting_since: at.nullable(),
+  unread: z.boolean(),
+});
+/** A conversation that somebody of the team has, as work to be done. */
+export type WorkConversation = z.infer<typeof work>;
+
 /** What the team keeps about a conversation. */
 export type Desk = z.infer<typeof desk>;
 
@@ -251,6 +259,11 @@ export const MESSAGES = {
   search_conversations: z.array(found),
   conversation_messages: thread.nullable(),
   message_story: story.nullable(),
+  messages_in_span: z.strictObject({
+    messages: z.array(message.extend({ conversation })),
+    /** `before` of the next page. */
+    next: id.nullable(),
+  }),
   trace_message: trace.nullable(),
   reply_in_conversation: queued,
   resend_message: queued,
@@ -262,6 +275,8 @@ export const MESSAGES = {
   open_window: z.strictObject({ conversation_id: id, contact_id: id, window_closes_at: at }),
   list_desks: z.array(desk),
   list_desk_conversations: z.array(conversation),
+  list_conversation_work: z.array(work),
+  look_at_conversation: z.array(z.strictObject({ user_id: id, at })),
   set_conversation_desk: desk,
   add_conversation_note: note,
   list_canned_replies: z.array(canned),

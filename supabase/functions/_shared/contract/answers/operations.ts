@@ -40,10 +40,12 @@ const change = z.strictObject({
 });
 export type Change = z.infer<typeof change>;
 
+const minutes = z.array(z.strictObject({ minute: at, in: count, out: count }));
+
 const overview = z.strictObject({
   at,
   health: z.array(part),
-  per_minute: z.array(z.strictObject({ minute: at, in: count, out: count })),
+  per_minute: minutes,
   functions: z.array(z.strictObject({
     name: z.string(),
     requests: count,
@@ -242,6 +244,7 @@ const schema = z.strictObject({
 /** The answers by function name. */
 export const OPERATIONS = {
   overview,
+  traffic: minutes,
   diagnostics,
   status,
   reconcile: reconciliation,

@@ -53,6 +53,9 @@ export const PEOPLE = {
   save_view: savedView,
   /** Null if the caller is not in the team. */
   whoami: z.strictObject({ user_id: id, role }).nullable(),
+  start_invitation: z.strictObject({ id, email: z.string(), role, expires_at: at }),
+  /** Null if there is no invitation of the caller. */
+  accept_invitation: z.strictObject({ role }).nullable(),
   name_contacts: z.array(
     z.strictObject({ id, last_four: z.string().nullable(), name: z.string().nullable() }),
   ),

@@ -29,6 +29,7 @@ export const AUDIT_KINDS: Readonly<Record<Kind, string>> = {
   endpoint: "Notification endpoints",
   setting: "Settings",
   team: "Team",
+  invitation: "Invitations",
   allowlist: "Allowlist",
 };
 
@@ -39,6 +40,13 @@ const ACTS: Readonly<Record<string, string>> = {
   exported: "was exported",
   resolved: "has an unknown outcome settled",
   erased: "was erased",
+};
+
+const INVITATIONS: Readonly<Record<string, string>> = {
+  added: "sent",
+  resent: "sent again",
+  removed: "revoked",
+  accepted: "accepted",
 };
 
 const THINGS: Partial<Record<Kind, string>> = {
@@ -78,6 +86,8 @@ export function auditInWords(entry: AuditEntry): string {
         : change === "added"
         ? `${name} added to the team as ${standing(after)}`
         : `${name} changed from ${standing(before)} to ${standing(after)}`;
+    case "invitation":
+      return `Invitation of ${name} ${INVITATIONS[change] ?? change}`;
     case "allowlist":
       return `${name} ${change} for ${figures.purpose === "forward" ? "services" : "links"}`;
     case "contact":
