@@ -1814,6 +1814,22 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      team_invitations: {
+        Row: {
+          created_at: string;
+          email: string;
+          expires_at: string;
+          id: string;
+          invited_by: string;
+          role: "viewer" | "operator" | "admin";
+          sends: number;
+          sent_at: string | null;
+          user_id: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       team_members: {
         Row: {
           approvals: string[];
@@ -2011,6 +2027,7 @@ export type Database = {
       };
     };
     Functions: {
+      accept_invitation: { Args: Record<never, never>; Returns: Json };
       acknowledge_incident: {
         Args: {
           p_number: number;
@@ -2359,6 +2376,14 @@ export type Database = {
         };
         Returns: Json;
       };
+      destination_span: {
+        Args: {
+          p_destination: string;
+          p_from: string;
+          p_to: string;
+        };
+        Returns: Json;
+      };
       destination_to_test: {
         Args: {
           p_name: string;
@@ -2555,6 +2580,13 @@ export type Database = {
         Returns: Json;
       };
       list_canned_replies: { Args: Record<never, never>; Returns: Json };
+      list_conversation_work: {
+        Args: {
+          p_which: string;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_conversations: {
         Args: {
           p_before?: string | null;
@@ -2680,6 +2712,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      look_at_conversation: {
+        Args: {
+          p_conversation_id: string;
+        };
+        Returns: Json;
+      };
       mail_notification: {
         Args: {
           p_id: string;
@@ -2705,6 +2743,15 @@ export type Database = {
       messages_diagnostics: {
         Args: {
           p_org: string;
+        };
+        Returns: Json;
+      };
+      messages_in_span: {
+        Args: {
+          p_from: string;
+          p_to: string;
+          p_filter?: Json;
+          p_limit?: number;
         };
         Returns: Json;
       };
@@ -3145,6 +3192,12 @@ export type Database = {
         };
         Returns: number;
       };
+      revoke_invitation: {
+        Args: {
+          p_id: string;
+        };
+        Returns: boolean;
+      };
       roll_back_rollout: {
         Args: {
           p_id: string;
@@ -3370,6 +3423,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      settle_invitation: {
+        Args: {
+          p_id: string;
+          p_user_id: string;
+        };
+        Returns: boolean;
+      };
       settle_media: {
         Args: {
           p_message_id: string;
@@ -3451,6 +3511,14 @@ export type Database = {
         Args: {
           p_id: string;
           p_expected_version: number;
+        };
+        Returns: Json;
+      };
+      start_invitation: {
+        Args: {
+          p_email: string;
+          p_role: string;
+          p_by: string;
         };
         Returns: Json;
       };
@@ -3552,6 +3620,13 @@ export type Database = {
       trace_message: {
         Args: {
           p_message: string;
+        };
+        Returns: Json;
+      };
+      traffic: {
+        Args: {
+          p_minutes: number;
+          p_until: string;
         };
         Returns: Json;
       };
