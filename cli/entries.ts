@@ -114,6 +114,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "identities that mail is sent as, and why a mail was treated as it was",
     load: async () => (await import("./commands/email/email.ts")).email,
   },
+  sms: {
+    about: "numbers for texts, a check of their providers, and texts that nobody knows whether they went",
+    load: async () => (await import("./commands/sms/sms.ts")).sms,
+  },
   contact: {
     about: "export or erase a person's data",
     load: async () => (await import("./commands/contact.ts")).contact,

@@ -11,6 +11,8 @@ import {
   emailAccount,
   functionsEnvironment,
   secondAccount,
+  TEXT_NUMBERS,
+  textAccount,
   userSecrets,
   whatsappAccount,
 } from "./project/environment.ts";
@@ -137,6 +139,11 @@ async function start(
       inboundUrl: `${url}/functions/v1/email-webhook/inbound`,
       eventsUrl: `${url}/functions/v1/email-webhook/events`,
       folder: join(folder.path, "simulator.mail"),
+    },
+    texts: {
+      ...textAccount(keys, secrets),
+      numbers: TEXT_NUMBERS,
+      webhookUrl: `${url}/functions/v1/sms-webhook`,
     },
     accounts: [secondAccount(whatsapp)],
     business: businessSide(database.sql),

@@ -17,6 +17,7 @@ Gatelink is up after ${(ms / 1000).toFixed(1)} s. Ctrl-C stops it; the data stay
   Admin panel    ${url}/admin/               sign in as ${people}
   Simulator      ${url}/simulator/
   Mail           ${url}/simulator/mail       inboxes of people; nothing leaves this machine
+  Texts          ${url}/simulator/texts      phones of people, and two numbers of yours
   Demo link      ${url}/l/demo
   Functions      ${url}/functions/v1/
   Data API       ${url}/rest/v1/

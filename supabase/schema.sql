@@ -9312,7 +9312,7 @@ begin
   end if;
   delete from public.senders s where s.channel = 'sms' and s.id = v_number;
   if not found then
-    raise exception 'there is no such number' using errcode = 'GL404';
+    raise exception 'there is no such number' using errcode = 'GL404', hint = 'list_text_numbers lists those that there are.';
   end if;
 end $function$;
 grant execute on function public.remove_text_number(p_number text) to authenticated, service_role;
@@ -9333,11 +9333,12 @@ begin
 end $function$;
 grant execute on function public.remove_view(p_id uuid) to authenticated, service_role;
 
--- Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same
--- p_key is the same message. Returns {id, status} or {error}: channel_unsupported (with channel: not WhatsApp),
--- window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict.
--- Who wrote is in contact_acts, and has the conversation for the minutes of the setting takeover.minutes. For
--- operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.
+-- Queues a text to the person of a conversation, on WhatsApp within the 24 hours after they last wrote, on sms at any
+-- time; the same p_key is the same message. Returns {id, status} or {error}: channel_unsupported (with channel:
+-- neither of these), opted_out (on sms), window_closed (with window_closed_at), feature_off, nobody (no id that can
+-- be written to), idempotency_conflict. Who wrote is in contact_acts, and has the conversation for the minutes of the
+-- setting takeover.minutes. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation,
+-- GL422 no words or too many.
 CREATE OR REPLACE FUNCTION public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -9358,9 +9359,12 @@ begin
   if not found then
     raise exception 'there is no such conversation' using errcode = 'GL404';
   end if;
-  -- What is queued below is a message as Meta wants it: no other channel could send it.
-  if v_conversation.channel <> 'whatsapp' then
+  -- What is queued below is a message as Meta wants it, or a text: no other channel could send it.
+  if v_conversation.channel not in ('whatsapp', 'sms') then
     return jsonb_build_object('error', 'channel_unsupported', 'channel', v_conversation.channel);
+  end if;
+  if v_conversation.channel = 'sms' and char_length(p_text) > 1600 then
+    raise exception 'a text has at most 1600 characters' using errcode = 'GL422';
   end if;
   if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
     return '{"error": "feature_off"}';
@@ -9375,7 +9379,8 @@ begin
   end if;
   v_answer := private.enqueue_message(v_conversation, jsonb_build_object('to', v_to, 'text', p_text,
     'idempotency_key', 'panel:' || p_key,
-    'message', jsonb_build_object('type', 'text', 'text', jsonb_build_object('body', p_text))), clock_timestamp());
+    'message', case v_conversation.channel when 'sms' then private.text_message(p_text)
+      else jsonb_build_object('type', 'text', 'text', jsonb_build_object('body', p_text)) end), clock_timestamp());
   if v_answer ? 'id' and not v_answer ? 'repeated' then
     insert into public.contact_acts (act, contact_id, message_id)
     values ('replied', v_conversation.contact_id, (v_answer ->> 'id')::uuid);
@@ -10786,10 +10791,10 @@ declare
 begin
   perform private.require_role('operator');
   if p_number !~ '^\+?[0-9][0-9 ().-]{2,30}$' or v_number !~ '^[0-9]{3,15}$' then
-    raise exception 'a number has 3 to 15 digits, with its country code' using errcode = 'GL422';
+    raise exception 'a number has 3 to 15 digits, with its country code' using errcode = 'GL422', hint = 'For example +12025550100.';
   end if;
   if coalesce(p_changes ->> 'provider', 'twilio') not in ('twilio', 'telnyx') then
-    raise exception 'the provider is twilio or telnyx' using errcode = 'GL422';
+    raise exception 'the provider is twilio or telnyx' using errcode = 'GL422', hint = 'Without one, twilio.';
   end if;
   insert into public.senders as s (channel, id, provider, class, state, max_per_second, pair_seconds)
   select 'sms', v_number, coalesce(p_changes ->> 'provider', 'twilio'), p_changes ->> 'class', coalesce(p_changes ->> 'state', 'active'),
@@ -25930,6 +25935,27 @@ begin
     and exists (select from public.senders s where s.channel = 'sms' and s.provider = 'twilio' and s.state = 'active');
 end $function$;
 grant execute on function private.text_check_is_due(p_now timestamp with time zone) to service_role;
+
+-- A text (SMS) as services send it: {type, text, encoding, segments}.
+CREATE OR REPLACE FUNCTION private.text_message(p_text text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_plain boolean := translate(p_text,
+    E'@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&\'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà\f^{}\\[~]|€',
+    '') = '';
+  v_units integer := char_length(p_text) + case when v_plain
+    then char_length(p_text) - char_length(translate(p_text, E'\f^{}\\[~]|€', ''))
+    -- Characters beyond U+FFFF have four bytes, and two units of UTF-16.
+    else (select count(*) from regexp_split_to_table(p_text, '') as c where octet_length(c) = 4) end;
+begin
+  return jsonb_build_object('type', 'text', 'text', p_text, 'encoding', case when v_plain then 'GSM-7' else 'UCS-2' end, 'segments', case
+    when v_plain and v_units <= 160 or not v_plain and v_units <= 70 then 1
+    when v_plain then ceil(v_units / 153.0) else ceil(v_units / 67.0) end);
+end $function$;
 
 -- A number as people see it.
 CREATE OR REPLACE FUNCTION private.text_number_json(p_sender senders)

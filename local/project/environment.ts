@@ -89,6 +89,22 @@ export function emailAccount(
   };
 }
 
+/** Numbers of the local stack for texts; they are reserved for fiction. */
+export const TEXT_NUMBERS: readonly string[] = ["+12025550160", "+12025550161"];
+
+/** What the simulated Twilio and the functions share, unless the user's secrets set it. */
+export function textAccount(
+  { secretKey }: Pick<Keys, "secretKey">,
+  secrets: Record<string, string>,
+): { accountSid: string; authToken: string } {
+  const derived = (what: string) =>
+    createHash("sha256").update(`${what} ${secretKey}`).digest("hex").slice(0, 32);
+  return {
+    accountSid: secrets.TWILIO_ACCOUNT_SID?.split(",")[0].trim() || `AC${derived("twilio account")}`,
+    authToken: secrets.TWILIO_AUTH_TOKEN?.split(",")[0].trim() || derived("twilio token"),
+  };
+}
+
 /** Environment of the functions, added to this process's own. */
 export function functionsEnvironment(options: EnvironmentOptions): Record<string, string> {
   const { url, keys, whatsapp, apiUrl, dbUrl, secrets } = options;
@@ -109,6 +125,9 @@ export function functionsEnvironment(options: EnvironmentOptions): Record<string
     FORWARD_FROM_EMAIL: `replies@${MAIL_DOMAINS.sendDomain}`,
     FORWARD_FROM_NAME: "Gatelink",
     API_TOKEN: keys.email.apiToken,
+    TWILIO_ACCOUNT_SID: textAccount(keys, {}).accountSid,
+    TWILIO_AUTH_TOKEN: textAccount(keys, {}).authToken,
+    TWILIO_URL: `${apiUrl}/simulator/twilio`,
     PUBLIC_BASE_URL: url,
     // The host adds the caller's address itself, so nobody can forge it.
     CLIENT_IP_HEADER: "x-forwarded-for",

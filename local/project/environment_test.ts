@@ -33,9 +33,11 @@ function environment(secrets: Record<string, string>): Record<string, string> {
   });
 }
 
-Deno.test("functionsEnvironment: what the platform injects, a Meta and a SendGrid of the stack's own", () => {
-  const { SEALING_KEYS, ...rest } = environment({});
+Deno.test("functionsEnvironment: what the platform injects, a Meta, a SendGrid and a Twilio of the stack's own", () => {
+  const { SEALING_KEYS, TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, ...rest } = environment({});
   assert(typeof readSealingKeys(SEALING_KEYS) !== "string");
+  assert(/^AC[0-9a-f]{32}$/.test(TWILIO_ACCOUNT_SID), TWILIO_ACCOUNT_SID);
+  assert(/^[0-9a-f]{32}$/.test(TWILIO_AUTH_TOKEN), TWILIO_AUTH_TOKEN);
   assertEquals(rest, {
     DEPLOY_ENVIRONMENT: "local",
     SUPABASE_URL: "http://127.0.0.1:1",
@@ -53,6 +55,7 @@ Deno.test("functionsEnvironment: what the platform injects, a Meta and a SendGri
     SENDGRID_URL: "http://127.0.0.1:1/simulator/sendgrid",
     SENDGRID_INBOUND_PUBLIC_KEY: "public",
     SENDGRID_EVENTS_PUBLIC_KEY: "public",
+    TWILIO_URL: "http://127.0.0.1:1/simulator/twilio",
     INBOUND_PARSE_DOMAIN: "reply.example.com",
     SEND_DOMAIN: "example.com",
     FORWARD_FROM_EMAIL: "replies@example.com",

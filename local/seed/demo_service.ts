@@ -14,13 +14,20 @@ interface Delivery {
   /** ISO time. */
   timestamp: string;
   data: {
-    message: { id: string; type: string; text: string | null; choice: string | null };
+    message: {
+      id: string;
+      channel: string;
+      type: string;
+      text: string | null;
+      choice: string | null;
+      native: { keyword?: string } | null;
+    };
     contact: { name: string | null };
   };
 }
 
-/** A message to send back: Meta's shape without `to`, which Gatelink fills in. */
-type Reply = { type: string } & Record<string, unknown>;
+/** A message to send back, without `to`, which Gatelink fills in: on WhatsApp in Meta's shape, as a text `{"text": "…"}`. */
+type Reply = Record<string, unknown>;
 
 const KEEP = 50;
 const REMEMBER = 1_000;
@@ -80,6 +87,11 @@ function isSignedBy(secret: string, body: string, headers: Headers): boolean {
 /** Chooses the replies. Your service looks things up here. */
 function answer({ message, contact }: Delivery["data"]): Reply[] {
   const said = message.text?.trim() ?? "";
+  if (message.channel === "sms") {
+    // The provider answers STOP, START and HELP by itself.
+    if (message.native?.keyword !== undefined) return [];
+    return [{ text: said === "" ? "Thank you for the picture." : `You said: ${said.slice(0, 1500)}` }];
+  }
   if (message.choice) return [text(`You chose: ${said}`)];
   switch (message.type) {
     case "text":

@@ -107,3 +107,13 @@ Deno.test("createDemoService: answers any message type with something that can b
     }
   }
 });
+
+Deno.test("createDemoService: answers texts in their shape, and none of the provider's keywords", async () => {
+  const service = createDemoService({ secrets: () => [NEW] });
+  const text = (text: string | null, native: { keyword?: string } | null, id: string) =>
+    deliver(service, { ...HELLO, text, channel: "sms", native } as typeof HELLO, { id })
+      .then((response) => response.json());
+  assertEquals(await text("Hello", {}, "msg_1"), { replies: [{ text: "You said: Hello" }] });
+  assertEquals(await text(null, null, "msg_2"), { replies: [{ text: "Thank you for the picture." }] });
+  assertEquals(await text("STOP", { keyword: "stop" }, "msg_3"), { replies: [] });
+});

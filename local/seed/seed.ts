@@ -1,7 +1,7 @@
 /** The initial content of a new local stack, so that a first message has a destination: see {@link STEPS}. */
 import type { Sql, TransactionSql } from "postgres";
 import type { Keys } from "../project/data_folder.ts";
-import { SECOND_ACCOUNT, secondAccount } from "../project/environment.ts";
+import { SECOND_ACCOUNT, secondAccount, TEXT_NUMBERS } from "../project/environment.ts";
 
 export interface SeedOptions {
   sql: Sql;
@@ -14,6 +14,9 @@ export interface SeedOptions {
 
 /** Name and path of the destination that leads to the demo service. */
 export const DEMO = { name: "echo", path: "/demo/service" };
+
+/** Name of the route that leads there. */
+const DEMO_ROUTE = "everything else to the demo service";
 
 /** Code of the demo link: it opens a chat with the stack's own number. */
 export const DEMO_LINK = "demo";
@@ -53,7 +56,6 @@ const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promi
   flags: (sql) => seedFlags(sql, ["wa_router.enabled", "wa_send.enabled"]),
   email: (sql) =>
     seedFlags(sql, ["email_router.enabled", "email_send.enabled", "email_reply_tokens.enabled"]),
-  texts: (sql) => seedFlags(sql, ["sms_router.enabled", "sms_send.enabled"]),
   loopback: async (sql) => {
     await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')
       on conflict (key) do nothing`;
@@ -69,8 +71,16 @@ const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promi
     const [taken] = await sql`select from public.destinations where name = ${DEMO.name}`;
     if (taken) return;
     await sql`select public.add_destination(${DEMO.name}, ${url + DEMO.path})`;
-    await sql`select public.add_route(${[DEMO.name]}, '{"type": "any"}', 1000,
-      '{"name": "everything else to the demo service"}')`;
+    await sql`select public.add_route(${[DEMO.name]}, '{"type": "any"}', 1000, ${
+      sql.json({ name: DEMO_ROUTE })
+    })`;
+  },
+  texts: async (sql) => {
+    await seedFlags(sql, ["sms_router.enabled", "sms_send.enabled"]);
+    for (const number of TEXT_NUMBERS) await sql`select public.set_text_number(${number})`;
+    // The service that answers WhatsApp answers texts, too.
+    await sql`update public.routes set channels = channels || '{sms}'
+      where name = ${DEMO_ROUTE} and not 'sms' = any (channels)`;
   },
   links: async (sql, { url, keys: { whatsapp } }) => {
     await seedFlags(sql, ["deeplinks.enabled"]);

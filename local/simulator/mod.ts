@@ -6,6 +6,8 @@
  * |---|---|
  * | `/simulator/` | the page of chats |
  * | `/simulator/mail` | the page of inboxes; what it needs is below `/simulator/api/mail`: see mail/api.ts |
+ * | `/simulator/texts` | the page of phones; what it needs is below `/simulator/api/texts`: see texts/api.ts |
+ * | `/simulator/twilio/…` | Twilio's API and what it has and posts: see texts/twilio.ts |
  * | `GET /simulator/outbox` | what "Meta" received: `{messages: [{wamid, to, type, payload, time, status}], receipts}` |
  * | `/simulator/sendgrid/…` | SendGrid's API and what it received and posts: see mail/sendgrid.ts |
  * | `POST /simulator/graph/{version}/{phone_number_id}/messages` | the Graph API, also `/media` and `…/{version}/{media_id}` |
@@ -38,6 +40,8 @@ import { loadSamples } from "./samples.ts";
 import { MailApi } from "./mail/api.ts";
 import { type SendGridOptions, SendGridSimulator } from "./mail/sendgrid.ts";
 import { scan } from "./scan.ts";
+import { TextsApi } from "./texts/api.ts";
+import { type TwilioOptions, TwilioSimulator } from "./texts/twilio.ts";
 import { EventStreams } from "./streams.ts";
 
 /** A running simulator. */
@@ -49,6 +53,8 @@ export interface Simulator {
   /** The simulated SendGrid, and the inboxes of its people, if it has options. */
   mail: SendGridSimulator | undefined;
   inboxes: MailApi | undefined;
+  /** The simulated Twilio, if it has options. */
+  texts: TwilioSimulator | undefined;
   /** Ends timers, calls and event streams; conversations stay in `dataFile`. */
   stop(): void;
 }
@@ -69,6 +75,8 @@ export interface SimulatorOptions extends MetaOptions {
   business?: BusinessSide;
   /** Of the simulated SendGrid. @default there is none */
   mail?: SendGridOptions;
+  /** Of the simulated Twilio. @default there is none */
+  texts?: TwilioOptions;
 }
 
 const FOLDER = new URL("./page/", import.meta.url);
@@ -103,6 +111,9 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   const media = loadSamples();
   const meta = new MetaSimulator({ media, ...options });
   const mail = options.mail && new SendGridSimulator(options.mail);
+  const texts = options.texts && new TwilioSimulator({ samples: media, ...options.texts });
+  const textsApi = texts &&
+    new TextsApi(texts, [...media].map(([id, { filename }]) => ({ id, filename })));
   const files = new Set([...Deno.readDirSync(FOLDER)].map(({ name }) => name));
   const streams = new EventStreams();
   const mailApi = mail && new MailApi({
@@ -175,6 +186,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       await meta.reset();
       mail?.reset();
       mailApi?.welcome();
+      texts?.reset();
       newcomers();
       streams.restate();
       return {};
@@ -218,17 +230,21 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     if (!path.startsWith("/simulator/")) return notFound();
     if (rest.startsWith("graph/")) return meta.graph(request);
     if (mail !== undefined && rest.startsWith("sendgrid/")) return await refusing(() => mail.fetch(request));
+    if (texts !== undefined && rest.startsWith("twilio/")) return await refusing(() => texts.fetch(request));
     if (request.method === "GET" && rest === "api/events") {
       return streams.response(state, (tell) => meta.listen(tell));
     }
     if (mailApi !== undefined && rest.startsWith("api/mail/")) {
       return await mailPage(mailApi, rest.slice(9), request);
     }
+    if (textsApi !== undefined && rest.startsWith("api/texts/")) {
+      return await textsPage(textsApi, rest.slice("api/texts/".length), request);
+    }
     const read = request.method === "GET" || request.method === "HEAD";
     if (read && rest.startsWith("media/")) return await file(meta.media.get(rest.slice("media/".length)));
     if (request.method === "POST" && rest === "api/media") return await keepFile(request);
     if (read && rest === "panel") return await refusing(() => openPanel(searchParams));
-    const part = rest === "" ? "index.html" : rest === "mail" ? "mail.html" : rest;
+    const part = rest === "" ? "index.html" : rest === "mail" || rest === "texts" ? `${rest}.html` : rest;
     if (read && files.has(part)) return await page(part);
     const handle = api[`${request.method} ${rest}`];
     if (!handle) return notFound();
@@ -248,14 +264,26 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     });
   }
 
+  async function textsPage(api: TextsApi, path: string, request: Request): Promise<Response> {
+    if (request.method === "GET") {
+      return path === "events" ? streams.response(() => api.state(), (tell) => api.listen(tell)) : notFound();
+    }
+    return await refusing(async () => {
+      const answer = api.call(path, await readJson(request));
+      return answer === undefined ? notFound() : Response.json(answer);
+    });
+  }
+
   return {
     fetch: (request) => isLocal(request) ? answer(request) : Promise.resolve(refused()),
     meta,
     mail,
     inboxes: mailApi,
+    texts,
     stop() {
       meta.stop();
       mail?.stop();
+      texts?.stop();
       streams.close();
     },
   };

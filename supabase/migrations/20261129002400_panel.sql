@@ -377,6 +377,24 @@ end $$;
 comment on function public.reveal_message(uuid, text) is
   'How the provider names a message, in which the number of the person may stand, and its error in the provider''s own words, {id, provider_id, error}; who looked, when and why is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such message, GL422 no reason, or one that names the contact.';
 
+-- 3GPP TS 23.038. A character that two segments would share may make one more of them; paces can bear that.
+create function private.text_message(p_text text) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_plain boolean := translate(p_text,
+    E'@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&\'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà\f^{}\\[~]|€',
+    '') = '';
+  v_units integer := char_length(p_text) + case when v_plain
+    then char_length(p_text) - char_length(translate(p_text, E'\f^{}\\[~]|€', ''))
+    -- Characters beyond U+FFFF have four bytes, and two units of UTF-16.
+    else (select count(*) from regexp_split_to_table(p_text, '') as c where octet_length(c) = 4) end;
+begin
+  return jsonb_build_object('type', 'text', 'text', p_text, 'encoding', case when v_plain then 'GSM-7' else 'UCS-2' end, 'segments', case
+    when v_plain and v_units <= 160 or not v_plain and v_units <= 70 then 1
+    when v_plain then ceil(v_units / 153.0) else ceil(v_units / 67.0) end);
+end $$;
+comment on function private.text_message(text) is 'A text (SMS) as services send it: {type, text, encoding, segments}.';
+
 -- A person who writes freely wants those words to arrive: the template that services may fall back to does not go out
 -- in their place.
 create function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) returns jsonb
@@ -395,9 +413,12 @@ begin
   if not found then
     raise exception 'there is no such conversation' using errcode = 'GL404';
   end if;
-  -- What is queued below is a message as Meta wants it: no other channel could send it.
-  if v_conversation.channel <> 'whatsapp' then
+  -- What is queued below is a message as Meta wants it, or a text: no other channel could send it.
+  if v_conversation.channel not in ('whatsapp', 'sms') then
     return jsonb_build_object('error', 'channel_unsupported', 'channel', v_conversation.channel);
+  end if;
+  if v_conversation.channel = 'sms' and char_length(p_text) > 1600 then
+    raise exception 'a text has at most 1600 characters' using errcode = 'GL422';
   end if;
   if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
     return '{"error": "feature_off"}';
@@ -412,7 +433,8 @@ begin
   end if;
   v_answer := private.enqueue_message(v_conversation, jsonb_build_object('to', v_to, 'text', p_text,
     'idempotency_key', 'panel:' || p_key,
-    'message', jsonb_build_object('type', 'text', 'text', jsonb_build_object('body', p_text))), clock_timestamp());
+    'message', case v_conversation.channel when 'sms' then private.text_message(p_text)
+      else jsonb_build_object('type', 'text', 'text', jsonb_build_object('body', p_text)) end), clock_timestamp());
   if v_answer ? 'id' and not v_answer ? 'repeated' then
     insert into public.contact_acts (act, contact_id, message_id)
     values ('replied', v_conversation.contact_id, (v_answer ->> 'id')::uuid);
@@ -422,7 +444,7 @@ begin
   return v_answer;
 end $$;
 comment on function public.reply_in_conversation(uuid, text, uuid) is
-  'Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same p_key is the same message. Returns {id, status} or {error}: channel_unsupported (with channel: not WhatsApp), window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts, and has the conversation for the minutes of the setting takeover.minutes. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.';
+  'Queues a text to the person of a conversation, on WhatsApp within the 24 hours after they last wrote, on sms at any time; the same p_key is the same message. Returns {id, status} or {error}: channel_unsupported (with channel: neither of these), opted_out (on sms), window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts, and has the conversation for the minutes of the setting takeover.minutes. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.';
 
 create function public.resend_message(p_message_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$

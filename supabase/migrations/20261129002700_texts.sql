@@ -62,10 +62,10 @@ declare
 begin
   perform private.require_role('operator');
   if p_number !~ '^\+?[0-9][0-9 ().-]{2,30}$' or v_number !~ '^[0-9]{3,15}$' then
-    raise exception 'a number has 3 to 15 digits, with its country code' using errcode = 'GL422';
+    raise exception 'a number has 3 to 15 digits, with its country code' using errcode = 'GL422', hint = 'For example +12025550100.';
   end if;
   if coalesce(p_changes ->> 'provider', 'twilio') not in ('twilio', 'telnyx') then
-    raise exception 'the provider is twilio or telnyx' using errcode = 'GL422';
+    raise exception 'the provider is twilio or telnyx' using errcode = 'GL422', hint = 'Without one, twilio.';
   end if;
   insert into public.senders as s (channel, id, provider, class, state, max_per_second, pair_seconds)
   select 'sms', v_number, coalesce(p_changes ->> 'provider', 'twilio'), p_changes ->> 'class', coalesce(p_changes ->> 'state', 'active'),
@@ -92,7 +92,7 @@ begin
   end if;
   delete from public.senders s where s.channel = 'sms' and s.id = v_number;
   if not found then
-    raise exception 'there is no such number' using errcode = 'GL404';
+    raise exception 'there is no such number' using errcode = 'GL404', hint = 'list_text_numbers lists those that there are.';
   end if;
 end $$;
 comment on function public.remove_text_number(text) is 'Removes a number for texts: nothing more is sent from it. Its conversations stay; a webhook for it adds it again. For admins and secret keys. Errors: 42501 not allowed, GL404 no such number, GL409 texts wait to be sent from it.';

@@ -437,17 +437,29 @@ async function wrote(sql: Sql, channel: string, kind: string, value: string): Pr
 }
 
 databaseTest(
-  "reply_in_conversation: available for WhatsApp only, whose message shape it uses",
+  "reply_in_conversation: available for WhatsApp and texts, in their shapes",
   async (sql) => {
     const { ada, operator } = await scene(sql);
     const reply = (id: string) => `public.reply_in_conversation('${id}', 'hi', '${crypto.randomUUID()}')`;
-    for (const [channel, kind, value] of [["email", "email", "eve@mail.example"], ["sms", "phone", ADA]]) {
+    for (
+      const [channel, kind, value] of [["email", "email", "eve@mail.example"], ["telegram", "phone", ADA]]
+    ) {
       const id = await wrote(sql, channel, kind, value);
       assertEquals(await call(sql, operator, reply(id)), { error: "channel_unsupported", channel });
     }
     assertEquals((await sql`select from public.outbound_messages`).length, 0);
     assertEquals((await sql`select from public.contact_acts`).length, 0);
     assertEquals((await call<{ status: string }>(sql, operator, reply(ada.id))).status, "queued");
+
+    await sql`insert into public.settings (key, value) values ('sms_send.enabled', 'true')`;
+    const texts = await wrote(sql, "sms", "phone", ADA);
+    await sql`update public.conversations set last_inbound_at = now() - interval '9 days' where id = ${texts}`;
+    assertEquals((await call<{ status: string }>(sql, operator, reply(texts))).status, "queued");
+    const [{ native }] =
+      await sql`select native from public.messages where channel = 'sms' and direction = 'out'`;
+    assertEquals(native, { type: "text", text: "hi", encoding: "GSM-7", segments: 1 });
+    await sql`update public.conversations set opted_out_at = now() where id = ${texts}`;
+    assertEquals(await call(sql, operator, reply(texts)), { error: "opted_out" });
   },
 );
 

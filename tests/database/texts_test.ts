@@ -2,6 +2,7 @@
 import { assertEquals } from "../support/assert.ts";
 import { as, refusal, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
+import { segmentsOf } from "../../supabase/functions/_shared/sms/segments.ts";
 import type { JSONValue, Sql } from "postgres";
 
 const OURS = "12025550100";
@@ -280,4 +281,26 @@ databaseTest("find_text_media(): the files of a text that came in, of no other m
   const found = [];
   for (const { id } of ids) found.push((await sql`select public.find_text_media(${id}) as f`)[0].f);
   assertEquals(found, [{ provider: "twilio", media }, null]);
+});
+
+databaseTest("text_message(): counts segments as the functions do", async (sql) => {
+  for (
+    const text of [
+      "a",
+      "a".repeat(160),
+      "a".repeat(161),
+      "€".repeat(80),
+      "€".repeat(81),
+      "ж".repeat(70),
+      "ж".repeat(71),
+      "🐶".repeat(35),
+      "🐶".repeat(36),
+      "It’s here",
+      "new\nline @£$¥ {}[]~\\|^ ÄÖÜ?",
+    ]
+  ) {
+    const [{ message }] = await sql`select private.text_message(${text}) as message`;
+    const { encoding, segments } = segmentsOf(text);
+    assertEquals([message.encoding, message.segments], [encoding, segments], text.slice(0, 20));
+  }
 });

@@ -6,18 +6,25 @@ import { id, reason, whole } from "../../core/values.ts";
 
 const HOW = { sent: "it went", resend: "send it again", drop: "give it up" } as const;
 
-/** Defines the commands of the group. */
-export function unknown(group: Command, run: Run): void {
+/**
+ * Defines the commands of the group.
+ * @param words The group that it belongs to, and what it sends, for the help.
+ */
+export function unknown(
+  group: Command,
+  run: Run,
+  words: { group: string; thing: string } = { group: "email", thing: "mail" },
+): void {
   group.command("list").description("those that wait, oldest first")
     .option("--limit <n>", "show at most N", whole(1, 500), 50)
     .addHelpText(
       "after",
       `
-The provider's answer was lost, so a repetition could be a second mail. Its events settle most of them within seconds;
+The provider's answer was lost, so a repetition could be a second ${words.thing}. Its events settle most of them within seconds;
 what is overdue has had none for 15 minutes and waits for a person.
 
 Example:
-  gatelink email unknown list`,
+  gatelink ${words.group} unknown list`,
     )
     .action(({ limit }: { limit: number }) =>
       run(async (session) => {
@@ -41,7 +48,7 @@ Example:
     );
 
   group.command("resolve").description("say what happened to one, or what shall")
-    .argument("<id>", "its id, as email unknown list shows it", id)
+    .argument("<id>", `its id, as ${words.group} unknown list shows it`, id)
     .addOption(
       new Option("--as <how>", "sent: it went; resend: send it again, perhaps twice; drop: give it up")
         .choices(Object.keys(HOW)).makeOptionMandatory(),
@@ -50,10 +57,10 @@ Example:
     .addHelpText(
       "after",
       `
-Look at the provider first: its activity shows whether it took the mail.
+Look at the provider first: its activity shows whether it took the ${words.thing}.
 
 Example:
-  gatelink email unknown resolve 01968f00-0000-7000-8000-000000000001 --as sent --why "in SendGrid's activity"`,
+  gatelink ${words.group} unknown resolve 01968f00-0000-7000-8000-000000000001 --as sent --why "in the provider's log"`,
     )
     .action((message: string, { as: how, why }: { as: keyof typeof HOW; why: string }) =>
       run(async (session) => {

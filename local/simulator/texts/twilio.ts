@@ -7,6 +7,7 @@
  * |---|---|
  * | `POST, GET /2010-04-01/Accounts/{sid}/Messages.json` | Twilio's API: sends, lists newest first |
  * | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media.json`, `…/Media/{sid}` | its files; each is a redirect |
+ * | `GET /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json` | our numbers, and what is entered there |
  * | `GET /files/{sid}` | where that redirect leads |
  * | `GET /texts` | `{messages: [Text], posts, settings}` |
  * | `POST /receive` | `{from, to, body, media?: [id]}`: somebody writes -> `{sid}` |
@@ -212,6 +213,17 @@ export class TwilioSimulator {
     const { accountSid, authToken } = this.#options;
     const [user, password] = basicOf(request.headers.get("authorization"));
     if (user !== accountSid || !timingSafeEqual(authToken, password)) return refusal(20003);
+    if (path === `/2010-04-01/Accounts/${accountSid}/IncomingPhoneNumbers.json`) {
+      const { numbers, webhookUrl } = this.#options;
+      return Response.json({
+        incoming_phone_numbers: numbers.map((phone_number) => ({
+          phone_number,
+          sms_url: `${webhookUrl}#rc=5&rp=all`,
+          sms_fallback_url: `${webhookUrl}/fallback`,
+          sms_method: "POST",
+        })),
+      });
+    }
     const base = `/2010-04-01/Accounts/${accountSid}/Messages`;
     if (path === `${base}.json`) {
       return request.method === "POST" ? await this.#send(request) : this.#list(url.searchParams, base);

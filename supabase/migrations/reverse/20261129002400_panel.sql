@@ -22,6 +22,7 @@ drop function private.attempt_view(public.delivery_attempts, public.deliveries, 
 drop function private.delivery_subject(public.deliveries);
 drop function public.resend_message(uuid);
 drop function public.reply_in_conversation(uuid, text, uuid);
+drop function private.text_message(text);
 drop function public.reveal_message(uuid, text);
 drop function public.reveal_contact(uuid, text);
 drop function public.message_story(uuid);

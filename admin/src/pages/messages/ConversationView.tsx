@@ -41,7 +41,7 @@ export function ConversationView({ id, open }: { id: string; open: (message: str
             <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>{withWhom(conversation)}</Text>
           </div>
           <Group gap="xs">
-            {conversation.channel !== "whatsapp" && conversation.channel !== "email" && (
+            {!["whatsapp", "email", "sms"].includes(conversation.channel) && (
               <State tone="info">{conversation.channel}</State>
             )}
             {conversation.contact.group && (

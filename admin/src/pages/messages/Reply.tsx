@@ -1,4 +1,7 @@
-/** A reply to a person, while WhatsApp allows the business to write freely. Other channels say where one replies. */
+/**
+ * A reply to a person: on WhatsApp while it allows the business to write freely, by text until the person ends texts. Mail
+ * says where one replies.
+ */
 import { Alert, Button, Group, Text, Textarea } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
@@ -9,7 +12,9 @@ import type {
   Conversation,
   Message,
 } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
+import { MAX_TEXT } from "../../../../supabase/functions/_shared/sms/segments.ts";
 import { Canned } from "./Canned.tsx";
+import { Segments } from "./Segments.tsx";
 import { SendTemplate } from "./SendTemplate.tsx";
 import { sendRefusal } from "./words.ts";
 
@@ -76,14 +81,21 @@ export function Reply({ conversation }: { conversation: Conversation }) {
       </Alert>
     );
   }
-  if (channel !== "whatsapp") {
+  if (channel === "sms" && opted_out_at !== null) {
+    return (
+      <Alert color="gray" p="xs" title="The person has ended texts">
+        They get none from {conversation.number ?? "this number"} until they write START.
+      </Alert>
+    );
+  }
+  if (channel !== "whatsapp" && channel !== "sms") {
     return (
       <Alert color="gray" p="xs" title="You cannot reply here">
         {UNSUPPORTED.message} {UNSUPPORTED.hint}
       </Alert>
     );
   }
-  if (left <= 0) {
+  if (channel === "whatsapp" && left <= 0) {
     return (
       <Alert color="gray" p="xs" title="The 24-hour window is closed">
         {window_closes_at
@@ -113,7 +125,7 @@ export function Reply({ conversation }: { conversation: Conversation }) {
         autosize
         minRows={1}
         maxRows={6}
-        maxLength={MAX}
+        maxLength={channel === "sms" ? MAX_TEXT : MAX}
         value={text}
         onChange={({ currentTarget: { value } }) => (setText(value), setKey(crypto.randomUUID()))}
         onKeyDown={(event) => event.key === "Enter" && (event.metaKey || event.ctrlKey) && submit(event)}
@@ -124,12 +136,16 @@ export function Reply({ conversation }: { conversation: Conversation }) {
           typed={text}
           choose={(chosen) => (setText(chosen), setKey(crypto.randomUUID()))}
         />
-        <Text size="xs" c={left < 3600 ? "orange" : "dimmed"} title={exact(new Date(window_closes_at!))}>
-          {opted_out_at && "The person has opted out of marketing. You can still reply. "}
-          The window closes in {duration(left)}.
-        </Text>
+        {channel === "sms"
+          ? <Segments text={text} replace={(plain) => (setText(plain), setKey(crypto.randomUUID()))} />
+          : (
+            <Text size="xs" c={left < 3600 ? "orange" : "dimmed"} title={exact(new Date(window_closes_at!))}>
+              {opted_out_at && "The person has opted out of marketing. You can still reply. "}
+              The window closes in {duration(left)}.
+            </Text>
+          )}
         <Group gap="xs">
-          <SendTemplate conversation={conversation} />
+          {channel === "whatsapp" && <SendTemplate conversation={conversation} />}
           <Button type="submit" size="xs" loading={reply.isPending} disabled={text.trim() === ""}>
             Send
           </Button>

@@ -34,7 +34,7 @@ export function withWhom(
   if (channel === "email" && number === null && number_id.startsWith("@")) {
     return `to ${number_id.slice(1)}, for no identity`;
   }
-  return `with ${number ?? number_id}`;
+  return `with ${channel === "sms" && number_id.length > 8 ? "+" : ""}${number ?? number_id}`;
 }
 
 /** Who has a conversation, in words; `nameOf` names a member of the team. */
@@ -64,7 +64,7 @@ export function droppedWords(reason: string, nameOf: (who: string) => string): s
 
 const REFUSALS: Record<string, [message: string, hint: string]> = {
   channel_unsupported: [
-    "The panel can only send WhatsApp messages.",
+    "The panel can only send WhatsApp messages and texts.",
     "Reply in the channel's own app, or through a service.",
   ],
   window_closed: [

@@ -75,9 +75,10 @@ export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): 
   }
 
   async function channels(): Promise<string[]> {
-    const able = registry.all.filter((channel) => !deps.killed(channel.flags.send) && isReady(channel));
-    const on = await Promise.all(able.map(({ flags }) => deps.onForAnybody(flags.send)));
-    return able.filter((_, i) => on[i]).map(({ name }) => name);
+    const alive = registry.all.filter((channel) => !deps.killed(channel.flags.send));
+    const on = await Promise.all(alive.map(({ flags }) => deps.onForAnybody(flags.send)));
+    // Whoever does not use a channel is not told what it lacks.
+    return alive.filter((channel, i) => on[i] && isReady(channel)).map(({ name }) => name);
   }
 
   /** Running queries: messages with the same template share one. */
