@@ -189,7 +189,8 @@ edgeTest(
     }
 
     assertAllMet((path) =>
-      !/^\/(deeplinks|flags|email-|wa-media|wa-graph|wa-router\/(destinations|numbers|templates))/.test(path)
+      !/^\/(deeplinks|flags|email-|messages|wa-media|wa-graph|wa-router\/(destinations|numbers|templates))/
+        .test(path)
     );
   },
 );

@@ -76,6 +76,7 @@ type Function =
   | "deeplinks"
   | "flags"
   | "health"
+  | "messages"
   | "metrics"
   | "diagnostics";
 const NAMES: readonly Function[] = [
@@ -89,6 +90,7 @@ const NAMES: readonly Function[] = [
   "deeplinks",
   "flags",
   "health",
+  "messages",
   "metrics",
   "diagnostics",
 ];

@@ -81,6 +81,13 @@ export const PROBES: Record<string, Probe[]> = {
     body: { status: "notifying" },
   }],
   "health": [HEALTH],
+  "messages": [{
+    what: "is not there while messaging is off",
+    request: () => ({ query: "/diagnostics", init: {} }),
+    status: 404,
+    type: PROBLEM,
+    body: { code: "not_found" },
+  }],
   "metrics": [{
     what: "prints metrics for a secret key",
     request: ({ secretKey }) => ({ init: { headers: { apikey: secretKey } } }),

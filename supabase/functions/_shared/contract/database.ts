@@ -2659,6 +2659,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      my_orgs: { Args: Record<never, never>; Returns: Json };
       name_account: {
         Args: {
           p_id: string;
