@@ -20,6 +20,9 @@ databaseTest("flagTable(): refuses a flag that code reads but nobody describes",
       "wa_send.enabled",
       "email_send.enabled",
       "email_reply_tokens.enabled",
+      "messaging_v1.enabled",
+      "proactive_thread_creation.enabled",
+      "sitter_messages_v1.enabled",
     ])
   );
   let said = "";

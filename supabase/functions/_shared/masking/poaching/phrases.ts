@@ -179,6 +179,30 @@ const RULES: readonly Rule[] = [
     unless: REFUSED,
   },
   {
+    name: "payment.cash_wanted",
+    type: "payment",
+    score: 0.5,
+    all: ["cash", "switch"],
+    within: 5,
+    unless: REFUSED,
+  },
+  {
+    name: "payment.cash_offered",
+    type: "payment",
+    score: 0.42,
+    all: ["cash", "offer"],
+    within: 4,
+    unless: REFUSED,
+  },
+  {
+    name: "payment.cash_next",
+    type: "payment",
+    score: 0.6,
+    all: ["cash", "nextTime"],
+    within: 6,
+    unless: REFUSED,
+  },
+  {
     name: "payment.direct",
     type: "payment",
     score: 0.82,
@@ -286,6 +310,30 @@ const RULES: readonly Rule[] = [
   },
   { name: "off_platform.own", type: "off_platform", score: 0.6, all: ["side"], within: 4, unless: REFUSED },
   {
+    name: "off_platform.hire_me",
+    type: "off_platform",
+    score: 0.6,
+    all: ["hire", "me"],
+    within: 5,
+    unless: REFUSED,
+  },
+  {
+    name: "off_platform.undercut",
+    type: "off_platform",
+    score: 0.65,
+    all: ["org", "undercut"],
+    within: 12,
+    unless: REFUSED,
+  },
+  {
+    name: "off_platform.privately",
+    type: "off_platform",
+    score: 0.6,
+    all: ["privately", "deal"],
+    within: 6,
+    unless: REFUSED,
+  },
+  {
     name: "off_platform.cancel",
     type: "off_platform",
     score: 0.82,
@@ -373,7 +421,7 @@ const RULES: readonly Rule[] = [
     all: ["my", "phone", "place"],
     within: 7,
     ordered: true,
-    unless: ["never", "official"],
+    unless: ["never", "official", "inApp"],
   },
   {
     name: "phone.hidden_place",
@@ -382,7 +430,7 @@ const RULES: readonly Rule[] = [
     all: ["place", "my", "phone"],
     within: 6,
     ordered: true,
-    unless: ["never", "official"],
+    unless: ["never", "official", "inApp"],
   },
   {
     name: "phone.save",
@@ -431,7 +479,9 @@ export function findPhrases(tokens: readonly Token[], concepts: readonly Hit[]):
 /** `Insta-cute`: the name is half of another word. */
 function isCompound(tokens: readonly Token[], { concept, last }: Hit): boolean {
   if (concept !== "social" && concept !== "socialWeak") return false;
-  return tokens[last + 1]?.text === "-" && tokens[last + 1].glued && tokens[last + 2]?.glued === true &&
+  const next = tokens[last + 1];
+  if (next?.kind === "number" && next.glued) return true;
+  return next?.text === "-" && next.glued && tokens[last + 2]?.glued === true &&
     tokens[last + 2].kind === "word";
 }
 
@@ -505,7 +555,10 @@ function isAround(
     else high = middle;
   }
   for (let i = low; i < hits.length && hits[i].first <= to; i++) {
-    if (hits[i].concept === concept && !but.includes(hits[i])) return true;
+    const { first, last } = hits[i];
+    // "dont" in "dont need the app" is a part of what the rule is about.
+    const within = but.some((one) => one !== undefined && one.first <= first && last <= one.last);
+    if (hits[i].concept === concept && !within) return true;
   }
   return false;
 }
@@ -560,7 +613,7 @@ function named(tokens: readonly Token[], hits: readonly Hit[]): Find[] {
     for (
       let steps = 0;
       steps < 4 && back >= 0 && tokens[back].kind === "word" && tokens[back].text.length <= 6 &&
-      !tokens[back + 1].glued;
+      !tokens[back + 1].glued && !tokens[back].glued;
       steps++
     ) back--;
     if (
