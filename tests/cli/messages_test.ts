@@ -36,6 +36,7 @@ Deno.test("gatelink messages: diagnostics of an organisation", async () => {
   const shown = await gatelink(`messages diagnostics ${org}`);
   assertMatch(shown.out, /to the owner inbox\s+1/);
   assertMatch(shown.out, /…0143/);
+  assertEquals((await document("messages orgs")).map((one: { id: string }) => one.id), [org]);
   await fails(`messages diagnostics ${crypto.randomUUID()}`, 4, "not_found", /no organisation/);
 });
 

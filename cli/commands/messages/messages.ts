@@ -9,10 +9,41 @@ import { id } from "../../core/values.ts";
 
 /** Defines the commands of the group. */
 export function messages(group: Command, run: Run): void {
+  listing(group, run);
   proving(group, run);
   diagnosing(group, run);
   backfilling(group, run);
   checking(group, run);
+}
+
+function listing(group: Command, run: Run): void {
+  group.command("orgs").description("organisations, with their zone, buffers and times of rest")
+    .addHelpText("after", "\nExample:\n  gatelink messages orgs")
+    .action(() =>
+      run(async (session) => {
+        const document = await (await session.api()).rows((client) =>
+          client.from("orgs").select(
+            "id,name,zone,countries,before_minutes,after_minutes,grace_hours,quarantine_days",
+          ).order("id")
+        );
+        return {
+          document,
+          text: table(
+            ["id", "name", "zone", "countries", "window", "grace", "rest"],
+            document.map((org): Cell[] => [
+              org.id,
+              org.name,
+              org.zone,
+              org.countries.join(" "),
+              `-${org.before_minutes} +${org.after_minutes} min`,
+              `${org.grace_hours} h`,
+              `${org.quarantine_days} days`,
+            ]),
+            "There is no organisation yet: set_org adds one, see docs/masked-messaging.md.",
+          ),
+        };
+      })
+    );
 }
 
 /** Whether every thread has its number, and everybody who wrote before has a thread. */
@@ -70,7 +101,13 @@ function diagnosing(group: Command, run: Run): void {
     .action((org: string) =>
       run(async (session) => {
         const document = await (await session.api()).rpc("messages_diagnostics", { p_org: org });
-        if (document === null) throw new CliError("not_found", `There is no organisation ${org}.`);
+        if (document === null) {
+          throw new CliError(
+            "not_found",
+            `There is no organisation ${org}.`,
+            "gatelink messages orgs lists them.",
+          );
+        }
         const { threads, pool, decisions } = document;
         return {
           document,
