@@ -110,6 +110,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "take a conversation over from the services, and give it back",
     load: async () => (await import("./commands/conversations/conversations.ts")).conversations,
   },
+  messages: {
+    about: "masked messaging of organisations: proof, diagnostics, backfill, a text's check",
+    load: async () => (await import("./commands/messages/messages.ts")).messages,
+  },
   email: {
     about: "identities that mail is sent as, and why a mail was treated as it was",
     load: async () => (await import("./commands/email/email.ts")).email,

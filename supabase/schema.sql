@@ -8084,6 +8084,19 @@ begin
 end $function$;
 grant execute on function public.move_route(p_id uuid, p_version integer, p_before uuid) to authenticated, service_role;
 
+-- The organisations of the signed-in user: [{org_id, member_id, role, name, zone}]. Edge functions use it to check a
+-- caller's token. It tells the caller only about the caller.
+CREATE OR REPLACE FUNCTION public.my_orgs()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_agg(jsonb_build_object('org_id', m.org_id, 'member_id', m.id, 'role', m.role, 'name', o.name, 'zone', o.zone) order by o.name), '[]')
+  from public.org_members m join public.orgs o on o.id = m.org_id where m.user_id = (select auth.uid())
+$function$;
+grant execute on function public.my_orgs() to authenticated, service_role;
+
 -- Names a WhatsApp account by its WABA id, so that its numbers use the credentials of that name (acme:
 -- WHATSAPP_ACCESS_TOKEN_ACME, WHATSAPP_APP_SECRET_ACME); null for the default ones. Returns {id, name, numbers}. For
 -- admins and secret keys. Errors: 42501 not allowed, GL404 no such account, GL422 not a name.

@@ -38,6 +38,7 @@ const LINK_PATHS: readonly string[] = ["/l/", "/.well-known/"];
 export const REWRITES: Readonly<Record<string, string>> = {
   "/api/sendgrid/send": "email-send",
   "/api/sendgrid/inbound": "email-webhook/inbound",
+  "/api/messages": "messages",
   "/sendgrid/inbound": "email-webhook/inbound",
 };
 

@@ -34,6 +34,14 @@ const FLAGS = {
     "Answers come to short addresses with a token. Off: to the long form of the former system.",
   "sms_router.enabled": "Texts are routed to services. Off: they are stored and wait, in order.",
   "sms_send.enabled": "Texts are sent. Off: new ones are refused, queued ones wait.",
+  "messaging_v1.enabled":
+    "Clients and workers of an organisation text each other through masked numbers. Asked with `org:<id>`; without a setting, " +
+    "`ENABLE_MESSAGING_V1=true` turns it on. Off: endpoints answer 404, texts are kept and not relayed.",
+  "proactive_thread_creation.enabled":
+    "A recurring client gets a thread when a sitter is assigned; as above, `ENABLE_PROACTIVE_THREAD_CREATION`. Off: with the " +
+    "first text.",
+  "sitter_messages_v1.enabled":
+    "Sitters write to clients; as above, `ENABLE_SITTER_MESSAGES_V1`. Off: sitters get 404, owners go on.",
   "deeplinks.enabled": "Links open a chat, an app or a page. Off: visitors go to each link's default page.",
 };
 

@@ -123,6 +123,13 @@ language sql stable security definer set search_path = '' as $$
 $$;
 comment on function private.manages_org(uuid) is 'Whether the signed-in user is owner or admin of an organisation. It tells the caller only about the caller.';
 
+create function public.my_orgs() returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(jsonb_build_object('org_id', m.org_id, 'member_id', m.id, 'role', m.role, 'name', o.name, 'zone', o.zone) order by o.name), '[]')
+  from public.org_members m join public.orgs o on o.id = m.org_id where m.user_id = (select auth.uid())
+$$;
+comment on function public.my_orgs() is 'The organisations of the signed-in user: [{org_id, member_id, role, name, zone}]. Edge functions use it to check a caller''s token. It tells the caller only about the caller.';
+
 revoke all on public.orgs, public.org_members, public.org_numbers from public, anon, authenticated;
 grant select on public.orgs, public.org_members, public.org_numbers to authenticated;
 grant select, insert, update, delete on public.orgs, public.org_members, public.org_numbers to service_role;
@@ -212,7 +219,7 @@ comment on function public.set_org_number(uuid, text, text, uuid, text) is
   'Gives an organisation one of the senders of SMS, or changes its class or state (active, draining, out). Returns the row. For secret keys. Errors: GL409 it belongs to another organisation, 23503 no such sender, 23514 invalid class or state.';
 
 call private.close_functions();
-grant execute on function private.org_role(uuid), private.manages_org(uuid) to authenticated, service_role;
+grant execute on function private.org_role(uuid), private.manages_org(uuid), public.my_orgs() to authenticated, service_role;
 grant execute on function
   private.is_zone(text),
   public.set_org(uuid, jsonb),

@@ -21,6 +21,9 @@ databaseTest("flagTable(): refuses a flag that code reads but nobody describes",
       "email_send.enabled",
       "sms_send.enabled",
       "email_reply_tokens.enabled",
+      "messaging_v1.enabled",
+      "proactive_thread_creation.enabled",
+      "sitter_messages_v1.enabled",
     ])
   );
   let said = "";

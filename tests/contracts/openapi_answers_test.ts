@@ -189,9 +189,8 @@ edgeTest(
     }
 
     assertAllMet((path) =>
-      !/^\/(deeplinks|flags|email-|wa-media|wa-graph|wa-router\/(destinations|numbers|templates|team))/.test(
-        path,
-      )
+      !/^\/(deeplinks|flags|email-|messages|sms-|wa-media|wa-graph|wa-router\/(destinations|numbers|templates|team))/
+        .test(path)
     );
   },
 );

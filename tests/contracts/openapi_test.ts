@@ -16,6 +16,7 @@ import { ROUTES as FLAGS } from "../../supabase/functions/flags/handler.ts";
 import { ROUTES as HEALTH } from "../../supabase/functions/health/handler.ts";
 import { ROUTES as GRAPH } from "../../supabase/functions/wa-graph/handler.ts";
 import { ROUTES as MEDIA } from "../../supabase/functions/wa-media/handler.ts";
+import { ROUTES as MASKED } from "../../supabase/functions/messages/handler.ts";
 import { ROUTES as METRICS } from "../../supabase/functions/metrics/handler.ts";
 import { ROUTES as ROUTER } from "../../supabase/functions/wa-router/handler.ts";
 import { type ProblemCode, PROBLEMS } from "../../supabase/functions/_shared/http/problem.ts";
@@ -106,6 +107,7 @@ const TABLES: Record<string, readonly Route[]> = {
   "email-webhook": [...EMAIL_WEBHOOK, ...SHOWN_ROUTES],
   flags: FLAGS,
   health: HEALTH,
+  messages: MASKED,
   metrics: METRICS,
   "sms-send": SEND,
   "sms-webhook": SMS_WEBHOOK,
@@ -126,6 +128,7 @@ const SECURITY: Record<Auth, Record<string, unknown>[]> = {
   "viewer": TEAM,
   "operator": TEAM,
   "admin": TEAM,
+  "org owner": [{ secretKey: [] }, { orgToken: [] }],
 };
 
 Deno.test("openapi.yaml: describes exactly the routes, each with its callers", () => {

@@ -117,6 +117,10 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "anybody",
     why: "Policies run as the caller and call it. It tells the caller only about the caller.",
   },
+  "my_orgs()": {
+    role: "anybody",
+    why: "A function at the edge asks it with the caller's token. It tells the caller only about the caller.",
+  },
   "whoami()": {
     role: "anybody",
     why: "A function at the edge asks it with the caller's token. It tells the caller only about the caller.",

@@ -249,6 +249,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "private.manages_org(uuid)": ({ contact }) => [`'${contact}'`],
   "private.sits_on(uuid)": ({ contact }) => [`'${contact}'`],
   "private.is_member(uuid)": ({ contact }) => [`'${contact}'`],
+  "my_orgs()": () => [""],
   "whoami()": () => [""],
   "list_team()": () => [""],
   "set_team_member(uuid,text,text[])": ({ contact }) => [`'${contact}', 'viewer'`],

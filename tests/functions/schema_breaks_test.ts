@@ -29,6 +29,7 @@ const OPEN = [
   "settle_notifications",
   "settle_status_posts",
   "whoami",
+  "my_orgs",
 ];
 
 /** Text of all that is deployed. */

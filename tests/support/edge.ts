@@ -85,6 +85,7 @@ type Function =
   | "deeplinks"
   | "flags"
   | "health"
+  | "messages"
   | "metrics"
   | "diagnostics";
 const NAMES: readonly Function[] = [
@@ -100,6 +101,7 @@ const NAMES: readonly Function[] = [
   "deeplinks",
   "flags",
   "health",
+  "messages",
   "metrics",
   "diagnostics",
 ];

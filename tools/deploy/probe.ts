@@ -99,6 +99,13 @@ export const PROBES: Record<string, Probe[]> = {
     type: PROBLEM,
   }],
   "health": [HEALTH],
+  "messages": [{
+    what: "is not there while messaging is off",
+    request: () => ({ query: "/diagnostics", init: {} }),
+    status: 404,
+    type: PROBLEM,
+    body: { code: "not_found" },
+  }],
   "metrics": [{
     what: "prints metrics for a secret key",
     request: ({ secretKey }) => ({ init: { headers: { apikey: secretKey } } }),

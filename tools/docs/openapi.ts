@@ -20,6 +20,7 @@ import { REPORTS } from "../../supabase/functions/_shared/contract/http/reports.
 import { LINKS } from "../../supabase/functions/_shared/contract/http/links.ts";
 import { MEDIA } from "../../supabase/functions/_shared/contract/http/media.ts";
 import { MAILS } from "../../supabase/functions/_shared/contract/http/mails.ts";
+import { MASKED } from "../../supabase/functions/_shared/contract/http/masking.ts";
 import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
 import { SMS_HTTP } from "../../supabase/functions/_shared/contract/http/sms.ts";
@@ -47,6 +48,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   DESTINATIONS,
   MAILS,
   MEDIA,
+  MASKED,
   GRAPH,
   OPERATION,
   INCIDENTS,

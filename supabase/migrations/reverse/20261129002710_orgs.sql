@@ -6,6 +6,7 @@ set local statement_timeout = '60s';
 
 delete from private.own_migrations where version = '20261129002710';
 
+drop function public.my_orgs();
 drop function public.set_org_number(uuid, text, text, uuid, text);
 drop function public.set_org_member(uuid, text, uuid, uuid);
 drop function public.set_org(uuid, jsonb);

@@ -31,6 +31,15 @@ export function killed(feature: string): boolean {
   return isOff("FEATURE_ENABLED") || isOff(name) || (alias !== undefined && isOff(alias));
 }
 
+/**
+ * Whether the environment switches this feature on by its alias: for features that a manual turns on there,
+ * where no setting says otherwise. {@linkcode killed} comes first.
+ */
+export function switchedOn(feature: string): boolean {
+  const alias = aliases.get(switchName(feature));
+  return alias !== undefined && YES.test(Deno.env.get(alias)?.trim() ?? "");
+}
+
 /** The variable that stops a feature: `wa_router.enabled` -> `WA_ROUTER_ENABLED`. */
 export function switchName(feature: string): string {
   let name = names.get(feature);

@@ -2770,6 +2770,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      my_orgs: { Args: Record<never, never>; Returns: Json };
       name_account: {
         Args: {
           p_id: string;

@@ -18,6 +18,7 @@ import { Problem } from "./problem.ts";
  *   token.
  * - `any key bearer`: also a publishable key.
  * - `viewer`, `operator`, `admin`: a team member with this role, or a secret key.
+ * - `org owner`: an owner or admin of an organisation, or a secret key.
  */
 export type Auth =
   | "none"
@@ -27,7 +28,8 @@ export type Auth =
   | "any key bearer"
   | "viewer"
   | "operator"
-  | "admin";
+  | "admin"
+  | "org owner";
 
 /** One method of one address. */
 export interface Route<Name extends string = string> {

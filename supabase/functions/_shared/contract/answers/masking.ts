@@ -106,6 +106,13 @@ export type MessagesProof = z.infer<typeof proof>;
 
 /** The answers by function name. */
 export const MASKING = {
+  my_orgs: z.array(z.strictObject({
+    org_id: id,
+    member_id: id,
+    role: z.enum(["owner", "admin", "sitter"]),
+    name: z.string(),
+    zone: z.string(),
+  })),
   set_org: org,
   set_org_member: z.strictObject({
     id,

@@ -42,7 +42,8 @@ const WORDS = {
   my: `my mine our mi mis mio mon ma mes meu minha mein meine meinen meiner meinem`,
   your: `your ur tu tus su sus votre vos ton ta teu tua seu sua dein deine deinen deiner ihre ihr ihren`,
   ask:
-    `whats what_is give_me send_me can_i_have could_i_have may_i_have can_i_get could_you_give share shoot_me drop_me need id_like do_you_have
+    `drop drop_your gimme hmu_with pass_me dejame me_dejas me_mandas me_envias me_donnes file_ton balance_ton manda_teu passa_teu schick_deine nenn_mir verrat_mir
+    whats what_is give_me send_me can_i_have could_i_have may_i_have can_i_get could_you_give share shoot_me drop_me need id_like do_you_have
     me_das dame pasame me_pasas cual_es tienes mandame me_puede_dar puedo_tener me_da
     donne* file_moi tu_me_donnes passe_moi envoie_moi puis_je_avoir je_peux_avoir quel_est c_est_quoi as_tu tu_as avez_vous
     me_passa me_da qual_e me_manda passa_me pode_me_dar me_envia tem
@@ -69,7 +70,8 @@ const WORDS = {
     aplicativo empresa agencia plataforma site app eles
     agentur firma plattform vermittlung app seite webseite portal`,
   bypass:
-    `evite evites evitons evitez evitamos evitem no_need_to_involve not_involving leave_out_of saltamos nos_saltamos pasando_de pasamos_de umgehe umgeht
+    `dont_need do_not_need no_need_for didnt_use dont_use not_using stop_using stop_booking quit_using dont_book dont_go_through no_usar no_usamos dejar_de_usar no_hace_falta no_necesitamos pas_besoin_de plus_besoin_de arreter_d_utiliser nao_precisa_do nao_precisamos_do parar_de_usar brauchen_keine brauchen_die_app_nicht nicht_mehr_uber beyond separately_from
+    evite evites evitons evitez evitamos evitem no_need_to_involve not_involving leave_out_of saltamos nos_saltamos pasando_de pasamos_de umgehe umgeht
     without skip skipping outside off bypass around avoid avoiding cut_out leave_out not_through not_via no_need_to_go_through
     instead_of_through forget not_use behind
     sin fuera saltar saltarnos saltamos evitar por_fuera al_margen
@@ -80,16 +82,27 @@ const WORDS = {
     `through_them without_them sin_ellos sans_eux sem_eles ohne_die cut_out_the_middleman skip_the_middleman ohne_vermittlung
     cut_the_middleman middlemen no_middleman sans_intermediaire sin_intermediarios sem_intermediario* ohne_mittelsmann ohne_zwischenhandler`,
   deal:
-    `book booking book_me pay payment arrange set_up set_things_up hire watch walk walks visit visits charge cost costs deal do_it sit sitting
+    `working sitting_for abmach* ausmach* abklar* vereinbar* clean cleaning cleanings lesson lessons teach tutor drive driving trabajar limpi* clases nettoy* cours limpo limpar aulas putz* reinig* unterricht*
+    book booking book_me pay payment arrange set_up set_things_up hire watch walk walks visit visits charge cost costs deal do_it sit sitting
     continue work move talk chat settle schedule organize organise handle keep_going take_this take_it stay do_this do_these communicate speak
     price rate job jobs look_after care_for drop_in
     contrat* cobr* arregl* reserv* precio trato cuid* pag* acordar acuerdo organiza* hacemos paseos pasear hablar seguimos
     arranger payer reserv* tarif prix gard* faire organis* promen* convenir parler travailler continuer
     combin* contrat* acert* fech* pag* preco passei* acordo marcar fazer conversar
     buch* mach* zahl* bezahl* preis verein* regeln absprech* betreu* organisier* treff* schreib* klar*`,
+  /** Less than what the business takes. */
+  undercut:
+    `half id_charge i_charge i_only_charge id_only_charge i_would_charge id_do_it_for i_can_do_it_for i_do_it_for double overcharge overcharges overcharging
+    la_mitad yo_cobro te_cobro cobro_menos el_doble la_moitie je_prends_moins je_demande le_double a_metade eu_cobro cobro_menos o_dobro
+    die_halfte ich_nehme_nur ich_verlange_nur das_doppelte`,
+  /** Between two alone. */
+  privately:
+    `privat privately private en_prive en_privado particular in_private between_us between_ourselves entre_nosotros entre_tu_y_yo entre_nous entre_a_gente
+    entre_nos unter_uns just_us tu_y_yo`,
   /** To take somebody on. */
   hire:
-    `hire hiring employ engage contratar contratarte contratarme contratarla contratarlo contratame embaucher engager anstellen einstellen beauftragen
+    `hire_me engagier* einstell* anheuer* work_for_us working_for_us work_for_me working_for_me trabajar_para trabajas_para travailler_pour trabalhar_para trabalha_para arbeiten_fur arbeitest_fur come_work
+    hire hiring employ engage contratar contratarte contratarme contratarla contratarlo contratame embaucher engager anstellen einstellen beauftragen
     contratar_voce te_contratar me_contratar me_contrata t_embaucher`,
   book:
     `book booking hire hiring contract contratame contratar contrata reserva* reservame contrate engager embaucher reserver reservez buch*
@@ -107,7 +120,8 @@ const WORDS = {
     direto diretamente particular por_fora
     direkt privat unter_uns`,
   side:
-    `on_the_side private_walk private_walks private_clients private_sitting privately freelance independent my_own_clients own_business off_the_books
+    `private_work private_jobs private_job private_basis private_arrangement private_customers private_bookings private_lessons cash_jobs moonlight moonlighting clientes_privados clientes_propios paseos_privados clases_particulares en_mi_tiempo_libre clients_prives clients_a_moi cours_particuliers sur_mon_temps_libre clientes_meus aulas_particulares nas_horas_vagas privatstunden private_kunden in_meiner_freizeit eigene_kunden
+    on_the_side private_walk private_walks private_clients private_sitting privately freelance independent my_own_clients own_business off_the_books
     under_the_table side_gig my_own_business on_my_own
     por_mi_cuenta cuenta_propia clientes_privados por_fuera bajo_cuerda en_negro independiente
     a_mon_compte en_independant au_noir au_black sous_la_table en_freelance
@@ -125,7 +139,8 @@ const WORDS = {
     economiz* evit* sem fica ficam menos cobra
     spar* ohne nimmt nehmen behalt* weniger`,
   cheap:
-    `for_less por_menos pour_moins fur_weniger mas_a_cuenta mais_em_conta sai_mais un_prix precio_especial sonderpreis guter_preis buen_precio bom_preco bon_prix you_save youd_save
+    `knock_off knock half less_than_what cheaper_rate mitad_de_precio moitie_prix metade_do_preco halber_preis nachlass
+    for_less por_menos pour_moins fur_weniger mas_a_cuenta mais_em_conta sai_mais un_prix precio_especial sonderpreis guter_preis buen_precio bom_preco bon_prix you_save youd_save
     cheaper discount lower_price less_money better_price better_rate save_money instead_of lower_rate half_price
     mas_barato mas_economico descuento menos
     moins_cher remise reduction

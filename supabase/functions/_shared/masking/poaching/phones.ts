@@ -168,9 +168,13 @@ function clusterAt(
   const word = spokenNumbers(unleet(text));
   if (word !== undefined) return { digits: word.map(String).join(""), last };
   // Number words and digits glued are read one by one.
-  let digits = "";
+  let digits = "", times = 1;
   for (let at = i; at <= last; at++) {
     const { kind, text: part } = tokens[at];
+    if (REPEATS.has(part) && at < last) {
+      times = REPEATS.get(part)!;
+      continue;
+    }
     const read = kind === "number" ? part : spokenNumbers(part)?.map(String).join("") ??
       (MEASURES.test(part) && at === last ? undefined : confusedDigits(part));
     if (read === undefined) {
@@ -179,7 +183,8 @@ function clusterAt(
         ? undefined
         : { digits: undefined, last };
     }
-    digits += read;
+    digits += times > 1 && read.length > 0 ? read[0].repeat(times) + read.slice(1) : read;
+    times = 1;
   }
   return { digits, last };
 }

@@ -1,7 +1,7 @@
 /**
- * Invitations in words: to another messenger, to pay otherwise, to leave the business out, to tell a number.
- * A rule is a set of concepts within a few words of each other. Pure; linear in the number of words, since each
- * rule passes over the concepts once.
+ * Invitations in words: to another messenger, to pay otherwise, to leave the business out, to tell a number;
+ * and names of accounts beside names of services. Pure; linear in the number of words, since each of the
+ * {@linkcode RULES} passes over the concepts once.
  *
  * @module
  */
@@ -9,410 +9,8 @@ import { handleEnd, isHandle } from "./addresses.ts";
 import type { Find, ViolationType } from "./finding.ts";
 import { type Concept, type Hit, isWordOf } from "./lexicon.ts";
 import type { Token } from "./tokens.ts";
+import { type Rule, RULES } from "./rules.ts";
 import { unleet } from "./spoken.ts";
-
-interface Rule {
-  readonly name: string;
-  readonly type: ViolationType;
-  readonly score: number;
-  /** All of these, each said by a token of its own unless `same`. */
-  readonly all: readonly Concept[];
-  /** Most tokens from the first to the last of them. */
-  readonly within: number;
-  /** Whether they must come in this order. */
-  readonly ordered?: boolean;
-  /** Concepts that halve the score if they are within the words or up to three tokens around them. */
-  readonly unless?: readonly Concept[];
-}
-
-const REFUSED: readonly Concept[] = ["never", "inApp"];
-
-/** Every rule. The highest score of a type counts; two types or rules together count for more. */
-const RULES: readonly Rule[] = [
-  {
-    name: "social.invite",
-    type: "social",
-    score: 0.82,
-    all: ["social", "contact"],
-    within: 6,
-    unless: REFUSED,
-  },
-  {
-    name: "social.switch",
-    type: "social",
-    score: 0.82,
-    all: ["social", "switch"],
-    within: 6,
-    unless: REFUSED,
-  },
-  {
-    name: "social.present",
-    type: "social",
-    score: 0.8,
-    all: ["im", "social"],
-    within: 4,
-    ordered: true,
-    unless: REFUSED,
-  },
-  {
-    name: "social.asked",
-    type: "social",
-    score: 0.82,
-    all: ["ask", "your", "social"],
-    within: 5,
-    unless: REFUSED,
-  },
-  {
-    name: "social.mine",
-    type: "social",
-    score: 0.8,
-    all: ["my", "social"],
-    within: 3,
-    ordered: true,
-    unless: REFUSED,
-  },
-  { name: "social.named", type: "social", score: 0.45, all: ["social"], within: 1, unless: ["inApp", "org"] },
-  {
-    name: "social.verb",
-    type: "social",
-    score: 0.85,
-    all: ["socialWeak", "me"],
-    within: 2,
-    ordered: true,
-    unless: REFUSED,
-  },
-  {
-    name: "social.weak",
-    type: "social",
-    score: 0.8,
-    all: ["contact", "me", "socialWeak"],
-    within: 6,
-    unless: REFUSED,
-  },
-  {
-    name: "social.weak_mine",
-    type: "social",
-    score: 0.8,
-    all: ["my", "socialWeak"],
-    within: 2,
-    ordered: true,
-    unless: REFUSED,
-  },
-  {
-    name: "social.weak_asked",
-    type: "social",
-    score: 0.8,
-    all: ["your", "socialWeak"],
-    within: 2,
-    ordered: true,
-    unless: REFUSED,
-  },
-  {
-    name: "social.weak_switch",
-    type: "social",
-    score: 0.6,
-    all: ["switch", "socialWeak"],
-    within: 4,
-    ordered: true,
-    unless: REFUSED,
-  },
-
-  { name: "payment.offer", type: "payment", score: 0.85, all: ["payApp", "me"], within: 6, unless: REFUSED },
-  { name: "payment.pay", type: "payment", score: 0.82, all: ["payApp", "pay"], within: 6, unless: REFUSED },
-  {
-    name: "payment.works",
-    type: "payment",
-    score: 0.82,
-    all: ["payApp", "offer"],
-    within: 5,
-    unless: REFUSED,
-  },
-  { name: "payment.mine", type: "payment", score: 0.85, all: ["my", "payApp"], within: 4, unless: REFUSED },
-  {
-    name: "payment.switch",
-    type: "payment",
-    score: 0.8,
-    all: ["payApp", "switch"],
-    within: 6,
-    unless: REFUSED,
-  },
-  { name: "payment.have", type: "payment", score: 0.6, all: ["payApp", "your"], within: 4, unless: REFUSED },
-  { name: "payment.named", type: "payment", score: 0.42, all: ["payApp"], within: 1, unless: ["inApp"] },
-  {
-    name: "payment.cash",
-    type: "payment",
-    score: 0.82,
-    all: ["cash", "pay", "me"],
-    within: 9,
-    unless: REFUSED,
-  },
-  {
-    name: "payment.cash_direct",
-    type: "payment",
-    score: 0.85,
-    all: ["cash", "pay", "direct"],
-    within: 10,
-    unless: REFUSED,
-  },
-  {
-    name: "payment.cash_fee",
-    type: "payment",
-    score: 0.85,
-    all: ["cash", "fee"],
-    within: 12,
-    unless: REFUSED,
-  },
-  {
-    name: "payment.cash_cheap",
-    type: "payment",
-    score: 0.82,
-    all: ["cash", "cheap"],
-    within: 12,
-    unless: ["never"],
-  },
-  {
-    name: "payment.cash_asked",
-    type: "payment",
-    score: 0.5,
-    all: ["cash", "pay"],
-    within: 6,
-    unless: REFUSED,
-  },
-  {
-    name: "payment.direct",
-    type: "payment",
-    score: 0.82,
-    all: ["pay", "me", "direct"],
-    within: 7,
-    unless: REFUSED,
-  },
-  {
-    name: "payment.cheap",
-    type: "payment",
-    score: 0.8,
-    all: ["cheap", "pay", "me"],
-    within: 10,
-    unless: REFUSED,
-  },
-
-  {
-    name: "off_platform.deal",
-    type: "off_platform",
-    score: 0.85,
-    all: ["bypass", "org", "deal"],
-    within: 12,
-    unless: REFUSED,
-  },
-  {
-    name: "off_platform.bypass",
-    type: "off_platform",
-    score: 0.6,
-    all: ["bypass", "org"],
-    within: 5,
-    ordered: true,
-    unless: ["never"],
-  },
-  {
-    name: "off_platform.around",
-    type: "off_platform",
-    score: 0.7,
-    all: ["bypassed"],
-    within: 4,
-    unless: ["never"],
-  },
-  {
-    name: "off_platform.around_deal",
-    type: "off_platform",
-    score: 0.85,
-    all: ["bypassed", "deal"],
-    within: 12,
-    unless: REFUSED,
-  },
-  {
-    name: "off_platform.book",
-    type: "off_platform",
-    score: 0.85,
-    all: ["book", "direct", "me"],
-    within: 8,
-    unless: REFUSED,
-  },
-  {
-    name: "off_platform.hire",
-    type: "off_platform",
-    score: 0.82,
-    all: ["hire", "direct"],
-    within: 6,
-    unless: REFUSED,
-  },
-  {
-    name: "off_platform.direct",
-    type: "off_platform",
-    score: 0.6,
-    all: ["direct", "me", "deal"],
-    within: 7,
-    unless: REFUSED,
-  },
-  {
-    name: "off_platform.contact",
-    type: "off_platform",
-    score: 0.5,
-    all: ["direct", "me", "contact"],
-    within: 5,
-    unless: REFUSED,
-  },
-  {
-    name: "off_platform.next",
-    type: "off_platform",
-    score: 0.8,
-    all: ["nextTime", "direct"],
-    within: 12,
-    unless: REFUSED,
-  },
-  {
-    name: "off_platform.next_bypass",
-    type: "off_platform",
-    score: 0.82,
-    all: ["nextTime", "bypass", "org"],
-    within: 14,
-    unless: REFUSED,
-  },
-  {
-    name: "off_platform.side",
-    type: "off_platform",
-    score: 0.8,
-    all: ["side", "deal"],
-    within: 10,
-    unless: REFUSED,
-  },
-  { name: "off_platform.own", type: "off_platform", score: 0.6, all: ["side"], within: 4, unless: REFUSED },
-  {
-    name: "off_platform.cancel",
-    type: "off_platform",
-    score: 0.82,
-    all: ["cancel", "anyway", "me"],
-    within: 12,
-    unless: ["never"],
-  },
-  {
-    name: "off_platform.cancel_org",
-    type: "off_platform",
-    score: 0.82,
-    all: ["cancel", "org", "anyway"],
-    within: 14,
-    unless: ["never"],
-  },
-  {
-    name: "off_platform.leaving",
-    type: "off_platform",
-    score: 0.82,
-    all: ["leave", "org", "keep"],
-    within: 16,
-    unless: ["never"],
-  },
-  {
-    name: "off_platform.keep",
-    type: "off_platform",
-    score: 0.6,
-    all: ["leave", "keep"],
-    within: 14,
-    unless: ["never"],
-  },
-  {
-    name: "off_platform.fee",
-    type: "off_platform",
-    score: 0.7,
-    all: ["fee", "save"],
-    within: 6,
-    unless: REFUSED,
-  },
-  {
-    name: "off_platform.fee_org",
-    type: "off_platform",
-    score: 0.8,
-    all: ["fee", "bypass", "me"],
-    within: 10,
-    unless: REFUSED,
-  },
-  {
-    name: "off_platform.cheap",
-    type: "off_platform",
-    score: 0.82,
-    all: ["cheap", "direct"],
-    within: 12,
-    unless: REFUSED,
-  },
-  {
-    name: "off_platform.cheap_org",
-    type: "off_platform",
-    score: 0.85,
-    all: ["cheap", "bypass", "org"],
-    within: 16,
-    unless: REFUSED,
-  },
-  {
-    name: "off_platform.card",
-    type: "off_platform",
-    score: 0.5,
-    all: ["card"],
-    within: 3,
-    unless: ["inApp"],
-  },
-
-  {
-    name: "phone.asked",
-    type: "phone",
-    score: 0.6,
-    all: ["ask", "your", "phone"],
-    within: 6,
-    unless: REFUSED,
-  },
-  {
-    name: "phone.hidden",
-    type: "phone",
-    score: 0.6,
-    all: ["my", "phone", "place"],
-    within: 7,
-    ordered: true,
-    unless: ["never", "official"],
-  },
-  {
-    name: "phone.hidden_place",
-    type: "phone",
-    score: 0.6,
-    all: ["place", "my", "phone"],
-    within: 6,
-    ordered: true,
-    unless: ["never", "official"],
-  },
-  {
-    name: "phone.save",
-    type: "phone",
-    score: 0.5,
-    all: ["my", "phone", "contact"],
-    within: 6,
-    unless: ["never", "official", "inApp"],
-  },
-  {
-    name: "email.asked",
-    type: "email",
-    score: 0.6,
-    all: ["ask", "your", "mailbox"],
-    within: 6,
-    unless: REFUSED,
-  },
-  {
-    name: "email.mine",
-    type: "email",
-    score: 0.45,
-    all: ["my", "mailbox"],
-    within: 3,
-    ordered: true,
-    unless: ["never", "inApp", "official"],
-  },
-  { name: "url.qr", type: "url", score: 0.6, all: ["qr", "card"], within: 14 },
-  { name: "url.qr_contact", type: "url", score: 0.6, all: ["qr", "my"], within: 12 },
-  { name: "url.qr_me", type: "url", score: 0.5, all: ["qr", "contact"], within: 12, unless: ["inApp"] },
-];
 
 /** Everything that words say. */
 export function findPhrases(tokens: readonly Token[], concepts: readonly Hit[]): Find[] {
@@ -431,7 +29,9 @@ export function findPhrases(tokens: readonly Token[], concepts: readonly Hit[]):
 /** `Insta-cute`: the name is half of another word. */
 function isCompound(tokens: readonly Token[], { concept, last }: Hit): boolean {
   if (concept !== "social" && concept !== "socialWeak") return false;
-  return tokens[last + 1]?.text === "-" && tokens[last + 1].glued && tokens[last + 2]?.glued === true &&
+  const next = tokens[last + 1];
+  if (next?.kind === "number" && next.glued) return true;
+  return next?.text === "-" && next.glued && tokens[last + 2]?.glued === true &&
     tokens[last + 2].kind === "word";
 }
 
@@ -505,7 +105,10 @@ function isAround(
     else high = middle;
   }
   for (let i = low; i < hits.length && hits[i].first <= to; i++) {
-    if (hits[i].concept === concept && !but.includes(hits[i])) return true;
+    const { first, last } = hits[i];
+    // "dont" in "dont need the app" is a part of what the rule is about.
+    const within = but.some((one) => one !== undefined && one.first <= first && last <= one.last);
+    if (hits[i].concept === concept && !within) return true;
   }
   return false;
 }
@@ -560,7 +163,7 @@ function named(tokens: readonly Token[], hits: readonly Hit[]): Find[] {
     for (
       let steps = 0;
       steps < 4 && back >= 0 && tokens[back].kind === "word" && tokens[back].text.length <= 6 &&
-      !tokens[back + 1].glued;
+      !tokens[back + 1].glued && !tokens[back].glued;
       steps++
     ) back--;
     if (
