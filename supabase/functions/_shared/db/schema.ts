@@ -14,7 +14,7 @@
  * Version of the newest migration in supabase/migrations. Code deploys after the migrations it needs, so
  * a database may be ahead of this, never behind.
  */
-export const SCHEMA_VERSION = "20261129002650";
+export const SCHEMA_VERSION = "20261129002651";
 
 /**
  * Versions of all migrations in supabase/migrations, oldest first: those that must be recorded. Other
@@ -71,6 +71,7 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002630",
   "20261129002640",
   "20261129002650",
+  "20261129002651",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */
