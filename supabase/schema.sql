@@ -759,7 +759,8 @@ create table public.contact_acts (
   id uuid default private.uuid_v7() not null,
   -- revealed: number and name were shown whole, or the provider's id of a message. replied: a message was queued.
   -- resent: one that had failed was queued again. exported: all that there is of the person was given out. resolved:
-  -- it was said of a message whether it went.
+  -- it was said of a message whether it went. merged: it was said to be one person with another contact. split: that
+  -- was undone.
   act text not null,
   -- The contact. Not a reference: the record outlives the contact.
   contact_id uuid not null,
@@ -772,7 +773,7 @@ create table public.contact_acts (
   -- Who: a user id, or the database role.
   by text default private.actor() not null,
   constraint contact_acts_pkey PRIMARY KEY (id),
-  constraint contact_acts_act_known CHECK ((act = ANY (ARRAY['revealed'::text, 'replied'::text, 'resent'::text, 'exported'::text, 'resolved'::text]))),
+  constraint contact_acts_act_known CHECK ((act = ANY (ARRAY['revealed'::text, 'replied'::text, 'resent'::text, 'exported'::text, 'resolved'::text, 'merged'::text, 'split'::text]))),
   constraint contact_acts_revealed_with_reason CHECK (((act <> 'revealed'::text) OR (COALESCE(TRIM(BOTH FROM reason), ''::text) <> ''::text)))
 );
 -- Newest first.
@@ -833,6 +834,46 @@ create INDEX contact_identities_last_four_idx ON public.contact_identities USING
 create INDEX contact_identities_past_idx ON public.contact_identities USING btree (channel, kind, value) WHERE (valid_to IS NOT NULL);
 alter table public.contact_identities enable row level security;
 grant select, insert, update, delete on public.contact_identities to service_role;
+
+-- Contacts that the team merged by hand because they are one person, and merges that were undone.
+create table public.contact_merges (
+  -- UUID v7, in the order of merging.
+  id uuid default private.uuid_v7() not null,
+  -- The contact under which the team knows the person.
+  kept_id uuid not null,
+  -- The contact that is the same person.
+  other_id uuid not null,
+  -- How one knows, in the words of whoever merged them.
+  reason text not null,
+  -- When.
+  merged_at timestamp with time zone default clock_timestamp() not null,
+  -- Who: a user id, or the database role.
+  merged_by text default private.actor() not null,
+  -- When it was undone; null while they are one.
+  undone_at timestamp with time zone,
+  -- Who undid it.
+  undone_by text,
+  -- Opt-outs that conversations got from the person's others, [{id, before: [opted_out_at, opt_told_at], after}], in
+  -- order: undoing takes them back.
+  opt_outs jsonb default '[]'::jsonb not null,
+  -- A merge's id.
+  constraint contact_merges_pkey PRIMARY KEY (id),
+  constraint contact_merges_kept_id_fkey FOREIGN KEY (kept_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint contact_merges_other_id_fkey FOREIGN KEY (other_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint contact_merges_two CHECK ((kept_id <> other_id)),
+  constraint contact_merges_undone_whole CHECK (((undone_at IS NULL) = (undone_by IS NULL)))
+);
+-- Whether anybody is merged at all: nearly always nobody.
+create INDEX contact_merges_active_idx ON public.contact_merges USING btree (id) WHERE (undone_at IS NULL);
+-- Who was merged into a contact.
+create INDEX contact_merges_kept_idx ON public.contact_merges USING btree (kept_id);
+-- What a contact was merged into.
+create INDEX contact_merges_other_idx ON public.contact_merges USING btree (other_id);
+alter table public.contact_merges enable row level security;
+grant select on public.contact_merges to authenticated, service_role;
+-- The whole team sees who was merged, by whom and why.
+create policy contact_merges_read on public.contact_merges for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- One row per person. When two rows turn out to be one person they are merged: the newer row points to the older one
 -- and stays as history.
@@ -972,6 +1013,8 @@ create policy "team reads conversations" on public.conversations for select to a
 create TRIGGER forget_lanes AFTER DELETE ON public.conversations FOR EACH ROW EXECUTE FUNCTION private.forget_lanes();
 -- Erasing a person does not cancel their opt-out.
 create TRIGGER keep_opt_out BEFORE INSERT ON public.conversations FOR EACH ROW EXECUTE FUNCTION private.keep_opt_out();
+-- Merged contacts share their opt-outs.
+create TRIGGER share_opt_word AFTER INSERT OR UPDATE OF opt_told_at ON public.conversations FOR EACH ROW WHEN ((pg_trigger_depth() < 1)) EXECUTE FUNCTION private.share_opt_word();
 
 -- How often things happened since the beginning. The value of a counter is the sum over its slots. For people to look
 -- at: nothing is decided by it.
@@ -7765,6 +7808,42 @@ begin
 end $function$;
 grant execute on function public.mail_to_show(p_message_id uuid, p_by text) to service_role;
 
+-- Says that two contacts are one person: opt-outs, export and erasure of one are those of the other; ids and
+-- conversations stay where they are, and answers go where they were asked. Who did it, when and why is in
+-- contact_acts. Returns {id, kept_id, kept, other_id, other, reason, merged_at, merged_by, undone_at, undone_by}. For
+-- operators and secret keys. Errors: 42501 not allowed, GL404 no such contact, GL409 one person already, GL422 a
+-- group, or no reason.
+CREATE OR REPLACE FUNCTION public.merge_people(p_keep uuid, p_other uuid, p_reason text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_keep uuid;
+  v_other uuid;
+  v_reason text;
+  v_merge public.contact_merges;
+begin
+  perform private.require_role('operator');
+  perform private.lock_contacts();
+  select coalesce(c.merged_into, c.id) into v_keep from public.contacts c where c.id = p_keep;
+  select coalesce(c.merged_into, c.id) into v_other from public.contacts c where c.id = p_other;
+  if v_keep is null or v_other is null then
+    raise exception 'there is no such contact' using errcode = 'GL404', hint = 'gatelink conversations list shows the contacts'' ids.';
+  elsif v_other = any (private.same_person(array[v_keep])) then
+    raise exception 'they are one person already' using errcode = 'GL409', hint = 'gatelink contact merges shows who is.';
+  elsif private.group_of(v_keep) is not null or private.group_of(v_other) is not null then
+    raise exception 'a group cannot be merged' using errcode = 'GL422', hint = 'Only contacts of people can be one person.';
+  end if;
+  v_reason := private.without_ids(private.reason_about(p_reason, v_keep), v_other);
+  insert into public.contact_merges (kept_id, other_id, reason) values (v_keep, v_other, v_reason) returning * into v_merge;
+  perform private.share_opt_outs(private.same_person(array[v_keep]), v_merge.id);
+  insert into public.contact_acts (act, contact_id, reason) values ('merged', v_keep, v_reason), ('merged', v_other, v_reason);
+  return private.merge_view(v_merge);
+end $function$;
+grant execute on function public.merge_people(p_keep uuid, p_other uuid, p_reason text) to authenticated, service_role;
+
 -- All that is known of one message: as conversation_messages gives it, with conversation, attribution, decision (with
 -- its explanation), outbound, written_by and attempts (answers without the contact's ids and cut to 2,000
 -- characters); null if there is none. Words and answers are null for viewers. For viewers and secret keys.
@@ -8526,6 +8605,37 @@ begin
       from public.rollouts r where r.id = v_incident.rollout_id));
 end $function$;
 grant execute on function public.read_incident(p_number bigint) to authenticated, service_role;
+
+-- The contacts that the team knows to be one person with this one, {contacts: [{id, channel, last_four, name,
+-- conversations (ids, the latest 20)}], merges: the latest 50, also those that were undone}. Names are null for
+-- viewers. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.read_person(p_contact_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_words boolean;
+  v_contacts uuid[];
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  v_contacts := private.same_person(array[p_contact_id]);
+  return (
+    select jsonb_build_object(
+      'contacts', (
+        select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'channel', c.channel, 'last_four', private.contact_last_four(c.id),
+          'name', case when v_words then c.name end, 'conversations', (
+            select coalesce(jsonb_agg(v.id order by v.last_message_at desc nulls last), '[]')
+            from (select * from public.conversations v where v.contact_id = c.id order by v.last_message_at desc nulls last limit 20) v)) order by c.id), '[]')
+        from public.contacts c where c.id = any (v_contacts)),
+      'merges', (
+        select coalesce(jsonb_agg(private.merge_view(m) order by m.id desc), '[]')
+        from (
+          select * from public.contact_merges m where m.kept_id = any (v_contacts) or m.other_id = any (v_contacts) order by m.id desc limit 50) m)));
+end $function$;
+grant execute on function public.read_person(p_contact_id uuid) to authenticated, service_role;
 
 -- One report, as list_reports gives it. For viewers and secret keys. GL404 where there is none.
 CREATE OR REPLACE FUNCTION public.read_report(p_id uuid)
@@ -11117,6 +11227,33 @@ begin
 end $function$;
 grant execute on function public.skip_deliveries(p_ids uuid[]) to authenticated, service_role;
 
+-- Undoes all merges by hand of a contact, the latest first. Returns them. For operators and secret keys. Errors:
+-- 42501 not allowed, GL404 merged with nobody.
+CREATE OR REPLACE FUNCTION public.split_contact(p_contact_id uuid, p_reason text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_merge public.contact_merges;
+  v_undone jsonb := '[]';
+begin
+  perform private.require_role('operator');
+  perform private.lock_contacts();
+  for v_merge in
+    select * from public.contact_merges m
+    where m.undone_at is null and p_contact_id in (m.kept_id, m.other_id) order by m.id desc for update
+  loop
+    v_undone := v_undone || jsonb_build_array(public.undo_merge(v_merge.id, p_reason));
+  end loop;
+  if v_undone = '[]' then
+    raise exception 'the contact is merged with nobody' using errcode = 'GL404', hint = 'gatelink contact merges shows who is.';
+  end if;
+  return v_undone;
+end $function$;
+grant execute on function public.split_contact(p_contact_id uuid, p_reason text) to authenticated, service_role;
+
 -- Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days: the setting
 -- flags.stale_days), fully_off (the same, off for everybody), past_end (launched that long ago and still there, or
 -- still on an hour after its scheduled end), never_evaluated (made 7 days ago or earlier, and nobody has ever asked
@@ -11705,6 +11842,30 @@ begin
   return v_count;
 end $function$;
 grant execute on function public.undo_backfill(p_org uuid) to service_role;
+
+-- Undoes a merge by hand: the two are as they were, with what each has said since. Returns the merge. For operators
+-- and secret keys. Errors: 42501 not allowed, GL404 no such merge, GL409 undone already.
+CREATE OR REPLACE FUNCTION public.undo_merge(p_id uuid, p_reason text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_merge public.contact_merges;
+begin
+  perform private.require_role('operator');
+  perform private.lock_contacts();
+  select * into v_merge from public.contact_merges m where m.id = p_id for update;
+  if v_merge.id is null then
+    raise exception 'there is no such merge' using errcode = 'GL404', hint = 'gatelink contact merges shows the ids.';
+  elsif v_merge.undone_at is not null then
+    raise exception 'it is undone already' using errcode = 'GL409', hint = 'gatelink contact merges shows which are not.';
+  end if;
+  perform private.undo_merge(v_merge, private.without_ids(private.without_ids(nullif(trim(p_reason), ''), v_merge.kept_id), v_merge.other_id));
+  return (select private.merge_view(m) from public.contact_merges m where m.id = p_id);
+end $function$;
+grant execute on function public.undo_merge(p_id uuid, p_reason text) to authenticated, service_role;
 
 -- Changes an incident if it still is at the version that was read: {title, kind, severity, status, flag_key,
 -- component, public, rollback_id}, a note for the team, words for the status page. One that becomes severe takes the
@@ -15656,6 +15817,10 @@ begin
         select distinct i.contact_id from public.contact_identities i
         where i.kind <> 'phone' and i.value in (v_given, lower(v_given)) and i.valid_to is null);
     end if;
+  end if;
+  -- Contacts that the team merged by hand are one person.
+  if to_regprocedure('private.same_person(uuid[])') is not null then
+    v_roots := private.same_person(v_roots);
   end if;
   return private.person_of(
     array(select c.id from public.contacts c where c.id = any (v_roots) or c.merged_into = any (v_roots) order by c.id),
@@ -19748,6 +19913,18 @@ begin
 end $function$;
 grant execute on function private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamp with time zone) to service_role;
 
+-- A merge, with the last four characters of its contacts.
+CREATE OR REPLACE FUNCTION private.merge_view(p_merge contact_merges)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('id', p_merge.id, 'kept_id', p_merge.kept_id, 'kept', private.contact_last_four(p_merge.kept_id),
+    'other_id', p_merge.other_id, 'other', private.contact_last_four(p_merge.other_id), 'reason', p_merge.reason,
+    'merged_at', p_merge.merged_at, 'merged_by', p_merge.merged_by, 'undone_at', p_merge.undone_at, 'undone_by', p_merge.undone_by)
+$function$;
+
 -- Replaces each contact, in its place, by the one it was merged into.
 CREATE OR REPLACE FUNCTION private.merged(p_contacts uuid[])
  RETURNS uuid[]
@@ -21047,6 +21224,8 @@ AS $function$
     ('public.contact_identities', '{contact_id,value}', 't.contact_id = any (($1).contacts)
       or t.valid_to is not null and t.value in (
         select i.value from public.contact_identities i where i.contact_id = any (($1).contacts) and i.valid_to is null and i.kind = t.kind)', 'deleted'),
+    ('public.contact_merges', '{kept_id,other_id,reason}', 't.kept_id = any (($1).contacts) or t.other_id = any (($1).contacts)', 'deleted'),
+    ('public.contact_merges', '{reason}', '', 'words'),
     ('private.book_names', '{value,name}', 't.value = any (($1).needles)', 'deleted'),
     ('public.contacts', '{id,name,merged_into}', 't.id = any (($1).contacts)', 'deleted'),
     ('private.erased_keys', '{hash}', 'false', 'kept'),
@@ -23782,6 +23961,37 @@ AS $function$
 $function$;
 grant execute on function private.same_person(p_contact_id uuid) to service_role;
 
+-- These contacts and those that the team merged with them, in the order of their age.
+CREATE OR REPLACE FUNCTION private.same_person(p_contacts uuid[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  if not exists (select from public.contact_merges m where m.undone_at is null) then
+    return p_contacts;
+  end if;
+  return array(
+    with recursive reached (id) as (
+      select unnest(p_contacts)
+      union
+      select next.id from reached r cross join lateral (
+        select m.other_id as id from public.contact_merges m where m.kept_id = r.id and m.undone_at is null
+        union all
+        select m.kept_id from public.contact_merges m where m.other_id = r.id and m.undone_at is null
+        union all
+        -- What the provider proved to be one contact meanwhile.
+        select c.id from public.contacts c where c.merged_into = r.id
+        union all
+        select c.merged_into from public.contacts c where c.id = r.id and c.merged_into is not null) next
+    )
+    select c.id from reached r join public.contacts c on c.id = r.id where c.merged_into is null order by c.id);
+end $function$;
+grant execute on function private.same_person(p_contacts uuid[]) to service_role;
+
 -- Counts the messages, updates and clicks of the minutes that are over since the last call, and says how many
 -- minutes. For the clock.
 CREATE OR REPLACE FUNCTION private.sample_minutes(p_now timestamp with time zone)
@@ -24801,6 +25011,57 @@ begin
   where c.provider = p_result ->> 'provider';
 end $function$;
 grant execute on function private.settle_text_check(p_result jsonb, p_now timestamp with time zone) to service_role;
+
+-- Gives all conversations of a person with a sender the newest opt-out or opt-in among them, and notes with a merge
+-- what each had.
+CREATE OR REPLACE FUNCTION private.share_opt_outs(p_contacts uuid[], p_merge uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform from public.conversations c where c.contact_id = any (p_contacts) order by c.id for update;
+  with told as (
+    select distinct on (c.channel, c.number_id) c.channel, c.number_id, c.opted_out_at, c.opt_told_at
+    from public.conversations c where c.contact_id = any (p_contacts) and c.opt_told_at is not null
+    order by c.channel, c.number_id, c.opt_told_at desc, c.opted_out_at desc nulls last
+  ), changed as (
+    select c.id, c.opted_out_at as before_out, c.opt_told_at as before_told, t.opted_out_at, t.opt_told_at
+    from public.conversations c join told t on t.channel = c.channel and t.number_id = c.number_id
+    where c.contact_id = any (p_contacts)
+      and (c.opted_out_at is distinct from t.opted_out_at or c.opt_told_at is distinct from t.opt_told_at)
+  ), noted as (
+    update public.contact_merges m set opt_outs = m.opt_outs || (
+      select jsonb_agg(jsonb_build_object('id', x.id, 'before', jsonb_build_array(x.before_out, x.before_told),
+        'after', jsonb_build_array(x.opted_out_at, x.opt_told_at)) order by x.id) from changed x)
+    where m.id = p_merge and exists (select from changed)
+  )
+  update public.conversations c set opted_out_at = x.opted_out_at, opt_told_at = x.opt_told_at from changed x where c.id = x.id;
+end $function$;
+grant execute on function private.share_opt_outs(p_contacts uuid[], p_merge uuid) to service_role;
+
+-- Trigger, after a person opted out or in again: it counts for the contacts that the team merged, too.
+CREATE OR REPLACE FUNCTION private.share_opt_word()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_contacts uuid[];
+  v_merge uuid;
+begin
+  if not exists (select from public.contact_merges m where m.undone_at is null) then
+    return null;
+  end if;
+  v_contacts := private.same_person(array[new.contact_id]);
+  if cardinality(v_contacts) > 1 then
+    select m.id into v_merge from public.contact_merges m
+    where m.undone_at is null and (m.kept_id = any (v_contacts) or m.other_id = any (v_contacts)) order by m.id desc limit 1;
+    perform private.share_opt_outs(v_contacts, v_merge);
+  end if;
+  return null;
+end $function$;
+grant execute on function private.share_opt_word() to service_role;
 
 -- The first minute since 1970 that is judged by the usual triggers of a stage again; 0 where it has no others.
 CREATE OR REPLACE FUNCTION private.sharp_until(p_stage rollout_stages)
@@ -26294,6 +26555,28 @@ AS $function$
     select max(o.seq) from public.messages o where o.conversation_id = p_conversation_id and o.direction = 'out'), 0)
 $function$;
 grant execute on function private.unanswered_since(p_conversation_id uuid) to service_role;
+
+-- Undoes a merge that is not undone.
+CREATE OR REPLACE FUNCTION private.undo_merge(p_merge contact_merges, p_reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_one record;
+begin
+  update public.contact_merges m set undone_at = clock_timestamp(), undone_by = private.actor() where m.id = p_merge.id;
+  -- The latest first; what a person has said since stays.
+  for v_one in
+    select (o.item ->> 'id')::uuid as id, (o.item #>> '{before,0}')::timestamptz as before_out, (o.item #>> '{before,1}')::timestamptz as before_told,
+      (o.item #>> '{after,0}')::timestamptz as after_out, (o.item #>> '{after,1}')::timestamptz as after_told
+    from jsonb_array_elements(p_merge.opt_outs) with ordinality as o (item, place) order by o.place desc
+  loop
+    update public.conversations c set opted_out_at = v_one.before_out, opt_told_at = v_one.before_told
+    where c.id = v_one.id and c.opted_out_at is not distinct from v_one.after_out and c.opt_told_at is not distinct from v_one.after_told;
+  end loop;
+  insert into public.contact_acts (act, contact_id, reason) values ('split', p_merge.kept_id, p_reason), ('split', p_merge.other_id, p_reason);
+end $function$;
 
 -- Deletes what send_conversation created for a message that was refused, in the same transaction, so that nobody has
 -- seen it.

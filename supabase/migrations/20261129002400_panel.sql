@@ -9,7 +9,7 @@ set local statement_timeout = '60s';
 
 create table public.contact_acts (
   id uuid primary key default private.uuid_v7(),
-  act text not null constraint contact_acts_act_known check (act in ('revealed', 'replied', 'resent', 'exported', 'resolved')),
+  act text not null constraint contact_acts_act_known check (act in ('revealed', 'replied', 'resent', 'exported', 'resolved', 'merged', 'split')),
   contact_id uuid not null,
   message_id uuid,
   reason text,
@@ -20,7 +20,7 @@ create table public.contact_acts (
 comment on table public.contact_acts is
   'What people of the team did with a contact: saw it whole, wrote to it, took all that there is of it. Append-only; holds no personal data of the contact''s, in the reason neither, and an erasure takes the contact out of it.';
 comment on column public.contact_acts.id is 'UUID v7.';
-comment on column public.contact_acts.act is 'revealed: number and name were shown whole, or the provider''s id of a message. replied: a message was queued. resent: one that had failed was queued again. exported: all that there is of the person was given out. resolved: it was said of a message whether it went.';
+comment on column public.contact_acts.act is 'revealed: number and name were shown whole, or the provider''s id of a message. replied: a message was queued. resent: one that had failed was queued again. exported: all that there is of the person was given out. resolved: it was said of a message whether it went. merged: it was said to be one person with another contact. split: that was undone.';
 comment on column public.contact_acts.contact_id is 'The contact. Not a reference: the record outlives the contact.';
 comment on column public.contact_acts.message_id is 'The message that was queued, for replied and resent; that whose provider''s id was shown, for revealed.';
 comment on column public.contact_acts.reason is 'Why, in the words of whoever did it.';

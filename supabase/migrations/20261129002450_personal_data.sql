@@ -98,6 +98,10 @@ begin
         where i.kind <> 'phone' and i.value in (v_given, lower(v_given)) and i.valid_to is null);
     end if;
   end if;
+  -- Contacts that the team merged by hand are one person.
+  if to_regprocedure('private.same_person(uuid[])') is not null then
+    v_roots := private.same_person(v_roots);
+  end if;
   return private.person_of(
     array(select c.id from public.contacts c where c.id = any (v_roots) or c.merged_into = any (v_roots) order by c.id),
     coalesce(v_phone, v_given));
@@ -295,6 +299,8 @@ language sql stable set search_path = '' as $$
     ('public.contact_identities', '{contact_id,value}', 't.contact_id = any (($1).contacts)
       or t.valid_to is not null and t.value in (
         select i.value from public.contact_identities i where i.contact_id = any (($1).contacts) and i.valid_to is null and i.kind = t.kind)', 'deleted'),
+    ('public.contact_merges', '{kept_id,other_id,reason}', 't.kept_id = any (($1).contacts) or t.other_id = any (($1).contacts)', 'deleted'),
+    ('public.contact_merges', '{reason}', '', 'words'),
     ('private.book_names', '{value,name}', 't.value = any (($1).needles)', 'deleted'),
     ('public.contacts', '{id,name,merged_into}', 't.id = any (($1).contacts)', 'deleted'),
     ('private.erased_keys', '{hash}', 'false', 'kept'),

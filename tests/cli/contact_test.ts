@@ -28,3 +28,24 @@ Deno.test("gatelink contact: exports, then erases in parts with --yes; afterward
   await fails(`contact erase ${PHONE} --yes`, 4, "not_found", /nothing of this person/);
   await fails(`contact export ${PHONE}`, 4, "not_found", /nothing of this person/);
 });
+
+Deno.test("gatelink contact merge, merges, undo, split: two contacts are one person, and two again", async () => {
+  const ids = [];
+  for (const phone of ["4915100000071", "4915100000072"]) {
+    const [{ id }] = await sql`insert into public.contacts (name) values ('Nora') returning id`;
+    await sql`insert into public.contact_identities (contact_id, channel, kind, value) values (${id}, 'whatsapp', 'phone', ${phone})`;
+    ids.push(id);
+  }
+  const merged = await gatelink(`contact merge ${ids[0]} ${ids[1]} --why said-so`);
+  assertEquals(merged.code, 0, merged.err);
+  const shown = await gatelink(`contact merges ${ids[1]}`);
+  assertMatch(shown.out, /0071[^]*0072[^]*said-so +merged/);
+  const { merges, contacts } = await document(`contact merges ${ids[0]}`);
+  assertEquals(contacts.map(({ id }: { id: string }) => id), ids);
+  assertMatch((await gatelink(`contact undo ${merges[0].id}`)).out, /two contacts again/);
+  await fails(`contact undo ${merges[0].id}`, 4, "conflict", /undone already/);
+  await document(`contact merge ${ids[0]} ${ids[1]} --why again`);
+  assertEquals((await document(`contact split ${ids[1]} --why mistake`)).length, 1);
+  await fails(`contact split ${ids[1]}`, 4, "not_found", /merged with nobody/);
+  await fails(`contact merge ${ids[0]} ${ids[0]} --why x`, 4, "conflict", /one person already/);
+});

@@ -157,6 +157,7 @@ const FREE: Record<string, string> = {
     "account name language id category status quality parameter_format components reason told_at synced_at found",
   "public.account_events": "id channel account sender_id kind subject data at",
   "public.sender_accounts": "channel id name state state_at state_until state_why created_at",
+  "public.contact_merges": "id merged_at merged_by undone_at undone_by opt_outs",
   "public.imports": "channel number_id state phase progress messages error began_at at",
   "private.book_names": "channel number_id kind at",
   "public.sender_states": "channel sender_id name quality messaging_limit status told_at checked_at",
@@ -317,6 +318,9 @@ async function plant(sql: Sql) {
     ('email-raw', 'a.eml', 'raw', 1, true, ${about}, now() + interval '1 day'), ('email-raw', 'b.eml', 'raw', 1, true, ${theirs}, now() + interval '1 day')`;
   await sql`insert into public.media_files (message_id, number_id, media_id, state, path) values (${about}, '1', '77', 'stored', 'in/a'), (${theirs}, '1', '78', 'stored', 'in/b')`;
   await sql`insert into public.message_authors (message_id, contact_id) values (${about}, ${id}), (${theirs}, ${other})`;
+  await sql`with third as (insert into public.contacts default values returning id)
+    insert into public.contact_merges (kept_id, other_id, reason, undone_at, undone_by)
+    select ${id}, third.id, 'same order', now(), 'postgres' from third`;
   await sql`insert into private.book_names (channel, number_id, kind, value, name, at) values
     ('whatsapp', '1', 'phone', ${PHONE}, ${NAME}, now()), ('whatsapp', '1', 'phone', ${OTHER}, 'Somebody Else', now())`;
   await sql`insert into private.mail_senders (id, message_id, address, recipient, created_at) values (${about}, ${about}, ${ADDRESS}, 'x@reply.example', now())`;

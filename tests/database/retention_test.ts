@@ -114,6 +114,7 @@ const BOUNDED: Record<string, string> = {
   "public.sender_accounts": "the team's",
   "public.sender_states": "with senders",
   "public.imports": "one row a sender",
+  "public.contact_merges": "with contacts",
   "public.message_authors": "with messages",
   "public.senders": "the team's",
   "public.settings": "the team's",

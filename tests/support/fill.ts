@@ -78,6 +78,9 @@ export const FILL: Record<string, string> = {
       ('00000000-0000-7000-8000-0000000000c1', 'Ada'), ('00000000-0000-7000-8000-0000000000c2', 'Ada L.');
     update public.contacts set merged_into = '00000000-0000-7000-8000-0000000000c1'
       where id = '00000000-0000-7000-8000-0000000000c2'`,
+  "public.contact_merges": `
+    insert into public.contact_merges (kept_id, other_id, reason, undone_at, undone_by) values
+      ('00000000-0000-7000-8000-0000000000c1', '00000000-0000-7000-8000-0000000000c2', 'same order', now(), 'postgres')`,
   "public.contact_identities": `
     insert into public.contact_identities (contact_id, kind, value, valid_to) values
       ('00000000-0000-7000-8000-0000000000c1', 'phone', '16505551234', null),

@@ -7,6 +7,7 @@ import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { AlsoHere } from "./AlsoHere.tsx";
 import { DeskBar, Takeover, useDesk } from "./Desk.tsx";
+import { MergeButton, SamePerson } from "./Person.tsx";
 import { Reply } from "./Reply.tsx";
 import { Reveal } from "./Reveal.tsx";
 import { Reveals } from "./Reveals.tsx";
@@ -56,12 +57,14 @@ export function ConversationView({ id, open }: { id: string; open: (message: str
             {conversation.unrouted_since && <State tone="warn">waiting for the router</State>}
             <For role="operator">
               <Takeover id={id} desk={desk} />
+              <MergeButton conversation={conversation} />
               <Reveal contact={conversation.contact.id} channel={conversation.channel} />
             </For>
           </Group>
         </Group>
         <AlsoHere id={id} />
         <Reveals contact={conversation.contact.id} />
+        <SamePerson contact={conversation.contact.id} />
         {desk && (
           <For role="operator">
             <DeskBar id={id} desk={desk} />

@@ -20,6 +20,37 @@ const member = z.strictObject({
 /** A member of the team. */
 export type Member = z.infer<typeof member>;
 
+const merge = z.strictObject({
+  id,
+  kept_id: id,
+  /** Last four characters. */
+  kept: z.string().nullable(),
+  other_id: id,
+  other: z.string().nullable(),
+  reason: z.string(),
+  merged_at: at,
+  merged_by: z.string(),
+  undone_at: at.nullable(),
+  undone_by: z.string().nullable(),
+});
+/** Two contacts that the team said to be one person. */
+export type Merge = z.infer<typeof merge>;
+
+const person = z.strictObject({
+  contacts: z.array(z.strictObject({
+    id,
+    channel: z.string(),
+    last_four: z.string().nullable(),
+    /** Null for viewers. */
+    name: z.string().nullable(),
+    /** Ids of its latest conversations. */
+    conversations: z.array(id),
+  })),
+  merges: z.array(merge),
+});
+/** The contacts of one person. */
+export type Person = z.infer<typeof person>;
+
 const savedView = z.strictObject({
   id,
   /** Path of the list in the panel. */
@@ -60,6 +91,10 @@ export const PEOPLE = {
     z.strictObject({ id, last_four: z.string().nullable(), name: z.string().nullable() }),
   ),
   count_contacts: z.strictObject({ contacts: count, recent: count }),
+  read_person: person,
+  merge_people: merge,
+  undo_merge: merge,
+  split_contact: z.array(merge),
   export_contact: z.strictObject({
     at,
     contacts: z.array(id),

@@ -35,6 +35,8 @@ export const AUDIT_KINDS: Readonly<Record<Kind, string>> = {
 
 const ACTS: Readonly<Record<string, string>> = {
   revealed: "was revealed",
+  merged: "was merged with another contact",
+  split: "was split from another contact",
   replied: "was answered",
   resent: "got a failed message again",
   exported: "was exported",
