@@ -157,4 +157,28 @@ panelTest("admin: a link's days are zoomed, and its figures with them", async ({
   await page.keyboard.press("Enter");
   await page.getByText("70 clicks, as many as in the 7 days before.").waitFor();
   await isWell(page);
+
+  // By a finger, on a phone.
+  const phone = await signIn("viewer", {
+    viewport: { width: 390, height: 844 },
+    hasTouch: true,
+    isMobile: true,
+  });
+  await go(phone, "/links/at/charted1", "Link charted1");
+  const there = phone.getByRole("slider", { name: "Clicks by people per day" });
+  await there.locator(".u-over").waitFor();
+  await there.scrollIntoViewIfNeeded();
+  const box = (await there.locator(".u-over").boundingBox())!;
+  const finger = await phone.context().newCDPSession(phone);
+  const touch = (type: "touchStart" | "touchMove" | "touchEnd", share?: number) =>
+    finger.send("Input.dispatchTouchEvent", {
+      type,
+      touchPoints: share === undefined ? [] : [{ x: box.x + box.width * share, y: box.y + box.height / 2 }],
+    });
+  await touch("touchStart", 0.2);
+  for (const share of [0.3, 0.4, 0.5, 0.6]) await touch("touchMove", share);
+  await touch("touchEnd");
+  await until("the address holds it", () => Promise.resolve(spanOf(phone) !== null));
+  await phone.getByRole("link", { name: "Messages of this time" }).waitFor();
+  await isWell(phone, "phone");
 });

@@ -300,7 +300,7 @@ panelTest(
 
     await card.getByRole("link", { name: "All failed attempts" }).click();
     await page.getByRole("heading", { name: "Deliveries to orders", level: 1 }).waitFor();
-    const log = page.getByRole("list", { name: "Attempts" }).getByRole("listitem");
+    const log = page.getByRole("list", { name: "Attempts", exact: true }).getByRole("listitem");
     await until("the two that failed", async () => await log.count() === 2);
     assertEquals(await log.filter({ hasText: "status 503" }).count(), 2);
     await page.getByText("All", { exact: true }).click();
@@ -317,7 +317,8 @@ panelTest(
     // A viewer sees that it failed, and no word of the answer.
     const viewer = await signIn("viewer");
     await go(viewer, "/deliveries/at/orders", "Deliveries to orders");
-    await viewer.getByRole("list", { name: "Attempts" }).getByText("status 503").first().waitFor();
+    await viewer.getByRole("list", { name: "Attempts", exact: true }).getByText("status 503").first()
+      .waitFor();
     assertEquals(await viewer.getByText("Response").count(), 0);
     assertEquals((await viewer.content()).includes("no such shelf"), false);
   },

@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import { fillSignIn, go, inTime, type Panel, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
+import { until } from "../support/until.ts";
 
 const health = (page: Awaited<ReturnType<Panel["signIn"]>>) => page.getByRole("region", { name: "Health" });
 
@@ -44,7 +45,10 @@ panelTest(
 
     await cause.click();
     await page.getByRole("heading", { name: "Deliveries", level: 1 }).waitFor();
-    assertEquals(await page.locator("main section h2").first().textContent(), "orders");
+    await until(
+      "it comes first",
+      async () => await page.locator("main section h2").first().textContent() === "orders",
+    );
   },
 );
 

@@ -8,7 +8,7 @@ import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import classes from "./Chart.module.css";
-import { type ChartMark, drawMarks, momentIn, summaryOf } from "./chart_parts.ts";
+import { type ChartMark, drawMarks, followFingers, momentIn, summaryOf } from "./chart_parts.ts";
 import type { Span } from "./span_text.ts";
 
 export interface Series {
@@ -134,11 +134,13 @@ export default function Chart(
             const { step, choose } = now.current;
             choose?.({ from: Math.floor(from / step) * step, to: Math.ceil(to / step) * step });
           }],
-          ready: [({ over }) => {
+          ready: [(made) => {
+            const { over } = made;
+            if (isChosen) followFingers(made);
             if (isOpened) over.style.cursor = "pointer";
             over.addEventListener("mousedown", ({ clientX }) => pressedAt = clientX);
             over.addEventListener("click", ({ clientX }) => {
-              const index = plot.current?.cursor.idx;
+              const index = made.cursor.idx;
               if (Math.abs(clientX - pressedAt) <= STILL && index != null) openAt(index);
             });
           }],

@@ -39,6 +39,29 @@ export function drawMarks(plot: uPlot, marks: readonly ChartMark[], colour: stri
   ctx.restore();
 }
 
+/**
+ * Lets a finger choose a span as a mouse does: uPlot knows mice only. A finger that moves up or down still scrolls the page,
+ * and a tap remains a click.
+ */
+export function followFingers(plot: uPlot): void {
+  const { over } = plot;
+  over.style.touchAction = "pan-y";
+  const as =
+    (type: "mousedown" | "mousemove" | "mouseup") => ({ pointerType, clientX, clientY }: PointerEvent) => {
+      if (pointerType !== "touch") return;
+      // uPlot takes a move without a distance for no move.
+      over.dispatchEvent(new MouseEvent(type, { bubbles: true, button: 0, clientX, clientY, movementX: 1 }));
+    };
+  over.addEventListener("pointerdown", as("mousedown"));
+  over.addEventListener("pointermove", as("mousemove"));
+  over.addEventListener("pointerup", as("mouseup"));
+  over.addEventListener("pointercancel", (event) => {
+    // It became scrolling, and chooses nothing.
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    as("mouseup")(event);
+  });
+}
+
 /** A point in time on an axis or in a table. @param zone UTC where a point is a whole day */
 export function momentIn(at: number, zone: string | undefined, isDated: boolean): string {
   const date = new Date(at * 1000);
