@@ -78,4 +78,7 @@ panelTest("admin: an open tab beyond the edge of a phone is scrolled to", async 
   await page.evaluate(() => location.hash = "/settings?tab=allowlist");
   await page.getByRole("tab", { name: "Allowlist", selected: true }).waitFor();
   assert(await isInside("Allowlist"), "the first one again");
+  await go(page, "/mail?tab=unknown", "E-mail");
+  await page.getByRole("tab", { name: "Unknown", selected: true }).waitFor();
+  assert(await isInside("Unknown"), "on another page too");
 });

@@ -50,6 +50,25 @@ panelTest("admin: selected links are tagged, turned off and deleted together", a
   await page.getByText("2 links were changed.").waitFor();
   assertEquals(await state(), ["poster-1 active spring", "poster-2 active x", "poster-3 active spring"]);
 
+  // Back to what each had: not over what somebody changed since.
+  await sql`update public.links set tags = '{spring,kept}' where code = 'poster-3'`;
+  await page.getByRole("alert").getByRole("button", { name: "Undo" }).click();
+  await page.getByText("Undone: 2 links as before.").waitFor();
+  assertEquals(await state(), ["poster-1 active x", "poster-2 active x", "poster-3 active kept,x"]);
+  await sql`update public.links set state = 'disabled' where code = 'poster-3'`;
+  for (const code of ["poster-1", "poster-2", "poster-3"]) {
+    await page.getByRole("checkbox", { name: `Select link ${code}` }).check();
+  }
+  await page.getByRole("button", { name: "Delete" }).click();
+  await answer(page, "Delete");
+  await page.getByText("3 links were changed.").waitFor();
+  await sql`update public.links set state = 'disabled' where code = 'poster-2'`;
+  await page.getByRole("alert").filter({ hasText: "3 links" }).getByRole("button", { name: "Undo" }).click();
+  await until("they are back", async () => (await state())[0] === "poster-1 active x");
+  await until("the last one is back", async () => (await state())[2].startsWith("poster-3 disabled"));
+  assertEquals((await state())[1], "poster-2 disabled x");
+  await sql`update public.links set state = 'active' where code = 'poster-2'`;
+
   await page.getByRole("checkbox", { name: "Select link poster-2" }).check();
   await page.getByRole("button", { name: "Turn off" }).click();
   await answer(page, "Turn off");
@@ -58,7 +77,7 @@ panelTest("admin: selected links are tagged, turned off and deleted together", a
   await page.getByRole("button", { name: "Delete" }).click();
   await answer(page, "Delete");
   await page.getByRole("link", { name: "poster-1" }).waitFor({ state: "hidden" });
-  assertEquals((await state())[0], "poster-1 deleted spring");
+  assertEquals((await state())[0], "poster-1 deleted x");
 });
 
 panelTest("admin: an import is checked without creating, and its refused rows are a file", async (panel) => {

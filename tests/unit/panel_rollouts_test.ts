@@ -54,6 +54,13 @@ Deno.test("a verdict: no time is promised that nothing is known about, and none 
   );
 });
 
+Deno.test("a verdict: figures that were not read are not told as none", () => {
+  const unread = { isRead: false, seen: undefined, stages: undefined, percentage: undefined };
+  assertEquals(said(unread), "Running, stage 2");
+  assertEquals(said({ ...unread, holdReason: "samples" }), "Too few outcomes");
+  assertEquals(said({ ...unread, killed: true }), said({ killed: true, seen: undefined, stages: undefined }));
+});
+
 Deno.test("a verdict: beyond the stage's limits it is at risk, however few the outcomes are", () => {
   const limits = { errorRate: 0.001, p95Ms: 500 };
   assertEquals(verdictOf({ ...RUNNING, limits, seen: { n: 20, failed: 1 } }, NOW), {

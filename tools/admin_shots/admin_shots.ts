@@ -12,7 +12,7 @@ import { fillPanel } from "./data.ts";
 import { task } from "../../lib/task.ts";
 
 const SIZES = {
-  desktop: { width: 1280, height: 860 },
+  desktop: { width: 1440, height: 900 },
   phone: { width: 390, height: 844 },
 };
 
@@ -22,6 +22,8 @@ async function pages(sql: Sql): Promise<[path: string, name: string][]> {
   const [draft] = await sql`select id from public.rollouts where state = 'draft' limit 1`;
   const [talk] =
     await sql`select conversation_id as id from public.messages group by 1 order by count(*) desc limit 1`;
+  const [incident] = await sql`select number from public.incidents order by number desc limit 1`;
+  const [announcement] = await sql`select id from public.announcements limit 1`;
   return [
     ["/", "overview"],
     ["/flags", "flags"],
@@ -34,7 +36,22 @@ async function pages(sql: Sql): Promise<[path: string, name: string][]> {
     ["/messages", "messages"],
     [`/messages?conversation=${talk.id}`, "conversation"],
     ["/deliveries", "deliveries"],
+    ["/deliveries?tab=waiting", "waiting"],
     ["/deliveries?tab=dead", "dead-letters"],
+    ["/deliveries/at/orders", "destination"],
+    ["/mail", "mail"],
+    ["/mail?tab=identities", "mail-identities"],
+    ["/mail?tab=suppressions", "mail-suppressions"],
+    ["/mail?tab=unknown", "mail-unknown"],
+    ["/incidents", "incidents"],
+    [`/incidents/${incident.number}`, "incident"],
+    ["/reports", "reports"],
+    ["/announcements", "announcements"],
+    [`/announcements/${announcement.id}`, "announcement"],
+    ["/announcements/new", "announcement-new"],
+    ["/templates", "templates"],
+    ["/templates/new", "template-new"],
+    ["/audit", "audit"],
     ["/routes", "routes"],
     ["/links", "links"],
     ["/links/new", "link-new"],

@@ -23,6 +23,33 @@ export async function fillPanel(stack: RunningStack, sql: Sql): Promise<void> {
   await rollouts(sql);
   await messages(stack, sql);
   await links(stack, sql);
+  await trouble(sql);
+}
+
+/** A service that refuses what it gets, the incident about it, and an announcement. */
+async function trouble(sql: Sql): Promise<void> {
+  await sql`select public.allow_host('orders.example.com', 'forward')`;
+  await sql`
+    with service as (
+      insert into public.destinations (name, url, circuit_failures) values ('orders', 'https://orders.example.com/', 3) returning id
+    )
+    insert into public.deliveries (message_id, destination_id, conversation_id, seq, state, attempt, next_attempt_at, last_error, wakes)
+    select m.id, s.id, m.conversation_id, m.seq, case when m.seq % 3 = 0 then 'dead' else 'pending' end, 1,
+      now() + interval '1 hour', 'status 401', true
+    from public.messages m, service s where m.direction = 'in'`;
+  await sql`
+    insert into private.delivery_lanes (destination_id, conversation_id, due_at)
+    select d.destination_id, d.conversation_id, min(d.next_attempt_at) from public.deliveries d
+    where d.state = 'pending' group by 1, 2 on conflict do nothing`;
+  await sql`select public.open_incident('Orders are not answered')`;
+  await sql`select public.create_announcement(${
+    sql.json({
+      name: "Opening hours at Christmas",
+      text: "We are closed from 24 to 26 December.",
+      audience: { kind: "wrote", days: 30 },
+    })
+  })`;
+  await sql`select public.add_suppression('ada@example.com', 'bounce', 'all')`;
 }
 
 const VISITORS = [

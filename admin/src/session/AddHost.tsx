@@ -22,6 +22,11 @@ export function AddHost({ url, purpose, added }: Props) {
     act: (host: string) => rpc("allow_host", { p_pattern: host, p_purpose: purpose }),
     touches: ALLOWLIST_CHANGED,
     said: (_, host) => `${host} was added to the allowlist.`,
+    // It is offered only where the list does not have the host.
+    undo: (_, host) => async () => {
+      await rpc("disallow_host", { p_pattern: host, p_purpose: purpose });
+      return `Undone: ${host} is not allowed any more.`;
+    },
   });
   if (host === undefined) {
     return <Text size="sm">Enter an address that starts with https:// and has a host name.</Text>;

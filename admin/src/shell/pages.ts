@@ -81,7 +81,7 @@ export const PAGES: PageEntry[] = [
     path: "/templates",
     key: "w",
     title: "Templates",
-    icon: "chat",
+    icon: "template",
     Page: lazy(() => import("../pages/templates/index.tsx")),
   },
   {

@@ -6,6 +6,7 @@ const PATHS = {
   pulse: "M3 12h4l3 7 4-14 3 7h4",
   flag: "M5 21V4m0 1c4-3 9 3 14 0v9c-5 3-10-3-14 0",
   stairs: "M3 19h5v-5h5V9h5V4h3",
+  template: "M4 4h16v5H4V4Zm0 9h7v7H4v-7Zm11 0h5v7h-5v-7Z",
   chat: "M5 4h14a2 2 0 0 1 2 2v8a2 2 0 0 1-2 2h-7l-5 4v-4H5a2 2 0 0 1-2-2V6a2 2 0 0 1 2-2Z",
   mail: "M3 6h18v12H3zM3 7l9 7 9-7",
   phone: "M7 3h10v18H7zM11 18h2",

@@ -31,6 +31,8 @@ export interface RolloutFacts {
   minSamples?: number;
   /** As the guard last counted them. */
   seen?: Seen;
+  /** Whether plan and figures were read: none are told before. @default true */
+  isRead?: boolean;
   /** What the stage's end allows. */
   limits?: { /** A fraction from 0 to 1. */ errorRate?: number; /** Of p95. */ p95Ms?: number };
   killed?: boolean;
@@ -119,8 +121,13 @@ function draft(gates: RolloutFacts["gates"]): Verdict {
 
 function running(facts: RolloutFacts, now: number): Verdict {
   const { holdReason, killed, seen, limits, minSamples = 0 } = facts;
+  const isUnread = facts.isRead === false;
   const held = killed ? HOLDS.kill_switch : holdReason === null ? undefined : HOLDS[holdReason];
   if (held) return { text: `${held[0]}${figures(facts)}`, tone: held[1] };
+  if (isUnread) {
+    const text = holdReason === "samples" ? "Too few outcomes" : `Running, stage ${facts.stage}`;
+    return { text, tone: holdReason === "samples" ? "warn" : "info" };
+  }
   if (holdReason === "samples") {
     return {
       text: `Too few outcomes: ${(seen?.n ?? 0).toLocaleString("en")} of ${minSamples.toLocaleString("en")}${

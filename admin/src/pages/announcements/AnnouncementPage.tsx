@@ -30,9 +30,7 @@ export function AnnouncementPage({ id }: { id: string }) {
   return (
     <Page
       title={announcement.data?.name ?? "Announcement"}
-      back={
-        <Anchor component={Link} href="/announcements" size="sm" underline="always">Announcements</Anchor>
-      }
+      back={<Anchor component={Link} href="/announcements" size="sm">← All announcements</Anchor>}
       actions={announcement.data && <Badge of={announcement.data} />}
     >
       <Loaded of={announcement}>
@@ -55,7 +53,7 @@ function Standing({ story }: { story: Story }) {
       <Group justify="space-between" gap="md">
         <div style={{ minWidth: 0 }}>
           <Text fw={650} size="lg">{progress(story)}</Text>
-          <Text size="sm" className={classes.words}>For {audienceInWords(story.audience)}.</Text>
+          <Text size="sm" className={classes.words}>{forWhom(audienceInWords(story.audience))}</Text>
           {story.would && (
             <Text size="sm" className={classes.words}>
               {story.state === "draft" ? "Would get" : "Still to come"}: {figuresInWords(story.would)}.
@@ -212,4 +210,10 @@ function Recipients({ story }: { story: Story }) {
       </LoadedPages>
     </Section>
   );
+}
+
+/** "For people who wrote within 30 days." The words begin with who they are, or with the name of a group. */
+function forWhom(audience: string): string {
+  const isRelative = audience.startsWith("who ") || audience.startsWith("for whom ");
+  return `For ${isRelative ? "people " : ""}${audience}.`;
 }

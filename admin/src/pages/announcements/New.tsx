@@ -31,9 +31,7 @@ export function NewAnnouncement() {
   return (
     <Page
       title="New announcement"
-      back={
-        <Anchor component={Link} href="/announcements" size="sm" underline="always">Announcements</Anchor>
-      }
+      back={<Anchor component={Link} href="/announcements" size="sm">← All announcements</Anchor>}
     >
       <For
         role="operator"

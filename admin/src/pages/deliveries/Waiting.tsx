@@ -78,6 +78,12 @@ export function Waiting({ names, open }: { names: string[]; open: (message: stri
   );
 }
 
+/** Lets deliveries wait again that were skipped or dropped. */
+async function revived(ids: string[]): Promise<string> {
+  const n = await rpc("retry_deliveries", { p_ids: ids });
+  return `Undone: ${counted(n)} ${n === 1 ? "is" : "are"} being delivered again.`;
+}
+
 function List({ of, items, filter, open }: {
   of: Pages<WaitingDelivery>;
   items: WaitingDelivery[];
@@ -96,12 +102,14 @@ function List({ of, items, filter, open }: {
     act: (ids: string[]) => rpc("skip_deliveries", { p_ids: ids }),
     touches: TOUCHES,
     said: (n) => `${counted(n)} ${n === 1 ? "was" : "were"} skipped. See Dead letters.`,
+    undo: (n, ids) => n === 0 ? undefined : () => revived(ids),
   });
   const drop = useChange({
     act: ({ ids, reason }: { ids: string[]; reason: string }) =>
       rpc("drop_deliveries", { p_ids: ids, p_reason: reason }),
     touches: TOUCHES,
     said: (n) => `${counted(n)} ${n === 1 ? "was" : "were"} dropped.`,
+    undo: (n, { ids }) => n === 0 ? undefined : () => revived(ids),
   });
   const { ids } = chosen;
   const done = { onSuccess: () => chosen.forget(ids) };

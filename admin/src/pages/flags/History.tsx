@@ -1,7 +1,7 @@
 /** The flag's history: who changed what, when and why, with a button to restore each version. */
 import { Button, Group, Stack, Text } from "@mantine/core";
 import { withoutPast } from "../../../../supabase/functions/_shared/flags/schedule.ts";
-import { type Flag, foreseen, TOUCHED } from "../../data/flags.ts";
+import { type Flag, foreseen, TOUCHED, undone } from "../../data/flags.ts";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { client } from "../../data/client.ts";
 import { usePages } from "../../data/pages.ts";
@@ -58,6 +58,7 @@ export function History({ flag }: { flag: Flag }) {
       }),
     ],
     said: (_flag, { step }) => `${flag.key} was restored to version ${step.version}.`,
+    undo: ({ version }) => () => undone(flag.key, version),
   });
 
   async function back(step: Step) {

@@ -24,7 +24,7 @@ export function IncidentPage({ number }: { number: number }) {
     <Page
       title={`Incident ${number}`}
       about={incident.data && <bdi>{incident.data.title}</bdi>}
-      back={<Anchor component={Link} href="/incidents" size="sm" underline="always">Incidents</Anchor>}
+      back={<Anchor component={Link} href="/incidents" size="sm">← All incidents</Anchor>}
       actions={incident.data && <Acknowledge incident={incident.data} />}
     >
       <Loaded of={incident}>
@@ -91,7 +91,7 @@ function WayBack({ story }: { story: IncidentStory }) {
     <Alert
       color={commands.length > 0 ? "red" : "blue"}
       variant="light"
-      title={`What to do, within ${facts.within}`}
+      title={`What to do within ${facts.within === "next day" ? "the next day" : facts.within}`}
     >
       {commands.length === 0
         ? facts.instead

@@ -47,7 +47,7 @@ export function NewIncident() {
   return (
     <Page
       title="Open an incident"
-      back={<Anchor component={Link} href="/incidents" size="sm" underline="always">Incidents</Anchor>}
+      back={<Anchor component={Link} href="/incidents" size="sm">← All incidents</Anchor>}
     >
       <For
         role="operator"

@@ -111,6 +111,12 @@ function Address({ of }: { of: Link }) {
 
 function Actions({ of }: { of: Link }) {
   const ask = useAsk();
+  const back = async () => {
+    await callFunction(`deeplinks/${of.code}`, { method: "PATCH", body: { state: of.state } });
+    return `Undone: link ${of.code} is ${
+      of.state === "active" ? "on" : of.state === "disabled" ? "off" : "deleted"
+    } again.`;
+  };
   const change = useChange({
     act: (state: "active" | "disabled") =>
       callFunction<Link>(`deeplinks/${of.code}`, { method: "PATCH", body: { state } }),
@@ -120,11 +126,13 @@ function Actions({ of }: { of: Link }) {
       data: (before) => ({ ...before as Link, state }),
     }],
     said: (_, state) => state === "active" ? "The link is on." : "The link is off.",
+    undo: (_, state) => of.state === state || of.state === "blocked" ? undefined : back,
   });
   const remove = useChange({
     act: () => callFunction<null>(`deeplinks/${of.code}`, { method: "DELETE" }),
     touches: ["links"],
     said: () => `Link ${of.code} was deleted. To restore it, choose the state Deleted in the list.`,
+    undo: () => of.state === "blocked" ? undefined : back,
   });
   if (of.state === "deleted") {
     return <Button size="xs" onClick={() => change.mutate("active")}>Restore</Button>;

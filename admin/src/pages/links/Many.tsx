@@ -2,20 +2,10 @@
 import { Alert, Button, Group, Modal, Progress, Stack, TagsInput, Text } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useRef, useState } from "react";
-import type { LinksChanged } from "../../../../supabase/functions/_shared/contract/links.ts";
-import { callFunction } from "../../data/functions.ts";
 import { Refusal } from "../../data/refusal.ts";
 import { toast } from "../../data/toasts.tsx";
 import { useAsk } from "../../ui/ask.tsx";
-
-/** Links of one request. */
-const AT_ONCE = 100;
-
-interface Change {
-  state?: "active" | "disabled" | "deleted";
-  add_tags?: string[];
-  remove_tags?: string[];
-}
+import { AT_ONCE, type Change, changeLinks, readLinks, undoMany, type Was } from "./undo_many.ts";
 
 /** A change under way. */
 interface Work {
@@ -23,6 +13,8 @@ interface Work {
   /** Those that are still to be asked for. */
   left: string[];
   done: string[];
+  /** What those that were asked for had before. */
+  before: Was[];
   /** Those that were refused, and why. */
   refused: Map<string, string>;
   fault?: string;
@@ -56,10 +48,11 @@ export function Many({ codes, forget }: Props) {
     try {
       while (now.left.length > 0 && !stopped.current) {
         const asked = now.left.slice(0, AT_ONCE);
-        const { results } = await callFunction<LinksChanged>("deeplinks/bulk", {
-          method: "PATCH",
-          body: { codes: asked, ...now.change },
-        });
+        // Read once: a portion that is asked for again may have been changed already.
+        const known = new Set(now.before.map(({ code }) => code));
+        const unread = asked.filter((code) => !known.has(code));
+        if (unread.length > 0) now = { ...now, before: [...now.before, ...await readLinks(unread)] };
+        const { results } = await changeLinks(asked, now.change);
         const refused = new Map(now.refused);
         results.forEach((result, index) => {
           if ("error" in result) {
@@ -70,7 +63,8 @@ export function Many({ codes, forget }: Props) {
         now = { ...now, left: now.left.slice(asked.length), done: [...now.done, ...done], refused };
         setWork(now);
       }
-      const { done, refused, left } = now;
+      const { done, refused, left, before, change } = now;
+      const changed = before.filter(({ code }) => done.includes(code));
       forget(done);
       toast({
         tone: refused.size === 0 ? "good" : "bad",
@@ -80,6 +74,13 @@ export function Many({ codes, forget }: Props) {
           left.length > 0 && `Stopped before the other ${left.length.toLocaleString()}.`,
           ...[...refused].slice(0, 5).map(([code, why]) => `${code}: ${why}.`),
         ].filter(Boolean).join(" "),
+        undo: changed.length === 0 ? undefined : async () => {
+          try {
+            return `Undone: ${counted(await undoMany(changed, change))} as before.`;
+          } finally {
+            void queries.invalidateQueries({ queryKey: ["links"] });
+          }
+        },
       });
       setWork(undefined);
     } catch (error) {
@@ -90,7 +91,7 @@ export function Many({ codes, forget }: Props) {
     }
   }
 
-  const begin = (change: Change) => go({ change, left: codes, done: [], refused: new Map() });
+  const begin = (change: Change) => go({ change, left: codes, done: [], before: [], refused: new Map() });
   const none = codes.length === 0;
   return (
     <>

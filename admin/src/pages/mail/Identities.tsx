@@ -122,6 +122,11 @@ function Actions({ of: { id, from_email, is_default, state } }: { of: Identity }
       rpc("set_identity", { p_id: id, p_changes: changes }),
     touches: IDENTITY_TOUCHES,
     said: () => `${from_email} was changed.`,
+    undo: (_, changes) =>
+      changes.state === undefined || state === "unverified" ? undefined : async () => {
+        await rpc("set_identity", { p_id: id, p_changes: { state } });
+        return `Undone: ${from_email} is ${state} again.`;
+      },
   });
   const remove = useChange({
     act: () => rpc("remove_identity", { p_id: id }),

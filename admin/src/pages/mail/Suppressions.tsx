@@ -62,6 +62,12 @@ function Lookup() {
     touches: TOUCHES,
     said: ({ added }) =>
       added ? "Added. The address gets no such mail any more." : "It was on the list already.",
+    undo: ({ added }, { address, scope }) =>
+      !added ? undefined : async () => {
+        await rpc("lift_suppression", { p_address: address, p_scope: scope });
+        search(address);
+        return "Undone: the address is not on the list any more.";
+      },
     onRefused: ({ message }) => (setFault(message), true),
   });
   const lift = useChange({
@@ -69,6 +75,14 @@ function Lookup() {
       rpc("lift_suppression", { p_address: args.address, p_scope: args.scope }),
     touches: TOUCHES,
     said: ({ lifted }) => lifted ? "Removed from the list." : "It was not on the list.",
+    undo: ({ lifted }, { address, scope }) => {
+      const was = found?.address === address ? found.on.find((one) => one.scope === scope) : undefined;
+      return !lifted || was === undefined ? undefined : async () => {
+        await rpc("add_suppression", { p_address: address, p_reason: was.reason, p_scope: scope });
+        search(address);
+        return "Undone: the address is on the list again, added by the team.";
+      };
+    },
   });
   const typed = address.trim().toLowerCase();
   const submit = (event: FormEvent) => {

@@ -6,11 +6,11 @@ import { rpc } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";
+import { TabStrip } from "../../ui/TabStrip.tsx";
 import { Figures } from "./Figures.tsx";
 import { Identities } from "./Identities.tsx";
 import { Suppressions } from "./Suppressions.tsx";
 import { Unknown } from "./Unknown.tsx";
-import classes from "./mail.module.css";
 
 /** Unknown messages of a page. */
 const UNKNOWN = 100;
@@ -33,7 +33,7 @@ export default function Mail() {
       about="Mail that you send, the answers to it, and who gets none. The mails themselves are in Messages."
     >
       <Tabs value={tab} onChange={(value) => setTab(value ?? "figures")} keepMounted={false}>
-        <Tabs.List mb="md" className={classes.tabs}>
+        <TabStrip open={tab}>
           <Tabs.Tab value="figures">Figures</Tabs.Tab>
           <Tabs.Tab value="identities">Identities</Tabs.Tab>
           <Tabs.Tab value="suppressions">Suppressions</Tabs.Tab>
@@ -45,7 +45,7 @@ export default function Mail() {
           >
             Unknown
           </Tabs.Tab>
-        </Tabs.List>
+        </TabStrip>
         <Tabs.Panel value="figures">
           <Figures />
         </Tabs.Panel>

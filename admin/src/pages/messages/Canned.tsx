@@ -22,13 +22,20 @@ interface Props {
 export function Canned({ name, typed, choose }: Props) {
   const ask = useAsk();
   const replies = useRpc("list_canned_replies", {}, { every: 60_000 });
+  const listed = replies.data ?? [];
   const [editing, setEditing] = useState<{ name: string; text: string }>();
   const remove = useChange({
     act: (name: string) => rpc("remove_canned_reply", { p_name: name }),
     touches: TOUCHES,
     said: (_, name) => `${name} was removed.`,
+    undo: (_, name) => {
+      const was = listed.find((reply) => reply.name === name);
+      return was && (async () => {
+        await rpc("set_canned_reply", { p_name: name, p_text: was.text });
+        return `Undone: ${name} is there again.`;
+      });
+    },
   });
-  const listed = replies.data ?? [];
   return (
     <>
       <Menu position="top-start" withinPortal>
@@ -90,6 +97,14 @@ function Form({ begin, names, textOf, close, remove }: FormProps) {
     act: (_: null) => rpc("set_canned_reply", { p_name: name.trim(), p_text: text.trim() }),
     touches: TOUCHES,
     said: () => `${name.trim()} was saved.`,
+    undo: () => {
+      const known = name.trim(), was = textOf(known);
+      return async () => {
+        if (was === undefined) await rpc("remove_canned_reply", { p_name: known });
+        else await rpc("set_canned_reply", { p_name: known, p_text: was });
+        return `Undone: ${known} is ${was === undefined ? "removed" : "as before"}.`;
+      };
+    },
   });
   const known = names.includes(name.trim());
   const submit = (event: FormEvent) => {

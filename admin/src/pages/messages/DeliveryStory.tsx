@@ -35,15 +35,21 @@ export function DeliveryStory(
     touches,
     said: () => "Being retried.",
   });
+  const revive = async () => {
+    await rpc("retry_deliveries", { p_ids: [delivery.id] });
+    return "Undone: it is being delivered again.";
+  };
   const drop = useChange({
     act: (reason: string) => rpc("drop_deliveries", { p_ids: [delivery.id], p_reason: reason }),
     touches,
     said: () => "Dropped.",
+    undo: () => delivery.state === "dead" ? undefined : revive,
   });
   const skip = useChange({
     act: () => rpc("skip_deliveries", { p_ids: [delivery.id] }),
     touches,
     said: () => "Skipped. It is now a dead letter.",
+    undo: () => revive,
   });
   const [tone, word] = stateOf(delivery);
   return (

@@ -39,6 +39,8 @@ export function useDesk(id: string): DeskState | undefined {
 }
 
 export function Takeover({ id, desk }: { id: string; desk: DeskState | undefined }) {
+  const me = useMe();
+  const taken = desk?.taken_over ?? null;
   const names = useNames();
   const now = useNow();
   const take = useChange({
@@ -46,13 +48,23 @@ export function Takeover({ id, desk }: { id: string; desk: DeskState | undefined
       rpc("take_conversation", { p_conversation_id: id, p_minutes: minutes, p_by: null }),
     touches: TOUCHES,
     said: () => "You have the conversation. Services get none of its messages.",
+    undo: () => async () => {
+      await rpc("release_conversation", { p_conversation_id: id });
+      return "Undone: the services have the conversation again.";
+    },
   });
   const release = useChange({
     act: (_: null) => rpc("release_conversation", { p_conversation_id: id }),
     touches: TOUCHES,
     said: () => "The services have the conversation again.",
+    // Somebody else's takeover cannot be given back in their name.
+    undo: () =>
+      taken?.by !== me.id ? undefined : async () => {
+        const minutes = Math.max(1, Math.ceil((Date.parse(taken.until) - Date.now()) / 60_000));
+        await rpc("take_conversation", { p_conversation_id: id, p_minutes: minutes, p_by: null });
+        return "Undone: you have the conversation again.";
+      },
   });
-  const taken = desk?.taken_over ?? null;
   if (taken === null) {
     return (
       <Menu position="bottom-end" withinPortal>

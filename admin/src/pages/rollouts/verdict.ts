@@ -29,6 +29,7 @@ export function useVerdicts(rollouts: readonly Rollout[]): (rollout: Rollout, ex
       holdMinutes: stage?.hold_minutes,
       minSamples: stage?.min_samples,
       seen: guard?.seen,
+      isRead: progress?.has(rollout.id) ?? false,
       limits: { errorRate: go?.no_errors ? 0 : go?.error_rate_below, p95Ms: go?.p95_ms_below },
       killed: killed?.some(({ flag_key }) => flag_key === rollout.flag_key),
     }, now);

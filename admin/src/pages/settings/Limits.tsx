@@ -2,6 +2,7 @@
 import { Button, Group, NumberInput, Stack, Table, Text } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
+import { undone } from "../../data/flags.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
@@ -63,6 +64,11 @@ function Value({ limit, setting }: { limit: Limit; setting: Setting | undefined 
       }),
     touches: ["settings", "settings_history"],
     said: () => `${title}: ${value} ${unit}. This takes effect within 5 seconds.`,
+    undo: ({ version }) =>
+      setting === undefined ? undefined : async () => {
+        await undone(key, version);
+        return `Undone: ${title} is ${until} again.`;
+      },
   });
   // What was sent is saved, though the page has not read it yet.
   const isOpen = !save.isPending && !save.isSuccess && String(value) !== String(now ?? "");

@@ -162,11 +162,23 @@ function Row({ of }: { of: Member }) {
         (before as Member[]).map((one) => one.user_id === of.user_id ? { ...one, ...changes } : one),
     }],
     said: () => `${name} was changed.`,
+    undo: (_, { approvals }) => async () => {
+      await rpc("set_team_member", {
+        p_user_id: of.user_id,
+        p_role: of.role,
+        p_approvals: approvals === undefined ? null : of.approvals,
+      });
+      return `Undone: ${name} is as before.`;
+    },
   });
   const remove = useChange({
     act: () => rpc("remove_team_member", { p_user_id: of.user_id }),
     touches: TOUCHES,
     said: () => `${name} was removed from the team.`,
+    undo: () => async () => {
+      await rpc("set_team_member", { p_user_id: of.user_id, p_role: of.role, p_approvals: of.approvals });
+      return `Undone: ${name} is ${of.role} again.`;
+    },
   });
   return (
     <Paper withBorder p="sm">

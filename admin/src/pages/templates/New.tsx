@@ -67,7 +67,10 @@ export function NewTemplate() {
   const typed = (set: (value: string) => void) => ({ currentTarget }: { currentTarget: { value: string } }) =>
     set(currentTarget.value);
   return (
-    <Page title="New template" back={<Anchor component={Link} href="/templates" size="sm">Templates</Anchor>}>
+    <Page
+      title="New template"
+      back={<Anchor component={Link} href="/templates" size="sm">← All templates</Anchor>}
+    >
       <form onSubmit={submit}>
         <Stack maw={560}>
           <TextInput
@@ -92,8 +95,7 @@ export function NewTemplate() {
               data={["utility", "marketing", "authentication"]}
               value={category}
               allowDeselect={false}
-              onChange={(value) =>
-                setCategory(value ?? "utility")}
+              onChange={(value) => setCategory(value ?? "utility")}
             />
           </Group>
           {accounts.length > 1 && (

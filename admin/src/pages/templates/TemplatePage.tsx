@@ -24,7 +24,7 @@ export function TemplatePage(
   return (
     <Page
       title={`${name} (${language})`}
-      back={<Anchor component={Link} href="/templates" size="sm">Templates</Anchor>}
+      back={<Anchor component={Link} href="/templates" size="sm">← All templates</Anchor>}
     >
       <Loaded of={all}>
         {({ templates }) => {

@@ -22,6 +22,8 @@ export function Status({ of: { status, reason } }: { of: Pick<Template, "status"
 /** What the person will see. */
 export function Preview({ of, values }: { of: TemplateShape; values?: Values }) {
   const { header, body, footer, buttons } = previewOf(of, values);
+  // A form that is still empty has nothing to preview.
+  if (!header && !body && !footer && buttons.length === 0) return null;
   return (
     <Paper withBorder p="sm" radius="md" className={classes.preview} role="group" aria-label="Preview">
       {header && (
