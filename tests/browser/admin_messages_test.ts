@@ -3,6 +3,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { until } from "../support/until.ts";
 import { go, inTime, panelTest } from "../support/panel.ts";
 import { isWell, says, somebody } from "../support/people.ts";
+import { addDestination, addRoute, startService } from "../support/service.ts";
 
 panelTest(
   "admin: a reply within the window is sent, and its story is shown",
@@ -153,6 +154,9 @@ panelTest("admin: of 10,000 messages only the visible ones are rendered", async 
 panelTest(
   "admin: an operator sees a photo, hears a voice message and saves a document; a viewer does not",
   async ({ stack, sql, signIn }) => {
+    await using service = startService();
+    await addDestination(sql, "files", service);
+    await addRoute(sql, ["files"], { type: "any" }, { priority: 1 });
     const ada = await somebody(stack, "Ada Lovelace", "4915100004712");
     const added = await fetch(`${stack.url}/simulator/api/media?type=audio/ogg&name=voice.ogg`, {
       method: "POST",
@@ -183,6 +187,17 @@ panelTest(
       "the photo is drawn",
       () => photo.evaluate((image) => (image as unknown as { naturalWidth: number }).naturalWidth > 0),
     );
+    // The service has fetched the same picture, with the address in its event and no key.
+    const { event } = await until(
+      "the service is told",
+      () => service.received.find(({ event }) => event.data.message.type === "image"),
+    );
+    const fetched = await fetch(event.data.media.url);
+    assertEquals(fetched.headers.get("content-type"), "image/jpeg");
+    const sample = await Deno.readFile(
+      new URL("../../local/simulator/samples/harbour.jpg", import.meta.url),
+    );
+    assertEquals(new Uint8Array(await fetched.arrayBuffer()), sample);
     await list.getByRole("button", { name: "Play voice message" }).click();
     await list.getByLabel("Voice message").waitFor();
     const saved = page.waitForEvent("download");
