@@ -1,5 +1,6 @@
 /** Messages in the panel: who sees what, why a message went where, a reply that arrives, a contact seen on record. */
 import { assert, assertEquals } from "../support/assert.ts";
+import { configSeen } from "../support/config_seen.ts";
 import { until } from "../support/until.ts";
 import { go, inTime, panelTest } from "../support/panel.ts";
 import { isWell, says, somebody } from "../support/people.ts";
@@ -157,6 +158,7 @@ panelTest(
     await using service = startService();
     await addDestination(sql, "files", service);
     await addRoute(sql, ["files"], { type: "any" }, { priority: 1 });
+    await configSeen(stack, sql);
     const ada = await somebody(stack, "Ada Lovelace", "4915100004712");
     const added = await fetch(`${stack.url}/simulator/api/media?type=audio/ogg&name=voice.ogg`, {
       method: "POST",
