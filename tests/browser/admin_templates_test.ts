@@ -170,6 +170,6 @@ panelTest(
     await page.getByText(/second, account: Meta reported: banned/).waitFor();
     await isWell(page);
     await act(stack, second.wabaId, { do: "reinstate" });
-    await inTime(banned.getByText(/Nothing is sent since/), "hidden");
+    await inTime(banned.getByText(/Nothing is sent: /), "hidden");
   },
 );

@@ -162,9 +162,13 @@ function Standing({ number, account }: { number: WhatsAppNumber; account: Accoun
       </Group>
       {held_since !== null && (
         <Text size="sm" c="red" mt={4}>
-          Nothing is sent since <Time at={held_since} />:{" "}
-          {errorMeaning("whatsapp", held_code ?? "")?.what ?? `error ${held_code}`}. {waiting}{" "}
-          {waiting === 1 ? "conversation waits" : "conversations wait"}.
+          Nothing is sent: {errorMeaning("whatsapp", held_code ?? "")?.what ?? `error ${held_code}`}, noticed
+          {" "}
+          <Time at={held_since} />. {waiting === 0
+            ? "No conversation waits"
+            : waiting === 1
+            ? "1 conversation waits"
+            : `${waiting} conversations wait`}.
         </Text>
       )}
     </>
