@@ -1,8 +1,10 @@
 /** Messages in the panel: who sees what, why a message went where, a reply that arrives, a contact seen on record. */
 import { assert, assertEquals } from "../support/assert.ts";
+import { configSeen } from "../support/config_seen.ts";
 import { until } from "../support/until.ts";
 import { go, inTime, panelTest } from "../support/panel.ts";
 import { isWell, says, somebody } from "../support/people.ts";
+import { addDestination, addRoute, startService } from "../support/service.ts";
 
 panelTest(
   "admin: a reply within the window is sent, and its story is shown",
@@ -153,6 +155,10 @@ panelTest("admin: of 10,000 messages only the visible ones are rendered", async 
 panelTest(
   "admin: an operator sees a photo, hears a voice message and saves a document; a viewer does not",
   async ({ stack, sql, signIn }) => {
+    await using service = startService();
+    await addDestination(sql, "files", service);
+    await addRoute(sql, ["files"], { type: "any" }, { priority: 1 });
+    await configSeen(stack, sql);
     const ada = await somebody(stack, "Ada Lovelace", "4915100004712");
     const added = await fetch(`${stack.url}/simulator/api/media?type=audio/ogg&name=voice.ogg`, {
       method: "POST",
@@ -183,6 +189,17 @@ panelTest(
       "the photo is drawn",
       () => photo.evaluate((image) => (image as unknown as { naturalWidth: number }).naturalWidth > 0),
     );
+    // The service has fetched the same picture, with the address in its event and no key.
+    const { event } = await until(
+      "the service is told",
+      () => service.received.find(({ event }) => event.data.message.type === "image"),
+    );
+    const fetched = await fetch(event.data.media.url);
+    assertEquals(fetched.headers.get("content-type"), "image/jpeg");
+    const sample = await Deno.readFile(
+      new URL("../../local/simulator/samples/harbour.jpg", import.meta.url),
+    );
+    assertEquals(new Uint8Array(await fetched.arrayBuffer()), sample);
     await list.getByRole("button", { name: "Play voice message" }).click();
     await list.getByLabel("Voice message").waitFor();
     const saved = page.waitForEvent("download");

@@ -96,6 +96,42 @@ panelTest(
 );
 
 panelTest(
+  "admin: a template is created with variables and buttons, and reviewed by Meta",
+  async ({ stack, sql, signIn }) => {
+    const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
+    await says(stack, ada, "Hello");
+    await until("the number is known", async () => (await sql`select from public.senders`)[0]);
+    const [first] = await accountsOf(stack);
+    await sql`update public.senders set account = ${first.wabaId}`;
+    const page = await signIn("operator", { viewport: { width: 390, height: 844 }, colorScheme: "dark" });
+    await go(page, "/templates", "Templates");
+    await page.getByRole("link", { name: "New template" }).click();
+    assertEquals(await page.getByRole("group", { name: "Preview" }).count(), 0);
+    const name = `table_ready_${Date.now()}`;
+    await page.getByRole("textbox", { name: "Name", exact: true }).fill(name);
+    await page.getByRole("textbox", { name: "Text", exact: true }).fill(
+      "Hello {{first_name}}, your table is ready.",
+    );
+    await page.getByLabel("Example of first_name").fill("Ada");
+    await page.getByLabel("Buttons").fill("We come\nSee the menu | https://shop.example/menu");
+    const preview = page.getByRole("group", { name: "Preview" });
+    await preview.getByText("Hello Ada, your table is ready.").waitFor();
+    await preview.getByText("See the menu").waitFor();
+    await isWell(page);
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.getByRole("link", { name: `${name} (en)` }).waitFor();
+    const [{ components }] = await sql`select components from public.wa_templates where name = ${name}`;
+    assertEquals(components.at(-1), {
+      type: "BUTTONS",
+      buttons: [
+        { type: "QUICK_REPLY", text: "We come" },
+        { type: "URL", text: "See the menu", url: "https://shop.example/menu" },
+      ],
+    });
+  },
+);
+
+panelTest(
   "admin: of two accounts one is banned: the panel says which, and the other sends",
   async ({ stack, sql, signIn }) => {
     const [first, second] = await accountsOf(stack);
@@ -134,6 +170,6 @@ panelTest(
     await page.getByText(/second, account: Meta reported: banned/).waitFor();
     await isWell(page);
     await act(stack, second.wabaId, { do: "reinstate" });
-    await inTime(banned.getByText(/Nothing is sent since/), "hidden");
+    await inTime(banned.getByText(/Nothing is sent: /), "hidden");
   },
 );

@@ -3,7 +3,7 @@
  * phone, dark and light, on its own stack with realistic data. For review; docs/images has two of them.
  */
 import postgres, { type Sql } from "postgres";
-import { type Browser, chromium } from "playwright-core";
+import { type Browser, chromium, type Page } from "playwright-core";
 import { buildPanel } from "../../local/panel/build.ts";
 import { join, ROOT } from "../../lib/paths.ts";
 import { CHROMIUM } from "../../tests/support/chromium.ts";
@@ -16,14 +16,20 @@ const SIZES = {
   phone: { width: 390, height: 844 },
 };
 
+/** A page's path and name, and what is done there before the picture. */
+type Shot = [path: string, name: string, act?: (page: Page) => Promise<void>];
+
 /** Paths and names of the pages; a rollout's path exists only after it was created. */
-async function pages(sql: Sql): Promise<[path: string, name: string][]> {
+async function pages(sql: Sql): Promise<Shot[]> {
   const [rollout] = await sql`select id from public.rollouts where state = 'running' limit 1`;
   const [draft] = await sql`select id from public.rollouts where state = 'draft' limit 1`;
   const [talk] =
     await sql`select conversation_id as id from public.messages group by 1 order by count(*) desc limit 1`;
   const [incident] = await sql`select number from public.incidents order by number desc limit 1`;
   const [announcement] = await sql`select id from public.announcements limit 1`;
+  const [photo] = await sql`select conversation_id as id from public.messages where type = 'image' limit 1`;
+  const [taken] = await sql`select id from public.conversations where taken_by is not null limit 1`;
+  const [template] = await sql`select account from public.wa_templates limit 1`;
   return [
     ["/", "overview"],
     ["/flags", "flags"],
@@ -35,6 +41,21 @@ async function pages(sql: Sql): Promise<[path: string, name: string][]> {
     [`/rollouts/${rollout.id}`, "rollout"],
     ["/messages", "messages"],
     [`/messages?conversation=${talk.id}`, "conversation"],
+    [`/messages?conversation=${photo.id}`, "media", async (page) => {
+      await page.getByRole("button", { name: "Show photo" }).click();
+      await page.getByRole("img", { name: "Photo of the message" }).waitFor();
+    }],
+    [`/messages?conversation=${taken.id}`, "takeover"],
+    [`/messages?conversation=${photo.id}`, "template-send", async (page) => {
+      await page.getByRole("button", { name: "Template", exact: true }).click();
+      const dialog = page.getByRole("dialog", { name: "Send a template" });
+      await dialog.getByRole("combobox", { name: "Template" }).click();
+      await page.getByRole("option", { name: /^parcel_on_its_way \(en\)/ }).click();
+      await dialog.getByLabel("first name").fill("Amina");
+    }],
+    ["/templates", "templates"],
+    ["/templates/new", "template-new"],
+    [`/templates/${template.account}/weekly_sale/en`, "template"],
     ["/deliveries", "deliveries"],
     ["/deliveries?tab=waiting", "waiting"],
     ["/deliveries?tab=dead", "dead-letters"],
@@ -49,8 +70,6 @@ async function pages(sql: Sql): Promise<[path: string, name: string][]> {
     ["/announcements", "announcements"],
     [`/announcements/${announcement.id}`, "announcement"],
     ["/announcements/new", "announcement-new"],
-    ["/templates", "templates"],
-    ["/templates/new", "template-new"],
     ["/audit", "audit"],
     ["/routes", "routes"],
     ["/links", "links"],
@@ -58,14 +77,21 @@ async function pages(sql: Sql): Promise<[path: string, name: string][]> {
     ["/links/import", "link-import"],
     ["/links/at/spring-sale", "link"],
     ["/links/at/spring-sale/change", "link-change"],
-    ...["allowlist", "team", "numbers", "limits", "notifications", "gates"].map((tab): [string, string] => [
+    ...["allowlist", "team", "numbers", "limits", "notifications", "gates"].map((tab): Shot => [
       `/settings?tab=${tab}`,
       `settings-${tab}`,
     ]),
   ];
 }
 
-async function shoot(browser: Browser, stack: RunningStack, sql: Sql, folder: string): Promise<number> {
+async function shoot(
+  browser: Browser,
+  stack: RunningStack,
+  sql: Sql,
+  folder: string,
+  only: readonly string[],
+): Promise<number> {
+  const shots = (await pages(sql)).filter(([, name]) => only.length === 0 || only.includes(name));
   let count = 0;
   for (const [size, viewport] of Object.entries(SIZES)) {
     for (const colorScheme of ["light", "dark"] as const) {
@@ -83,13 +109,15 @@ async function shoot(browser: Browser, stack: RunningStack, sql: Sql, folder: st
       await page.getByRole("textbox", { name: "Password" }).fill(stack.stack.admin.password);
       await page.getByRole("button", { name: "Sign in", exact: true }).click();
       await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
-      for (const [path, name] of await pages(sql)) {
+      for (const [path, name, act] of shots) {
         await page.evaluate((path) => location.hash = path, path);
         await page.locator("h1").waitFor();
         await page.waitForLoadState("networkidle");
+        await act?.(page);
         // Charts are drawn after their data.
         await page.waitForTimeout(700);
         await page.screenshot({ path: join(folder, `${name}-${size}-${colorScheme}.png`) });
+        if (act) await page.reload();
         count++;
       }
       await context.close();
@@ -101,6 +129,7 @@ async function shoot(browser: Browser, stack: RunningStack, sql: Sql, folder: st
 if (import.meta.main) {
   const program = task("admin:shots", "Take a screenshot of each page of the admin panel.")
     .argument("[folder]", "folder for the screenshots (default: admin/shots)")
+    .option("--only <names...>", "of these pages, such as templates takeover")
     .parse(Deno.args, { from: "user" });
   if (!CHROMIUM) Deno.exit(1);
   const folder = program.args[0] ?? join(ROOT, "admin", "shots");
@@ -114,7 +143,8 @@ if (import.meta.main) {
   });
   try {
     await fillPanel(stack, sql);
-    console.log(`${await shoot(browser, stack, sql, folder)} screenshots are in ${folder}.`);
+    const { only = [] } = program.opts<{ only?: string[] }>();
+    console.log(`${await shoot(browser, stack, sql, folder, only)} screenshots are in ${folder}.`);
   } finally {
     await browser.close();
     await sql.end();

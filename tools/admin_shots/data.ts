@@ -23,6 +23,7 @@ export async function fillPanel(stack: RunningStack, sql: Sql): Promise<void> {
   await rollouts(sql);
   await messages(stack, sql);
   await links(stack, sql);
+  await desk(stack, sql);
   await trouble(sql);
 }
 
@@ -50,6 +51,50 @@ async function trouble(sql: Sql): Promise<void> {
     })
   })`;
   await sql`select public.add_suppression('ada@example.com', 'bounce', 'all')`;
+}
+
+/** Templates, a second account that Meta has banned, a photo, and a conversation that somebody has. */
+async function desk(stack: RunningStack, sql: Sql): Promise<void> {
+  const post = async (path: string, body: unknown) => {
+    const response = await fetch(`${stack.url}/simulator/api/${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    if (!response.ok) throw new Error(`${path}: ${await response.text()}`);
+    return await response.json();
+  };
+  const [first, second] = await (await fetch(`${stack.url}/simulator/api/accounts`)).json();
+  const [person, other] = await firstState(`${stack.url}/simulator/api/events`);
+  await post("send", {
+    contact: person,
+    message: { type: "image", image: { id: "900000000000001", caption: "The harbour" } },
+  });
+  await post("send", { contact: other, message: "Hello, second shop!", number: second.phoneNumberId });
+  await until(
+    "both accounts are known",
+    async () => (await sql`select from public.senders where account is not null`).length === 2,
+  );
+  const synced = await fetch(`${stack.url}/functions/v1/wa-router/templates/sync`, {
+    method: "POST",
+    headers: { apikey: stack.stack.secretKey, "content-type": "application/json" },
+    body: '{"all": true}',
+  });
+  if (!synced.ok) throw new Error(await synced.text());
+  await synced.body?.cancel();
+  const [{ id: sale }] = first.templates.filter(({ name }: { name: string }) => name === "weekly_sale");
+  await post("account", { account: first.wabaId, do: "pause", template: sale });
+  await post("account", { account: second.wabaId, do: "ban" });
+  await until("the photo, the pause and the ban", async () =>
+    (await sql`
+      select from public.messages m, public.wa_templates t, public.sender_accounts a
+      where m.type = 'image' and t.status = 'paused' and a.state = 'banned'`).length > 0);
+  await sql`
+    select public.take_conversation(c.id, 240) from public.conversations c
+    join public.messages m on m.conversation_id = c.id where m.type <> 'image' group by c.id order by c.id desc limit 1`;
+  await sql`
+    select public.add_conversation_note(c.id, 'Prefers calls after four. Order GL-1042 is on its way.')
+    from public.conversations c where c.taken_by is not null`;
 }
 
 const VISITORS = [

@@ -20,17 +20,24 @@ interface Props {
   title?: string;
   /** Keeps the case of the text, for text that contains a name. */
   asWritten?: boolean;
+  /** Goes on in a second line where there is no room, for more than a word. */
+  wraps?: boolean;
   children: ReactNode;
 }
 
-export function State({ tone, size, title, asWritten, children }: Props) {
+const WRAPPED: BadgeProps["styles"] = {
+  root: { flex: "0 1 auto", height: "auto", minHeight: 20 },
+  label: { whiteSpace: "normal", overflow: "visible" },
+};
+
+export function State({ tone, size, title, asWritten, wraps, children }: Props) {
   return (
     <Badge
       size={size}
       title={title}
       tt={asWritten ? "none" : undefined}
       {...LOOKS[tone]}
-      style={{ flex: "none" }}
+      {...(wraps ? { styles: WRAPPED } : { style: { flex: "none" } })}
     >
       {children}
     </Badge>

@@ -17,12 +17,27 @@ export class Conversation {
   #bubbles = new Map();
   #day = "";
 
+  /** Whether the newest message is in sight. */
+  #atEnd = true;
+
   /** @param act `{ media(id), tap(reply, to), choose(message), menu(message, button) }` */
   constructor({ log, list, empty }, act) {
     this.#log = log;
     this.#list = list;
     this.#empty = empty;
     this.#act = act;
+    // A picture has its height only when it has loaded, and would push the newest message out of sight.
+    list.addEventListener("load", () => this.#atEnd && this.#toEnd(), true);
+    log.addEventListener("scroll", () => this.#atEnd = this.#isAtEnd());
+  }
+
+  #isAtEnd() {
+    return this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 120;
+  }
+
+  #toEnd() {
+    this.#log.scrollTop = this.#log.scrollHeight;
+    this.#atEnd = true;
   }
 
   /** Replaces the shown messages with these, oldest first. */
@@ -32,7 +47,7 @@ export class Conversation {
     this.#day = "";
     this.#empty.hidden = messages.length > 0;
     for (const message of messages) this.put(message);
-    this.#log.scrollTop = this.#log.scrollHeight;
+    this.#toEnd();
   }
 
   /** Adds a message, or updates its ticks. */
@@ -40,11 +55,11 @@ export class Conversation {
     const known = this.#bubbles.get(message.wamid);
     if (known) return setTicks(known.ticks, message);
     this.#empty.hidden = true;
-    const atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 120;
+    const atEnd = this.#isAtEnd();
     if (message.message.type === "reaction") this.#react(message);
     else if (message.message.type === "system") this.#note(message);
     else this.#bubble(message);
-    if (atEnd || message.from === "user") this.#log.scrollTop = this.#log.scrollHeight;
+    if (atEnd || message.from === "user") this.#toEnd();
   }
 
   /** Shows or hides "typing…". */

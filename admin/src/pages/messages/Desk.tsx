@@ -69,7 +69,7 @@ export function Takeover({ id, desk }: { id: string; desk: DeskState | undefined
     return (
       <Menu position="bottom-end" withinPortal>
         <Menu.Target>
-          <Button size="compact-sm" variant="default" loading={take.isPending} disabled={desk === undefined}>
+          <Button size="xs" variant="default" loading={take.isPending} disabled={desk === undefined}>
             Take over
           </Button>
         </Menu.Target>
@@ -84,11 +84,11 @@ export function Takeover({ id, desk }: { id: string; desk: DeskState | undefined
   const left = Math.max(0, (Date.parse(taken.until) - now) / 1000);
   return (
     <Group gap={6}>
-      <State tone="info" title={`Until ${exact(new Date(taken.until))}`}>
+      <State tone="info" title={`Until ${exact(new Date(taken.until))}`} asWritten wraps>
         {takenBy(taken.by, names)}, {duration(left)} left
       </State>
       <Button
-        size="compact-sm"
+        size="xs"
         variant="default"
         loading={release.isPending}
         onClick={() => release.mutate(null)}

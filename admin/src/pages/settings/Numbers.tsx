@@ -11,6 +11,7 @@ import type {
   NumberCheckFinding,
 } from "../../../../supabase/functions/_shared/contract/http/numbers.ts";
 import {
+  accountAdvice,
   accountEventInWords,
   importInWords,
   limitInWords,
@@ -79,7 +80,7 @@ export function Numbers() {
               {numbers.map((number) => (
                 <Paper key={number.id} component="li" withBorder p="sm">
                   <Group justify="space-between" gap="sm">
-                    <div>
+                    <div style={{ flex: "1 1 240px", minWidth: 0 }}>
                       <Text size="sm" fw={600}>{nameOf(number)}</Text>
                       <Text size="xs" c="dimmed" component="div">
                         {number.id}, since <Time at={number.created_at} />
@@ -93,36 +94,38 @@ export function Numbers() {
                         Per person: a burst of {number.pair_burst}, then one every {number.pair_seconds} s.
                       </Text>
                     </div>
-                    <For role="operator">
-                      <Button
-                        size="xs"
-                        variant="default"
-                        aria-label={`Change ${nameOf(number)}`}
-                        onClick={() => setEdited(number)}
-                      >
-                        Change
-                      </Button>
-                    </For>
-                    <For role="admin">
-                      <Button
-                        size="xs"
-                        variant="default"
-                        aria-label={`Remove ${nameOf(number)}`}
-                        onClick={async () => {
-                          const answer = await ask({
-                            title: `Remove ${nameOf(number)}?`,
-                            body:
-                              "Nothing is sent from it any more. Its conversations are kept. Its next webhook adds it again.",
-                            action: "Remove",
-                            danger: true,
-                            reason: "none",
-                          });
-                          if (answer) remove.mutate(number);
-                        }}
-                      >
-                        Remove
-                      </Button>
-                    </For>
+                    <Group gap="sm" wrap="nowrap">
+                      <For role="operator">
+                        <Button
+                          size="xs"
+                          variant="default"
+                          aria-label={`Change ${nameOf(number)}`}
+                          onClick={() => setEdited(number)}
+                        >
+                          Change
+                        </Button>
+                      </For>
+                      <For role="admin">
+                        <Button
+                          size="xs"
+                          variant="default"
+                          aria-label={`Remove ${nameOf(number)}`}
+                          onClick={async () => {
+                            const answer = await ask({
+                              title: `Remove ${nameOf(number)}?`,
+                              body:
+                                "Nothing is sent from it any more. Its conversations are kept. Its next webhook adds it again.",
+                              action: "Remove",
+                              danger: true,
+                              reason: "none",
+                            });
+                            if (answer) remove.mutate(number);
+                          }}
+                        >
+                          Remove
+                        </Button>
+                      </For>
+                    </Group>
                   </Group>
                 </Paper>
               ))}
@@ -163,9 +166,13 @@ function Standing({ number, account }: { number: WhatsAppNumber; account: Accoun
       </Group>
       {held_since !== null && (
         <Text size="sm" c="red" mt={4}>
-          Nothing is sent since <Time at={held_since} />:{" "}
-          {errorMeaning("whatsapp", held_code ?? "")?.what ?? `error ${held_code}`}. {waiting}{" "}
-          {waiting === 1 ? "conversation waits" : "conversations wait"}.
+          Nothing is sent: {errorMeaning("whatsapp", held_code ?? "")?.what ?? `error ${held_code}`}, noticed
+          {" "}
+          <Time at={held_since} />. {waiting === 0
+            ? "No conversation waits"
+            : waiting === 1
+            ? "1 conversation waits"
+            : `${waiting} conversations wait`}.
         </Text>
       )}
     </>
@@ -186,10 +193,12 @@ function Troubled({ account }: { account: Account }) {
   const { id, name, state, events: [last] } = account;
   return (
     <Alert color={state === "banned" ? "red" : "orange"} mb="sm" title={`Account ${name ?? id} is ${state}`}>
-      {last === undefined
+      {state === "banned"
+        ? "Nothing is sent from its numbers."
+        : last === undefined
         ? "Meta reported it."
         : `${accountEventInWords({ account: id, account_name: name, ...last })}.`}{" "}
-      Other accounts send as before.
+      {accountAdvice(`account.${state}`)}
     </Alert>
   );
 }

@@ -10,6 +10,15 @@ import { TEMPLATES_CHANGED, useTemplates } from "../../data/templates.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Preview, type Values } from "./parts.tsx";
 
+/** The buttons of a text with one in each line. */
+function buttonsOf(lines: string): { type: string; text: string; url?: string }[] {
+  return lines.split("\n").flatMap((line) => {
+    const [text, url] = line.split("|").map((part) => part.trim());
+    if (text === "") return [];
+    return [url === undefined ? { type: "QUICK_REPLY", text } : { type: "URL", text, url }];
+  });
+}
+
 export function NewTemplate() {
   const [name, setName] = useState("");
   const [language, setLanguage] = useState("en");
@@ -18,6 +27,7 @@ export function NewTemplate() {
   const [header, setHeader] = useState("");
   const [body, setBody] = useState("");
   const [footer, setFooter] = useState("");
+  const [buttons, setButtons] = useState("");
   const [examples, setExamples] = useState<Values>({});
   const accounts = useTemplates().data?.syncs ?? [];
   const [, go] = useLocation();
@@ -42,6 +52,7 @@ export function NewTemplate() {
         }),
       },
       ...(footer === "" ? [] : [{ type: "FOOTER", text: footer }]),
+      ...(buttons.trim() === "" ? [] : [{ type: "BUTTONS", buttons: buttonsOf(buttons) }]),
     ],
   };
   const create = useChange({
@@ -131,7 +142,18 @@ export function NewTemplate() {
             />
           ))}
           <TextInput label="Footer" maxLength={60} value={footer} onChange={typed(setFooter)} />
-          <Preview of={shape} values={examples} />
+          <Textarea
+            label="Buttons"
+            description="One in each line: Yes, please, or with an address to open: See the offers | https://shop.example/"
+            autosize
+            minRows={2}
+            maxLength={2000}
+            value={buttons}
+            onChange={typed(setButtons)}
+          />
+          {[header, body, footer, buttons].some((one) =>
+            one.trim() !== ""
+          ) && <Preview of={shape} values={examples} />}
           <Group>
             <Button type="submit" loading={create.isPending}>Create</Button>
           </Group>
