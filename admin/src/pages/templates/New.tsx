@@ -151,9 +151,9 @@ export function NewTemplate() {
             value={buttons}
             onChange={typed(setButtons)}
           />
-          {[header, body, footer, buttons].some((one) =>
-            one.trim() !== ""
-          ) && <Preview of={shape} values={examples} />}
+          {[header, body, footer, buttons].some((one) => one.trim() !== "") && (
+            <Preview of={shape} values={examples} />
+          )}
           <Group>
             <Button type="submit" loading={create.isPending}>Create</Button>
           </Group>

@@ -294,7 +294,7 @@ export type Database = {
       };
       contact_acts: {
         Row: {
-          act: "revealed" | "replied" | "resent" | "exported" | "resolved";
+          act: "revealed" | "replied" | "resent" | "exported" | "resolved" | "merged" | "split";
           at: string;
           by: string;
           contact_id: string;
@@ -324,6 +324,37 @@ export type Database = {
           {
             foreignKeyName: "contact_identities_contact_id_fkey";
             columns: ["contact_id"];
+            isOneToOne: false;
+            referencedRelation: "contacts";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      contact_merges: {
+        Row: {
+          id: string;
+          kept_id: string;
+          merged_at: string;
+          merged_by: string;
+          opt_outs: JsonOf<"contact_merges.opt_outs">;
+          other_id: string;
+          reason: string;
+          undone_at: string | null;
+          undone_by: string | null;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "contact_merges_kept_id_fkey";
+            columns: ["kept_id"];
+            isOneToOne: false;
+            referencedRelation: "contacts";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "contact_merges_other_id_fkey";
+            columns: ["other_id"];
             isOneToOne: false;
             referencedRelation: "contacts";
             referencedColumns: ["id"];
@@ -2734,6 +2765,14 @@ export type Database = {
         };
         Returns: Json;
       };
+      merge_people: {
+        Args: {
+          p_keep: string;
+          p_other: string;
+          p_reason: string;
+        };
+        Returns: Json;
+      };
       message_story: {
         Args: {
           p_message_id: string;
@@ -2878,6 +2917,12 @@ export type Database = {
       read_incident: {
         Args: {
           p_number: number;
+        };
+        Returns: Json;
+      };
+      read_person: {
+        Args: {
+          p_contact_id: string;
         };
         Returns: Json;
       };
@@ -3498,6 +3543,13 @@ export type Database = {
         };
         Returns: number;
       };
+      split_contact: {
+        Args: {
+          p_contact_id: string;
+          p_reason?: string | null;
+        };
+        Returns: Json;
+      };
       stale_flags: {
         Args: {
           p_now?: string;
@@ -3643,6 +3695,13 @@ export type Database = {
           p_org: string;
         };
         Returns: number;
+      };
+      undo_merge: {
+        Args: {
+          p_id: string;
+          p_reason?: string | null;
+        };
+        Returns: Json;
       };
       update_incident: {
         Args: {
