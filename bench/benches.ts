@@ -10,5 +10,6 @@ export const BENCHES: Readonly<Record<string, () => Promise<{ main(args: string[
   cli: () => import("./cli.ts"),
   growth: () => import("./growth/main.ts"),
   email: () => import("./email/main.ts"),
+  poaching: () => import("./poaching.ts"),
   guard: () => import("./guard.ts"),
 };

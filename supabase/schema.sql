@@ -298,7 +298,8 @@ create table public.account_events (
   sender_id text,
   -- template.approved, template.rejected, template.paused, template.disabled, template.deleted, template.flagged,
   -- template.quality, template.category_changed, template.category_announced, number.quality, number.limit,
-  -- number.name, account.alert, account.restricted, account.banned, account.reinstated.
+  -- number.name, number.history_complete, number.history_declined, number.history_failed, account.alert,
+  -- account.restricted, account.banned, account.reinstated.
   kind text not null,
   -- The template's name and language, or the number as dialled; null for the account.
   subject text,
@@ -1129,9 +1130,9 @@ create TRIGGER forget_headers AFTER UPDATE OF url, removed_at ON public.destinat
 -- Checks the allowlist at every write.
 create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url, kind ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
 -- Who added it.
-create TRIGGER record AFTER INSERT ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy');
+create TRIGGER record AFTER INSERT ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy', 'events', 'format', 'when_taken');
 -- Who changed it, and how.
-create TRIGGER record_change AFTER UPDATE OF state, version, removed_at ON public.destinations FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.state IS DISTINCT FROM new.state) OR (old.removed_at IS DISTINCT FROM new.removed_at))) EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'paused_because', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy');
+create TRIGGER record_change AFTER UPDATE OF state, version, removed_at ON public.destinations FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.state IS DISTINCT FROM new.state) OR (old.removed_at IS DISTINCT FROM new.removed_at))) EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'paused_because', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy', 'events', 'format', 'when_taken');
 
 -- What happened with mails: reply, auto_reply, bounce, loop and other kinds of mail that came in, forward and relay,
 -- and what providers tell (processed, delivered, deferred, dropped, complaint, open, click).
@@ -1463,6 +1464,39 @@ grant select on public.gate_approvals to authenticated, service_role;
 create policy gate_approvals_read on public.gate_approvals for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
+-- The import of messages that a sender exchanged before it was connected here: for WhatsApp, the chats of the
+-- business's app.
+create table public.imports (
+  -- The channel.
+  channel text not null,
+  -- The sender (senders.id).
+  number_id text not null,
+  -- importing, complete, declined (the business does not share them) or failed.
+  state text default 'importing'::text not null,
+  -- The provider's phase: for WhatsApp 0 (the last day), 1 (up to 90 days) and 2 (up to 180 days).
+  phase integer,
+  -- How much the provider has sent, in percent.
+  progress integer default 0 not null,
+  -- How many messages were imported.
+  messages bigint default 0 not null,
+  -- Why it was declined or failed, by the provider's code and words.
+  error text,
+  -- When its first part came.
+  began_at timestamp with time zone default now() not null,
+  -- When its latest part came.
+  at timestamp with time zone default now() not null,
+  -- One row per sender.
+  constraint imports_pkey PRIMARY KEY (channel, number_id),
+  constraint imports_progress_check CHECK (((progress >= 0) AND (progress <= 100))),
+  constraint imports_state_check CHECK ((state = ANY (ARRAY['importing'::text, 'complete'::text, 'declined'::text, 'failed'::text])))
+);
+alter table public.imports enable row level security;
+grant select on public.imports to authenticated;
+grant select, insert, update, delete on public.imports to service_role;
+-- Every role of the team may see how an import is doing.
+create policy imports_read on public.imports for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- All that happened to an incident: notes for the team, and what the public reads. Only grows: update, delete and
 -- truncate are refused to every role.
 create table public.incident_updates (
@@ -1703,6 +1737,8 @@ create INDEX links_newest_idx ON public.links USING btree (created_at, code);
 create INDEX links_tags_idx ON public.links USING gin (tags);
 -- Lists by a part of title or note: only links that have one are looked at.
 create INDEX links_told_idx ON public.links USING btree (created_at, code) WHERE ((title IS NOT NULL) OR (note IS NOT NULL));
+-- A part of code, title, note, address, text or tags, of any link. Made with its extension.
+create INDEX links_words_idx ON public.links USING gin (lower((((((((((((((code COLLATE "default") || ' '::text) || COALESCE(title, ''::text)) || ' '::text) || COALESCE(note, ''::text)) || ' '::text) || COALESCE(default_url, ''::text)) || ' '::text) || COALESCE((whatsapp ->> 'text'::text), ''::text)) || ' '::text) || COALESCE((jsonb_path_query_array(targets, '$[*]."url"'::jsonpath))::text, ''::text)) || ' '::text) || private.tag_words(tags))) extensions.gin_trgm_ops);
 alter table public.links enable row level security;
 grant select on public.links to authenticated;
 grant select, insert, update on public.links to service_role;
@@ -1842,9 +1878,11 @@ grant select, insert, update, delete on public.media_uploads to service_role;
 -- Messages in both directions. seq is assigned under the conversation's lock, so within a conversation it is the
 -- order of acceptance.
 create table public.messages (
-  -- UUID v7; for an outbound message also the id that wa-send returns.
+  -- UUID v7; for an outbound message also the id that wa-send returns. Of an imported message the time in it is that
+  -- of writing.
   id uuid default private.uuid_v7() not null,
-  -- Order of acceptance within a conversation.
+  -- Order of acceptance within a conversation. Negative, by the time of writing, for messages imported from before
+  -- the sender was connected: these are before all others, and routed to nobody.
   seq bigint generated always as identity not null,
   -- The channel that carried it.
   channel text default 'whatsapp'::text not null,
@@ -1925,7 +1963,7 @@ grant select, insert, update, delete on public.messages to service_role;
 -- Ties a message to the link or ad that it came from.
 create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.direction = 'in'::text) AND ((new.link_token IS NOT NULL) OR (new.referral IS NOT NULL)))) EXECUTE FUNCTION private.attribute_new_message();
 -- What is acknowledged to the provider is also queued for storing.
-create TRIGGER queue_media AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.channel = 'whatsapp'::text) AND (new.direction = 'in'::text) AND (new.type = ANY (ARRAY['image'::text, 'video'::text, 'audio'::text, 'document'::text, 'sticker'::text])))) EXECUTE FUNCTION private.queue_media();
+create TRIGGER queue_media AFTER INSERT OR UPDATE OF type ON public.messages FOR EACH ROW WHEN (((new.channel = 'whatsapp'::text) AND (new.direction = 'in'::text) AND (new.type = ANY (ARRAY['image'::text, 'video'::text, 'audio'::text, 'document'::text, 'sticker'::text])))) EXECUTE FUNCTION private.queue_media();
 
 -- Business metrics by day (UTC). In 16 slots, so that those who count at the same time do not wait for each other:
 -- add them up.
@@ -3321,7 +3359,8 @@ create table public.webhook_events (
   dedupe_key text not null,
   -- The webhook field it came under; unknown if there was none.
   field text not null,
-  -- How it was understood: message, echo, status, identity or other.
+  -- How it was understood: message, echo, status, identity, past_message and past_echo (imported), name (of a person
+  -- in the business's address book) or other.
   kind text not null,
   -- The business number it concerns, if any.
   number_id text,
@@ -3331,7 +3370,7 @@ create table public.webhook_events (
   received_at timestamp with time zone default now() not null,
   -- Makes the intake idempotent: a repeated update conflicts here and is answered as a duplicate.
   constraint webhook_events_pkey PRIMARY KEY (provider, dedupe_key),
-  constraint webhook_events_kind_check CHECK ((kind = ANY (ARRAY['message'::text, 'echo'::text, 'status'::text, 'identity'::text, 'other'::text])))
+  constraint webhook_events_kind_check CHECK ((kind = ANY (ARRAY['message'::text, 'echo'::text, 'status'::text, 'identity'::text, 'past_message'::text, 'past_echo'::text, 'name'::text, 'other'::text])))
 );
 -- Range scans by time, for purging and reports; BRIN, because rows arrive in this order.
 create INDEX webhook_events_received_idx ON public.webhook_events USING brin (received_at);
@@ -3358,6 +3397,26 @@ create table private.affected_people (
 create INDEX affected_people_last_idx ON private.affected_people USING btree (flag_key, last_at);
 alter table private.affected_people enable row level security;
 grant select, insert, update, delete on private.affected_people to service_role;
+
+-- What the business calls people in its address book. A person's own profile name is kept above it.
+create table private.book_names (
+  -- The channel.
+  channel text not null,
+  -- The sender (senders.id) whose address book it is.
+  number_id text not null,
+  -- Kind of the person's id there, as in contact_identities.
+  kind text not null,
+  -- The person's id.
+  value text not null,
+  -- The name; null since the person was removed from the address book.
+  name text,
+  -- When the provider reported it, by its clock.
+  at timestamp with time zone not null,
+  -- A person has one name in an address book.
+  constraint book_names_pkey PRIMARY KEY (channel, number_id, kind, value)
+);
+alter table private.book_names enable row level security;
+grant select, insert, update, delete on private.book_names to service_role;
 
 -- Changes of destinations, links, routes, segments, senders, endpoints, announcements, identities and suppressions,
 -- and what people did with deliveries: all that no history of its own tells. Append-only. Read through list_audit.
@@ -5010,10 +5069,10 @@ end $function$;
 grant execute on function public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice,
--- status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries, mail:
--- {subject, thread_id, kind, verdict, via, verified, automatic, other_sender, relayed, attachments}, null for other
--- channels}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words are null
--- for viewers. For viewers and secret keys.
+-- status, status_at, error: {code, message}, sent_at, created_at, imported, link, route: {name, reason}, deliveries,
+-- mail: {subject, thread_id, kind, verdict, via, verified, automatic, other_sender, relayed, attachments}, null for
+-- other channels}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words
+-- are null for viewers. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.conversation_messages(p_conversation_id uuid, p_before bigint DEFAULT NULL::bigint, p_limit integer DEFAULT 100)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6051,6 +6110,32 @@ begin
 end $function$;
 grant execute on function public.lift_suppression(p_address text, p_scope text) to authenticated, service_role;
 
+-- How often people visited links, {code: {all, week: today and the six days before, in the team's zone}}; of at most
+-- 1000 codes. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.link_clicks(p_codes text[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_week date := (clock_timestamp() at time zone private.team_zone())::date - 6;
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_object_agg(c.code, jsonb_build_object('all', coalesce(n.all_days, 0), 'week', coalesce(n.week, 0))), '{}')
+    from (select distinct u.code from unnest(p_codes[1:1000]) as u (code) where u.code is not null) c
+    cross join lateral (
+      select sum(d.human) as all_days, sum(d.human) filter (where d.day >= v_week) as week
+      from (
+        select x.day, x.human from public.click_days x where x.code = c.code
+        union all
+        -- Not yet rolled up, or late.
+        select x.day, x.human from public.click_counts x where x.code = c.code) d) n);
+end $function$;
+grant execute on function public.link_clicks(p_codes text[]) to authenticated, service_role;
+
 -- A link's clicks from day to day, both included, in the zone p_zone, without it the team's: {code, uses, max_uses,
 -- zone, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations
 -- (that those belong to), platforms, countries, referrers, targets, rules, sources}; null when there is no such link.
@@ -6165,8 +6250,8 @@ grant execute on function public.list_announcements(p_limit integer, p_filter js
 -- All that people and the guard did, newest first, at most 1000: [{id, at, kind: flag | setting | rollout | signature
 -- | rollback | incident | route | destination | link | segment | number | endpoint | announcement | identity |
 -- suppression | delivery | contact | reply, and for admins team | allowlist, name, ref, change, version, n, who, why,
--- before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, since, before and before_id: at and id
--- of the last of the page before}. For viewers and secret keys.
+-- before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, ref: exactly, since, before and
+-- before_id: at and id of the last of the page before}. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_audit(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6187,7 +6272,7 @@ begin
     from (%s) s (id, at, kind, name, ref, change, version, n, who, why, before, after, figures)
     where s.at <= $1 and (s.at, s.id collate "C") < ($1, $2 collate "C") and s.at >= $3
       and ($4 is null or s.kind = any ($4)) and ($5 is null or s.who = $5)
-      and ($6 is null or strpos(lower(s.name), $6) > 0)
+      and ($6 is null or strpos(lower(s.name), $6) > 0) and ($8 is null or s.ref = $8)
     order by s.at desc, s.id collate "C" desc limit $7)$q$, a.source), ' union all ') into v_query
   from private.audit_sources() a where private.may(a.role);
   execute format($q$
@@ -6198,7 +6283,7 @@ begin
   into v_answer
   using v_before, coalesce(p_filter ->> 'before_id', ''), coalesce((p_filter ->> 'since')::timestamptz, '-infinity'),
     case when jsonb_typeof(p_filter -> 'kinds') = 'array' then array(select jsonb_array_elements_text(p_filter -> 'kinds')) end,
-    nullif(p_filter ->> 'who', ''), nullif(lower(trim(p_filter ->> 'name')), ''), v_limit;
+    nullif(p_filter ->> 'who', ''), nullif(lower(trim(p_filter ->> 'name')), ''), v_limit, nullif(p_filter ->> 'ref', '');
   return v_answer;
 end $function$;
 grant execute on function public.list_audit(p_filter jsonb, p_limit integer) to authenticated, service_role;
@@ -6434,6 +6519,24 @@ begin
 end $function$;
 grant execute on function public.list_identities(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
+-- The imports of what senders exchanged before they were connected, latest first: [{channel, number_id, state
+-- (importing, complete, declined, failed), phase, progress (percent), messages, error, began_at, at}]. For viewers
+-- and secret keys.
+CREATE OR REPLACE FUNCTION public.list_imports()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('channel', i.channel, 'number_id', i.number_id, 'state', i.state, 'phase', i.phase,
+      'progress', i.progress, 'messages', i.messages, 'error', i.error, 'began_at', i.began_at, 'at', i.at) order by i.at desc), '[]')
+    from (select * from public.imports i order by i.at desc limit 1000) i);
+end $function$;
+grant execute on function public.list_imports() to authenticated, service_role;
+
 -- Incidents, the open ones (p_open true), the resolved ones (false) or both: open and severe ones first, then the
 -- latest. Filter: any of search (part of the title, number, flag, component or kind) and after (the number of the
 -- last of the page before); at most 500. For viewers and secret keys.
@@ -6475,8 +6578,9 @@ end $function$;
 grant execute on function public.list_kill_switches() to authenticated, service_role;
 
 -- Links, newest first, at most p_limit. Filter: any of code, external_id, tag (a list: links with all of them),
--- campaign, title and note (a part of it, in any case), state (without it all but deleted ones), and after_at with
--- after_code, which are created_at and code of the last one of the page before. For secret keys.
+-- campaign, title and note (a part of it, in any case), search (words, each a part of code, title, note, address,
+-- text or tags), state (without it all but deleted ones), and after_at with after_code, which are created_at and code
+-- of the last one of the page before. For secret keys.
 CREATE OR REPLACE FUNCTION public.list_links(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6493,6 +6597,7 @@ begin
      from (select l, l.created_at, l.code from public.links l where %s order by l.created_at desc, l.code desc limit $2) x',
     concat_ws(' and ',
       case when p_filter ? 'state' then 'l.state = $1 ->> ''state''' else 'l.state <> ''deleted''' end,
+      case when p_filter ? 'search' then private.links_with(regexp_split_to_array(p_filter ->> 'search', '\s+')) end,
       case when p_filter ? 'code' then 'l.code = $1 ->> ''code''' end,
       case when p_filter ? 'external_id' then 'l.external_id = $1 ->> ''external_id''' end,
       case when p_filter ? 'title' then 'l.title is not null and strpos(lower(l.title), lower($1 ->> ''title'')) > 0' end,
@@ -8811,8 +8916,8 @@ begin
     raise exception 'there is no such conversation' using errcode = 'GL404', hint = 'gatelink conversations list shows the latest.';
   end if;
   -- Up to what has been stored, not to what the caller saw: marking as read means the conversation.
-  v_read := case when p_changes -> 'unread' = 'false' then coalesce((
-    select max(m.seq) from public.messages m where m.conversation_id = p_conversation_id), 0)
+  v_read := case when p_changes -> 'unread' = 'false' then greatest(0, (
+    select max(m.seq) from public.messages m where m.conversation_id = p_conversation_id))
     when p_changes -> 'unread' = 'true' then 0 end;
   insert into public.conversation_desk as k (conversation_id, assigned_to, read_seq)
   values (p_conversation_id, v_assigned, coalesce(v_read, 0))
@@ -10620,6 +10725,83 @@ begin
   return v_count;
 end $function$;
 
+-- Records how far an import is, {number, account, address, phase, progress, error: {code, title}}
+-- (_shared/channels/whatsapp/inbound/history.ts), and its end as an event of the account. Parts may come in any
+-- order.
+CREATE OR REPLACE FUNCTION private.apply_history_news(p_channel text, p_news jsonb, p_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_before public.imports;
+  v_anew boolean;
+  v_progress integer := coalesce((p_news ->> 'progress')::integer, 0);
+  v_error text := case when p_news ? 'error' then concat_ws(': ', p_news #>> '{error,code}', p_news #>> '{error,title}') end;
+  v_state text;
+begin
+  select * into v_before from public.imports i where i.channel = p_channel and i.number_id = p_news ->> 'number' for update;
+  -- A number that is connected anew, a day after its import ended, is imported anew.
+  v_anew := coalesce(v_before.state <> 'importing' and v_before.at < p_at - interval '1 day', true);
+  if not v_anew then
+    v_progress := greatest(v_progress, v_before.progress);
+  end if;
+  v_state := case when p_news #>> '{error,code}' = '2593109' then 'declined' when v_error is not null then 'failed'
+    when v_progress = 100 then 'complete' else 'importing' end;
+  insert into public.imports as i (channel, number_id, state, phase, progress, error, began_at, at)
+  values (p_channel, p_news ->> 'number', v_state, (p_news ->> 'phase')::integer, v_progress, v_error, p_at, p_at)
+  on conflict on constraint imports_pkey do update set
+    state = excluded.state, progress = excluded.progress, error = excluded.error,
+    phase = case when v_anew then excluded.phase else greatest(i.phase, excluded.phase) end,
+    began_at = case when v_anew then p_at else least(i.began_at, p_at) end, at = greatest(i.at, p_at);
+  if v_state <> 'importing' and v_state is distinct from v_before.state then
+    perform private.record_account_event(p_channel, p_news ->> 'account', p_news ->> 'number', 'number.history_' || v_state,
+      regexp_replace(p_news ->> 'address', '[^0-9]', '', 'g'),
+      jsonb_strip_nulls(jsonb_build_object('error', v_error)), p_at);
+  end if;
+end $function$;
+grant execute on function private.apply_history_news(p_channel text, p_news jsonb, p_at timestamp with time zone) to service_role;
+
+-- Records how the business names people in its address book: body the name, choice add (also of an edit) or remove.
+-- The name is the contact's as long as the person has given none. Takes the contacts' lock.
+CREATE OR REPLACE FUNCTION private.apply_names(p_updates private.inbound_update[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_added private.inbound_update[] := array(select u from unnest(p_updates) u where u.choice = 'add' and u.body is not null order by u.ord);
+begin
+  perform private.lock_contacts();
+  if cardinality(v_added) > 0 then
+    perform private.assign_contacts(v_added);
+  end if;
+  with told as (
+    select distinct on (u.channel, u.sender_id, i.kind, i.value)
+      u.channel, u.sender_id, i.kind, i.value, case u.choice when 'add' then u.body end as name, coalesce(u.at, now()) as at
+    from unnest(p_updates) u
+    cross join lateral (
+      select i.kind, i.value from unnest(u.identities) with ordinality as i
+      where i.value is not null and i.kind in ('phone', 'bsuid') order by i.ordinality limit 1) i
+    where u.choice = 'remove' or u.body is not null
+    order by u.channel, u.sender_id, i.kind, i.value, u.at desc nulls last, u.ord desc
+  ), before as (
+    select t.channel, t.sender_id, t.kind, t.value, b.name from told t
+    left join private.book_names b on b.channel = t.channel and b.number_id = t.sender_id and b.kind = t.kind and b.value = t.value
+  ), kept as (
+    insert into private.book_names as b (channel, number_id, kind, value, name, at)
+    select t.channel, t.sender_id, t.kind, t.value, t.name, t.at from told t order by 1, 2, 3, 4
+    -- The provider does not keep the order: what is older than what is known changes nothing.
+    on conflict on constraint book_names_pkey do update set name = excluded.name, at = excluded.at where b.at <= excluded.at
+    returning b.channel, b.number_id, b.kind, b.value, b.name
+  )
+  update public.contacts c set name = k.name, updated_at = now()
+  from kept k join before o on o.channel = k.channel and o.sender_id = k.number_id and o.kind = k.kind and o.value = k.value
+  where c.id = private.identity_holder(k.channel, k.kind, k.value)
+    and (c.name is null or c.name = o.name) and c.name is distinct from k.name;
+end $function$;
+grant execute on function private.apply_names(p_updates private.inbound_update[]) to service_role;
+
 -- Records what updates report of accounts, numbers and templates, {what, account, kind, …}
 -- (_shared/channels/whatsapp/inbound/news.ts), oldest first.
 CREATE OR REPLACE FUNCTION private.apply_news(p_updates private.inbound_update[])
@@ -10642,7 +10824,10 @@ begin
       when 'account' then perform private.apply_account_news(v_one.channel, v_one.news, v_one.at);
       when 'number' then perform private.apply_number_news(v_one.channel, v_one.news, v_one.at);
       else
-        -- Templates have a migration of their own.
+        -- Templates and imports have migrations of their own.
+        if v_one.news ->> 'what' = 'history' and to_regprocedure('private.apply_history_news(text,jsonb,timestamptz)') is not null then
+          perform private.apply_history_news(v_one.channel, v_one.news, v_one.at);
+        end if;
         if v_one.news ->> 'what' = 'template' and to_regprocedure('private.apply_template_news(text,jsonb,timestamptz)') is not null then
           v_new := private.apply_template_news(v_one.channel, v_one.news, v_one.at);
         end if;
@@ -12601,7 +12786,8 @@ begin
 end $function$;
 grant execute on function private.conversation_at(p_id uuid) to service_role;
 
--- A conversation as people see it in a list, with its latest message; names and words only with p_words.
+-- A conversation as people see it in a list, with its latest message (an imported one with the time at which it was
+-- written); names and words only with p_words.
 CREATE OR REPLACE FUNCTION private.conversation_view(p_conversation conversations, p_last messages, p_words boolean)
  RETURNS jsonb
  LANGUAGE sql
@@ -12620,7 +12806,7 @@ AS $function$
       'since', p_conversation.taken_at, 'until', p_conversation.taken_until) end,
     'last', case when p_last.id is not null then jsonb_build_object('id', p_last.id, 'direction', p_last.direction,
       'type', p_last.type, 'text', case when p_words then left(p_last.text, 200) end, 'status', p_last.status,
-      'created_at', p_last.created_at) end)
+      'created_at', case when p_last.seq < 0 then coalesce(p_last.sent_at, p_last.created_at) else p_last.created_at end) end)
 $function$;
 grant execute on function private.conversation_view(p_conversation conversations, p_last messages, p_words boolean) to service_role;
 
@@ -13031,6 +13217,24 @@ begin
   from dropped d where c.id = d.conversation_id and c.taken_by = 'app' and c.taken_at >= d.created_at;
 end $function$;
 grant execute on function private.drop_echoes(p_ids uuid[]) to service_role;
+
+-- Deletes the imported form of messages that have now come in by themselves.
+CREATE OR REPLACE FUNCTION private.drop_imported(p_updates private.inbound_update[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if exists (select from public.imports i where i.at > now() - interval '8 days') then
+    delete from public.messages gone
+    where gone.id in (
+      select m.id from unnest(p_updates) u
+      cross join lateral (
+        select m.id, m.channel, m.seq from public.messages m where m.provider_id = u.provider_id limit 10) m
+      where m.channel = u.channel and m.seq < 0);
+  end if;
+end $function$;
+grant execute on function private.drop_imported(p_updates private.inbound_update[]) to service_role;
 
 -- The message that an edit edits, if that is attributed; else the edit itself.
 CREATE OR REPLACE FUNCTION private.edited_message(p_edit_id uuid)
@@ -15449,8 +15653,135 @@ begin
 end $function$;
 grant execute on function private.ids_at(p_contact_id uuid, p_kind text, p_sender_id text) to service_role;
 
--- What became of a message that came in: written, stored, decided, each call of a service, and the replies that it
--- led to, in codes that _shared/contract/words/story.ts puts into words.
+-- Stores messages that were written before their sender was connected, each with its contact; null for a file whose
+-- person is not named. Messages that are there already stay as they are.
+CREATE OR REPLACE FUNCTION private.import_messages(p_updates private.inbound_update[], p_contacts uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_conversations uuid[] := private.find_conversations(p_updates, p_contacts);
+  v_known uuid[];
+  v_counts record;
+begin
+  if exists (
+    select from unnest(p_contacts) with ordinality as c (id, place) where c.id is not null and v_conversations[c.place] is null) then
+    insert into public.senders (channel, id, address, provider, max_per_second, pair_seconds)
+    select distinct on (u.channel, u.sender_id) u.channel, u.sender_id, u.sender_display, u.provider, p.max_per_second, p.pair_seconds
+    from unnest(p_updates) u cross join lateral private.channel_policy(u.channel) p
+    order by u.channel, u.sender_id
+    on conflict (channel, id) do nothing;
+    insert into public.conversations (channel, number_id, contact_id)
+    select distinct u.channel, u.sender_id, p_contacts[u.ordinality] from unnest(p_updates) with ordinality as u
+    where v_conversations[u.ordinality] is null and p_contacts[u.ordinality] is not null
+    order by 1, 2, 3
+    on conflict (channel, number_id, contact_id) do nothing;
+    v_conversations := private.find_conversations(p_updates, p_contacts);
+  end if;
+  -- A file may not say whose it is; its placeholder does.
+  v_conversations := array(
+    select coalesce(v_conversations[u.ordinality], (
+      select m.conversation_id from public.messages m
+      where m.provider_id = u.provider_id and m.channel = u.channel limit 1))
+    from unnest(p_updates) with ordinality as u order by u.ordinality);
+  perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
+
+  -- After the locks: another batch may have brought the same.
+  v_known := array(
+    select (
+      select m.id from public.messages m where m.provider_id = u.provider_id and m.channel = u.channel order by m.seq desc limit 1)
+    from unnest(p_updates) with ordinality as u order by u.ordinality);
+  update public.messages m
+  set type = file.type, text = coalesce(file.body, m.text), reply_to = coalesce(file.reply_to, m.reply_to), native = file.raw,
+    forwarded = m.forwarded or coalesce(file.forwarded, false)
+  from (
+    select distinct on (v_known[u.ordinality]) v_known[u.ordinality] as id, u.type, u.body, u.reply_to, u.raw, u.forwarded
+    from unnest(p_updates) with ordinality as u
+    where v_known[u.ordinality] is not null and u.type is distinct from 'media_placeholder'
+    order by v_known[u.ordinality], u.ord
+  ) file
+  where m.id = file.id and m.seq < 0 and m.type = 'media_placeholder' and m.status <> 'deleted' and file.type is not null;
+
+  with placed as (
+    -- Placeholder and file of one batch are one message; with the direction and status that the thread gives.
+    select distinct on (u.provider_id, case when u.provider_id is null then u.ord end)
+      u.channel, u.sender_id, v_conversations[u.ordinality] as conversation, p_contacts[u.ordinality] is not null as attributed,
+      first_value(u.kind) over one as kind, first_value(u.status) over one as status, first_value(u.rank) over one as rank,
+      u.type, u.provider_id, u.body, u.choice, u.reply_to, u.forwarded, u.raw, u.error, least(coalesce(u.at, v_now), v_now) as at, u.ord
+    from unnest(p_updates) with ordinality as u
+    where v_known[u.ordinality] is null
+    window one as (partition by u.provider_id, case when u.provider_id is null then u.ord end order by u.status is null, u.ord)
+    order by u.provider_id, case when u.provider_id is null then u.ord end, u.type is not distinct from 'media_placeholder', u.ord
+  ), whole as (
+    select p.*, earlier.raw as file,
+      exists (
+        select from public.messages r
+        where r.type = 'revoke' and r.reply_to = p.provider_id and r.conversation_id = p.conversation
+          and (r.direction = 'in') = (p.kind = 'past_message')) as withdrawn
+    from placed p
+    -- A file that came first, and did not say whose it is.
+    left join lateral (
+      select w.raw from public.webhook_events w
+      where p.type = 'media_placeholder' and w.provider = 'whatsapp' and w.dedupe_key = 'hm:' || p.sender_id || ':' || p.provider_id
+        and w.raw is not null limit 1) earlier on true
+    where p.attributed and p.conversation is not null
+  ), stored as (
+    insert into public.messages (
+      id, seq, channel, conversation_id, direction, provider_id, type, text, choice, reply_to, forwarded, native, status, status_rank, error,
+      sent_at, created_at)
+    overriding system value
+    select private.imported_id(w.at), private.imported_position(w.at), w.channel, w.conversation,
+      case w.kind when 'past_message' then 'in' else 'out' end, w.provider_id, coalesce(w.file ->> 'type', w.type, 'unknown'),
+      case when not w.withdrawn then coalesce(w.body, w.file #>> array[w.file ->> 'type', 'caption']) end,
+      case when not w.withdrawn then w.choice end, w.reply_to, coalesce(w.forwarded, false),
+      case when not w.withdrawn then coalesce(w.file, w.raw) end,
+      case when w.withdrawn then 'deleted' when w.kind = 'past_message' then 'received' else coalesce(w.status, 'sent') end,
+      case when w.withdrawn then 6 when w.kind = 'past_message' then 0 else coalesce(w.rank, 1) end,
+      w.error, w.at, v_now
+    from whole w order by w.at, w.ord
+    returning conversation_id, channel, sent_at
+  ), touched as (
+    -- Old chats do not come before those in which somebody writes now, and no window opens.
+    update public.conversations c set last_message_at = greatest(c.last_message_at, latest.at)
+    from (select s.conversation_id, max(s.sent_at) as at from stored s group by s.conversation_id) latest
+    where c.id = latest.conversation_id
+    returning c.id, c.channel, c.number_id
+  )
+  insert into public.imports as i (channel, number_id, messages, began_at, at)
+  select t.channel, t.number_id, count(*), v_now, v_now
+  from stored s join touched t on t.id = s.conversation_id group by t.channel, t.number_id order by 1, 2
+  on conflict on constraint imports_pkey do update set messages = i.messages + excluded.messages;
+  if exists (select from unnest(p_updates) u where u.type = 'revoke') then
+    perform private.withdraw_messages(p_updates);
+  end if;
+end $function$;
+grant execute on function private.import_messages(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
+
+-- A UUID v7 of this time.
+CREATE OR REPLACE FUNCTION private.imported_id(p_at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select encode(substr(uuid_send(private.uuid_v7_from(p_at)), 1, 6)
+    || set_byte(substr(uuid_send(gen_random_uuid()), 7), 0, get_byte(uuid_send(gen_random_uuid()), 6) & 15 | 112), 'hex')::uuid
+$function$;
+grant execute on function private.imported_id(p_at timestamp with time zone) to service_role;
+
+-- messages.seq of an imported message that was written at this time.
+CREATE OR REPLACE FUNCTION private.imported_position(p_at timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select -9007199254740991 + (least(greatest(extract(epoch from p_at), 0), 4294967295)::bigint << 20) + (nextval('private.imported_seq') & 1048575)
+$function$;
+grant execute on function private.imported_position(p_at timestamp with time zone) to service_role;
+
+-- What became of a message that came in: written, stored (or imported, and then decided by nobody), decided, each
+-- call of a service, and the replies that it led to, in codes that _shared/contract/words/story.ts puts into words.
 CREATE OR REPLACE FUNCTION private.inbound_events(p_message messages)
  RETURNS TABLE(at timestamp with time zone, reply boolean, what text, figures jsonb)
  LANGUAGE sql
@@ -15459,7 +15790,8 @@ CREATE OR REPLACE FUNCTION private.inbound_events(p_message messages)
 AS $function$
   select p_message.sent_at, false, 'written', '{}'::jsonb where p_message.sent_at is not null
   union all
-  select p_message.created_at, false, 'stored', jsonb_build_object('type', p_message.type, 'seq', p_message.seq)
+  select p_message.created_at, false, case when p_message.seq < 0 then 'imported' else 'stored' end,
+    jsonb_build_object('type', p_message.type, 'seq', p_message.seq)
   union all
   select d.decided_at, false, 'decided', jsonb_build_object('reason', d.reason, 'route', d.route_name, 'destinations', (
     select coalesce(jsonb_agg(coalesce(t.name, w.id::text) order by w.i), '[]')
@@ -15864,6 +16196,11 @@ declare
   v_news boolean;
   v_events boolean;
   v_freed boolean := false;
+  -- What was written before the sender was connected here, and what the business calls people; a later migration takes them.
+  v_past private.inbound_update[];
+  v_past_contacts uuid[];
+  v_names private.inbound_update[];
+  v_imports boolean := to_regprocedure('private.import_messages(private.inbound_update[],uuid[])') is not null;
 begin
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
@@ -15882,7 +16219,7 @@ begin
   -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
     select case when u.opt is not null then u.opt
-      when u.kind <> 'message' or u.type not in ('text', 'button') then null
+      when u.kind not in ('message', 'past_message') or u.type not in ('text', 'button') then null
       when octet_length(u.body) <= v_longest and lower(btrim(u.body, E' \t\n\r.!"''')) = any (v_words) or lower(u.choice) = any (v_words)
         then private.opt_said(u.body, u.choice, v_stop, v_start) end as opt
     offset 0) said;
@@ -15897,12 +16234,14 @@ begin
   -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
   -- the second learns that it has a duplicate only when the first has committed.
   with first_of_key as (
-    select distinct on (u.key, u.provider) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
+    select distinct on (u.key, u.provider) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw,
+      u.sender_id is not null and (u.kind in ('message', 'echo')
+        or u.kind in ('past_message', 'past_echo') and v_imports and cardinality(u.identities) > 0) as in_message
     from unnest(v_all) u order by u.key, u.provider, u.ord
   ), stored as (
     insert into public.webhook_events (provider, dedupe_key, field, kind, number_id, raw)
     select f.provider, f.key, coalesce(f.field, 'unknown'), f.kind, f.sender_id,
-      case when f.kind in ('message', 'echo') and f.sender_id is not null then null else f.raw end
+      case when not coalesce(f.in_message, false) then f.raw end
     from first_of_key f order by f.key, f.provider
     on conflict (provider, dedupe_key) do nothing
     returning provider, dedupe_key
@@ -15936,8 +16275,10 @@ begin
   else
     select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.sender_id is not null),
       array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0),
-      array_agg(u order by u.ord) filter (where u.kind = 'status')
-    into v_messages, v_others, v_statuses
+      array_agg(u order by u.ord) filter (where u.kind = 'status'),
+      array_agg(u order by u.ord) filter (where u.kind in ('past_message', 'past_echo') and u.sender_id is not null and v_imports),
+      array_agg(u order by u.ord) filter (where u.kind = 'name' and u.sender_id is not null and v_imports)
+    into v_messages, v_others, v_statuses, v_past, v_names
     from unnest(v_new) u;
   end if;
   if v_echoes then
@@ -15946,7 +16287,7 @@ begin
       select u from unnest(v_messages) u
       where u.kind <> 'echo' or not exists (
         select from public.messages m
-        where m.provider_id = u.provider_id and m.channel = u.channel and m.direction = 'out')
+        where m.provider_id = u.provider_id and m.channel = u.channel and m.direction = 'out' and m.seq > 0)
       order by u.ord), '{}');
   end if;
   -- Everything that may need the contacts' lock comes before the first conversation's lock.
@@ -15967,14 +16308,28 @@ begin
   if v_others is not null then
     v_other_contacts := private.assign_contacts(v_others);
   end if;
+  if v_names is not null then
+    perform private.apply_names(v_names);
+  end if;
+  if v_past is not null then
+    v_past_contacts := private.assign_contacts(v_past);
+  end if;
   if v_statuses is not null then
     perform private.learn_recipients(v_statuses);
+  end if;
+  if v_past is not null then
+    v_past_contacts := private.merged(v_past_contacts);
+    -- Those of both kinds at once, in the common order.
+    perform from public.conversations c where c.contact_id = any (v_past_contacts || v_contacts) order by c.id for update;
   end if;
   if v_messages is not null then
     if not v_plain then
       v_contacts := private.merged(v_contacts);
     end if;
     perform private.store_messages(v_messages, v_contacts);
+    if v_imports then
+      perform private.drop_imported(v_messages);
+    end if;
     if v_echoes then
       perform private.take_over_by_echoes(v_messages, v_contacts);
     end if;
@@ -15983,6 +16338,12 @@ begin
     end if;
     if v_opts then
       perform private.apply_opt_outs(v_messages, v_contacts);
+    end if;
+  end if;
+  if v_past is not null then
+    perform private.import_messages(v_past, v_past_contacts);
+    if v_opts then
+      perform private.apply_opt_outs(v_past, v_past_contacts);
     end if;
   end if;
   if v_others is not null and v_opts then
@@ -16786,6 +17147,20 @@ begin
   return null;
 end $function$;
 
+-- The expression, over columns of links, of what a search looks through besides tags: code, title, note, addresses
+-- and the text of a chat.
+CREATE OR REPLACE FUNCTION private.link_texts()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select $e$(code collate "default") || ' ' || coalesce(title, '') || ' ' || coalesce(note, '') || ' '
+    || coalesce(default_url, '') || ' ' || coalesce(whatsapp ->> 'text', '') || ' '
+    || coalesce(jsonb_path_query_array(targets, '$[*].url')::text, '')$e$
+$function$;
+grant execute on function private.link_texts() to service_role;
+
 -- A link as its owners see it; of a password only whether there is one.
 CREATE OR REPLACE FUNCTION private.link_view(p_link links)
  RETURNS jsonb
@@ -16797,6 +17172,56 @@ AS $function$
     || jsonb_build_object('password', exists (select from private.link_passwords p where p.code = p_link.code))
 $function$;
 grant execute on function private.link_view(p_link links) to service_role;
+
+-- The expression, over columns of links, that a search looks through: link_texts() and tags, in lower case.
+CREATE OR REPLACE FUNCTION private.link_words()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select format('lower(%s || '' '' || private.tag_words(tags))', private.link_texts())
+$function$;
+grant execute on function private.link_words() to service_role;
+
+-- The newest 200 links that hold all these words; of words that have less than three characters, among the newest
+-- 20,000.
+CREATE OR REPLACE FUNCTION private.links_of_words(p_words text[])
+ RETURNS SETOF links
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if coalesce(cardinality(p_words), 0) = 0 then
+    return;
+  end if;
+  -- The index knows no word of less than three characters: then the newest are looked through, so that a search ends in time.
+  return query execute format(
+    'select * from %s where state <> ''deleted'' and %s order by created_at desc, code desc limit 200',
+    case when exists (select from unnest(p_words) as w (word) where length(w.word) > 2) then 'public.links'
+      else '(select * from public.links order by created_at desc, code desc limit 20000) newest' end,
+    private.links_with(p_words));
+end $function$;
+grant execute on function private.links_of_words(p_words text[]) to service_role;
+
+-- The condition, over columns of links, for those that hold each of these words in link_words(); null without words.
+-- At most eight are looked at.
+CREATE OR REPLACE FUNCTION private.links_with(p_words text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  -- The index knows no word of less than three characters; each link is compared then, as cheaply as may be.
+  select string_agg(
+    case when length(w.word) > 2 then format('%s like %L', private.link_words(), p.pattern)
+      else format('(lower(%s) like %L or tags @> array[%L]::text[])', private.link_texts(), p.pattern, w.word) end, ' and ')
+  from unnest(p_words[1:8]) as w (word)
+  cross join lateral (select '%' || regexp_replace(lower(w.word), '([\\%_])', '\\\1', 'g') || '%' as pattern) p
+  where w.word <> ''
+$function$;
+grant execute on function private.links_with(p_words text[]) to service_role;
 
 -- ln(n!), by Stirling's series beyond 20.
 CREATE OR REPLACE FUNCTION private.ln_factorial(p_n bigint)
@@ -17436,7 +17861,7 @@ AS $function$
     'text', case when p_words then p_message.text end, 'choice', case when p_words then p_message.choice end,
     'status', p_message.status, 'status_at', p_message.status_at,
     'error', private.error_view(p_message.error, p_contact_id, p_words),
-    'sent_at', p_message.sent_at, 'created_at', p_message.created_at,
+    'sent_at', p_message.sent_at, 'created_at', p_message.created_at, 'imported', p_message.seq < 0,
     'link', (select a.code from public.attributions a where a.message_id = p_message.id),
     'route', (
       select jsonb_build_object('name', r.route_name, 'reason', r.reason)
@@ -18334,15 +18759,16 @@ AS $function$
   select '["backups of the database, which end with their own retention", "what services got of messages", "what the provider (Meta) keeps", "logs of the platform, which hold no whole number and no words"]'::jsonb
 $function$;
 
--- What became of a message that goes out: queued, sent or failed with Meta's code, and its statuses, each with its
--- time, in codes that _shared/contract/words/story.ts puts into words.
+-- What became of a message that goes out: queued (or imported), sent or failed with Meta's code, and its statuses,
+-- each with its time, in codes that _shared/contract/words/story.ts puts into words.
 CREATE OR REPLACE FUNCTION private.outbound_events(p_message messages)
  RETURNS TABLE(at timestamp with time zone, what text, figures jsonb)
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
-  select p_message.created_at, 'queued', jsonb_build_object('type', p_message.type, 'id', p_message.id)
+  select p_message.created_at, case when p_message.seq < 0 then 'imported' else 'queued' end,
+    jsonb_build_object('type', p_message.type, 'id', p_message.id)
   union all
   select o.updated_at, case o.state when 'queued' then 'waits' when 'leased' then 'sending' else o.state end,
     jsonb_build_object('attempt', o.attempt, 'fallback', o.used_fallback,
@@ -18622,6 +19048,7 @@ AS $function$
     ('public.contact_identities', '{contact_id,value}', 't.contact_id = any (($1).contacts)
       or t.valid_to is not null and t.value in (
         select i.value from public.contact_identities i where i.contact_id = any (($1).contacts) and i.valid_to is null and i.kind = t.kind)', 'deleted'),
+    ('private.book_names', '{value,name}', 't.value = any (($1).needles)', 'deleted'),
     ('public.contacts', '{id,name,merged_into}', 't.id = any (($1).contacts)', 'deleted'),
     ('private.erased_keys', '{hash}', 'false', 'kept'),
     ('private.erased_opt_outs', '{identity}', 'false', 'kept'),
@@ -19445,7 +19872,8 @@ AS $function$
     from gone g cross join public.messages m
     join public.conversations c on c.id = m.conversation_id
     left join public.routing_decisions d on d.message_id = m.id
-    where m.direction = 'in'
+    -- What was imported is routed to nobody.
+    where m.direction = 'in' and m.seq > 0
   ), queue as (
     select count(*) as deliveries,
       count(*) filter (where state = 'pending') as pending, count(*) filter (where state = 'leased') as leased,
@@ -20738,6 +21166,7 @@ AS $function$
     ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
     ('account_events', 'public.account_events', 'id', 'account_event_days', 400, 8, 'true', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
+    ('book_names', 'private.book_names', null, 'contact_days', 365, 2, 'x.at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
     ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
     ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
@@ -21468,8 +21897,8 @@ $function$;
 grant execute on function private.search_rank(p_title text, p_about text, p_words text[]) to service_role;
 
 -- What holds all these lower-case words, at most so many of each kind, as hits of search_everything; without words,
--- what is there to be acted on. Of links the newest 20,000 are looked through, and all by the beginning of their
--- code.
+-- what is there to be acted on. Of links the newest 200 that hold the words are ranked, and those whose code begins
+-- with the first.
 CREATE OR REPLACE FUNCTION private.search_things(p_words text[], p_limit integer)
  RETURNS SETOF jsonb
  LANGUAGE plpgsql
@@ -21535,18 +21964,18 @@ begin
   cross join lateral private.search_rank(s.key, null, p_words) as r (rank)
   where s.key not like '%.enabled' and cardinality(p_words) > 0 and r.rank is not null order by r.rank, s.key limit p_limit)
   union all
-  -- By the beginning of the code all of them; by words the newest, so that a search ends in time.
   (select private.search_hit('link', l.code, coalesce(l.title, l.code), l.about, l.state, l.version, l.rank)
   from (
     select distinct on (c.code) c.code, c.title, c.about, c.state, c.version, c.created_at, r.rank
     from (
-      (select k.code, k.title, k.note, k.default_url, coalesce(k.default_url, k.whatsapp ->> 'text') as about, k.state, k.version, k.created_at
+      (select k.code, k.title, k.note, coalesce(k.default_url, k.whatsapp ->> 'text') as about, k.state, k.version, k.created_at, null::integer as held
       from public.links k where k.code >= v_first and k.code < v_first || '~' order by k.code limit 100)
       union all
-      (select k.code, k.title, k.note, k.default_url, coalesce(k.default_url, k.whatsapp ->> 'text'), k.state, k.version, k.created_at
-      from public.links k order by k.created_at desc, k.code desc limit 20000)) c
+      (select k.code, k.title, k.note, coalesce(k.default_url, k.whatsapp ->> 'text'), k.state, k.version, k.created_at, 3
+      from private.links_of_words(p_words) k)) c
     cross join lateral (
-      select min(x.rank) as rank from (
+      -- What holds them in a tag or in an address of a rule comes last.
+      select coalesce(min(x.rank), c.held) as rank from (
         select private.search_rank(c.code, null, p_words) as rank
         union all select private.search_rank(coalesce(c.title, ''), concat_ws(' ', c.code, c.note, c.about), p_words)) x) r
     where c.state <> 'deleted' and r.rank is not null and cardinality(p_words) > 0) l
@@ -23014,6 +23443,17 @@ begin
     state = excluded.state, verified_at = excluded.verified_at;
   return null;
 end $function$;
+
+-- Tags in one text. Immutable, which array_to_string is for texts though not for everything.
+CREATE OR REPLACE FUNCTION private.tag_words(p_tags text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select array_to_string(p_tags, ' ')
+$function$;
+grant execute on function private.tag_words(p_tags text[]) to service_role;
 
 -- Takes the rollout under way of an incident's flag back, where the incident is one that does.
 CREATE OR REPLACE FUNCTION private.take_back(p_incident incidents, p_now timestamp with time zone)

@@ -32,7 +32,7 @@ const FULL = {
 /** For seeing that the bench itself works. */
 const QUICK = { runs: 1, mails: 60, paced: 60, warm: 20, people: 60, tokens: 2_000, few: 1_000, turns: 5 };
 const PATH = "/functions/v1/email-webhook/inbound";
-const CONNECTIONS = 16;
+const CONNECTIONS = 64;
 /** Mails a second of the part about latency. */
 const PACE = 50;
 /** So long no forward may come before what is missing is given up, in milliseconds. */

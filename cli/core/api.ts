@@ -7,6 +7,7 @@ import type { PostgrestClient } from "@supabase/postgrest-js";
 import type { Database } from "../../supabase/functions/_shared/contract/database.ts";
 import type { Args, FunctionName, Result } from "../../supabase/functions/_shared/contract/sql.ts";
 import { CliError, type ErrorCode, fetchReason } from "./errors.ts";
+import { fetchStack } from "./fetch_stack.ts";
 import type { Stack } from "./stack.ts";
 
 const TIMEOUT_MS = 30_000;
@@ -69,7 +70,7 @@ interface Answer<T = unknown> {
  */
 export function connect(stack: Stack, timeoutMs: number = TIMEOUT_MS): Api {
   const fetchInTime = (input: RequestInfo | URL, init?: RequestInit) =>
-    fetch(input, { ...init, signal: init?.signal ?? AbortSignal.timeout(timeoutMs) })
+    fetchStack(stack, input, { ...init, signal: init?.signal ?? AbortSignal.timeout(timeoutMs) })
       .catch((error) => Promise.reject(new Error(fetchReason(error), { cause: error })));
 
   /** A call by itself: `status` and many others need no more, and postgrest-js takes as long to load as all the rest. */

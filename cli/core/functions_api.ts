@@ -1,5 +1,6 @@
 /** Calls the functions of a stack with the secret key: the only module of the command line that does. */
 import { CliError, type ErrorCode, fetchReason } from "./errors.ts";
+import { fetchStack } from "./fetch_stack.ts";
 import type { Stack } from "./stack.ts";
 
 const TIMEOUT_MS = 60_000;
@@ -35,7 +36,7 @@ export async function callFunction<T>(
     const last = !again || attempt === WAITS_MS.length;
     let response: Response, text: string;
     try {
-      response = await fetch(address, {
+      response = await fetchStack(stack, address, {
         method,
         headers: { apikey: stack.secretKey, accept: "application/json", "content-type": "application/json" },
         body: body === undefined ? undefined : JSON.stringify(body),
@@ -69,7 +70,7 @@ export async function postBytes<T>(
 ): Promise<T> {
   let response: Response, text: string;
   try {
-    response = await fetch(`${stack.url}/functions/v1/${path}`, {
+    response = await fetchStack(stack, `${stack.url}/functions/v1/${path}`, {
       method: "POST",
       headers: { apikey: stack.secretKey, accept: "application/json", "content-type": contentType },
       body: bytes as BodyInit,

@@ -14,6 +14,8 @@ export interface Stack {
   publishableKey?: string;
   /** Folder of the functions that the local stack serves. */
   functions?: string;
+  /** Process id of the local stack. */
+  supervisor?: number;
   whatsapp?: { appSecret?: string; phoneNumberId?: string };
   /** Where it was found: a path, or names of variables. */
   from: string;
@@ -86,13 +88,14 @@ function parse(json: unknown, from: string, file?: string): Stack {
     throw wrong("url", "an address like https://abc.supabase.co");
   }
   if (!secretKey) throw wrong("secretKey", "a secret key (sb_secret_…)");
-  const whatsapp = fieldsOf(found.whatsapp);
+  const whatsapp = fieldsOf(found.whatsapp), { supervisor } = fieldsOf(found.pids);
   return {
     url: url.replace(/\/+$/, ""),
     secretKey,
     dbUrl: text(found, "dbUrl"),
     publishableKey: text(found, "publishableKey"),
     functions: text(found, "functions"),
+    supervisor: typeof supervisor === "number" ? supervisor : undefined,
     whatsapp: { appSecret: text(whatsapp, "appSecret"), phoneNumberId: text(whatsapp, "phoneNumberId") },
     from,
     file,

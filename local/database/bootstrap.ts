@@ -66,6 +66,9 @@ create table if not exists storage.buckets (
 );
 `;
 
+/** Where a project has its extensions. */
+const EXTENSIONS = `create schema if not exists extensions`;
+
 /**
  * Prepares the database that `sql` is connected to.
  * @throws UserError if its version is too old or the user may not create roles.
@@ -87,6 +90,7 @@ export async function bootstrap(sql: Sql): Promise<void> {
     );
   }
   await sql.unsafe(ROLES);
+  await sql.unsafe(EXTENSIONS);
   const [{ exists, buckets }] = await sql`
     select to_regclass('auth.users') is not null as exists, to_regclass('storage.buckets') is not null as buckets`;
   if (!buckets) await sql.unsafe(STORAGE);

@@ -3,7 +3,8 @@
  * through the Graph API, and statuses follow. Nothing here depends on Gatelink: it is the other side, as far
  * as Meta documents it.
  */
-import { type AccountAct, type AccountIds, Accounts } from "./accounts.ts";
+import { type AccountAct, type AccountChange, type AccountIds, Accounts } from "./accounts.ts";
+import { appChanges, type CoexistenceAct, isOfApp } from "./coexistence.ts";
 import { type GraphError } from "./faults.ts";
 import { GraphApi } from "./graph.ts";
 import { type MediaFile, MediaShelf } from "./media.ts";
@@ -102,8 +103,7 @@ export class MetaSimulator {
         this.#store.putAccount(standing);
         this.#emit({ type: "account", account: { ...standing } });
       },
-      tell: (waba, { field, value }) =>
-        this.#enqueue({ field, list: "value", item: value, waba, contact: "" }),
+      tell: (waba, change) => this.#tell(waba, change),
       reviewMs: () => this.settings.reviewMs,
       webhookUrl: options.webhookUrl,
     });
@@ -214,9 +214,21 @@ export class MetaSimulator {
     });
   }
 
-  /** Does something to an account as Meta, and reports it by webhook. @throws {RangeError} if it cannot be. */
-  act(wabaId: string, act: AccountAct): void {
-    this.#accounts.act(wabaId, act);
+  /**
+   * Does something to an account as Meta, or as the business in its app, and reports it by webhook.
+   * @throws {RangeError} if it cannot be.
+   */
+  act(wabaId: string, act: AccountAct | CoexistenceAct): void {
+    if (!isOfApp(act)) return this.#accounts.act(wabaId, act);
+    const account = this.#accounts.all.find(({ ids }) => ids.wabaId === wabaId)?.ids;
+    if (account === undefined) throw new RangeError(`there is no account ${wabaId}`);
+    for (const change of appChanges(act, account, this.#people.all, this.#clock.now())) {
+      this.#tell(wabaId, change);
+    }
+  }
+
+  #tell(waba: string, { field, value }: AccountChange): void {
+    this.#enqueue({ field, list: "value", item: value, waba, contact: "" });
   }
 
   /** Changes some settings; a RangeError names an invalid value. */

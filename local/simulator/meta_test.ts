@@ -272,3 +272,34 @@ Deno.test("MetaSimulator: the handshake must return the challenge", async () => 
     false,
   );
 });
+
+Deno.test("MetaSimulator: a number of the business app shares its chats, or declines, and its contacts", async () => {
+  const { meta, clock, posts } = simulate();
+  meta.addContact({ name: "Amina", phone: "447700900123" });
+  meta.addContact({ name: "Ben", username: "ben" });
+  for (const what of ["import_chats", "decline_chats", "sync_contacts"] as const) {
+    meta.act("100000000000001", { do: what });
+  }
+  assertThrows(() => meta.act("1", { do: "import_chats" }), RangeError, "there is no account 1");
+  await clock.until(meta.settled());
+  const changes = posts.flatMap(({ body }) =>
+    (body as { entry: { changes: { field: string; value: Json }[] }[] }).entry.flatMap(({ changes }) =>
+      changes
+    )
+  );
+  assertEquals(changes.map(({ field }) => field), [
+    ...Array.from({ length: 6 }, () => "history"),
+    "smb_app_state_sync",
+  ]);
+  const chunks = changes.flatMap(({ value }) => (value.history ?? []) as Json[]);
+  assertEquals(chunks.map(({ metadata }) => (metadata as Json)?.progress), [70, 30, 100, undefined]);
+  const threads = chunks[0].threads as { id: string; messages: Json[] }[];
+  assertEquals(threads.map(({ messages }) => messages.map(({ type }) => type)), [["media_placeholder"], [
+    "media_placeholder",
+  ]]);
+  assertEquals(
+    (changes[2].value.messages as Json[])[0].id,
+    threads[0].messages[0].id,
+    "the file has its placeholder's id",
+  );
+});

@@ -15,7 +15,7 @@
  * | `POST /simulator/api/media/expire` | `{id}`: Meta has it no more |
  * | `POST /simulator/api/send` | `{contact, message, number?}` -> `{wamid}`; message: a text or a UserMessage |
  * | `GET /simulator/api/accounts` | the business's accounts: standing, templates |
- * | `POST /simulator/api/account` | `{account, do, …}`: an AccountAct of Meta's (accounts.ts) -> all accounts |
+ * | `POST /simulator/api/account` | `{account, do, …}`: an AccountAct of Meta's (accounts.ts), or of the business's app (coexistence.ts) -> all accounts |
  * | `POST /simulator/api/answer` | `{contact, text}`: somebody answers in the business app -> `{wamid}` |
  * | `POST /simulator/api/scan` | `{link}`: a link is opened on a phone -> Scanned (scan.ts) |
  * | `GET /simulator/api/links` | codes to choose from |

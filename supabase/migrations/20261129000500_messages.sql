@@ -9,7 +9,7 @@ create table public.webhook_events (
   provider text not null default 'whatsapp',
   dedupe_key text not null,
   field text not null,
-  kind text not null check (kind in ('message', 'echo', 'status', 'identity', 'other')),
+  kind text not null check (kind in ('message', 'echo', 'status', 'identity', 'past_message', 'past_echo', 'name', 'other')),
   number_id text,
   raw jsonb,
   received_at timestamptz not null default now(),
@@ -20,7 +20,7 @@ comment on constraint webhook_events_pkey on public.webhook_events is 'Makes the
 comment on column public.webhook_events.provider is 'The provider that sent it, for example whatsapp.';
 comment on column public.webhook_events.dedupe_key is 'Equal for repetitions of one update, and for nothing else.';
 comment on column public.webhook_events.field is 'The webhook field it came under; unknown if there was none.';
-comment on column public.webhook_events.kind is 'How it was understood: message, echo, status, identity or other.';
+comment on column public.webhook_events.kind is 'How it was understood: message, echo, status, identity, past_message and past_echo (imported), name (of a person in the business''s address book) or other.';
 comment on column public.webhook_events.number_id is 'The business number it concerns, if any.';
 comment on column public.webhook_events.raw is 'The update as received; null if the message''s row (messages.native) has it.';
 comment on column public.webhook_events.received_at is 'When it was stored.';
@@ -58,8 +58,8 @@ create table public.messages (
   created_at timestamptz not null default now()
 );
 comment on table public.messages is 'Messages in both directions. seq is assigned under the conversation''s lock, so within a conversation it is the order of acceptance.';
-comment on column public.messages.id is 'UUID v7; for an outbound message also the id that wa-send returns.';
-comment on column public.messages.seq is 'Order of acceptance within a conversation.';
+comment on column public.messages.id is 'UUID v7; for an outbound message also the id that wa-send returns. Of an imported message the time in it is that of writing.';
+comment on column public.messages.seq is 'Order of acceptance within a conversation. Negative, by the time of writing, for messages imported from before the sender was connected: these are before all others, and routed to nobody.';
 comment on column public.messages.channel is 'The channel that carried it.';
 comment on column public.messages.conversation_id is 'Its conversation.';
 comment on column public.messages.direction is 'in: from the person; out: from the business.';
@@ -760,6 +760,11 @@ declare
   v_news boolean;
   v_events boolean;
   v_freed boolean := false;
+  -- What was written before the sender was connected here, and what the business calls people; a later migration takes them.
+  v_past private.inbound_update[];
+  v_past_contacts uuid[];
+  v_names private.inbound_update[];
+  v_imports boolean := to_regprocedure('private.import_messages(private.inbound_update[],uuid[])') is not null;
 begin
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
@@ -778,7 +783,7 @@ begin
   -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
     select case when u.opt is not null then u.opt
-      when u.kind <> 'message' or u.type not in ('text', 'button') then null
+      when u.kind not in ('message', 'past_message') or u.type not in ('text', 'button') then null
       when octet_length(u.body) <= v_longest and lower(btrim(u.body, E' \t\n\r.!"''')) = any (v_words) or lower(u.choice) = any (v_words)
         then private.opt_said(u.body, u.choice, v_stop, v_start) end as opt
     offset 0) said;
@@ -793,12 +798,14 @@ begin
   -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
   -- the second learns that it has a duplicate only when the first has committed.
   with first_of_key as (
-    select distinct on (u.key, u.provider) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
+    select distinct on (u.key, u.provider) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw,
+      u.sender_id is not null and (u.kind in ('message', 'echo')
+        or u.kind in ('past_message', 'past_echo') and v_imports and cardinality(u.identities) > 0) as in_message
     from unnest(v_all) u order by u.key, u.provider, u.ord
   ), stored as (
     insert into public.webhook_events (provider, dedupe_key, field, kind, number_id, raw)
     select f.provider, f.key, coalesce(f.field, 'unknown'), f.kind, f.sender_id,
-      case when f.kind in ('message', 'echo') and f.sender_id is not null then null else f.raw end
+      case when not coalesce(f.in_message, false) then f.raw end
     from first_of_key f order by f.key, f.provider
     on conflict (provider, dedupe_key) do nothing
     returning provider, dedupe_key
@@ -832,8 +839,10 @@ begin
   else
     select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.sender_id is not null),
       array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0),
-      array_agg(u order by u.ord) filter (where u.kind = 'status')
-    into v_messages, v_others, v_statuses
+      array_agg(u order by u.ord) filter (where u.kind = 'status'),
+      array_agg(u order by u.ord) filter (where u.kind in ('past_message', 'past_echo') and u.sender_id is not null and v_imports),
+      array_agg(u order by u.ord) filter (where u.kind = 'name' and u.sender_id is not null and v_imports)
+    into v_messages, v_others, v_statuses, v_past, v_names
     from unnest(v_new) u;
   end if;
   if v_echoes then
@@ -842,7 +851,7 @@ begin
       select u from unnest(v_messages) u
       where u.kind <> 'echo' or not exists (
         select from public.messages m
-        where m.provider_id = u.provider_id and m.channel = u.channel and m.direction = 'out')
+        where m.provider_id = u.provider_id and m.channel = u.channel and m.direction = 'out' and m.seq > 0)
       order by u.ord), '{}');
   end if;
   -- Everything that may need the contacts' lock comes before the first conversation's lock.
@@ -863,14 +872,28 @@ begin
   if v_others is not null then
     v_other_contacts := private.assign_contacts(v_others);
   end if;
+  if v_names is not null then
+    perform private.apply_names(v_names);
+  end if;
+  if v_past is not null then
+    v_past_contacts := private.assign_contacts(v_past);
+  end if;
   if v_statuses is not null then
     perform private.learn_recipients(v_statuses);
+  end if;
+  if v_past is not null then
+    v_past_contacts := private.merged(v_past_contacts);
+    -- Those of both kinds at once, in the common order.
+    perform from public.conversations c where c.contact_id = any (v_past_contacts || v_contacts) order by c.id for update;
   end if;
   if v_messages is not null then
     if not v_plain then
       v_contacts := private.merged(v_contacts);
     end if;
     perform private.store_messages(v_messages, v_contacts);
+    if v_imports then
+      perform private.drop_imported(v_messages);
+    end if;
     if v_echoes then
       perform private.take_over_by_echoes(v_messages, v_contacts);
     end if;
@@ -879,6 +902,12 @@ begin
     end if;
     if v_opts then
       perform private.apply_opt_outs(v_messages, v_contacts);
+    end if;
+  end if;
+  if v_past is not null then
+    perform private.import_messages(v_past, v_past_contacts);
+    if v_opts then
+      perform private.apply_opt_outs(v_past, v_past_contacts);
     end if;
   end if;
   if v_others is not null and v_opts then

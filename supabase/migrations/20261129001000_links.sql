@@ -652,6 +652,40 @@ begin
 end $$;
 comment on function public.delete_link(text, text) is 'Deletes a link for its visitors; clicks and password stay, so that update_link can restore it, and the code is never given to another link. False when there was none. For secret keys.';
 
+create function private.tag_words(p_tags text[]) returns text
+language sql immutable parallel safe set search_path = '' as $$
+  select array_to_string(p_tags, ' ')
+$$;
+comment on function private.tag_words(text[]) is 'Tags in one text. Immutable, which array_to_string is for texts though not for everything.';
+
+-- As text, because the index of 20261129002438_link_search.sql serves exactly this expression: a function of our own, called for
+-- each row that is compared, would cost several times as much.
+create function private.link_texts() returns text
+language sql immutable set search_path = '' as $$
+  select $e$(code collate "default") || ' ' || coalesce(title, '') || ' ' || coalesce(note, '') || ' '
+    || coalesce(default_url, '') || ' ' || coalesce(whatsapp ->> 'text', '') || ' '
+    || coalesce(jsonb_path_query_array(targets, '$[*].url')::text, '')$e$
+$$;
+comment on function private.link_texts() is 'The expression, over columns of links, of what a search looks through besides tags: code, title, note, addresses and the text of a chat.';
+
+create function private.link_words() returns text
+language sql immutable set search_path = '' as $$
+  select format('lower(%s || '' '' || private.tag_words(tags))', private.link_texts())
+$$;
+comment on function private.link_words() is 'The expression, over columns of links, that a search looks through: link_texts() and tags, in lower case.';
+
+create function private.links_with(p_words text[]) returns text
+language sql immutable set search_path = '' as $$
+  -- The index knows no word of less than three characters; each link is compared then, as cheaply as may be.
+  select string_agg(
+    case when length(w.word) > 2 then format('%s like %L', private.link_words(), p.pattern)
+      else format('(lower(%s) like %L or tags @> array[%L]::text[])', private.link_texts(), p.pattern, w.word) end, ' and ')
+  from unnest(p_words[1:8]) as w (word)
+  cross join lateral (select '%' || regexp_replace(lower(w.word), '([\\%_])', '\\\1', 'g') || '%' as pattern) p
+  where w.word <> ''
+$$;
+comment on function private.links_with(text[]) is 'The condition, over columns of links, for those that hold each of these words in link_words(); null without words. At most eight are looked at.';
+
 create function public.list_links(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
@@ -664,6 +698,7 @@ begin
      from (select l, l.created_at, l.code from public.links l where %s order by l.created_at desc, l.code desc limit $2) x',
     concat_ws(' and ',
       case when p_filter ? 'state' then 'l.state = $1 ->> ''state''' else 'l.state <> ''deleted''' end,
+      case when p_filter ? 'search' then private.links_with(regexp_split_to_array(p_filter ->> 'search', '\s+')) end,
       case when p_filter ? 'code' then 'l.code = $1 ->> ''code''' end,
       case when p_filter ? 'external_id' then 'l.external_id = $1 ->> ''external_id''' end,
       case when p_filter ? 'title' then 'l.title is not null and strpos(lower(l.title), lower($1 ->> ''title'')) > 0' end,
@@ -675,7 +710,7 @@ begin
   using p_filter, p_limit into v_links;
   return v_links;
 end $$;
-comment on function public.list_links(jsonb, integer) is 'Links, newest first, at most p_limit. Filter: any of code, external_id, tag (a list: links with all of them), campaign, title and note (a part of it, in any case), state (without it all but deleted ones), and after_at with after_code, which are created_at and code of the last one of the page before. For secret keys.';
+comment on function public.list_links(jsonb, integer) is 'Links, newest first, at most p_limit. Filter: any of code, external_id, tag (a list: links with all of them), campaign, title and note (a part of it, in any case), search (words, each a part of code, title, note, address, text or tags), state (without it all but deleted ones), and after_at with after_code, which are created_at and code of the last one of the page before. For secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -703,6 +738,10 @@ grant execute on function
   public.find_link(text),
   public.update_link(text, integer, jsonb, text),
   public.delete_link(text, text),
+  private.tag_words(text[]),
+  private.link_texts(),
+  private.link_words(),
+  private.links_with(text[]),
   public.list_links(jsonb, integer)
   to service_role;
 grant execute on function public.guessed_links() to authenticated, service_role;

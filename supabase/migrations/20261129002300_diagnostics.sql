@@ -153,7 +153,8 @@ comment on function public.diagnostics() is
 
 create function private.outbound_events(p_message public.messages) returns table (at timestamptz, what text, figures jsonb)
 language sql stable set search_path = '' as $$
-  select p_message.created_at, 'queued', jsonb_build_object('type', p_message.type, 'id', p_message.id)
+  select p_message.created_at, case when p_message.seq < 0 then 'imported' else 'queued' end,
+    jsonb_build_object('type', p_message.type, 'id', p_message.id)
   union all
   select o.updated_at, case o.state when 'queued' then 'waits' when 'leased' then 'sending' else o.state end,
     jsonb_build_object('attempt', o.attempt, 'fallback', o.used_fallback,
@@ -165,14 +166,15 @@ language sql stable set search_path = '' as $$
   from jsonb_each(p_message.status_at) as s (key, value) where jsonb_typeof(s.value) = 'string'
 $$;
 comment on function private.outbound_events(public.messages) is
-  'What became of a message that goes out: queued, sent or failed with Meta''s code, and its statuses, each with its time, in codes that _shared/contract/words/story.ts puts into words.';
+  'What became of a message that goes out: queued (or imported), sent or failed with Meta''s code, and its statuses, each with its time, in codes that _shared/contract/words/story.ts puts into words.';
 
 create function private.inbound_events(p_message public.messages)
 returns table (at timestamptz, reply boolean, what text, figures jsonb)
 language sql stable set search_path = '' as $$
   select p_message.sent_at, false, 'written', '{}'::jsonb where p_message.sent_at is not null
   union all
-  select p_message.created_at, false, 'stored', jsonb_build_object('type', p_message.type, 'seq', p_message.seq)
+  select p_message.created_at, false, case when p_message.seq < 0 then 'imported' else 'stored' end,
+    jsonb_build_object('type', p_message.type, 'seq', p_message.seq)
   union all
   select d.decided_at, false, 'decided', jsonb_build_object('reason', d.reason, 'route', d.route_name, 'destinations', (
     select coalesce(jsonb_agg(coalesce(t.name, w.id::text) order by w.i), '[]')
@@ -208,7 +210,7 @@ language sql stable set search_path = '' as $$
   where x.message_id = p_message.id
 $$;
 comment on function private.inbound_events(public.messages) is
-  'What became of a message that came in: written, stored, decided, each call of a service, and the replies that it led to, in codes that _shared/contract/words/story.ts puts into words.';
+  'What became of a message that came in: written, stored (or imported, and then decided by nobody), decided, each call of a service, and the replies that it led to, in codes that _shared/contract/words/story.ts puts into words.';
 
 create function public.trace_message(p_message text) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$

@@ -144,10 +144,10 @@ language sql stable set search_path = '' as $$
       'since', p_conversation.taken_at, 'until', p_conversation.taken_until) end,
     'last', case when p_last.id is not null then jsonb_build_object('id', p_last.id, 'direction', p_last.direction,
       'type', p_last.type, 'text', case when p_words then left(p_last.text, 200) end, 'status', p_last.status,
-      'created_at', p_last.created_at) end)
+      'created_at', case when p_last.seq < 0 then coalesce(p_last.sent_at, p_last.created_at) else p_last.created_at end) end)
 $$;
 comment on function private.conversation_view(public.conversations, public.messages, boolean) is
-  'A conversation as people see it in a list, with its latest message; names and words only with p_words.';
+  'A conversation as people see it in a list, with its latest message (an imported one with the time at which it was written); names and words only with p_words.';
 
 -- Conversations -----------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ language sql stable set search_path = '' as $$
     'text', case when p_words then p_message.text end, 'choice', case when p_words then p_message.choice end,
     'status', p_message.status, 'status_at', p_message.status_at,
     'error', private.error_view(p_message.error, p_contact_id, p_words),
-    'sent_at', p_message.sent_at, 'created_at', p_message.created_at,
+    'sent_at', p_message.sent_at, 'created_at', p_message.created_at, 'imported', p_message.seq < 0,
     'link', (select a.code from public.attributions a where a.message_id = p_message.id),
     'route', (
       select jsonb_build_object('name', r.route_name, 'reason', r.reason)
@@ -272,7 +272,7 @@ begin
     from public.conversations c where c.id = p_conversation_id);
 end $$;
 comment on function public.conversation_messages(uuid, bigint, integer) is
-  'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice, status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries, mail: {subject, thread_id, kind, verdict, via, verified, automatic, other_sender, relayed, attachments}, null for other channels}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
+  'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice, status, status_at, error: {code, message}, sent_at, created_at, imported, link, route: {name, reason}, deliveries, mail: {subject, thread_id, kind, verdict, via, verified, automatic, other_sender, relayed, attachments}, null for other channels}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
 
 create function public.message_story(p_message_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$

@@ -40,6 +40,22 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.search_hit(text, text, text, text, text, bigint, integer, uuid) is 'One hit of search_everything.';
 
+create function private.links_of_words(p_words text[]) returns setof public.links
+language plpgsql stable set search_path = '' as $$
+begin
+  if coalesce(cardinality(p_words), 0) = 0 then
+    return;
+  end if;
+  -- The index knows no word of less than three characters: then the newest are looked through, so that a search ends in time.
+  return query execute format(
+    'select * from %s where state <> ''deleted'' and %s order by created_at desc, code desc limit 200',
+    case when exists (select from unnest(p_words) as w (word) where length(w.word) > 2) then 'public.links'
+      else '(select * from public.links order by created_at desc, code desc limit 20000) newest' end,
+    private.links_with(p_words));
+end $$;
+comment on function private.links_of_words(text[]) is
+  'The newest 200 links that hold all these words; of words that have less than three characters, among the newest 20,000.';
+
 -- Each kind is limited for itself: a thousand links of a campaign must not hide the flag of the same name.
 create function private.search_things(p_words text[], p_limit integer) returns setof jsonb
 language plpgsql stable set search_path = '' set jit = off as $$
@@ -101,25 +117,25 @@ begin
   cross join lateral private.search_rank(s.key, null, p_words) as r (rank)
   where s.key not like '%.enabled' and cardinality(p_words) > 0 and r.rank is not null order by r.rank, s.key limit p_limit)
   union all
-  -- By the beginning of the code all of them; by words the newest, so that a search ends in time.
   (select private.search_hit('link', l.code, coalesce(l.title, l.code), l.about, l.state, l.version, l.rank)
   from (
     select distinct on (c.code) c.code, c.title, c.about, c.state, c.version, c.created_at, r.rank
     from (
-      (select k.code, k.title, k.note, k.default_url, coalesce(k.default_url, k.whatsapp ->> 'text') as about, k.state, k.version, k.created_at
+      (select k.code, k.title, k.note, coalesce(k.default_url, k.whatsapp ->> 'text') as about, k.state, k.version, k.created_at, null::integer as held
       from public.links k where k.code >= v_first and k.code < v_first || '~' order by k.code limit 100)
       union all
-      (select k.code, k.title, k.note, k.default_url, coalesce(k.default_url, k.whatsapp ->> 'text'), k.state, k.version, k.created_at
-      from public.links k order by k.created_at desc, k.code desc limit 20000)) c
+      (select k.code, k.title, k.note, coalesce(k.default_url, k.whatsapp ->> 'text'), k.state, k.version, k.created_at, 3
+      from private.links_of_words(p_words) k)) c
     cross join lateral (
-      select min(x.rank) as rank from (
+      -- What holds them in a tag or in an address of a rule comes last.
+      select coalesce(min(x.rank), c.held) as rank from (
         select private.search_rank(c.code, null, p_words) as rank
         union all select private.search_rank(coalesce(c.title, ''), concat_ws(' ', c.code, c.note, c.about), p_words)) x) r
     where c.state <> 'deleted' and r.rank is not null and cardinality(p_words) > 0) l
   order by l.rank, l.created_at desc, l.code limit p_limit);
 end $$;
 comment on function private.search_things(text[], integer) is
-  'What holds all these lower-case words, at most so many of each kind, as hits of search_everything; without words, what is there to be acted on. Of links the newest 20,000 are looked through, and all by the beginning of their code.';
+  'What holds all these lower-case words, at most so many of each kind, as hits of search_everything; without words, what is there to be acted on. Of links the newest 200 that hold the words are ranked, and those whose code begins with the first.';
 
 create function private.contacts_at(p_query text) returns uuid[]
 language plpgsql stable set search_path = '' set jit = off as $$
@@ -201,6 +217,7 @@ grant execute on function
   private.search_rank(text, text, text[]),
   private.name_query(text[]),
   private.search_hit(text, text, text, text, text, bigint, integer, uuid),
+  private.links_of_words(text[]),
   private.search_things(text[], integer),
   private.contacts_at(text),
   private.search_people(text, text[], integer)

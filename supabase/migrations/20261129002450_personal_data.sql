@@ -280,6 +280,7 @@ language sql stable set search_path = '' as $$
     ('public.contact_identities', '{contact_id,value}', 't.contact_id = any (($1).contacts)
       or t.valid_to is not null and t.value in (
         select i.value from public.contact_identities i where i.contact_id = any (($1).contacts) and i.valid_to is null and i.kind = t.kind)', 'deleted'),
+    ('private.book_names', '{value,name}', 't.value = any (($1).needles)', 'deleted'),
     ('public.contacts', '{id,name,merged_into}', 't.id = any (($1).contacts)', 'deleted'),
     ('private.erased_keys', '{hash}', 'false', 'kept'),
     ('private.erased_opt_outs', '{identity}', 'false', 'kept'),

@@ -8,11 +8,11 @@ set local statement_timeout = '60s';
 
 -- Deliveries change a destination's row all the time; only what people change has another version or state.
 create trigger record after insert on public.destinations for each row
-  execute function private.record_change('destination', 'name', '', 'url', 'state', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy');
+  execute function private.record_change('destination', 'name', '', 'url', 'state', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy', 'events', 'format', 'when_taken');
 comment on trigger record on public.destinations is 'Who added it.';
 create trigger record_change after update of state, version, removed_at on public.destinations for each row
   when (old.version is distinct from new.version or old.state is distinct from new.state or old.removed_at is distinct from new.removed_at)
-  execute function private.record_change('destination', 'name', '', 'url', 'state', 'paused_because', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy');
+  execute function private.record_change('destination', 'name', '', 'url', 'state', 'paused_because', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy', 'events', 'format', 'when_taken');
 comment on trigger record_change on public.destinations is 'Who changed it, and how.';
 
 create trigger record after insert or delete on public.segments for each row
@@ -258,7 +258,7 @@ begin
     from (%s) s (id, at, kind, name, ref, change, version, n, who, why, before, after, figures)
     where s.at <= $1 and (s.at, s.id collate "C") < ($1, $2 collate "C") and s.at >= $3
       and ($4 is null or s.kind = any ($4)) and ($5 is null or s.who = $5)
-      and ($6 is null or strpos(lower(s.name), $6) > 0)
+      and ($6 is null or strpos(lower(s.name), $6) > 0) and ($8 is null or s.ref = $8)
     order by s.at desc, s.id collate "C" desc limit $7)$q$, a.source), ' union all ') into v_query
   from private.audit_sources() a where private.may(a.role);
   execute format($q$
@@ -269,11 +269,11 @@ begin
   into v_answer
   using v_before, coalesce(p_filter ->> 'before_id', ''), coalesce((p_filter ->> 'since')::timestamptz, '-infinity'),
     case when jsonb_typeof(p_filter -> 'kinds') = 'array' then array(select jsonb_array_elements_text(p_filter -> 'kinds')) end,
-    nullif(p_filter ->> 'who', ''), nullif(lower(trim(p_filter ->> 'name')), ''), v_limit;
+    nullif(p_filter ->> 'who', ''), nullif(lower(trim(p_filter ->> 'name')), ''), v_limit, nullif(p_filter ->> 'ref', '');
   return v_answer;
 end $$;
 comment on function public.list_audit(jsonb, integer) is
-  'All that people and the guard did, newest first, at most 1000: [{id, at, kind: flag | setting | rollout | signature | rollback | incident | route | destination | link | segment | number | endpoint | announcement | identity | suppression | delivery | contact | reply, and for admins team | allowlist, name, ref, change, version, n, who, why, before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, since, before and before_id: at and id of the last of the page before}. For viewers and secret keys.';
+  'All that people and the guard did, newest first, at most 1000: [{id, at, kind: flag | setting | rollout | signature | rollback | incident | route | destination | link | segment | number | endpoint | announcement | identity | suppression | delivery | contact | reply, and for admins team | allowlist, name, ref, change, version, n, who, why, before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, ref: exactly, since, before and before_id: at and id of the last of the page before}. For viewers and secret keys.';
 
 -- Notifications -----------------------------------------------------------------------------------
 

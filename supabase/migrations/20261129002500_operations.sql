@@ -33,6 +33,7 @@ language sql immutable set search_path = '' as $$
     ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
     ('account_events', 'public.account_events', 'id', 'account_event_days', 400, 8, 'true', null),
     ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
+    ('book_names', 'private.book_names', null, 'contact_days', 365, 2, 'x.at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
     ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
     ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
@@ -359,7 +360,8 @@ language sql stable set search_path = '' as $$
     from gone g cross join public.messages m
     join public.conversations c on c.id = m.conversation_id
     left join public.routing_decisions d on d.message_id = m.id
-    where m.direction = 'in'
+    -- What was imported is routed to nobody.
+    where m.direction = 'in' and m.seq > 0
   ), queue as (
     select count(*) as deliveries,
       count(*) filter (where state = 'pending') as pending, count(*) filter (where state = 'leased') as leased,

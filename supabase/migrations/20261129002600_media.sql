@@ -137,7 +137,8 @@ begin
 end $$;
 comment on function private.queue_media() is 'Queues the file of a new inbound message for storing, in the intake''s transaction, if media.store says so.';
 
-create trigger queue_media after insert on public.messages
+-- Of an imported message the file is told of later, and its type changes then.
+create trigger queue_media after insert or update of type on public.messages
   for each row when (new.channel = 'whatsapp' and new.direction = 'in' and new.type in ('image', 'video', 'audio', 'document', 'sticker'))
   execute function private.queue_media();
 comment on trigger queue_media on public.messages is 'What is acknowledged to the provider is also queued for storing.';

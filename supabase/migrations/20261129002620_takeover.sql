@@ -237,8 +237,8 @@ begin
     raise exception 'there is no such conversation' using errcode = 'GL404', hint = 'gatelink conversations list shows the latest.';
   end if;
   -- Up to what has been stored, not to what the caller saw: marking as read means the conversation.
-  v_read := case when p_changes -> 'unread' = 'false' then coalesce((
-    select max(m.seq) from public.messages m where m.conversation_id = p_conversation_id), 0)
+  v_read := case when p_changes -> 'unread' = 'false' then greatest(0, (
+    select max(m.seq) from public.messages m where m.conversation_id = p_conversation_id))
     when p_changes -> 'unread' = 'true' then 0 end;
   insert into public.conversation_desk as k (conversation_id, assigned_to, read_seq)
   values (p_conversation_id, v_assigned, coalesce(v_read, 0))

@@ -81,7 +81,7 @@ comment on column public.account_events.id is 'UUID v7, in the order in which th
 comment on column public.account_events.channel is 'The channel.';
 comment on column public.account_events.account is 'The account (sender_accounts.id).';
 comment on column public.account_events.sender_id is 'The sender that it is about (senders.id), if it is about one that is known.';
-comment on column public.account_events.kind is 'template.approved, template.rejected, template.paused, template.disabled, template.deleted, template.flagged, template.quality, template.category_changed, template.category_announced, number.quality, number.limit, number.name, account.alert, account.restricted, account.banned, account.reinstated.';
+comment on column public.account_events.kind is 'template.approved, template.rejected, template.paused, template.disabled, template.deleted, template.flagged, template.quality, template.category_changed, template.category_announced, number.quality, number.limit, number.name, number.history_complete, number.history_declined, number.history_failed, account.alert, account.restricted, account.banned, account.reinstated.';
 comment on column public.account_events.subject is 'The template''s name and language, or the number as dialled; null for the account.';
 comment on column public.account_events.data is 'The provider''s details.';
 comment on column public.account_events.at is 'When it happened, by the provider''s clock.';
@@ -242,7 +242,10 @@ begin
       when 'account' then perform private.apply_account_news(v_one.channel, v_one.news, v_one.at);
       when 'number' then perform private.apply_number_news(v_one.channel, v_one.news, v_one.at);
       else
-        -- Templates have a migration of their own.
+        -- Templates and imports have migrations of their own.
+        if v_one.news ->> 'what' = 'history' and to_regprocedure('private.apply_history_news(text,jsonb,timestamptz)') is not null then
+          perform private.apply_history_news(v_one.channel, v_one.news, v_one.at);
+        end if;
         if v_one.news ->> 'what' = 'template' and to_regprocedure('private.apply_template_news(text,jsonb,timestamptz)') is not null then
           v_new := private.apply_template_news(v_one.channel, v_one.news, v_one.at);
         end if;

@@ -231,16 +231,38 @@ panelTest(
       await sql`select url, rate_per_second::int as rate, timeout_ms from public.destinations where name = 'orders'`;
     assertEquals({ ...row }, { url: `${service.url}/v2`, rate: 5, timeout_ms: 15000 });
 
-    assertEquals(
-      await page.getByRole("button", { name: "Remove orders" }).isDisabled(),
-      true,
-      "a route leads there",
-    );
+    // What keeps it from being removed is named, and a press away.
+    const remove = page.getByRole("button", { name: "Remove orders" });
+    await remove.click();
+    const [{ name: lead }] = await sql`select name from public.routes where id = ${id}`;
+    await dialog.getByText("A route leads to it.").waitFor();
+    await isWell(page);
+    await dialog.getByRole("list", { name: "Routes to orders" }).getByRole("link", { name: lead }).click();
+    await page.getByRole("heading", { name: "Routes", level: 1 }).waitFor();
+    await page.getByText(lead, { exact: true }).first().waitFor();
     await sql`select public.remove_route(${id})`;
-    await page.reload();
-    await page.getByRole("button", { name: "Remove orders" }).click();
-    await answer(page, "Remove");
+    await sql`update public.deliveries set state = 'dead'`;
+
+    await go(page, "/deliveries/at/orders", "Deliveries to orders");
+    await page.getByRole("list", { name: "Changes" }).getByText("Destination orders changed").waitFor();
+    await page.getByText("2 differences").click();
+    await page.getByText(`${service.url}/v2`).waitFor();
+    await remove.click();
+    await dialog.getByText("1 is a dead letter.").waitFor();
+    const drop = dialog.getByRole("button", { name: "Drop and remove" });
+    assertEquals(await drop.isDisabled(), true, "without a reason");
+    await isWell(page);
+    await dialog.getByLabel("Reason").fill("the shop closed");
+    await drop.click();
+    await page.getByText("orders was removed, and 1 delivery was dropped.").waitFor();
+    await page.getByRole("heading", { name: "Deliveries", level: 1 }).waitFor();
     await page.getByRole("region", { name: "orders" }).waitFor({ state: "hidden" });
+    // Who asks later where it went is told.
+    await go(page, "/deliveries/at/orders", "Deliveries to orders");
+    await page.getByText("Destination not found").waitFor();
+    const told = page.getByRole("list", { name: "Changes" }).getByRole("listitem");
+    assertMatch(await told.nth(0).innerText(), /Destination orders removed/);
+    await told.filter({ hasText: "1 delivery to orders dropped" }).getByText("the shop closed").waitFor();
   },
 );
 

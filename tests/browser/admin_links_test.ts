@@ -135,8 +135,13 @@ panelTest(
       return seen.size === 121;
     });
     assert(await rows.count() < 100, `${await rows.count()} are rendered`);
-    await page.getByRole("searchbox", { name: "Search links" }).fill("rare");
+    const search = page.getByRole("searchbox", { name: "Search links" });
+    await search.fill("ANY-11");
+    await shown(11);
+    await sql`insert into public.click_counts (code, day, slot, human) values ('many-40', current_date, 0, 1204)`;
+    await search.fill("rare");
     await shown(3);
+    await rows.filter({ hasText: "many-40" }).getByText("1,204 clicks").waitFor();
     await page.getByRole("combobox", { name: "State" }).click();
     await page.getByRole("option", { name: "Disabled" }).click();
     await shown(1);

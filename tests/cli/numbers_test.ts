@@ -1,6 +1,7 @@
 /** `gatelink numbers` on a real stack with two accounts at the simulated Meta. */
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { document, fails, gatelink, sql, stack } from "../support/cli.ts";
+import { until } from "../support/until.ts";
 
 const SECOND = "100000000000002";
 
@@ -69,4 +70,20 @@ Deno.test("gatelink numbers doctor: says what is wrong and what to do, and fails
   );
   await act(SECOND, { do: "renew_token" });
   await act(SECOND, { do: "quality", quality: "GREEN" });
+});
+
+Deno.test("gatelink numbers imports: how far the import of the app's chats is", async () => {
+  const displayNumber = await secondNumber();
+  await act(SECOND, { do: "decline_chats" });
+  await until("it is stored", async () => (await sql`select from public.imports`).length === 1);
+  const shown = await gatelink("numbers imports");
+  assertEquals([shown.code, shown.err], [0, ""]);
+  assertMatch(shown.out, /declined +0 % +0 .*the business does not share them/);
+  const [one] = await document("numbers imports");
+  assertEquals([one.state, one.messages], ["declined", 0]);
+  const events = await gatelink("numbers list");
+  assertMatch(
+    events.out,
+    new RegExp(`\\+${displayNumber}: the chats of the WhatsApp Business app are not shared`),
+  );
 });

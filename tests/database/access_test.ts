@@ -70,6 +70,7 @@ const READERS: Record<string, TeamRole> = {
   "public.account_events": "viewer",
   "public.sender_accounts": "viewer",
   "public.sender_states": "viewer",
+  "public.imports": "viewer",
   "public.announcements": "viewer",
   "public.announcement_recipients": "viewer",
   "public.clicks": "operator",
@@ -93,6 +94,10 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "whoami()": {
     role: "anybody",
     why: "A function at the edge asks it with the caller's token. It tells the caller only about the caller.",
+  },
+  "link_clicks(text[])": {
+    role: "viewer",
+    why: "The panel's list of links shows how often each was visited.",
   },
   "guessed_links()": { role: "viewer", why: "The panel warns of links whose password is being guessed at." },
   "set_team_member(uuid,text,text[])": { role: "admin", why: "An admin adds people and changes roles." },
@@ -309,6 +314,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "list_templates()": { role: "viewer", why: "The team sees the templates." },
   "send_template(uuid,jsonb,uuid)": { role: "operator", why: "Operators write to people." },
   "list_numbers()": { role: "viewer", why: "The team sees how its numbers and accounts do." },
+  "list_imports()": { role: "viewer", why: "The team sees how far the import of a number is." },
   "name_account(text,text)": { role: "admin", why: "Admins say which credentials an account uses." },
   "list_reports(text,integer,uuid)": { role: "viewer", why: "The team reads how things go." },
   "read_report(uuid)": { role: "viewer", why: "The team reads how things go." },

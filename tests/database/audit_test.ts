@@ -150,8 +150,24 @@ databaseTest("list_audit: filters by person, thing, kind and time", async (sql) 
     (await list(sql, admin, { kinds: ["link", "delivery"] })).map(({ kind }) => kind),
     ["link", "link", "delivery"],
   );
+  await as(
+    sql,
+    operator,
+    (sql) => sql`select public.add_destination('crm-2', 'http://localhost/c') as answer`,
+  );
+  assertEquals(
+    said(await list(sql, admin, { kinds: ["destination", "delivery"], ref: "crm" })),
+    [
+      "1 delivery to crm dropped",
+      "Destination crm got new credentials",
+      "Destination crm paused",
+      "Destination crm changed",
+      "Destination crm added",
+    ],
+    "not what happened to another whose name begins alike",
+  );
   const since = all[4].at;
-  assertEquals((await list(sql, admin, { since })).length, all.filter(({ at }) => at >= since).length);
+  assertEquals((await list(sql, admin, { since })).length - 1, all.filter(({ at }) => at >= since).length);
   assertEquals(await list(sql, admin, { who: operator.sub, kinds: ["allowlist"] }), []);
   assertEquals(await list(sql, admin, { name: "%" }), []);
 });

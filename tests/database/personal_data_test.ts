@@ -143,6 +143,8 @@ const FREE: Record<string, string> = {
     "account name language id category status quality parameter_format components reason told_at synced_at found",
   "public.account_events": "id channel account sender_id kind subject data at",
   "public.sender_accounts": "channel id name state state_at state_until state_why created_at",
+  "public.imports": "channel number_id state phase progress messages error began_at at",
+  "private.book_names": "channel number_id kind at",
   "public.sender_states": "channel sender_id name quality messaging_limit status told_at checked_at",
   "public.senders":
     "channel id address class provider account credentials state max_per_second pair_seconds pair_burst send_tat held_since held_code held_until held_probes org created_at",
@@ -298,6 +300,8 @@ async function plant(sql: Sql) {
   await sql`insert into public.storage_objects (bucket, path, kind, bytes, of_message, message_id, expires_at) values
     ('email-raw', 'a.eml', 'raw', 1, true, ${about}, now() + interval '1 day'), ('email-raw', 'b.eml', 'raw', 1, true, ${theirs}, now() + interval '1 day')`;
   await sql`insert into public.media_files (message_id, number_id, media_id, state, path) values (${about}, '1', '77', 'stored', 'in/a'), (${theirs}, '1', '78', 'stored', 'in/b')`;
+  await sql`insert into private.book_names (channel, number_id, kind, value, name, at) values
+    ('whatsapp', '1', 'phone', ${PHONE}, ${NAME}, now()), ('whatsapp', '1', 'phone', ${OTHER}, 'Somebody Else', now())`;
   await sql`insert into private.mail_senders (id, message_id, address, recipient, created_at) values (${about}, ${about}, ${ADDRESS}, 'x@reply.example', now())`;
   // What services were told of them, and what the team keeps about the conversation.
   await sql`insert into public.service_events (seq, type, channel, conversation_id, at, native)

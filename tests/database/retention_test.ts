@@ -104,6 +104,7 @@ const BOUNDED: Record<string, string> = {
   "public.segments": "the team's",
   "public.sender_accounts": "the team's",
   "public.sender_states": "with senders",
+  "public.imports": "one row a sender",
   "public.senders": "the team's",
   "public.settings": "the team's",
   "public.settings_history": "the team's",

@@ -279,6 +279,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "add_suppression(text,text,text)": () => [`'${EMAIL}'`],
   "lift_suppression(text,text)": () => [`'${EMAIL}'`],
   "list_numbers()": () => [""],
+  "list_imports()": () => [""],
   "list_templates()": () => [""],
   "send_template(uuid,jsonb,uuid)": ({ message }) => [
     `'${message}', '{"type": "template", "template": {"name": "hello", "language": {"code": "en"}}}', '${message}'`,
@@ -412,6 +413,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "export_contact(text)": ({ contact }) => [`'${contact}'`, `'${PHONE}'`],
   "erase_contact(text,uuid,integer)": ({ contact }) => [`'${contact}'`, `'${PHONE}'`],
   "guessed_links()": () => [""],
+  "link_clicks(text[])": () => ["'{poster22,another2}'"],
   "destination_health(timestamp with time zone,jsonb,integer)":
     () => ["now()", `now(), '{"search": "broken"}', 10`],
   "delivery_log(text,jsonb,integer)": () => ["'broken'", `'broken', '{"outcome": "failed"}'`],

@@ -32,6 +32,8 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "local/simulator/mod.ts": ["local/simulator/page/"],
   "local/simulator/mod_test.ts": ["local/simulator/page/"],
   "local/simulator/samples.ts": ["local/simulator/samples/"],
+  "tests/unit/poaching_corpus_test.ts": ["tests/fixtures/poaching/"],
+  "bench/poaching.ts": ["tests/fixtures/poaching/"],
   "supabase/functions/_shared/channels/whatsapp/inbound/updates_test.ts": ["tests/fixtures/whatsapp/"],
   "supabase/functions/_shared/channels/whatsapp/own_webhook_test.ts": ["tests/fixtures/whatsapp/"],
   "supabase/functions/_shared/db/schema_test.ts": ["supabase/migrations/"],

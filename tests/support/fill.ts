@@ -44,6 +44,12 @@ export const FILL: Record<string, string> = {
   "public.sender_states": `
     insert into public.sender_states (channel, sender_id, name, quality, messaging_limit, status, told_at, checked_at) values
       ('whatsapp', '106540352242922', 'Lumen', 'green', 'TIER_1K', 'connected', now(), now())`,
+  "public.imports": `
+    insert into public.imports (channel, number_id, state, phase, progress, messages) values
+      ('whatsapp', '106540352242922', 'complete', 2, 100, 12)`,
+  "private.book_names": `
+    insert into private.book_names (channel, number_id, kind, value, name, at) values
+      ('whatsapp', '106540352242922', 'phone', '4915100000009', 'Nora Feld', now())`,
   "public.wa_templates": `
     insert into public.wa_templates (account, name, language, id, category, status, quality, parameter_format, components, synced_at) values
       ('240011223344556', 'offer', 'en', '1689556908129832', 'marketing', 'approved', 'green', 'named', '[{"type": "BODY", "text": "Hello {{first_name}}"}]', now())`,

@@ -10,10 +10,12 @@ export type FilterOptions = Readonly<Record<string, unknown>>;
 /** One option for each filter, except the code, which is an argument of `links show`. */
 const OPTIONS = LINK_FILTERS.filter(({ name }) => name !== "code").map(({ name, matching }) => {
   const words = name.replaceAll("_", " ");
-  const help = matching === "whole"
+  const help = name === "search"
+    ? "only links with these words in code, title, note, address, text or tags"
+    : matching === "whole"
     ? `only links with this ${words}`
     : `only links with this in the ${words}, in any case`;
-  const flags = `--${name.replaceAll("_", "-")} <${name.split("_").at(-1)}>`;
+  const flags = `--${name.replaceAll("_", "-")} <${name === "search" ? "words" : name.split("_").at(-1)}>`;
   return {
     name,
     // A link has a single value for all other filters.

@@ -6,6 +6,7 @@ import type {
 } from "../../../supabase/functions/_shared/contract/answers/accounts.ts";
 import {
   accountEventInWords,
+  importInWords,
   limitInWords,
 } from "../../../supabase/functions/_shared/contract/words/accounts.ts";
 import { errorMeaning } from "../../../supabase/functions/_shared/contract/words/provider_errors.ts";
@@ -17,6 +18,7 @@ import { doctor } from "./doctor.ts";
 export function numbers(group: Command, run: Run): void {
   listing(group, run);
   naming(group, run);
+  imports(group, run);
   doctor(group, run);
 }
 
@@ -63,6 +65,41 @@ Example:
       })
     );
 }
+
+function imports(group: Command, run: Run): void {
+  group.command("imports").description(
+    "how far the import of the WhatsApp Business app's chats is, by number",
+  )
+    .addHelpText(
+      "after",
+      `
+A number that is used in the app too shares its chats of 180 days when it is connected, if the business agrees. Imported
+messages stand in their conversations and are routed to nobody.
+
+Example:
+  gatelink numbers imports`,
+    )
+    .action(() =>
+      run(async (session) => {
+        const document = await (await session.api()).rpc("list_imports", {});
+        const text = table(
+          ["number", "state", "progress", "messages", "latest", ""],
+          document.map((one): Cell[] => [
+            one.number_id,
+            [IMPORT_COLOURS[one.state], one.state],
+            `${one.progress} %`,
+            one.messages,
+            time(one.at),
+            importInWords(one),
+          ]),
+          "Nothing was imported. Meta sends the chats when a number of the WhatsApp Business app is connected.",
+        );
+        return { document, text };
+      })
+    );
+}
+
+const IMPORT_COLOURS = { importing: "yellow", complete: "green", declined: "yellow", failed: "red" } as const;
 
 function naming(group: Command, run: Run): void {
   group.command("account").description("name an account, so that its numbers use credentials of their own")

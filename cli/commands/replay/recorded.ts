@@ -8,6 +8,7 @@
  * they get a new key, the same at each replay.
  */
 import { systemChange } from "../../../supabase/functions/_shared/channels/whatsapp/inbound/identities.ts";
+import type { UpdateKind } from "../../../supabase/functions/_shared/channels/channel.ts";
 import type { Api } from "../../core/api.ts";
 
 /** Updates in one body. */
@@ -17,7 +18,7 @@ export const BATCH = 100;
 export interface StoredEvent {
   dedupe_key: string;
   field: string;
-  kind: "message" | "echo" | "status" | "identity" | "other";
+  kind: UpdateKind;
   number_id: string | null;
   /** Null if the message's row contains it. */
   raw: unknown;
@@ -114,13 +115,19 @@ async function messagesOf(api: Api, events: StoredEvent[]): Promise<Map<string, 
       .sort((a, b) => Number(b.dialled) - Number(a.dialled) || a.id - b.id).map((id) => [id.kind, id.value]);
     const ids: Record<string, string> = Object.fromEntries(current);
     const message = { ...row, provider_id, number_id, name: contact.name, ids };
-    return [[keyOf(message, number_id), message]];
+    return keysOf(message).map((key) => [key, message]);
   }));
 }
 
 /** Whether the raw form is stored in the row of a message (see ingest_updates). */
-function isInMessage({ kind, number_id }: StoredEvent): boolean {
-  return (kind === "message" || kind === "echo") && number_id !== null;
+function isInMessage({ kind, number_id, raw }: StoredEvent): boolean {
+  if (number_id === null) return false;
+  // An imported file that does not name its person is kept beside its message.
+  return kind === "message" || kind === "echo" || isPast(kind) && raw === null;
+}
+
+function isPast(kind: UpdateKind): kind is "past_message" | "past_echo" {
+  return kind === "past_message" || kind === "past_echo";
 }
 
 /** A message in the form in which Meta sent it, not the form in which we sent it to Meta, which has no id. */
@@ -128,16 +135,19 @@ function nativeOf(message: StoredMessage | undefined): Json | undefined {
   return message?.native?.id === undefined ? undefined : message.native;
 }
 
-function keyOf(message: { provider_id: string; type: string }, numberId: string): string {
-  return `m:${numberId}:${message.provider_id}:${message.type}`;
+/** The keys of the updates that may have brought a message. Imported ones are before all others. */
+function keysOf({ provider_id, type, number_id, seq }: StoredMessage): string[] {
+  const id = `${number_id}:${provider_id}`;
+  return seq < 0 ? [`h:${id}:${type}`, `hm:${id}`] : [`m:${id}:${type}`];
 }
 
-/** The message id in `m:<number>:<wamid>:<type>`; undefined for other keys. */
+/** The message id in `m:<number>:<wamid>:<type>`, `h:…` or `hm:<number>:<wamid>`; undefined for other keys. */
 function wamidOf({ dedupe_key, number_id }: StoredEvent): string | undefined {
-  const prefix = `m:${number_id}:`;
-  return dedupe_key.startsWith(prefix)
-    ? dedupe_key.slice(prefix.length, dedupe_key.lastIndexOf(":"))
-    : undefined;
+  for (const prefix of [`m:${number_id}:`, `h:${number_id}:`]) {
+    if (dedupe_key.startsWith(prefix)) return dedupe_key.slice(prefix.length, dedupe_key.lastIndexOf(":"));
+  }
+  const file = `hm:${number_id}:`;
+  return dedupe_key.startsWith(file) ? dedupe_key.slice(file.length) : undefined;
 }
 
 /** Bodies of these events, in order; most fit into one. Pure, except for counting what is left out. */
@@ -187,6 +197,7 @@ const LISTS = {
   echo: "message_echoes",
   status: "statuses",
   identity: "user_id_update",
+  name: "state_sync",
 } as const;
 
 function listOf(kind: keyof typeof LISTS, field: string): string {
@@ -200,7 +211,7 @@ function entryOf(event: StoredEvent, raw: unknown, message: StoredMessage | unde
   const { _rest, ...item } = isObject(raw) ? raw : { _rest: undefined };
   const rest = (_rest ?? {}) as Record<"value" | "change" | "entry" | "body", Json | undefined>;
   const { metadata: metadataRest, contacts: contactsRest, ...valueRest } = rest.value ?? {};
-  const contact = contactOf(item, message);
+  const contact = isPast(event.kind) ? undefined : contactOf(item, message);
   const contacts = contactsRest ?? [];
   const value = event.kind === "other" ? (isObject(raw) ? item : raw) : {
     messaging_product: "whatsapp",
@@ -212,7 +223,11 @@ function entryOf(event: StoredEvent, raw: unknown, message: StoredMessage | unde
       },
     }),
     contacts: contact && Array.isArray(contacts) ? [contact, ...contacts] : contacts,
-    [listOf(event.kind, event.field)]: [item],
+    ...(!isPast(event.kind)
+      ? { [listOf(event.kind, event.field)]: [item] }
+      : event.dedupe_key.startsWith("h:")
+      ? { history: [{ threads: [threadOf(item, message)] }] }
+      : { messages: [item] }),
     ...valueRest,
   };
   const entry = {
@@ -240,6 +255,17 @@ function contactOf(item: Json, message: StoredMessage | undefined): Json | undef
     user_id: item[`${side}_user_id`] ?? ids.bsuid,
     parent_user_id: item[`${side}_parent_user_id`] ?? ids.parent_bsuid,
   };
+}
+
+/** A thread of the app's history with one message. */
+function threadOf(item: Json, message: StoredMessage | undefined): Json {
+  const { phone, bsuid, parent_bsuid, username } = message?.ids ?? {};
+  const context = {
+    ...(bsuid === undefined ? {} : { user_id: bsuid }),
+    ...(parent_bsuid === undefined ? {} : { parent_user_id: parent_bsuid }),
+    ...(username === undefined ? {} : { username }),
+  };
+  return { id: phone ?? bsuid, ...(Object.keys(context).length === 0 ? {} : { context }), messages: [item] };
 }
 
 function isObject(value: unknown): value is Json {

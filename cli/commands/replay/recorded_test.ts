@@ -12,7 +12,9 @@ const names = [...Deno.readDirSync(FIXTURES)].map((entry) => entry.name).filter(
 /** As ingest_updates keeps an update. */
 function storedOf(update: Update, seq: number): { event: StoredEvent; message?: [string, StoredMessage] } {
   const { key, field, kind, sender_id: number_id = null, raw } = update;
-  const inMessage = (kind === "message" || kind === "echo") && number_id !== null;
+  const past = kind === "past_message" || kind === "past_echo";
+  const inMessage = number_id !== null &&
+    (kind === "message" || kind === "echo" || past && update.identities !== undefined);
   const event = {
     dedupe_key: key,
     field,
@@ -21,7 +23,7 @@ function storedOf(update: Update, seq: number): { event: StoredEvent; message?: 
     raw: inMessage ? null : raw,
     received_at: "2026-11-21T10:00:00Z",
   };
-  if (!inMessage || !key.startsWith("m:")) return { event };
+  if (!inMessage || !/^(?:m|hm?):/.test(key)) return { event };
   const ids = Object.fromEntries(
     (update.identities ?? []).flatMap(({ kind, value }) => value === undefined ? [] : [[kind, value]]),
   );
@@ -29,8 +31,8 @@ function storedOf(update: Update, seq: number): { event: StoredEvent; message?: 
     event,
     message: [key, {
       provider_id: update.provider_id!,
-      seq,
-      direction: kind === "message" ? "in" : "out",
+      seq: past ? seq - 1_000_000 : seq,
+      direction: kind === "message" || kind === "past_message" ? "in" : "out",
       type: update.type!,
       native: raw as Record<string, unknown>,
       number_id: number_id!,
@@ -43,7 +45,7 @@ function storedOf(update: Update, seq: number): { event: StoredEvent; message?: 
 /** What must be the same again: of messages everything, of statuses all but names, of the rest what was sent. */
 function comparable({ key, ...update }: Update): string {
   const { field, kind, raw, sender_id, at, provider_id, status, callback } = update;
-  if (!/^[ms]:/.test(key)) return JSON.stringify({ field, kind, raw });
+  if (!/^(?:[ms]|hm?):/.test(key)) return JSON.stringify({ field, kind, raw });
   return JSON.stringify(
     kind === "status"
       ? { key, field, kind, raw, sender_id, at, provider_id, status, callback }

@@ -4,6 +4,7 @@ import { listMigrations } from "../../../lib/migrate.ts";
 import { join, ROOT } from "../../../lib/paths.ts";
 import { acceptsNoWrites, type Api } from "../../core/api.ts";
 import { CliError, told } from "../../core/errors.ts";
+import { fetchStack } from "../../core/fetch_stack.ts";
 import { awaited, functionNames, untilAll } from "../../core/functions_state.ts";
 import { commitNamed, git, worktree } from "../../core/git.ts";
 import { irreversible, refuseInVain } from "./irreversible.ts";
@@ -201,7 +202,9 @@ async function requireSchema(api: Api, folder: string, anyway: boolean): Promise
 
 /** Asks health, and returns what it says about the schema. @throws {CliError} refused */
 export async function healthy({ stack }: Api): Promise<string> {
-  const response = await fetch(`${stack.url}/functions/v1/health`, { signal: AbortSignal.timeout(10_000) });
+  const response = await fetchStack(stack, `${stack.url}/functions/v1/health`, {
+    signal: AbortSignal.timeout(10_000),
+  });
   const said = await response.json() as {
     code?: string;
     status?: string;

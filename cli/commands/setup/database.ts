@@ -3,6 +3,8 @@ import { counted } from "../../../supabase/functions/_shared/contract/words/sent
 import { listMigrations, migrate, type Migration, pendingMigrations } from "../../../lib/migrate.ts";
 import { UserError } from "../../../lib/user_error.ts";
 import { CliError, fetchReason } from "../../core/errors.ts";
+import { fetchStack } from "../../core/fetch_stack.ts";
+import type { Stack } from "../../core/stack.ts";
 import { asked, type Target } from "./target.ts";
 import type { WalkStep } from "./walk.ts";
 
@@ -13,17 +15,18 @@ export function access({ stack, sql, project }: Target): WalkStep {
     what: "reach the project, its database and its Management API",
     async look() {
       await asked(() => sql`select 1`);
-      await requireKey(stack.url, stack.secretKey);
+      await requireKey(stack);
       await project.json(["functions", "list"]);
       return { done: true, found: `${project.name} at ${stack.url}` };
     },
   };
 }
 
-async function requireKey(url: string, key: string): Promise<void> {
+async function requireKey(stack: Stack): Promise<void> {
+  const { url, secretKey: key } = stack;
   let status: number;
   try {
-    const answer = await fetch(`${url}/rest/v1/settings?select=key&limit=1`, {
+    const answer = await fetchStack(stack, `${url}/rest/v1/settings?select=key&limit=1`, {
       headers: key.startsWith("sb_") ? { apikey: key } : { apikey: key, authorization: `Bearer ${key}` },
       signal: AbortSignal.timeout(10_000),
     });

@@ -3,6 +3,8 @@ import { listFunctions } from "../../../local/functions/functions.ts";
 import { ROOT } from "../../../lib/paths.ts";
 import { join } from "../../../lib/paths.ts";
 import { CliError } from "../../core/errors.ts";
+import { fetchStack } from "../../core/fetch_stack.ts";
+import type { Stack } from "../../core/stack.ts";
 import { untilAll } from "../../core/functions_state.ts";
 import { git } from "../../core/git.ts";
 import { setSecrets } from "./secrets.ts";
@@ -36,7 +38,7 @@ export function functions(target: Target, root: string = ROOT, timeoutMs: number
       const live = new Set(functions.filter(({ status }) => status === "ACTIVE").map(({ slug }) => slug));
       const missing = names.filter((name) => !live.has(name));
       if (missing.length > 0) return { done: false, lacks: `to be deployed: ${missing.join(", ")}` };
-      const said = await health(stack.url);
+      const said = await health(stack);
       if (said.version !== version) {
         return { done: false, lacks: `deployed in version ${said.version ?? "unknown"}, this is ${version}` };
       }
@@ -56,10 +58,13 @@ export function functions(target: Target, root: string = ROOT, timeoutMs: number
 
 /** What health says. */
 export async function health(
-  url: string,
+  stack: Stack,
 ): Promise<{ ok: boolean; status: number; version?: string; state?: string; code?: string }> {
+  const { url } = stack;
   try {
-    const answer = await fetch(`${url}/functions/v1/health`, { signal: AbortSignal.timeout(15_000) });
+    const answer = await fetchStack(stack, `${url}/functions/v1/health`, {
+      signal: AbortSignal.timeout(15_000),
+    });
     const body = await answer.json().catch(() => ({})) as {
       version?: string;
       status?: string;

@@ -47,7 +47,7 @@ function wayBack({ sql, stack, words }: Target): WalkStep {
     what: "find the way back",
     look: () =>
       asked(async () => {
-        const { version } = await health(stack.url);
+        const { version } = await health(stack);
         const [{ has }] = await sql`select public.schema_version() as has`.catch(() => [{ has: null }]);
         if (has === null) {
           throw new CliError(

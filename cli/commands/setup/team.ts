@@ -1,5 +1,6 @@
 /** Step: the first admin. */
 import { CliError } from "../../core/errors.ts";
+import { fetchStack } from "../../core/fetch_stack.ts";
 import { asked, type Target } from "./target.ts";
 import type { WalkStep } from "./walk.ts";
 
@@ -48,8 +49,9 @@ export function team({ sql, stack }: Target, email: string | undefined): WalkSte
   };
 }
 
-async function invite({ url, secretKey }: Target["stack"], email: string): Promise<void> {
-  const answer = await fetch(`${url}/auth/v1/invite`, {
+async function invite(stack: Target["stack"], email: string): Promise<void> {
+  const { url, secretKey } = stack;
+  const answer = await fetchStack(stack, `${url}/auth/v1/invite`, {
     method: "POST",
     headers: { apikey: secretKey, "content-type": "application/json" },
     body: JSON.stringify({ email }),

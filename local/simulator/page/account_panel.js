@@ -6,6 +6,12 @@ const DOES = {
   restricted: [["reinstate", "Reinstate"], ["ban", "Ban"]],
   banned: [["reinstate", "Reinstate"]],
 };
+/** What the business does in its app when it connects its number. */
+const APP_DOES = [
+  ["import_chats", "Import chats"],
+  ["decline_chats", "Decline to share chats"],
+  ["sync_contacts", "Sync contacts"],
+];
 const TEMPLATE_DOES = {
   APPROVED: [["pause", "Pause"], ["disable", "Disable"]],
   PENDING: [["approve", "Approve"], ["reject", "Reject"]],
@@ -80,6 +86,14 @@ function accountOf(account) {
           "Let the token expire",
           `Let the token expire: ${account.name}`,
         ),
+    ),
+    h(
+      "div",
+      { class: "tools", role: "group", "aria-label": `The business app of ${account.name}` },
+      h("span", {}, "Business app"),
+      ...APP_DOES.map(([what, label]) =>
+        button(account, what, { do: what }, label, `${label}: ${account.name}`)
+      ),
     ),
     choice(account, "quality", "Quality", QUALITIES, account.quality),
     choice(account, "limit", "Messaging limit", LIMITS, account.limit),

@@ -45,7 +45,7 @@ export type InboundCheck = "signature" | "secret";
 export interface EmailWebhookDeps {
   killed(feature: string): boolean;
   requireSecretKey(headers: Headers): void;
-  doors: { inbound: Door; events: Door; resend: Door };
+  doors: { inbound: Door<Promise<boolean>>; events: Door<Promise<boolean>>; resend: Door };
   /** @throws {Problem} `config_invalid` if neither is configured. */
   inboundCheck(): InboundCheck;
   /** Whether this secret of an address is one of those configured. */
@@ -110,7 +110,7 @@ export function createHandler(deps: EmailWebhookDeps): Handler {
         if (!deps.isInboundSecret(params.secret ?? "")) throw new Problem("signature_invalid");
       } else if (!deps.doors.inbound.isSigned(request)) throw new Problem("signature_missing");
       const bytes = await readBody(request, INBOUND_BYTES);
-      if (deps.inboundCheck() === "signature" && !deps.doors.inbound.verify(request, bytes)) {
+      if (deps.inboundCheck() === "signature" && !await deps.doors.inbound.verify(request, bytes)) {
         throw new Problem("signature_invalid");
       }
       const contentType = request.headers.get("content-type") ?? "";
@@ -134,7 +134,7 @@ export function createHandler(deps: EmailWebhookDeps): Handler {
     requireOn();
     if (!deps.doors.events.isSigned(request)) throw new Problem("signature_missing");
     const bytes = await readBody(request, EVENT_BYTES);
-    if (!deps.doors.events.verify(request, bytes)) throw new Problem("signature_invalid");
+    if (!await deps.doors.events.verify(request, bytes)) throw new Problem("signature_invalid");
     return await storeEvents(deps.parseEvents(bytes));
   }
 

@@ -7,6 +7,10 @@ set local statement_timeout = '60s';
 delete from private.own_migrations where version = '20261129001000';
 
 drop function public.list_links(jsonb, integer);
+drop function private.links_with(text[]);
+drop function private.link_words();
+drop function private.link_texts();
+drop function private.tag_words(text[]);
 drop function public.delete_link(text, text);
 drop function public.update_link(text, integer, jsonb, text);
 drop function public.find_link(text);

@@ -9,6 +9,7 @@ drop function public.search_everything(text, integer);
 drop function private.search_people(text, text[], integer);
 drop function private.contacts_at(text);
 drop function private.search_things(text[], integer);
+drop function private.links_of_words(text[]);
 drop function private.search_hit(text, text, text, text, text, bigint, integer, uuid);
 drop function private.name_query(text[]);
 drop function private.search_rank(text, text, text[]);

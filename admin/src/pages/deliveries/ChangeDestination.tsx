@@ -1,52 +1,30 @@
-/** An operator changes a destination's URL, timeout and limits, or removes it. */
+/** An operator changes a destination's URL, timeout and limits. */
 import { Button, Group, Modal, NumberInput, Stack, TextInput } from "@mantine/core";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
 import { AddHost } from "../../session/AddHost.tsx";
-import { useAsk } from "../../ui/ask.tsx";
 import { useDraft } from "../../session/draft.ts";
 import { EventFields, useEventFields } from "./EventFields.tsx";
 import { Restored } from "../../session/Restored.tsx";
 import type { DestinationOptions } from "../../../../supabase/functions/_shared/contract/arguments.ts";
 import type { DestinationHealth } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
 
-const TOUCHES = ["destination_health", "destinations", "list_dead_letters", "list_waiting", "status"];
+/** What a change or the removal of a destination changes. */
+export const DESTINATION_TOUCHES = [
+  "destination_health",
+  "destinations",
+  "list_dead_letters",
+  "list_waiting",
+  "list_audit",
+  "status",
+];
 
 export function ChangeDestination({ of }: { of: DestinationHealth }) {
-  const ask = useAsk();
   const [opened, setOpened] = useState(false);
-  const remove = useChange({
-    act: (reason: string | null) => rpc("remove_destination", { p_name: of.name, p_reason: reason }),
-    touches: TOUCHES,
-    said: () => `${of.name} was removed.`,
-  });
   return (
     <>
       <Button size="xs" variant="default" aria-label={`Change ${of.name}`} onClick={() => setOpened(true)}>
         Change
-      </Button>
-      <Button
-        size="xs"
-        variant="default"
-        aria-label={`Remove ${of.name}`}
-        disabled={of.routes.length > 0}
-        title={of.routes.length > 0 ? "Used by routes" : undefined}
-        loading={remove.isPending}
-        onClick={async () => {
-          const drops = of.open + of.dead > 0;
-          const answer = await ask({
-            title: `Remove ${of.name}?`,
-            body: drops
-              ? `${of.open} waiting deliveries and ${of.dead} dead letters are dropped. Your reason is recorded.`
-              : "Its delivery history is kept. Its secret is deleted.",
-            action: "Remove",
-            danger: true,
-            reason: drops ? "required" : "none",
-          });
-          if (answer) remove.mutate(answer.reason ?? null);
-        }}
-      >
-        Remove
       </Button>
       <Modal
         opened={opened}
@@ -72,7 +50,7 @@ function Form({ now, close }: { now: DestinationHealth; close: () => void }) {
   const change = useChange({
     act: (changes: DestinationOptions & { url: string }) =>
       rpc("set_destination", { p_name: of.name, p_version: of.version, p_changes: changes }),
-    touches: TOUCHES,
+    touches: DESTINATION_TOUCHES,
     said: () => `${of.name} was changed.`,
     onRefused: (refusal, sent) => {
       setFault(

@@ -20,17 +20,21 @@ import type { DeliveryLogFilter } from "../../../../supabase/functions/_shared/c
 import type { Result } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { LIVE_MS, rpc, useRpc } from "../../data/query.ts";
+import { For } from "../../session/me.tsx";
 import type { Refusal } from "../../data/refusal.ts";
 import { Contact } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
-import { useParameter } from "../../ui/location.ts";
+import { navigate, useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { State, type Tone } from "../../ui/State.tsx";
 import { Empty, Failed, Loaded, Loading } from "../../ui/states.tsx";
 import { InZone, Time } from "../../ui/Time.tsx";
+import { HistoryOf } from "../audit/HistoryOf.tsx";
 import { StoryDrawer } from "../messages/StoryDrawer.tsx";
 import { Answer } from "./Answer.tsx";
+import { ChangeDestination } from "./ChangeDestination.tsx";
+import { RemoveDestination } from "./RemoveDestination.tsx";
 
 const Chart = lazy(() => import("../../ui/Chart.tsx"));
 
@@ -42,10 +46,17 @@ export function DestinationPage({ name }: { name: string }) {
   const [hours, setHours] = useParameter("hours", "24");
   const figures = useRpc("destination_figures", { p_destination: name, p_hours: Number(hours) });
   const isUnknown = figures.error?.code === "GL404";
+  const [health] = useRpc("destination_health", { p_filter: { name }, p_limit: 1 }).data ?? [];
   return (
     <Page
       title={`Deliveries to ${name}`}
       about="Every attempt, those of the newest messages first."
+      actions={health && (
+        <For role="operator">
+          <ChangeDestination of={health} />
+          <RemoveDestination of={health} removed={() => navigate("/deliveries")} />
+        </For>
+      )}
       back={
         <Anchor component={Link} href={`/deliveries?destination=${name}`} size="sm">
           ← All destinations
@@ -58,6 +69,7 @@ export function DestinationPage({ name }: { name: string }) {
           <Log key={error} name={name} error={error} setError={setError} open={setMessage} />
         </>
       )}
+      <HistoryOf kinds={["destination", "delivery"]} id={name} />
       <StoryDrawer id={message} close={() => setMessage("")} />
     </Page>
   );

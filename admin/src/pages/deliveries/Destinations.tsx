@@ -23,6 +23,7 @@ import { InZone, Time } from "../../ui/Time.tsx";
 import { inZone } from "../../ui/times.ts";
 import { Answer } from "./Answer.tsx";
 import { ChangeDestination } from "./ChangeDestination.tsx";
+import { RemoveDestination } from "./RemoveDestination.tsx";
 import { Resend } from "./Resend.tsx";
 import { SecretModal } from "./SecretModal.tsx";
 import { TestDestination } from "./TestDestination.tsx";
@@ -315,6 +316,7 @@ function Actions({ of }: { of: DestinationHealth }) {
       <TestDestination name={of.name} />
       <Resend name={of.name} />
       <ChangeDestination of={of} />
+      <RemoveDestination of={of} />
       <Button
         size="xs"
         variant="default"

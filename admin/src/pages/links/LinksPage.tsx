@@ -1,7 +1,7 @@
-/** All links, newest first, filtered by tag, campaign or state. */
+/** All links, newest first, with their clicks: found by a part of anything, or by tag, campaign or state. */
 import { Anchor, Badge, Button, Checkbox, Group, Paper, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, useQueries } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link as To } from "wouter";
 import {
@@ -10,8 +10,9 @@ import {
   LINK_STATES,
 } from "../../../../supabase/functions/_shared/contract/link_fields.ts";
 import type { Link, LinkList } from "../../../../supabase/functions/_shared/contract/links.ts";
+import type { Result } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { callFunction } from "../../data/functions.ts";
-import { MAX_ROWS, useRows } from "../../data/query.ts";
+import { MAX_ROWS, rpc, useRows } from "../../data/query.ts";
 import { allOf } from "../../data/export.ts";
 import type { Source } from "../../data/pages.ts";
 import type { Refusal } from "../../data/refusal.ts";
@@ -32,6 +33,8 @@ import { placeWords, standing, type WaNumber } from "./words.ts";
 import classes from "./links.module.css";
 
 const SIZE = 50;
+/** How often the clicks of the links that are shown are read again, in milliseconds. */
+const CLICKS_MS = 30_000;
 
 const FILTERS = LINK_FILTERS.map(({ name, label }) => ({ value: name, label }));
 /** Whether a filter matches the whole value, rather than a part of it. */
@@ -46,7 +49,7 @@ const STATES = ["all", ...LINK_STATES].map((value) => ({
 const LISTED = FIELDS.filter(({ listed, kind }) => listed && kind !== "tags");
 
 export function LinksPage() {
-  const [by, setBy] = useParameter("by", "tag");
+  const [by, setBy] = useParameter("by", "search");
   const [value, setValue] = useParameter("q");
   const [typed, setTyped] = useState(value);
   const search = useDebouncedCallback(setValue, 300);
@@ -77,19 +80,23 @@ export function LinksPage() {
       }
     >
       <GuessedLinks />
-      <ListTools name="links" source={linkPages(filter)}>
+      <ListTools name="links" source={linkPages(filter, true)}>
         <Select
           aria-label="Search by"
           data={FILTERS}
           allowDeselect={false}
           value={by}
-          onChange={(next) => setBy(next ?? "tag")}
+          onChange={(next) => setBy(next ?? "search")}
           w={140}
         />
         <TextInput
           type="search"
           aria-label="Search links"
-          placeholder={isWhole(by) ? "Exact value" : "Part of the value"}
+          placeholder={by === "search"
+            ? "Code, title, note, address"
+            : isWhole(by)
+            ? "Exact value"
+            : "Part of the value"}
           leftSection={<Icon name="search" size={16} />}
           value={typed}
           onChange={({ currentTarget: { value } }) => (setTyped(value), search(value.trim()))}
@@ -128,6 +135,7 @@ function List({ filter, whole, filtered }: { filter: string; whole: boolean; fil
   });
   const links = pages.data?.pages.flatMap(({ links }) => links);
   const chosen = useChosenLinks(links ?? []);
+  const clicks = useClicks(pages.data?.pages);
   if (links === undefined) {
     return pages.error
       ? <Failed error={pages.error} retry={() => void pages.refetch()} />
@@ -137,7 +145,7 @@ function List({ filter, whole, filtered }: { filter: string; whole: boolean; fil
     return filtered
       ? (
         <Empty icon="search" title="No matching links">
-          {whole ? "Enter the exact value." : "Try a shorter part of the value."}
+          {whole ? "Enter the exact value." : "Try fewer words, or a shorter part."}
         </Empty>
       )
       : (
@@ -189,6 +197,7 @@ function List({ filter, whole, filtered }: { filter: string; whole: boolean; fil
           <Row
             link={link}
             numbers={numbers.data}
+            clicks={clicks[link.code]}
             checked={may ? chosen.has(link.code) : undefined}
             choose={(on) => chosen.choose(link.code, on)}
           />
@@ -198,8 +207,30 @@ function List({ filter, whole, filtered }: { filter: string; whole: boolean; fil
   );
 }
 
-/** Links by pages, as the function gives them. */
-function linkPages(filter: string): Source<Link> {
+/** Clicks by people, by code; undefined while they are read. */
+type Clicks = Result<"link_clicks">;
+
+/** Each page of links has its own read, so that one more page asks for no more than its own. */
+function useClicks(pages: readonly LinkList[] | undefined): Clicks {
+  return useQueries({
+    queries: (pages ?? []).map(({ links }) => {
+      const codes = links.map(({ code }) => code);
+      return {
+        queryKey: ["link_clicks", codes],
+        queryFn: () => rpc("link_clicks", { p_codes: codes }),
+        refetchInterval: CLICKS_MS,
+        placeholderData: keepPreviousData<Clicks | undefined>,
+      };
+    }),
+    combine: (results) => Object.assign({}, ...results.map(({ data }) => data)),
+  });
+}
+
+/**
+ * Links by pages, as the function gives them.
+ * @param counted Whether each has its clicks beside it, for a file.
+ */
+function linkPages(filter: string, counted = false): Source<Link & { clicks?: number }> {
   let cursor: string | undefined;
   return {
     read: async (last) => {
@@ -209,7 +240,9 @@ function linkPages(filter: string): Source<Link> {
         `deeplinks?${filter}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`,
       );
       cursor = page.cursor;
-      return page.links;
+      if (!counted) return page.links;
+      const clicks = await rpc("link_clicks", { p_codes: page.links.map(({ code }) => code) });
+      return page.links.map((link) => ({ ...link, clicks: clicks[link.code].all }));
     },
     size: SIZE,
   };
@@ -244,9 +277,10 @@ function useChosenLinks(links: readonly Link[]) {
   };
 }
 
-function Row({ link, numbers, checked, choose }: {
+function Row({ link, numbers, clicks, checked, choose }: {
   link: Link;
   numbers: WaNumber[] | undefined;
+  clicks: Clicks[string] | undefined;
   /** undefined: nothing can be selected. */
   checked: boolean | undefined;
   choose: (on: boolean) => void;
@@ -288,9 +322,17 @@ function Row({ link, numbers, checked, choose }: {
           )}
           <Text size="sm" c="dimmed" truncate>{placeWords(link, numbers)}</Text>
         </div>
-        <Text size="xs" c="dimmed" component="div" style={{ whiteSpace: "nowrap" }}>
-          <Time at={link.created_at} />
-        </Text>
+        <Stack gap={2} align="flex-end" style={{ whiteSpace: "nowrap" }}>
+          {clicks && (
+            <Text size="sm">{clicks.all.toLocaleString()} {clicks.all === 1 ? "click" : "clicks"}</Text>
+          )}
+          {clicks && clicks.all > 0 && (
+            <Text size="xs" c="dimmed">{clicks.week.toLocaleString()} in 7 days</Text>
+          )}
+          <Text size="xs" c="dimmed" component="div">
+            <Time at={link.created_at} />
+          </Text>
+        </Stack>
       </Group>
     </Paper>
   );

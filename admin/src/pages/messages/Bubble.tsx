@@ -7,7 +7,7 @@ import type { Message } from "../../../../supabase/functions/_shared/contract/an
 import { MailHead } from "../mail/MailHead.tsx";
 import { Complain } from "./Complain.tsx";
 import { hasFile, MediaFile } from "./MediaFile.tsx";
-import { errorWords, lineOf, stateOf } from "./words.ts";
+import { errorWords, lineOf, stateOf, writtenAt } from "./words.ts";
 import classes from "./messages.module.css";
 
 export function Bubble({ message, open }: { message: Message; open: (id: string) => void }) {
@@ -29,8 +29,13 @@ export function Bubble({ message, open }: { message: Message; open: (id: string)
         </Text>
         {words && hasFile(message) && <MediaFile message={message} />}
         <div className={classes.how}>
-          <Time at={message.created_at} />
-          {out ? <Sent message={message} /> : <Went message={message} />}
+          <Time at={writtenAt(message)} />
+          {message.imported && (
+            <State size="xs" tone="plain" title="Written before the number was connected: routed to nobody.">
+              imported
+            </State>
+          )}
+          {out ? <Sent message={message} /> : !message.imported && <Went message={message} />}
           {message.link && <span>by link {message.link}</span>}
           <UnstyledButton
             className={classes.link}

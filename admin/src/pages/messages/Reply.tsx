@@ -39,6 +39,7 @@ const foreseen = (text: string, key: string): Message => ({
   status_at: {},
   error: null,
   sent_at: null,
+  imported: false,
   created_at: new Date().toISOString(),
   link: null,
   route: null,

@@ -113,6 +113,16 @@ function Facts({ of }: { of: Story }) {
 
 function Routing({ of }: { of: Story }) {
   const { decision } = of;
+  if (of.imported) {
+    return (
+      <StoryPart title="Route">
+        <Text size="sm">
+          The message was written in the WhatsApp Business app before the number was connected, and was
+          imported. It is routed to nobody.
+        </Text>
+      </StoryPart>
+    );
+  }
   if (decision === null) {
     return (
       <StoryPart title="Route">

@@ -8,6 +8,7 @@ import { Icon } from "../../ui/icons.tsx";
 import { Failed, Loading } from "../../ui/states.tsx";
 import { Bubble } from "./Bubble.tsx";
 import type { Message } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
+import { writtenAt } from "./words.ts";
 import classes from "./messages.module.css";
 
 const SIZE = 100;
@@ -103,7 +104,7 @@ const dayOf = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 /** The day, shown where a new one begins. */
 function Day({ of, after, begins }: { of: Message; after: Message | undefined; begins: boolean }) {
   if (after === undefined && !begins) return null;
-  const day = dayOf.format(new Date(of.created_at));
-  if (after !== undefined && day === dayOf.format(new Date(after.created_at))) return null;
+  const day = dayOf.format(new Date(writtenAt(of)));
+  if (after !== undefined && day === dayOf.format(new Date(writtenAt(after)))) return null;
   return <Text size="xs" c="dimmed" ta="center" pt={10} pb={4}>{day}</Text>;
 }

@@ -42,6 +42,11 @@ export function takenBy(by: string, nameOf: (who: string) => string): string {
   return by === "app" ? "taken over in the WhatsApp app" : `taken over by ${nameOf(by)}`;
 }
 
+/** When a message was written, if it was imported, else when it was stored. */
+export const writtenAt = (
+  { imported, sent_at, created_at }: Pick<Message, "imported" | "sent_at" | "created_at">,
+): string => imported && sent_at !== null ? sent_at : created_at;
+
 /** A message in one line: its text, or else its type. */
 export const lineOf = ({ text, type }: Pick<Message, "text" | "type">): string => text || typeInWords(type);
 

@@ -3,6 +3,7 @@ import { Alert, Button, Group, Modal, NumberInput, Paper, Stack, Text } from "@m
 import { type FormEvent, useState } from "react";
 import type {
   Account,
+  Import,
   WhatsAppNumber,
 } from "../../../../supabase/functions/_shared/contract/answers/accounts.ts";
 import type {
@@ -12,6 +13,7 @@ import type {
 import {
   accountAdvice,
   accountEventInWords,
+  importInWords,
   limitInWords,
 } from "../../../../supabase/functions/_shared/contract/words/accounts.ts";
 import { errorMeaning } from "../../../../supabase/functions/_shared/contract/words/provider_errors.ts";
@@ -27,6 +29,7 @@ const nameOf = ({ id, address }: Pick<WhatsAppNumber, "id" | "address">) => addr
 
 export function Numbers() {
   const numbers = useRpc("list_numbers", {});
+  const imports = useRpc("list_imports", {});
   const [edited, setEdited] = useState<WhatsAppNumber>();
   const [findings, setFindings] = useState<NumberCheckFinding[]>();
   const check = useChange({
@@ -83,6 +86,7 @@ export function Numbers() {
                         {number.id}, since <Time at={number.created_at} />
                       </Text>
                       <Standing number={number} account={accounts.find(({ id }) => id === number.account)} />
+                      <Imported of={imports.data?.find(({ number_id }) => number_id === number.id)} />
                     </div>
                     <div style={{ flex: "1 1 240px", maxWidth: 420 }}>
                       <Text size="sm">At most {number.max_per_second} messages per second.</Text>
@@ -172,6 +176,16 @@ function Standing({ number, account }: { number: WhatsAppNumber; account: Accoun
         </Text>
       )}
     </>
+  );
+}
+
+/** How far the import of the app's chats is; nothing for a number that is not used in the app. */
+function Imported({ of }: { of: Import | undefined }) {
+  if (of === undefined) return null;
+  return (
+    <Text size="xs" c={of.state === "failed" ? "red" : "dimmed"} mt={4} component="div">
+      {importInWords(of)}, <Time at={of.at} />
+    </Text>
   );
 }
 

@@ -24,8 +24,19 @@
 import type { ClaimedMail } from "../contract/answers/mail.ts";
 import type { ClaimedDelivery, ClaimedDestination, ClaimedSender } from "../contract/answers/pipeline.ts";
 
-/** What an update is about. Only a `message` is routed. */
-export type UpdateKind = "message" | "echo" | "status" | "identity" | "other";
+/**
+ * What an update is about. Only a `message` is routed. `past_message` and `past_echo` were written before the sender was
+ * connected here and are imported; `name` is what the business calls a person in its own address book.
+ */
+export type UpdateKind =
+  | "message"
+  | "echo"
+  | "status"
+  | "identity"
+  | "past_message"
+  | "past_echo"
+  | "name"
+  | "other";
 
 /**
  * One event, as far as the pipeline examines it. A channel's own update has more members, which the SQL
@@ -382,19 +393,19 @@ export interface ChannelFlags {
  * Where a provider's requests come in. Most channels have one, and are {@linkcode WebhookChannel}s; one with several
  * providers or forms of requests has a door for each.
  */
-export interface Door {
+export interface Door<Verdict extends boolean | Promise<boolean> = boolean> {
   /** Whether the request claims to be signed; called before its body is read. */
   isSigned(request: Request): boolean;
 
   /**
    * Whether the provider sent this request. Uses the raw bytes, because parsing and serialising changes them.
-   * The time taken does not depend on what was wrong. Synchronous, because it is on the hot path; node:crypto
-   * has every algorithm needed.
+   * The time taken does not depend on what was wrong. Synchronous where node:crypto is the fastest; WebCrypto
+   * answers later.
    *
    * Failure policy: closed. Anything undecidable is false.
    * @throws {Problem} `config_invalid` while the secret is missing, so that the provider sends it again.
    */
-  verify(request: Request, bytes: Uint8Array): boolean;
+  verify(request: Request, bytes: Uint8Array): Verdict;
 }
 
 /** A way to reach people. The module's table says which step calls what. */

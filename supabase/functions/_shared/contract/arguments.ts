@@ -248,6 +248,8 @@ interface AuditFilter {
   who?: string;
   /** A part of a name, in any case. */
   name?: string;
+  /** Exactly this `ref`. */
+  ref?: string;
   since?: string;
   /** `at` and `id` of the last entry of the page before. */
   before?: string;

@@ -636,6 +636,22 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      imports: {
+        Row: {
+          at: string;
+          began_at: string;
+          channel: string;
+          error: string | null;
+          messages: number;
+          number_id: string;
+          phase: number | null;
+          progress: number;
+          state: "importing" | "complete" | "declined" | "failed";
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [];
+      };
       incident_updates: {
         Row: {
           actor: string;
@@ -1618,7 +1634,7 @@ export type Database = {
         Row: {
           dedupe_key: string;
           field: string;
-          kind: "message" | "echo" | "status" | "identity" | "other";
+          kind: "message" | "echo" | "status" | "identity" | "past_message" | "past_echo" | "name" | "other";
           number_id: string | null;
           provider: string;
           raw: JsonOf<"webhook_events.raw"> | null;
@@ -2107,6 +2123,12 @@ export type Database = {
         };
         Returns: Json;
       };
+      link_clicks: {
+        Args: {
+          p_codes: readonly string[];
+        };
+        Returns: Json;
+      };
       link_stats: {
         Args: {
           p_code: string;
@@ -2188,6 +2210,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_imports: { Args: Record<never, never>; Returns: Json };
       list_incidents: {
         Args: {
           p_open?: boolean | null;

@@ -292,6 +292,7 @@ export interface LinkFilter {
 
 /** Filters of lists, besides the state. */
 export const LINK_FILTERS: readonly LinkFilter[] = [
+  { name: "search", label: "Anything", matching: "part" },
   { name: "tag", label: "Tag", matching: "whole" },
   { name: "campaign", label: "Campaign", matching: "whole" },
   { name: "code", label: "Code", matching: "whole" },

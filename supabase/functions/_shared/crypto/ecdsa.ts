@@ -1,12 +1,18 @@
 /**
- * Signatures by ECDSA with P-256 and SHA-256, as SendGrid makes them.
+ * Signatures by ECDSA with P-256 and SHA-256, as SendGrid makes them. By WebCrypto, which takes two thirds of the time of
+ * node:crypto in Deno.
  *
  * @module
  */
-import { createPublicKey, type KeyObject, verify } from "node:crypto";
+import { createPublicKey, type KeyObject } from "node:crypto";
+
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+/** Bytes of each of the two numbers of a signature. */
+const NUMBER_BYTES = 32;
 
 /** Parsed keys: parsing one takes longer than a verification. Few, because only configured keys are read. */
 const keys = new Map<string, KeyObject | undefined>();
+const imported = new Map<KeyObject, Promise<CryptoKey>>();
 
 /**
  * The key of a SubjectPublicKeyInfo in base64; undefined if it is none of P-256.
@@ -32,12 +38,42 @@ export function readPublicKey(base64: string): KeyObject | undefined {
  *
  * @param publicKey As {@linkcode readPublicKey} takes it.
  */
-export function verifyP256(publicKey: string, bytes: Uint8Array, signature: Uint8Array): boolean {
+export async function verifyP256(
+  publicKey: string,
+  bytes: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
   const key = readPublicKey(publicKey);
-  if (key === undefined) return false;
-  try {
-    return verify("sha256", bytes, key, signature);
-  } catch {
-    return false;
+  const numbers = numbersOf(signature);
+  if (key === undefined || numbers === undefined) return false;
+  let known = imported.get(key);
+  if (known === undefined) {
+    const spki = key.export({ type: "spki", format: "der" }) as BufferSource;
+    known = crypto.subtle.importKey("spki", spki, ALGORITHM, false, ["verify"]);
+    imported.set(key, known);
   }
+  return await crypto.subtle.verify(ALGORITHM, await known, numbers as BufferSource, bytes as BufferSource);
+}
+
+/**
+ * The two numbers of a signature, one after the other, as WebCrypto takes them (IEEE P1363); undefined unless it is DER
+ * of `SEQUENCE { INTEGER r, INTEGER s }` (RFC 3279 2.2.3).
+ */
+function numbersOf(der: Uint8Array): Uint8Array | undefined {
+  // Lengths of P-256 take one byte each.
+  if (der[0] !== 0x30 || der[1] !== der.length - 2) return undefined;
+  const numbers = new Uint8Array(2 * NUMBER_BYTES);
+  let at = 2;
+  for (const end of [NUMBER_BYTES, 2 * NUMBER_BYTES]) {
+    const length = der[at + 1];
+    if (der[at] !== 0x02 || !(length > 0) || at + 2 + length > der.length) return undefined;
+    let from = at + 2;
+    at = from + length;
+    // Not negative, and no zero more than the sign needs.
+    if (der[from] >= 0x80 || (der[from] === 0 && length > 1 && der[from + 1] < 0x80)) return undefined;
+    if (der[from] === 0) from++;
+    if (at - from > NUMBER_BYTES) return undefined;
+    numbers.set(der.subarray(from, at), end - (at - from));
+  }
+  return at === der.length ? numbers : undefined;
 }

@@ -14,7 +14,7 @@
  * Version of the newest migration in supabase/migrations. Code deploys after the migrations it needs, so
  * a database may be ahead of this, never behind.
  */
-export const SCHEMA_VERSION = "20261129002640";
+export const SCHEMA_VERSION = "20261129002650";
 
 /**
  * Versions of all migrations in supabase/migrations, oldest first: those that must be recorded. Other
@@ -54,9 +54,14 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002420",
   "20261129002430",
   "20261129002435",
+  "20261129002438",
   "20261129002450",
   "20261129002455",
   "20261129002460",
+  "20261129002461",
+  "20261129002462",
+  "20261129002463",
+  "20261129002464",
   "20261129002470",
   "20261129002480",
   "20261129002490",
@@ -70,6 +75,7 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002625",
   "20261129002630",
   "20261129002640",
+  "20261129002650",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */

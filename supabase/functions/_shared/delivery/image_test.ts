@@ -143,6 +143,6 @@ Deno.test("loadImage(): any address is answered, and none but a public name is c
   await holds(fc.asyncProperty(url, async (address) => {
     const { fetch, resolve, asked } = world({});
     assertEquals(await loadImage(address, { fetch, resolve }), undefined);
-    for (const { url } of asked) assert(/^https:\/\/[^/:@[]*[a-z][^/:@[]*\.[^/:@[]+\//i.test(url), url);
+    for (const { url } of asked) assert(/^https:\/\/[^/:@[]+\.[^/:@[.]*[a-z][^/:@[.]*\//i.test(url), url);
   }));
 });

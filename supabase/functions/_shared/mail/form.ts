@@ -79,7 +79,8 @@ function delimiter(
   mark: Uint8Array,
 ): { start: number; end: number; last: boolean } | undefined {
   const most = body.length - mark.length;
-  for (let at = from; at <= most; at++) {
+  // From line to line, by the engine's own search: a mail has one line in some seventy bytes.
+  for (let at = from; at <= most; at = nextLine(body, at)) {
     if (body[at] !== HYPHEN || (at > 0 && body[at - 1] !== LF)) continue;
     let same = 1;
     while (same < mark.length && body[at + same] === mark[same]) same++;
@@ -94,6 +95,12 @@ function delimiter(
     return { start: at, end: end + 1, last: false };
   }
   return undefined;
+}
+
+/** Where the next line begins; past the end after the last one. */
+function nextLine(body: Uint8Array, from: number): number {
+  const end = body.indexOf(LF, from);
+  return end < 0 ? body.length + 1 : end + 1;
 }
 
 function blank(body: Uint8Array, from: number, to: number): boolean {

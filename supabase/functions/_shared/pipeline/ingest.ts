@@ -138,7 +138,9 @@ export function createIngest(
     maxQueued,
     inFlight,
     worthBeside: WORTH_BESIDE,
-    size: (delivery) => Math.max(delivery.bytes, delivery.updates.length * weight),
+    // The largest, a history of short messages, would else only find room in an empty queue.
+    size: (delivery) =>
+      Math.max(delivery.bytes, Math.min(delivery.updates.length * weight, maxQueuedBytes / 2)),
     maxBytes,
     maxQueuedBytes,
   });

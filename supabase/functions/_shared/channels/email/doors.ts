@@ -8,14 +8,14 @@ import type { Door } from "../channel.ts";
 import { SENDGRID_HEADERS, SVIX_HEADERS, verifySendGrid, verifySvix } from "./inbound/signatures.ts";
 
 /** SendGrid's Inbound Parse, with a security policy that signs. */
-export const inboundDoor: Door = {
+export const inboundDoor: Door<Promise<boolean>> = {
   isSigned: ({ headers }) => headers.has(SENDGRID_HEADERS.signature),
   verify: ({ headers }, bytes) =>
     verifySendGrid(bytes, headers, env("SENDGRID_INBOUND_PUBLIC_KEY").SENDGRID_INBOUND_PUBLIC_KEY),
 };
 
 /** SendGrid's Event Webhook. */
-export const eventsDoor: Door = {
+export const eventsDoor: Door<Promise<boolean>> = {
   isSigned: ({ headers }) => headers.has(SENDGRID_HEADERS.signature),
   verify: ({ headers }, bytes) =>
     verifySendGrid(bytes, headers, env("SENDGRID_EVENTS_PUBLIC_KEY").SENDGRID_EVENTS_PUBLIC_KEY),

@@ -52,6 +52,23 @@ const number = z.strictObject({
 /** A business number. */
 export type WhatsAppNumber = z.infer<typeof number>;
 
+const imported = z.strictObject({
+  channel: z.string(),
+  number_id: z.string(),
+  state: z.enum(["importing", "complete", "declined", "failed"]),
+  /** The provider's phase. */
+  phase: z.int().nullable(),
+  /** In percent. */
+  progress: z.int().min(0).max(100),
+  messages: count,
+  /** The provider's code and words. */
+  error: z.string().nullable(),
+  began_at: at,
+  at,
+});
+/** The import of what a sender exchanged before it was connected. */
+export type Import = z.infer<typeof imported>;
+
 const numbers = z.strictObject({ accounts: z.array(account), numbers: z.array(number) });
 
 /** The answers by function name. */
@@ -59,5 +76,6 @@ export const ACCOUNTS = {
   list_numbers: numbers,
   numbers_to_check: numbers,
   number_credentials: z.strictObject({ credentials: z.string().nullable() }).nullable(),
+  list_imports: z.array(imported),
   name_account: z.strictObject({ id: z.string(), name: z.string().nullable(), numbers: z.array(z.string()) }),
 } as const;

@@ -101,6 +101,8 @@ export const LINKS = {
     cookie_key: z.string(),
   }),
   link_stats: linkStats.nullable(),
+  /** Visits by people, by code. */
+  link_clicks: z.record(z.string(), z.strictObject({ all: count, week: count })),
   guessed_links: z.array(z.strictObject({ code: z.string(), wrong: count })),
   claim_click: claimed,
   take_password_attempt: attempt,

@@ -98,6 +98,8 @@ const message = z.strictObject({
   error: providerError.nullable(),
   sent_at: at.nullable(),
   created_at: at,
+  /** Whether it was written before the sender was connected here; then `created_at` is the time of the import. */
+  imported: z.boolean(),
   /** Code of the link that the message came from. */
   link: z.string().nullable(),
   route: z.strictObject({ name: z.string().nullable(), reason: z.string() }).nullable(),

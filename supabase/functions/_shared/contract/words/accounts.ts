@@ -27,6 +27,14 @@ export interface AccountFacts {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
+/** A row of `imports`, as far as it is put into words. */
+export interface ImportFacts {
+  readonly state: "importing" | "complete" | "declined" | "failed";
+  readonly progress: number;
+  readonly messages: number;
+  readonly error: string | null;
+}
+
 /** The account as people know it: its name, else its id. */
 export function accountInWords(
   { account, account_name }: Pick<AccountFacts, "account" | "account_name">,
@@ -72,6 +80,12 @@ export function accountEventInWords(facts: AccountFacts): string {
       return `${number} may write to ${limitInWords(text("limit"))} in 24 hours`;
     case "number.name":
       return `${number}: Meta decided about its name${because("decision")}`;
+    case "number.history_complete":
+      return `${number}: the chats of the WhatsApp Business app were imported`;
+    case "number.history_declined":
+      return `${number}: the chats of the WhatsApp Business app are not shared`;
+    case "number.history_failed":
+      return `${number}: Meta could not share the chats of the WhatsApp Business app${because("error")}`;
     case "account.alert":
       return `${account}: ${
         text("alert_description") ?? text("alert_type") ?? text("why") ?? "Meta sent an alert"
@@ -102,6 +116,8 @@ export function accountAdvice(kind: string): string {
       return "Ask for a review in WhatsApp Manager within 60 days if it is wrong. Marketing reaches nobody who opted out.";
     case "number.quality":
       return "Write to fewer people, and only to those who expect it: WhatsApp Manager, Phone numbers, Insights.";
+    case "number.history_declined":
+      return "Connect the number anew, and agree to share the chats in the app; messages come in either way.";
     case "account.alert":
     case "account.restricted":
       return "See Account quality in Meta Business Support; a review can be requested there.";
@@ -120,4 +136,21 @@ export function limitInWords(limit: string | null | undefined): string {
   return digits === null
     ? limit
     : `${(Number(digits[1]) * (digits[2] === "K" ? 1000 : 1)).toLocaleString("en")} people`;
+}
+
+/** How far an import is: "Chats of the app: 55 % imported, 1,234 messages". */
+export function importInWords({ state, progress, messages, error }: ImportFacts): string {
+  const many = `${messages.toLocaleString("en")} ${messages === 1 ? "message" : "messages"}`;
+  switch (state) {
+    case "importing":
+      return `Chats of the app: ${progress} % imported, ${many}`;
+    case "complete":
+      return `Chats of the app: imported, ${many}`;
+    case "declined":
+      return `Chats of the app: the business does not share them${
+        messages === 0 ? "" : `; ${many} imported before`
+      }`;
+    case "failed":
+      return `Chats of the app: not shared (${error ?? "Meta does not say why"}); ${many} imported`;
+  }
 }

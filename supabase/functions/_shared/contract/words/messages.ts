@@ -5,7 +5,7 @@
  */
 import type { MessageType } from "../messages.ts";
 
-const TYPES: Readonly<Record<MessageType | "email", string>> = {
+const TYPES: Readonly<Record<MessageType | "email" | "media_placeholder", string>> = {
   text: "Text",
   image: "Image",
   video: "Video",
@@ -27,6 +27,8 @@ const TYPES: Readonly<Record<MessageType | "email", string>> = {
   template: "Template",
   read: "Read receipt",
   email: "Mail",
+  // Of an imported message: older than what WhatsApp shares.
+  media_placeholder: "File that was not shared",
 };
 
 /** A message type in words. Unknown types are shown by name. */

@@ -52,6 +52,10 @@ const WHY_LEFT_OUT: Readonly<Record<string, string>> = {
 const STORY: Readonly<Record<string, Words>> = {
   written: ["written", () => ["the time that Meta gave it"]],
   stored: ["stored", ({ type, seq }) => [`${type}`, `message ${seq} of all`]],
+  imported: [
+    "imported",
+    ({ type }) => [`${type}`, "from before the number was connected, so routed to nobody"],
+  ],
   decided: ["decided", ({ reason, route, destinations }) => [
     given("", reason),
     given("route ", route),

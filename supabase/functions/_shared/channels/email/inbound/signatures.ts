@@ -38,11 +38,11 @@ const LONGEST = 200;
  *
  * @param publicKeys The keys that are valid now; several while one is replaced.
  */
-export function verifySendGrid(
+export async function verifySendGrid(
   bytes: Uint8Array,
   headers: Headers,
   publicKeys: readonly string[],
-): boolean {
+): Promise<boolean> {
   const timestamp = headers.get(SENDGRID_HEADERS.timestamp);
   const encoded = headers.get(SENDGRID_HEADERS.signature);
   if (timestamp === null || encoded === null) return false;
@@ -54,7 +54,7 @@ export function verifySendGrid(
   signed.set(bytes, timestamp.length);
   let valid = false;
   for (const each of publicKeys) {
-    if (verifyP256(each, signed, signature)) valid = true;
+    if (await verifyP256(each, signed, signature)) valid = true;
   }
   return valid;
 }

@@ -161,6 +161,27 @@ export function receiverIds(echo: JsonObject): Person {
   };
 }
 
+/** The customer of a thread of the app's history: its id is the number, `context` has the other ids. */
+export function threadIds(thread: JsonObject): Person {
+  const context = object(thread.context);
+  return {
+    phone: phoneOf(thread.id) ?? phoneOf(context?.wa_id),
+    bsuid: bsuidIn(thread.id) ?? id(context?.user_id),
+    parent_bsuid: id(context?.parent_user_id),
+    username: id(context?.username),
+  };
+}
+
+/** A person in the address book of the business's app. */
+export function bookIds(person: JsonObject): Person {
+  return {
+    phone: phoneOf(person.phone_number),
+    bsuid: id(person.user_id) ?? bsuidIn(person.phone_number),
+    parent_bsuid: id(person.parent_user_id),
+    username: id(person.username),
+  };
+}
+
 /** The customer that a status is about: in a group the participant, because `recipient_id` is the group. */
 export function recipientIds(status: JsonObject): Person {
   const phone = phoneOf(status.recipient_participant_id) ??

@@ -58,8 +58,24 @@ export interface AccountNews extends Common {
   why?: string;
 }
 
+/** How far the import of the app's chats is, see history.ts. */
+export interface HistoryNews extends Common {
+  what: "history";
+  /** Meta's `phone_number_id`. */
+  number: string;
+  address?: string;
+  /** 0 to 2: the last day, up to 90 days, up to 180 days. */
+  phase?: number;
+  /** The chunk's place in its phase. */
+  chunk?: number;
+  /** Percent of the whole. */
+  progress?: number;
+  /** Why nothing is shared: 2593109 if the business did not agree. */
+  error?: { code: string; title?: string };
+}
+
 /** What a change reports of an account. */
-export type News = TemplateNews | NumberNews | AccountNews;
+export type News = TemplateNews | NumberNews | AccountNews | HistoryNews;
 
 /** What a change reports; undefined if it is nothing of this, or names no account. */
 export function newsOf(field: string, value: unknown, account: string): News | undefined {

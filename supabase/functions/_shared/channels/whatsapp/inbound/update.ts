@@ -4,8 +4,10 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import type { UpdateKind as CoreKind } from "../../channel.ts";
 import { id, isObject, type JsonObject, list, object, text, time, toStorable } from "../../../json/json.ts";
 import {
+  bookIds,
   Contacts,
   groupOf,
   identitiesOf,
@@ -28,8 +30,8 @@ const SOURCE = { channel: "whatsapp", provider: "whatsapp" } as const;
 
 const NOBODY = new Contacts(undefined);
 
-/** What an update is about. Only a `message` is routed. */
-export type UpdateKind = "message" | "echo" | "status" | "identity" | "other";
+/** What an update is about, see `UpdateKind` in channel.ts. Only a `message` is routed. */
+export type UpdateKind = CoreKind;
 
 /**
  * One update, flat, as the SQL function `ingest_updates` takes it. Members that do not apply are absent (or
@@ -44,6 +46,7 @@ export interface Update extends Content, StatusFields {
    * The same for each repetition of an update and unique otherwise:
    * - `m:<sender_id>:<provider_id>:<type>` for a message or echo,
    * - `s:<sender_id>:<provider_id>:<status>:<timestamp>[:<participant>]` for a status,
+   * - `h:<sender_id>:<provider_id>:<type>` for a message of the app's history, `hm:…` where its file is told of later,
    * - `x:<sha256>` of the entry's id, the field and the item for everything else, and if an id is missing.
    */
   key: string;
@@ -86,7 +89,11 @@ export interface Update extends Content, StatusFields {
 export const UNKNOWN_FIELD = "unknown";
 
 /** The kind of a list's items. */
-export type ItemKind = UpdateKind | "preference" | "call" | "call_status";
+export type ItemKind =
+  | Exclude<UpdateKind, "past_message" | "past_echo">
+  | "preference"
+  | "call"
+  | "call_status";
 
 /** The place of an item. */
 export interface Place {
@@ -141,9 +148,29 @@ export function itemUpdate(kind: ItemKind, item: unknown, place: Place): Update 
         ...completed({ phone: id(raw.wa_id), bsuid: id(raw.user_id) }, place),
         opt: optOf(raw),
       };
+    case "name":
+      return nameUpdate(raw, place);
     case "other":
       return other(place, raw, raw.timestamp);
   }
+}
+
+/**
+ * A person whom the business added to, edited in or removed from its app's address book. `body` is the name there, `choice`
+ * add (which also edits) or remove.
+ */
+function nameUpdate(raw: JsonObject, place: Place): Update {
+  const at = object(raw.metadata)?.timestamp;
+  const update = other(place, raw, at);
+  const person = object(raw.contact);
+  const { action } = raw;
+  if (raw.type !== "contact" || person === undefined || action !== "add" && action !== "remove") {
+    return update;
+  }
+  const identities = identitiesOf(bookIds(person));
+  const name = text(person.full_name) ?? text(person.first_name);
+  if (identities === undefined || action === "add" && name === undefined) return update;
+  return { ...update, kind: "name", identities, body: action === "add" ? name : undefined, choice: action };
 }
 
 /** WhatsApp's own notices, such as of a new number; they are not a person's message. */
@@ -230,7 +257,7 @@ export function other(place: Place, item: unknown, at?: unknown): Update {
 /**
  * Completes whom the update is about: in a group the group; the member who wrote or read is stored beside it.
  */
-function completed(
+export function completed(
   ids: Person & PreviousIds,
   place: Place,
   group?: string,
@@ -249,7 +276,7 @@ function optOf(item: JsonObject): Update["opt"] {
 }
 
 /** A key built from ids if all of them are present (and fit an index entry), else from the content. */
-function keyOf(prefix: string, parts: (string | undefined)[], raw: unknown, place: Place): string {
+export function keyOf(prefix: string, parts: (string | undefined)[], raw: unknown, place: Place): string {
   if (parts.includes(undefined)) return hashKey(raw, place);
   const key = `${prefix}:${parts.join(":")}`;
   return key.length <= 512 ? key : hashKey(raw, place);
@@ -258,6 +285,26 @@ function keyOf(prefix: string, parts: (string | undefined)[], raw: unknown, plac
 function hashKey(raw: unknown, place: Place, at?: unknown): string {
   const source = JSON.stringify([place.entryId, place.field, raw, text(at)]);
   return `x:${createHash("sha256").update(source).digest("hex")}`;
+}
+
+/**
+ * Processes the items of a list one by one, and those above the limit of the body's updates as one update.
+ * @param limit Most updates of a body.
+ */
+export function each(
+  items: readonly unknown[],
+  updates: Update[],
+  place: Place,
+  limit: number,
+  take: (item: unknown) => void,
+): void {
+  for (let i = 0; i < items.length; i++) {
+    if (updates.length >= limit) {
+      updates.push(other(place, items.slice(i)));
+      return;
+    }
+    take(items[i]);
+  }
 }
 
 /** The stored form of `item`: unchanged, or what Postgres can hold of it. */

@@ -8,8 +8,8 @@
  * Two rules make it lenient and complete:
  *
  * 1. A list is understood only under the field that Meta documents it for. A `messages` list under
- *    `standby` or `history` is not a message to answer, so its change stays whole, as one update of kind
- *    `other`. So does every change that is not known.
+ *    `standby` is not a message to answer, so its change stays whole, as one update of kind `other`. So does
+ *    every change that is not known. Under `history` it is imported, see history.ts.
  * 2. What stands beside the items that were understood is kept: with the item where there is only one
  *    (`raw._rest`, by level: value, change, entry, body), else as an update of kind `other` of its own.
  *
@@ -24,13 +24,23 @@ import { Contacts } from "./identities.ts";
 import { newsOf } from "./news.ts";
 import { id, isObject, isStorable, type JsonObject, list, object, text } from "../../../json/json.ts";
 import { changeEvent } from "./service_events.ts";
-import { clean, type ItemKind, itemUpdate, other, type Place, UNKNOWN_FIELD, type Update } from "./update.ts";
+import { HISTORY_LISTS, pastUpdates } from "./history.ts";
+import {
+  clean,
+  each as eachOf,
+  type ItemKind,
+  itemUpdate,
+  other,
+  type Place,
+  UNKNOWN_FIELD,
+  type Update,
+} from "./update.ts";
 
 export { UNKNOWN_FIELD, unreadable, type Update, type UpdateKind } from "./update.ts";
 
 const OBJECT = "whatsapp_business_account";
 
-/** Most updates of one body that are parsed; Meta sends up to 1,000. */
+/** Most updates of one body that are parsed; Meta sends up to 1,000, and more of them only of a history. */
 export const MAX_UPDATES = 5000;
 
 /** The fields that Meta documents, and our own for bodies without one. */
@@ -70,7 +80,7 @@ const LISTS: Readonly<Record<string, Readonly<Record<string, ItemKind>>>> = {
   user_id_update: { user_id_update: "identity" },
   calls: { calls: "call", statuses: "call_status" },
   user_preferences: { user_preferences: "preference" },
-  smb_app_state_sync: { state_sync: "other" },
+  smb_app_state_sync: { state_sync: "name" },
 };
 
 /** For a change without a field name. */
@@ -169,6 +179,12 @@ function parseChange(updates: Update[], change: unknown, entryTime: unknown, ent
     return;
   }
   if (value !== undefined && lists !== undefined) parseLists(updates, value, lists, place);
+  if (value !== undefined && field === "history") {
+    pastUpdates(updates, value, place, entryTime);
+    if (updates.length > from) {
+      keepRest(updates, from, "value", valueRest(value, HISTORY_LISTS, place.contacts), place);
+    }
+  }
   if (updates.length === from) {
     const whole = other(place, change.value === undefined ? change : change.value, entryTime);
     const news = newsOf(field, whole.raw, place.entryId);
@@ -210,20 +226,13 @@ function parseLists(
   keepRest(updates, from, "value", rest, place);
 }
 
-/** Processes the items of a list one by one, and those above the limit as one update. */
 function each(
   items: readonly unknown[],
   updates: Update[],
   place: Place,
   take: (item: unknown) => void,
 ): void {
-  for (let i = 0; i < items.length; i++) {
-    if (updates.length >= MAX_UPDATES) {
-      updates.push(other(place, items.slice(i)));
-      return;
-    }
-    take(items[i]);
-  }
+  eachOf(items, updates, place, MAX_UPDATES, take);
 }
 
 /** The members of `source` that are not among `known`, if any has content. */
@@ -239,7 +248,7 @@ function restOf(source: JsonObject, known: ReadonlySet<string>): JsonObject | un
 
 function valueRest(
   value: JsonObject,
-  lists: Readonly<Record<string, ItemKind>>,
+  lists: Readonly<Record<string, unknown>>,
   contacts: Contacts,
 ): JsonObject | undefined {
   let rest: JsonObject | undefined;

@@ -69,6 +69,26 @@ function roughBody(leaf: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
     fc.oneof(word, fc.dictionary(fc.constantFrom("body", "type", "message", "user_id", "wa_id"), word)),
   );
   const contact = fc.dictionary(fc.constantFrom("wa_id", "user_id", "profile", "x"), leaf);
+  const thread = fc.record({
+    id: leaf,
+    context: fc.oneof(leaf, fc.dictionary(fc.constantFrom("wa_id", "user_id", "username", "x"), leaf)),
+    messages: fc.oneof(fc.array(fc.oneof(item, leaf), { maxLength: 3 }), leaf),
+    more: leaf,
+  }, { requiredKeys: [] });
+  const chunk = fc.record({
+    metadata: fc.oneof(leaf, fc.dictionary(fc.constantFrom("phase", "chunk_order", "progress", "x"), leaf)),
+    threads: fc.oneof(fc.array(fc.oneof(thread, leaf), { maxLength: 3 }), leaf),
+    errors: leaf,
+  }, { requiredKeys: [] });
+  const named = fc.record({
+    type: fc.constant("contact"),
+    action: fc.oneof(fc.constantFrom("add", "remove"), leaf),
+    contact: fc.oneof(
+      leaf,
+      fc.dictionary(fc.constantFrom("full_name", "first_name", "phone_number", "x"), leaf),
+    ),
+    metadata: leaf,
+  }, { requiredKeys: [] });
   const value = fc.dictionary(
     fc.constantFrom(
       "messages",
@@ -78,8 +98,10 @@ function roughBody(leaf: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
       "contacts",
       "metadata",
       "errors",
+      "history",
+      "state_sync",
     ),
-    fc.oneof(fc.array(fc.oneof(item, contact, leaf), { maxLength: 4 }), leaf),
+    fc.oneof(fc.array(fc.oneof(item, contact, leaf, chunk, named), { maxLength: 4 }), leaf),
   );
   const field = fc.constantFrom(
     "messages",
@@ -88,6 +110,8 @@ function roughBody(leaf: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
     "calls",
     "standby",
     "flows",
+    "history",
+    "smb_app_state_sync",
   );
   const change = fc.record({ field: fc.oneof(field, leaf), value: fc.oneof(value, leaf) }, {
     requiredKeys: [],
@@ -104,7 +128,7 @@ function roughBody(leaf: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
 function checkShape(updates: Update[]): void {
   assert(updates.length > 0);
   for (const update of updates) {
-    assert(/^(?:[ms]:.+|x:[0-9a-f]{64})$/s.test(update.key) && update.key.length <= 512, update.key);
+    assert(/^(?:(?:[msh]|hm):.+|x:[0-9a-f]{64})$/s.test(update.key) && update.key.length <= 512, update.key);
     assert(isStorable(JSON.parse(JSON.stringify(update)), -8), update.key);
     for (const name of ["provider_id", "type", "sender_id", "name", "body"] as const) {
       assert(update[name] === undefined || typeof update[name] === "string" && update[name] !== "");
