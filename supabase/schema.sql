@@ -13024,12 +13024,11 @@ AS $function$
       and not (h.item ->> 'component' = 'senders' and h.item ->> 'because' in ('held', 'unknown'))
     union all
     select 5, 'dead_letters', d.name, 'dead', g.n, g.since, false, '{}'
-    from public.destinations d
-    cross join lateral (
-      select count(*) as n, min(x.updated_at) as since from public.deliveries x
-      where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id
-        and x.last_error not like 'unknown\_outcome%') g
-    where g.n > 0
+    from (
+      select x.destination_id, count(*) as n, min(x.updated_at) as since from public.deliveries x
+      where x.state = 'dead' and x.dropped_reason is null and x.last_error not like 'unknown\_outcome%'
+      group by x.destination_id) g
+    join public.destinations d on d.id = g.destination_id
     union all
     select 6, 'unknown', 'outcomes', 'unknown', count(*), min(u.since), false, '{}'
     from (
@@ -26524,11 +26523,13 @@ AS $function$
     where d.state = 'active' and d.circuit_open_until is null and d.circuit_failures >= 3
     union all
     select d.id, d.name, 'gave_up', gone.n, null
-    from public.destinations d
-    cross join lateral (
-      select count(*) as n from public.deliveries x
-      where x.destination_id = d.id and x.state = 'dead' and x.dropped_reason is null and x.updated_at >= p_now - interval '1 hour') gone
-    where d.removed_at is null and gone.n > 0
+    -- Read once for all: asked of each destination, it may be read for each.
+    from (
+      select x.destination_id, count(*) as n from public.deliveries x
+      where x.state = 'dead' and x.dropped_reason is null and x.updated_at >= p_now - interval '1 hour'
+      group by x.destination_id) gone
+    join public.destinations d on d.id = gone.destination_id
+    where d.removed_at is null
   )
   -- Counted for the few that are in trouble, and no further than a person would read.
   select t.name, t.state, t.n, t.error, (

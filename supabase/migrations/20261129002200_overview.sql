@@ -82,11 +82,13 @@ language sql stable set search_path = '' as $$
     where d.state = 'active' and d.circuit_open_until is null and d.circuit_failures >= 3
     union all
     select d.id, d.name, 'gave_up', gone.n, null
-    from public.destinations d
-    cross join lateral (
-      select count(*) as n from public.deliveries x
-      where x.destination_id = d.id and x.state = 'dead' and x.dropped_reason is null and x.updated_at >= p_now - interval '1 hour') gone
-    where d.removed_at is null and gone.n > 0
+    -- Read once for all: asked of each destination, it may be read for each.
+    from (
+      select x.destination_id, count(*) as n from public.deliveries x
+      where x.state = 'dead' and x.dropped_reason is null and x.updated_at >= p_now - interval '1 hour'
+      group by x.destination_id) gone
+    join public.destinations d on d.id = gone.destination_id
+    where d.removed_at is null
   )
   -- Counted for the few that are in trouble, and no further than a person would read.
   select t.name, t.state, t.n, t.error, (

@@ -49,12 +49,11 @@ language sql stable set search_path = '' as $$
       and not (h.item ->> 'component' = 'senders' and h.item ->> 'because' in ('held', 'unknown'))
     union all
     select 5, 'dead_letters', d.name, 'dead', g.n, g.since, false, '{}'
-    from public.destinations d
-    cross join lateral (
-      select count(*) as n, min(x.updated_at) as since from public.deliveries x
-      where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id
-        and x.last_error not like 'unknown\_outcome%') g
-    where g.n > 0
+    from (
+      select x.destination_id, count(*) as n, min(x.updated_at) as since from public.deliveries x
+      where x.state = 'dead' and x.dropped_reason is null and x.last_error not like 'unknown\_outcome%'
+      group by x.destination_id) g
+    join public.destinations d on d.id = g.destination_id
     union all
     select 6, 'unknown', 'outcomes', 'unknown', count(*), min(u.since), false, '{}'
     from (

@@ -455,3 +455,32 @@ databaseTest(
     assertEquals(await named(0), []);
   },
 );
+
+databaseTest(
+  "overview, attention: dead letters are read once, however many destinations there are",
+  async (sql) => {
+    await sql`
+    insert into public.destinations (name, url, state)
+    select 'service-' || i, 'https://services.example.com/', 'paused' from generate_series(1, 1000) i`;
+    await sql`
+    with people as (
+      insert into public.contacts (name) select 'Person ' || i from generate_series(1, 1000) i returning id
+    ), conversations as (
+      insert into public.conversations (contact_id, number_id) select id, '1' from people returning id
+    ), messages as (
+      insert into public.messages (conversation_id, direction, type, status)
+      select id, 'in', 'text', 'received' from conversations returning id, conversation_id, seq
+    )
+    insert into public.deliveries (message_id, destination_id, conversation_id, seq, state, attempt, next_attempt_at, last_error)
+    select m.id, d.id, m.conversation_id, m.seq, 'dead', 1, now(), 'status 503'
+    from messages m, public.destinations d where d.name = 'service-1'`;
+    await sql`analyze`;
+    for (const query of ["select private.troubled_destinations(now())", "select private.attention(now())"]) {
+      const [{ "QUERY PLAN": [{ Plan: plan }] }] = await sql.unsafe(
+        `explain (analyze, buffers, format json) ${query}`,
+      );
+      const pages = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"];
+      assert(pages < 8_000, `${query}: ${pages} pages`);
+    }
+  },
+);
