@@ -108,7 +108,15 @@ Deno.test({
       await Deno.writeTextFile(broken, whole);
 
       await fails("team", /Nobody is named/);
-      await fails("team", /does not invite nobody@example\.com/, { admin: "nobody@example.com" });
+      await fails("team", /Give `email`/, { admin: "nobody" });
+      // Whoever has no account is invited, and is admin once the address is proved.
+      await fails("service", /No service is named/, { admin: "newcomer@example.com" });
+      assertStringIncludes(await Deno.readTextFile(join(stack.dir, "mails.txt")), "newcomer@example.com");
+      assertEquals(await sql`select email, role from public.team_invitations`.then((rows) => [...rows]), [
+        { email: "newcomer@example.com", role: "admin" },
+      ]);
+      await fails("service", /No service is named/);
+      await sql`delete from public.team_invitations`;
       await fails("service", /No service is named/, { admin: "admin@example.com" });
       const service = { name: "support", url: `http://127.0.0.1:${answering.addr.port}/hook` };
       await fails("service", /allowlist does not permit/, {

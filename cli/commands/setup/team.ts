@@ -1,30 +1,35 @@
 /** Step: the first admin. */
+import type { Invited } from "../../../supabase/functions/_shared/contract/http/team.ts";
 import { CliError } from "../../core/errors.ts";
-import { fetchStack } from "../../core/fetch_stack.ts";
+import { callFunction } from "../../core/functions_api.ts";
 import { asked, type Target } from "./target.ts";
 import type { WalkStep } from "./walk.ts";
 
+/** By the function's code. */
+const HINTS: Readonly<Record<string, string>> = {
+  invalid_request: "Give an e-mail address: --admin you@example.com",
+  mail_not_sent: "Or create the user in the dashboard (Authentication > Users > Add user, Auto Confirm).",
+};
+
 /**
- * Makes a person admin; one without an account is invited by Supabase Auth.
+ * Makes a person admin. Whoever cannot sign in yet is invited by mail, and is admin once the link in it was followed:
+ * a role given before would be anybody's who registers the address.
  * @param email Undefined if nobody was named.
  */
 export function team({ sql, stack }: Target, email: string | undefined): WalkStep {
-  const found = async () => {
-    const [user] = await sql<
-      { id: string }[]
-    >`select id from auth.users where lower(email) = lower(${email!})`;
-    return user?.id;
-  };
   return {
     name: "team",
     what: "make the first admin",
     look: () =>
       asked(async () => {
-        const [{ admins }] =
-          await sql`select count(*)::int as admins from public.team_members where role = 'admin'`;
-        return admins > 0
-          ? { done: true, found: admins === 1 ? "there is an admin" : `${admins} admins` }
-          : { done: false, lacks: `${email ?? "somebody"} to become the first admin` };
+        const [{ admins, invited }] = await sql`
+          select (select count(*)::int from public.team_members where role = 'admin') as admins,
+            (select min(email) from public.team_invitations
+            where role = 'admin' and sent_at is not null and expires_at > now()) as invited`;
+        if (admins > 0) return { done: true, found: admins === 1 ? "there is an admin" : `${admins} admins` };
+        return invited === null
+          ? { done: false, lacks: `${email ?? "somebody"} to become the first admin` }
+          : { done: true, found: `${invited} is invited, and admin after following the link in the mail` };
       }),
     act: () =>
       asked(async () => {
@@ -35,33 +40,19 @@ export function team({ sql, stack }: Target, email: string | undefined): WalkSte
             "Add --admin <your e-mail address>.",
           );
         }
-        let id = await found();
-        let said: string | undefined;
-        if (id === undefined) {
-          await invite(stack, email);
-          said = `${email} gets a mail with a link to set a password.`;
-          id = await found();
-          if (id === undefined) throw new CliError("refused", `Supabase Auth did not create ${email}.`);
+        const [user] = await sql`
+          select id from auth.users where lower(email) = lower(${email}) and private.can_sign_in(id)`;
+        if (user !== undefined) {
+          await sql`select public.set_team_member(${user.id}, 'admin')`;
+          return;
         }
-        await sql`select public.set_team_member(${id}, 'admin')`;
-        return said;
+        const { body } = await callFunction<Invited>(stack, "POST", "wa-router/team/invitations", {
+          body: { email, role: "admin" },
+          hintOf: (code) => HINTS[code],
+        });
+        return `${body.email} gets a mail with a link to the panel, valid until ${
+          body.expires_at.slice(0, 10)
+        }.`;
       }),
   };
-}
-
-async function invite(stack: Target["stack"], email: string): Promise<void> {
-  const { url, secretKey } = stack;
-  const answer = await fetchStack(stack, `${url}/auth/v1/invite`, {
-    method: "POST",
-    headers: { apikey: secretKey, "content-type": "application/json" },
-    body: JSON.stringify({ email }),
-    signal: AbortSignal.timeout(30_000),
-  });
-  const body = await answer.json().catch(() => ({})) as { msg?: string; message?: string };
-  if (answer.ok) return;
-  throw new CliError(
-    "refused",
-    `Supabase Auth does not invite ${email}: ${body.msg ?? body.message ?? answer.status}`,
-    "Create the user in the dashboard (Authentication > Users > Add user, Auto Confirm).",
-  );
 }
