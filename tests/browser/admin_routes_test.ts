@@ -10,6 +10,8 @@ panelTest(
   async (panel) => {
     const { sql, signIn } = panel;
     for (const name of ["crm", "orders"]) await addDestination(sql, name, { url: "http://127.0.0.1:9/" });
+    // That of the demo is for texts, too.
+    await sql`update public.routes set channels = '{whatsapp}'`;
     const keyword = { type: "text", match: "keywords", values: ["order"], case_sensitive: false };
     await addRoute(sql, ["orders"], keyword, { name: "orders", priority: 10 });
     await addRoute(sql, ["crm"], { type: "any" }, { name: "all of it", priority: 20 });
