@@ -36,7 +36,7 @@ panelTest(
     await says(stack, ada, "Hello");
     const [first] = await accountsOf(stack);
     // A webhook says so once per process, and the tests before had other databases.
-    await sql`update public.senders set account = ${first.wabaId}`;
+    await sql`update public.senders set account = ${first.wabaId} where channel = 'whatsapp'`;
     const synced = await fetch(`${stack.url}/functions/v1/wa-router/templates/sync`, {
       method: "POST",
       headers: { apikey: stack.stack.secretKey },
@@ -100,9 +100,12 @@ panelTest(
   async ({ stack, sql, signIn }) => {
     const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
     await says(stack, ada, "Hello");
-    await until("the number is known", async () => (await sql`select from public.senders`)[0]);
+    await until(
+      "the number is known",
+      async () => (await sql`select from public.senders where channel = 'whatsapp'`)[0],
+    );
     const [first] = await accountsOf(stack);
-    await sql`update public.senders set account = ${first.wabaId}`;
+    await sql`update public.senders set account = ${first.wabaId} where channel = 'whatsapp'`;
     const page = await signIn("operator", { viewport: { width: 390, height: 844 }, colorScheme: "dark" });
     await go(page, "/templates", "Templates");
     await page.getByRole("link", { name: "New template" }).click();
@@ -149,7 +152,10 @@ panelTest(
       });
       assertEquals(response.status, 200, await response.text());
     }
-    await until("both numbers are known", async () => (await sql`select from public.senders`).length === 2);
+    await until(
+      "both numbers are known",
+      async () => (await sql`select from public.senders where channel = 'whatsapp'`).length === 2,
+    );
     // A webhook says so once per process, and the tests before had other databases.
     for (const { phoneNumberId, wabaId } of [first, second]) {
       await sql`update public.senders set account = ${wabaId} where id = ${phoneNumberId}`;
