@@ -255,7 +255,7 @@ panelTest(
     await dialog.getByLabel("Reason").fill("the shop closed");
     await drop.click();
     await page.getByText("orders was removed, and 1 delivery was dropped.").waitFor();
-    await page.getByRole("heading", { name: "Deliveries", level: 1 }).waitFor();
+    await page.getByRole("heading", { name: "Deliveries", exact: true, level: 1 }).waitFor();
     await page.getByRole("region", { name: "orders" }).waitFor({ state: "hidden" });
     // Who asks later where it went is told.
     await go(page, "/deliveries/at/orders", "Deliveries to orders");
