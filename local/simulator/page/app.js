@@ -4,6 +4,7 @@ import { Conversation } from "./bubbles.js";
 import { ICONS, snippetOf } from "./content.js";
 import { askChoice, askLink, askPerson } from "./dialogs.js";
 import { $, api, clock, complain, dayAndTime, h, icon, openBeside } from "./dom.js";
+import { listen } from "./stream.js";
 import { showCall, showMeta, showPost, showSettings, startMeta } from "./meta_panel.js";
 
 const EMOJI = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
@@ -110,24 +111,6 @@ const handlers = {
     if (contact === current) conversation.typing(true);
   },
 };
-
-function listen() {
-  const events = new EventSource("api/events");
-  const tell = (tone, words) => {
-    $("dot").className = `dot ${tone}`;
-    $("link").textContent = words;
-  };
-  events.onopen = () => tell("good", "Connected");
-  events.onerror = () => {
-    tell("bad", "The stack is not responding");
-    // The browser itself tries again when the connection broke, but not after an answer such as 503.
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
-  };
-  events.onmessage = ({ data }) => {
-    const event = JSON.parse(data);
-    handlers[event.type]?.(event);
-  };
-}
 
 function stopTyping(contact) {
   clearTimeout(typing.get(contact));
@@ -526,4 +509,4 @@ for (const button of document.querySelectorAll(".views button")) {
 document.addEventListener("visibilitychange", look);
 startMeta();
 drawOwner();
-listen();
+listen("api/events", handlers);

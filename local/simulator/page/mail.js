@@ -1,5 +1,6 @@
 /** The page of inboxes: keeps the state from the simulator, and turns clicks into what people do with mails. */
 import { $, api, clock, complain, h } from "./dom.js";
+import { listen } from "./stream.js";
 import { reader } from "./mail_reader.js";
 import { showCall, showPost, showSendGrid, showSettings, startSendGrid } from "./mail_panel.js";
 
@@ -41,24 +42,6 @@ const handlers = {
   call: ({ call }) => showCall(call),
   settings: ({ settings }) => showSettings(settings),
 };
-
-function listen() {
-  const events = new EventSource("api/mail/events");
-  const tell = (tone, said) => {
-    $("dot").className = `dot ${tone}`;
-    $("link").textContent = said;
-  };
-  events.onopen = () => tell("good", "Connected");
-  events.onerror = () => {
-    tell("bad", "The stack is not responding");
-    // The browser itself tries again when the connection broke, but not after an answer such as 503.
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
-  };
-  events.onmessage = ({ data }) => {
-    const event = JSON.parse(data);
-    handlers[event.type]?.(event);
-  };
-}
 
 function addSent(mail) {
   sent.set(mail.id, mail);
@@ -261,4 +244,4 @@ for (const button of document.querySelectorAll(".views button")) {
 }
 startSendGrid();
 draw();
-listen();
+listen("api/mail/events", handlers);

@@ -1,5 +1,6 @@
 /** The page of phones: keeps the state from the simulator, and turns clicks into what people do with texts. */
 import { $, api, clock, complain, h } from "./dom.js";
+import { listen } from "./stream.js";
 import { fillForm, place, startTabs, watchForm } from "./panel.js";
 
 const texts = new Map();
@@ -38,24 +39,6 @@ const handlers = {
   post: ({ post }) => showPost(post),
   settings: ({ settings }) => showSettings(settings),
 };
-
-function listen() {
-  const events = new EventSource("api/texts/events");
-  const tell = (tone, said) => {
-    $("dot").className = `dot ${tone}`;
-    $("link").textContent = said;
-  };
-  events.onopen = () => tell("good", "Connected");
-  events.onerror = () => {
-    tell("bad", "The stack is not responding");
-    // The browser itself tries again when the connection broke, but not after an answer such as 503.
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
-  };
-  events.onmessage = ({ data }) => {
-    const event = JSON.parse(data);
-    handlers[event.type]?.(event);
-  };
-}
 
 function open(phone) {
   current = phone ?? null;
@@ -220,4 +203,4 @@ watchForm($("trouble"), ({ answer, ...change }) => {
 });
 $("calm").addEventListener("click", () => configure(calm, "Faults are off."));
 draw();
-listen();
+listen("api/texts/events", handlers);
