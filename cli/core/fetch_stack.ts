@@ -1,5 +1,4 @@
 /** Fetches from a stack, and waits while a local one replaces its functions. */
-import process from "node:process";
 import { fetchReason } from "./errors.ts";
 import type { Stack } from "./stack.ts";
 
@@ -23,18 +22,18 @@ export async function fetchStack(
       return await fetch(input, init);
     } catch (error) {
       const wasRefused = /connection refused|ECONNREFUSED/i.test(fetchReason(error));
-      if (!wasRefused || supervisor === undefined || !isRunning(supervisor) || Date.now() > deadline) {
-        throw error;
-      }
+      if (!wasRefused || supervisor === undefined || Date.now() > deadline) throw error;
+      if (!await isRunning(supervisor)) throw error;
       await new Promise((done) => setTimeout(done, ASK_EVERY_MS));
     }
   }
 }
 
-/** Whether a process runs, or another user's. */
-function isRunning(pid: number): boolean {
+/** Whether a process runs, be it another user's. Most commands never ask, and load no Node module. */
+async function isRunning(pid: number): Promise<boolean> {
+  const { kill } = await import("node:process");
   try {
-    return process.kill(pid, 0);
+    return kill(pid, 0);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }

@@ -191,7 +191,8 @@ edgeTest(
     const [{ people, recipient, native }] = await sql`
     select (select count(*)::int from public.contacts) as people, o.recipient, m.native from public.outbound_messages o, public.messages m
     where m.direction = 'in'`;
-    assertEquals([people, recipient], [1, group_id]);
+    // The group, and who wrote in it.
+    assertEquals([people, recipient], [2, group_id]);
     assertEquals(whatsapp.addressOf({ group: group_id, phone: from }), group_id);
     // Who wrote is told beside the message.
     assertEquals(native._rest.value.contacts[0].profile.name, "Nora");
