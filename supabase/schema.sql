@@ -12629,7 +12629,7 @@ declare
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).window_code);
   v_opted_out boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
-      and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes) and not private.is_about_group(u));
+      and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes) and not private.is_about_group(u.identities));
 begin
   -- By our own id if the provider returns it, else by the provider's id.
   select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
@@ -12656,7 +12656,7 @@ begin
         join public.messages m on m.id = about.id
         join public.conversations c on c.id = m.conversation_id
         where u.status = 'failed' and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes)
-          and not private.is_about_group(u)
+          and not private.is_about_group(u.identities)
         order by c.id, u.at desc nulls last) word));
   end if;
   -- One lock order: conversations, lanes, messages. Events go into the lanes of their conversations.
@@ -18386,16 +18386,16 @@ AS $function$
 $function$;
 grant execute on function private.instant_of(p_local timestamp without time zone, p_zone text, p_end boolean) to service_role;
 
--- Whether an update is about a group.
-CREATE OR REPLACE FUNCTION private.is_about_group(p_update private.inbound_update)
+-- Whether the identities of an update are those of a group.
+CREATE OR REPLACE FUNCTION private.is_about_group(p_identities private.identity[])
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select coalesce((p_update.identities)[1].kind = 'group', false)
+  select coalesce(p_identities[1].kind = 'group', false)
 $function$;
-grant execute on function private.is_about_group(p_update private.inbound_update) to service_role;
+grant execute on function private.is_about_group(p_identities private.identity[]) to service_role;
 
 -- Whether the message that this one edits, or another edit of it, is already attributed: a message and its edits
 -- count as one.

@@ -274,11 +274,11 @@ end $$;
 comment on function public.tell_accounts(jsonb) is 'Records the accounts that senders belong to, [{channel, id, address, provider, account}], as reported by webhooks, and adds unknown senders.';
 
 -- That one of a group refuses marketing says nothing of the others.
-create function private.is_about_group(p_update private.inbound_update) returns boolean
+create function private.is_about_group(p_identities private.identity[]) returns boolean
 language sql immutable set search_path = '' as $$
-  select coalesce((p_update.identities)[1].kind = 'group', false)
+  select coalesce(p_identities[1].kind = 'group', false)
 $$;
-comment on function private.is_about_group(private.inbound_update) is 'Whether an update is about a group.';
+comment on function private.is_about_group(private.identity[]) is 'Whether the identities of an update are those of a group.';
 
 create function private.apply_statuses(p_updates private.inbound_update[]) returns boolean
 language plpgsql set search_path = '' as $$
@@ -295,7 +295,7 @@ declare
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).window_code);
   v_opted_out boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
-      and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes) and not private.is_about_group(u));
+      and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes) and not private.is_about_group(u.identities));
 begin
   -- By our own id if the provider returns it, else by the provider's id.
   select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
@@ -322,7 +322,7 @@ begin
         join public.messages m on m.id = about.id
         join public.conversations c on c.id = m.conversation_id
         where u.status = 'failed' and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes)
-          and not private.is_about_group(u)
+          and not private.is_about_group(u.identities)
         order by c.id, u.at desc nulls last) word));
   end if;
   -- One lock order: conversations, lanes, messages. Events go into the lanes of their conversations.
@@ -1058,7 +1058,7 @@ grant execute on function
   private.opt_said(text, text, text[], text[]),
   private.apply_templates(private.inbound_update[]),
   public.tell_accounts(jsonb),
-  private.is_about_group(private.inbound_update),
+  private.is_about_group(private.identity[]),
   private.apply_statuses(private.inbound_update[]),
   private.find_contacts(private.inbound_update[]),
   private.make_newcomers(private.inbound_update[]),

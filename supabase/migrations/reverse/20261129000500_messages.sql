@@ -26,7 +26,7 @@ drop function private.author_of(uuid, text);
 drop function private.keep_authors(private.inbound_update[], uuid[], uuid[]);
 drop function private.assign_authors(private.inbound_update[]);
 drop function private.apply_statuses(private.inbound_update[]);
-drop function private.is_about_group(private.inbound_update);
+drop function private.is_about_group(private.identity[]);
 drop function private.drop_echoes(uuid[]);
 drop function public.tell_accounts(jsonb);
 drop function private.opt_said(text, text, text[], text[]);
