@@ -41,6 +41,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "supabase/functions/metrics/metrics_test.ts": ["supabase/config.toml"],
   "tests/database/email_plan_test.ts": ["tests/fixtures/plans/", "supabase/migrations/"],
   "tests/browser/admin_jobs_test.ts": ["docs/panel.md"],
+  "tests/browser/admin_messages_test.ts": ["local/simulator/samples/"],
   "tests/cli/answers_test.ts": ["tests/fixtures/answers.json"],
   "tests/cli/cli_test.ts": ["cli/main.ts"],
   "tests/cli/gates_test.ts": ["README.md", "docs/", "ops/", "supabase/"],
