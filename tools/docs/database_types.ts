@@ -4,13 +4,14 @@
  * file is outdated.
  */
 import type { Sql } from "postgres";
-import { FUNCTIONS, join, ROOT } from "../../lib/paths.ts";
+import { FUNCTIONS, join } from "../../lib/paths.ts";
 import { task } from "../../lib/task.ts";
 
 /** Path of the types. */
 export const TYPES_FILE: string = join(FUNCTIONS, "_shared", "contract", "database.ts");
 
-const HEAD = `/**
+const HEAD = `// deno-fmt-ignore-file: functions are uploaded with it, and a third of it would be white space.
+/**
  * What the Data API serves, as supabase-js wants a \`Database\` described: made from the catalog by \`deno task contract\`,
  * held to it by tests/contracts/database_types_test.ts. What columns of JSON hold is said in columns.ts, what functions
  * answer in JSON in answers.ts; sql.ts puts them together.
@@ -19,6 +20,15 @@ const HEAD = `/**
  */
 import type { JsonOf } from "./columns.ts";
 import type { Json } from "./json.ts";
+
+/** A table that is read. The Data API lets nobody write one: what changes it is a function. */
+type Read<Row, Relationships = []> = {
+  Row: Row; Insert: Record<never, never>; Update: Record<never, never>; Relationships: Relationships;
+};
+/** A foreign key. */
+type Key<Name, Columns, One, Relation, Referenced> = {
+  foreignKeyName: Name; columns: Columns; isOneToOne: One; referencedRelation: Relation; referencedColumns: Referenced;
+};
 `;
 
 interface Column {
@@ -151,21 +161,28 @@ function argumentType(type: string): string {
   return type.endsWith("[]") ? `readonly ${typeOf(type)}` : typeOf(type);
 }
 
-const block = (lines: string[]) => lines.length === 0 ? "Record<never, never>" : `{\n${lines.join("\n")}\n}`;
+const block = (members: string[]) =>
+  members.length === 0 ? "Record<never, never>" : `{ ${members.join(" ")} }`;
+const lines = (members: string[]) =>
+  members.length === 0 ? "Record<never, never>" : `{\n${members.join("\n")}\n}`;
 
 function relationText({ name, columns, relationships }: Relation): string {
   const row = columns.map((column) =>
     `${column.name}: ${orNull(columnType(name, column), column.nullable)};`
   );
   const related = relationships.map((each) =>
-    `{ foreignKeyName: ${JSON.stringify(each.name)}; columns: [${
-      quoted(each.columns)
-    }]; isOneToOne: ${each.one}; ` +
-    `referencedRelation: ${JSON.stringify(each.relation)}; referencedColumns: [${quoted(each.referenced)}] }`
+    `Key<${
+      [
+        JSON.stringify(each.name),
+        `[${quoted(each.columns).join(", ")}]`,
+        each.one,
+        JSON.stringify(each.relation),
+        `[${quoted(each.referenced).join(", ")}]`,
+      ].join(", ")
+    }>`
   );
-  // The Data API lets nobody write a table: what changes one is a function.
-  return `${name}: { Row: ${block(row)}; Insert: Record<never, never>; Update: Record<never, never>; ` +
-    `Relationships: [${related.join(", ")}] };`;
+  const more = related.length === 0 ? "" : `, [${related.join(", ")}]`;
+  return `${name}: Read<${block(row)}${more}>;`;
 }
 
 function routineText({ name, args, set, type, relation, columns }: Routine): string {
@@ -189,31 +206,15 @@ export async function typesText(sql: Sql): Promise<string> {
   const doubled = routines.find(({ name }, i) => routines[i + 1]?.name === name);
   // PostgREST would have to guess which is meant.
   if (doubled !== undefined) throw new Error(`public.${doubled.name} is there twice`);
-  const part = (of: Relation[]) => block(of.map(relationText));
-  const text = `${HEAD}
+  const part = (of: Relation[]) => lines(of.map(relationText));
+  return `${HEAD}
 /** Tables and views that can be read, and functions that can be called, with a key or a session. */
 export type Database = { public: {
 Tables: ${part(relations.filter(({ view }) => !view))};
 Views: ${part(relations.filter(({ view }) => view))};
-Functions: ${block(routines.map(routineText))};
+Functions: ${lines(routines.map(routineText))};
 } };
 `;
-  return await formatted(text);
-}
-
-async function formatted(text: string): Promise<string> {
-  const fmt = new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--quiet", "--ext", "ts", "-"],
-    cwd: ROOT,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const output = fmt.output();
-  await new Blob([text]).stream().pipeTo(fmt.stdin);
-  const { success, stdout, stderr } = await output;
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
-  return new TextDecoder().decode(stdout);
 }
 
 if (import.meta.main) {
