@@ -11382,14 +11382,15 @@ begin
         'name', d.name, 'url', d.url,
         'state', private.shown_state(d.state, d.circuit_open_until),
         'circuit_open_until', d.circuit_open_until,
-        'open', q.open, 'oldest_seconds', q.oldest_seconds,
-        'dead', (
-          select count(*) from public.deliveries x
-          where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id)) order by d.name), '[]')
+        'open', coalesce(q.open, 0), 'oldest_seconds', q.oldest_seconds, 'dead', coalesce(g.dead, 0)) order by d.name), '[]')
       from public.destinations d
-      cross join lateral (
-        select count(*) as open, round(extract(epoch from now() - min(x.created_at))) as oldest_seconds
-        from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
+      -- Read once for all: asked of each destination, they may be read for each.
+      left join (
+        select x.destination_id, count(*) as open, round(extract(epoch from now() - min(x.created_at))) as oldest_seconds
+        from public.deliveries x where x.state in ('pending', 'leased') group by x.destination_id) q on q.destination_id = d.id
+      left join (
+        select x.destination_id, count(*) as dead
+        from public.deliveries x where x.state = 'dead' and x.dropped_reason is null group by x.destination_id) g on g.destination_id = d.id
       where d.removed_at is null),
     'outbound', (
       select jsonb_build_object('open', count(*), 'oldest_seconds', round(extract(epoch from now() - min(created_at))))

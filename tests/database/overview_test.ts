@@ -475,7 +475,13 @@ databaseTest(
     select m.id, d.id, m.conversation_id, m.seq, 'dead', 1, now(), 'status 503'
     from messages m, public.destinations d where d.name = 'service-1'`;
     await sql`analyze`;
-    for (const query of ["select private.troubled_destinations(now())", "select private.attention(now())"]) {
+    for (
+      const query of [
+        "select private.troubled_destinations(now())",
+        "select private.attention(now())",
+        "select public.status()",
+      ]
+    ) {
       const [{ "QUERY PLAN": [{ Plan: plan }] }] = await sql.unsafe(
         `explain (analyze, buffers, format json) ${query}`,
       );
