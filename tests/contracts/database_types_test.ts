@@ -24,7 +24,7 @@ databaseTest(
     select p.proname as name from pg_proc p
     where p.pronamespace = 'public'::regnamespace and has_function_privilege('service_role', p.oid, 'execute')`;
     assert(functions.length > 100);
-    for (const { name } of functions) assert(before.includes(`      ${name}: {`), name);
+    for (const { name } of functions) assert(before.includes(`\n${name}: { Args: `), name);
     assertEquals(/trigger/.test(before), false);
 
     const changes: [string, string, string][] = [
