@@ -113,12 +113,11 @@ function Removal({ of, close, removed }: Props & { close: () => void }) {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (drops && reason.trim() === "") return;
-    remove.mutate(reason.trim() || null, {
-      onSuccess: () => {
-        close();
-        removed?.();
-      },
-    });
+    // Not onSuccess: by then the page may have read that the destination is gone, and this form with it.
+    remove.mutateAsync(reason.trim() || null).then(() => {
+      close();
+      removed?.();
+    }, () => {});
   };
   return (
     <form onSubmit={submit}>
