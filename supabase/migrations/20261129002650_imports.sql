@@ -98,7 +98,7 @@ end $$;
 comment on function private.drop_imported(private.inbound_update[]) is 'Deletes the imported form of messages that have now come in by themselves.';
 
 -- Chunks come in any order and again; a file comes before or after the placeholder in its thread. So a message that is there
--- already stays, unless it is a placeholder whose file has come.
+-- already stays, unless it stands for a file that has now come.
 create function private.import_messages(p_updates private.inbound_update[], p_contacts uuid[]) returns void
 language plpgsql set search_path = '' as $$
 declare

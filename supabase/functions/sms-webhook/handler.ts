@@ -20,7 +20,7 @@ import type { SmsSetup } from "../_shared/contract/http/sms.ts";
 import { readBody } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { type Call, createRouter, type Route } from "../_shared/http/routes.ts";
-import { holdsLink } from "../_shared/media/link.ts";
+import { requireLink } from "../_shared/media/link.ts";
 import type { Ingest } from "../_shared/pipeline/ingest.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
 
@@ -147,16 +147,8 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
   async function media({ request, query, params: { id } }: Call<Context>): Promise<Response> {
     if (deps.killed(FEATURE)) throw new Problem("disabled_by_environment");
     const asked = new URLSearchParams(query);
-    if (asked.has("signature")) {
-      const held = holdsLink(asked, id, deps.linkSecrets(), deps.now());
-      if (held !== "valid") {
-        throw new Problem("forbidden", {
-          detail: held === "expired"
-            ? "This address has expired. Ask with a key, or use the address of a newer event."
-            : "This address is not signed by this installation.",
-        });
-      }
-    } else await deps.requireOperator(request.headers);
+    if (asked.has("signature")) requireLink(asked, id, deps.linkSecrets(), deps.now());
+    else await deps.requireOperator(request.headers);
     const file = asked.get("file") ?? "0";
     if (!UUID.test(id) || !/^\d$/.test(file)) throw new Problem("media_not_found");
     const response = await deps.giveMedia(id, Number(file));

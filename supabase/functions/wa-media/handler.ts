@@ -5,7 +5,7 @@
  * @module
  */
 import type { MediaUpload } from "../_shared/contract/http/media.ts";
-import { holdsLink } from "../_shared/media/link.ts";
+import { requireLink } from "../_shared/media/link.ts";
 import type { KeptUpload, TakeUpload } from "../_shared/media/uploads.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { type Call, createRouter, type Route } from "../_shared/http/routes.ts";
@@ -77,16 +77,8 @@ export function createHandler(deps: MediaDeps): Handler {
   async function give({ request, query, params: { id } }: Call<Context>): Promise<Response> {
     if (deps.killed(FEATURE)) throw new Problem("disabled_by_environment");
     const asked = new URLSearchParams(query);
-    if (asked.has("signature")) {
-      const held = holdsLink(asked, id, deps.linkSecrets(), deps.now());
-      if (held !== "valid") {
-        throw new Problem("forbidden", {
-          detail: held === "expired"
-            ? "This address has expired. Ask with a key, or use the address of a newer event."
-            : "This address is not signed by this installation.",
-        });
-      }
-    } else await deps.requireOperator(request.headers);
+    if (asked.has("signature")) requireLink(asked, id, deps.linkSecrets(), deps.now());
+    else await deps.requireOperator(request.headers);
     return await deps.give(id, asked.get("phone_number_id") ?? undefined, {
       headOnly: request.method === "HEAD",
       range: request.headers.get("range"),

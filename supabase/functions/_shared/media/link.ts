@@ -5,6 +5,7 @@
  */
 import { hmacSha256 } from "../crypto/hmac.ts";
 import { timingSafeEqual } from "../crypto/timing_safe_equal.ts";
+import { Problem } from "../http/problem.ts";
 
 /** A signed address. */
 export interface MediaLink {
@@ -71,4 +72,25 @@ export function holdsLink(
   const matches = secrets.filter((secret) => timingSafeEqual(signatureOf(secret, id, expires), given));
   if (matches.length === 0) return "invalid";
   return expires * 1000 > now ? "valid" : "expired";
+}
+
+/**
+ * Lets a request with a signed address in.
+ *
+ * Failure policy: closed, as {@linkcode holdsLink}.
+ * @throws {Problem} `forbidden`, which says whether it has expired.
+ */
+export function requireLink(
+  query: URLSearchParams,
+  id: string,
+  secrets: readonly string[],
+  now: number,
+): void {
+  const held = holdsLink(query, id, secrets, now);
+  if (held === "valid") return;
+  throw new Problem("forbidden", {
+    detail: held === "expired"
+      ? "This address has expired. Ask with a key, or use the address of a newer event."
+      : "This address is not signed by this installation.",
+  });
 }
