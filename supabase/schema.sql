@@ -7562,9 +7562,10 @@ begin
 end $function$;
 grant execute on function public.list_suppressions(p_before timestamp with time zone, p_limit integer, p_same integer, p_search text) to authenticated, service_role;
 
--- The team: [{user_id, email, role, approvals, created_at, can_sign_in}]. Its members know each other's addresses;
--- histories name people by user_id. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_team()
+-- The team by address: [{user_id, email, role, approvals, created_at, can_sign_in}]. Filter: any of search (part of
+-- the address or role) and after (user_id of the last of the page before); at most p_limit, all without it. Its
+-- members know each other's addresses; histories name people by user_id. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_team(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT NULL::integer)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -7573,11 +7574,20 @@ AS $function$
 begin
   perform private.require_role('viewer');
   return (
-    select coalesce(jsonb_agg(jsonb_build_object('user_id', m.user_id, 'email', u.email, 'role', m.role,
-      'approvals', m.approvals, 'created_at', m.created_at, 'can_sign_in', private.can_sign_in(m.user_id)) order by u.email), '[]')
-    from public.team_members m join auth.users u on u.id = m.user_id);
+    select coalesce(jsonb_agg(jsonb_build_object('user_id', t.user_id, 'email', t.email, 'role', t.role,
+      'approvals', t.approvals, 'created_at', t.created_at, 'can_sign_in', private.can_sign_in(t.user_id)) order by t.email, t.user_id), '[]')
+    from (
+      select m.user_id, u.email, m.role, m.approvals, m.created_at
+      from public.team_members m join auth.users u on u.id = m.user_id
+      where (p_filter ->> 'after' is null or (u.email is null, u.email, m.user_id) > (
+          select a.email is null, a.email, a.id from auth.users a where a.id = (p_filter ->> 'after')::uuid)
+          or u.email is null and m.user_id > (p_filter ->> 'after')::uuid and exists (
+            select from auth.users a where a.id = (p_filter ->> 'after')::uuid and a.email is null))
+        and (p_filter ->> 'search' is null
+          or strpos(lower(concat_ws(' ', coalesce(u.email, m.user_id::text), m.role)), lower(p_filter ->> 'search')) > 0)
+      order by u.email, m.user_id limit p_limit) t);
 end $function$;
-grant execute on function public.list_team() to authenticated, service_role;
+grant execute on function public.list_team(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
 -- All templates with their languages, status, quality and components, and when each account's were last fetched. For
 -- viewers and secret keys.

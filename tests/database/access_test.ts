@@ -334,7 +334,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "erase_contact(text,uuid,integer)": { role: "admin", why: "An admin erases a person." },
   "set_route(uuid,integer,jsonb)": { role: "operator", why: "Operators keep the routes." },
   "move_route(uuid,integer,uuid)": { role: "operator", why: "Operators keep the routes." },
-  "list_team()": { role: "viewer", why: "The team knows itself by address." },
+  "list_team(jsonb,integer)": { role: "viewer", why: "The team knows itself by address." },
   "add_team_member(text,text,text[])": { role: "admin", why: "An admin adds people and changes roles." },
   "set_number_pace(text,integer,numeric,integer)": {
     role: "operator",

@@ -251,7 +251,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "private.is_member(uuid)": ({ contact }) => [`'${contact}'`],
   "my_orgs()": () => [""],
   "whoami()": () => [""],
-  "list_team()": () => [""],
+  "list_team(jsonb,integer)": () => [""],
   "set_team_member(uuid,text,text[])": ({ contact }) => [`'${contact}', 'viewer'`],
   "add_team_member(text,text,text[])": () => ["'nobody@example.com', 'viewer'"],
   "remove_team_member(uuid)": ({ contact }) => [`'${contact}'`],

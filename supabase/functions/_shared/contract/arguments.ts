@@ -343,6 +343,7 @@ export interface JsonArguments {
   list_audit: { p_filter: AuditFilter };
   list_dead_letters: { p_filter: DeadLetterFilter };
   list_announcements: { p_filter: { search?: string; before?: string } };
+  list_team: { p_filter: { search?: string; after?: string } };
   list_identities: { p_filter: { search?: string; after?: string } };
   list_incidents: { p_filter: { search?: string; after?: number } };
   list_links: { p_filter: LinkFilter };
