@@ -7589,9 +7589,11 @@ begin
 end $function$;
 grant execute on function public.list_team(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
--- All templates with their languages, status, quality and components, and when each account's were last fetched. For
--- viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_templates()
+-- Templates by name with their languages, status, quality and components, and when each account's were last fetched.
+-- Filter: any of search (part of name, language, category or status), account, name, language, and after: {name,
+-- language, account} of the last of the page before; at most p_limit templates, all without it. For viewers and
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.list_templates(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT NULL::integer)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -7604,7 +7606,16 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object('account', t.account, 'account_name', a.name, 'name', t.name, 'language', t.language, 'id', t.id,
         'category', t.category, 'status', t.status, 'quality', t.quality, 'parameter_format', t.parameter_format, 'components', t.components,
         'reason', t.reason, 'told_at', t.told_at, 'synced_at', t.synced_at) order by t.name, t.language, t.account), '[]')
-      from public.wa_templates t left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = t.account),
+      from (
+        select * from public.wa_templates x
+        where (p_filter -> 'after' is null
+            or (x.name, x.language, x.account) > (p_filter #>> '{after,name}', p_filter #>> '{after,language}', p_filter #>> '{after,account}'))
+          and x.account = coalesce(p_filter ->> 'account', x.account) and x.name = coalesce(p_filter ->> 'name', x.name)
+          and x.language = coalesce(p_filter ->> 'language', x.language)
+          and (p_filter ->> 'search' is null
+            or strpos(lower(concat_ws(' ', x.name, x.language, x.category, x.status)), lower(p_filter ->> 'search')) > 0)
+        order by x.name, x.language, x.account limit p_limit) t
+      left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = t.account),
     'syncs', (
       select coalesce(jsonb_agg(jsonb_build_object('account', x.account, 'account_name', a.name, 'synced_at', y.synced_at, 'error', y.error,
         'numbers', (select jsonb_agg(s.id order by s.id) from public.senders s where s.channel = 'whatsapp' and s.account = x.account)) order by x.account), '[]')
@@ -7612,7 +7623,7 @@ begin
       left join private.template_syncs y on y.account = x.account
       left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = x.account));
 end $function$;
-grant execute on function public.list_templates() to authenticated, service_role;
+grant execute on function public.list_templates(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
 -- Our numbers for texts: [{number, provider, class, state, max_per_second (segments), held_since, held_code, waiting
 -- (conversations with something to send), created_at}]. For viewers and secret keys.
@@ -21692,18 +21703,20 @@ CREATE OR REPLACE FUNCTION private.queue_health(p_now timestamp with time zone)
  STABLE
  SET search_path TO ''
 AS $function$
-  select jsonb_build_object('component', 'queue',
-    'status', case when q.overdue >= 600 then 'down' when q.overdue >= 60 or q.stopped is not null then 'degraded' else 'healthy' end,
-    'because', case when q.overdue >= 60 then 'overdue' when q.stopped is not null then 'stopped' else 'taken' end,
-    'figures', jsonb_strip_nulls(jsonb_build_object(
-      'seconds', case when q.overdue >= 60 then q.overdue end, 'destinations', q.stopped)))
-  from (
+  -- Once, and not for each place that names it.
+  with q as materialized (
     select private.overdue_seconds(p_now) as overdue, (
       select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
         'name', t.name, 'state', t.state, 'n', t.n, 'error', t.error, 'waiting', nullif(t.waiting, 0)))
         order by t.name, t.state)
       from private.troubled_destinations(p_now) t) as stopped
-  ) q
+  )
+  select jsonb_build_object('component', 'queue',
+    'status', case when q.overdue >= 600 then 'down' when q.overdue >= 60 or q.stopped is not null then 'degraded' else 'healthy' end,
+    'because', case when q.overdue >= 60 then 'overdue' when q.stopped is not null then 'stopped' else 'taken' end,
+    'figures', jsonb_strip_nulls(jsonb_build_object(
+      'seconds', case when q.overdue >= 60 then q.overdue end, 'destinations', q.stopped)))
+  from q
 $function$;
 grant execute on function private.queue_health(p_now timestamp with time zone) to service_role;
 

@@ -368,7 +368,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "viewer",
     why: "The team sees for whom a feature failed, redacted.",
   },
-  "list_templates()": { role: "viewer", why: "The team sees the templates." },
+  "list_templates(jsonb,integer)": { role: "viewer", why: "The team sees the templates." },
   "send_template(uuid,jsonb,uuid)": { role: "operator", why: "Operators write to people." },
   "list_numbers()": { role: "viewer", why: "The team sees how its numbers and accounts do." },
   "read_person(uuid)": { role: "viewer", why: "The team sees who is one person, redacted." },

@@ -285,7 +285,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "lift_suppression(text,text)": () => [`'${EMAIL}'`],
   "list_numbers()": () => [""],
   "list_imports()": () => [""],
-  "list_templates()": () => [""],
+  "list_templates(jsonb,integer)": () => [""],
   "send_template(uuid,jsonb,uuid)": ({ message }) => [
     `'${message}', '{"type": "template", "template": {"name": "hello", "language": {"code": "en"}}}', '${message}'`,
   ],

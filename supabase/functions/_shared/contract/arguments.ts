@@ -343,6 +343,15 @@ export interface JsonArguments {
   list_audit: { p_filter: AuditFilter };
   list_dead_letters: { p_filter: DeadLetterFilter };
   list_announcements: { p_filter: { search?: string; before?: string } };
+  list_templates: {
+    p_filter: {
+      search?: string;
+      account?: string;
+      name?: string;
+      language?: string;
+      after?: { name: string; language: string; account: string };
+    };
+  };
   list_team: { p_filter: { search?: string; after?: string } };
   list_identities: { p_filter: { search?: string; after?: string } };
   list_incidents: { p_filter: { search?: string; after?: number } };

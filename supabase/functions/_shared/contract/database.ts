@@ -213,7 +213,7 @@ list_reports: { Args: { p_flag_key?: string | null; p_limit?: number; p_before?:
 list_routes: { Args: { p_filter?: Json; p_limit?: number; }; Returns: Json };
 list_suppressions: { Args: { p_before?: string | null; p_limit?: number; p_same?: number | null; p_search?: string | null; }; Returns: Json };
 list_team: { Args: { p_filter?: Json; p_limit?: number | null; }; Returns: Json };
-list_templates: { Args: Record<never, never>; Returns: Json };
+list_templates: { Args: { p_filter?: Json; p_limit?: number | null; }; Returns: Json };
 list_text_numbers: { Args: Record<never, never>; Returns: Json };
 list_unknown: { Args: { p_limit?: number; p_filter?: Json; }; Returns: Json };
 list_waiting: { Args: { p_filter?: Json; p_limit?: number; }; Returns: Json };
