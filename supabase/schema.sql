@@ -2952,8 +2952,9 @@ create table public.routing_decisions (
   -- The route's name at that time.
   route_name text,
   -- matched, sticky (the conversation stayed), default (a fallback), no_match, kept (routes were not evaluated: an
-  -- automatic mail, a bounce, a forgery), or taken_over (a person had the conversation, and none of the route's
-  -- destinations receives such messages).
+  -- automatic mail, a bounce, a forgery), taken_over (a person had the conversation, and none of the route's
+  -- destinations receives such messages), or masked (a text to an organisation's number: thread_decisions says where
+  -- it went).
   reason text not null,
   -- The destinations it was sent to.
   destination_ids uuid[] default '{}'::uuid[] not null,
@@ -2969,7 +2970,7 @@ create table public.routing_decisions (
   constraint routing_decisions_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
   constraint routing_decisions_route_id_fkey FOREIGN KEY (route_id) REFERENCES routes(id) ON DELETE SET NULL,
   constraint routing_decisions_contact_check CHECK ((length(contact) <= 8)),
-  constraint routing_decisions_reason_check CHECK ((reason = ANY (ARRAY['matched'::text, 'sticky'::text, 'default'::text, 'no_match'::text, 'kept'::text, 'taken_over'::text])))
+  constraint routing_decisions_reason_check CHECK ((reason = ANY (ARRAY['matched'::text, 'sticky'::text, 'default'::text, 'no_match'::text, 'kept'::text, 'taken_over'::text, 'masked'::text])))
 );
 -- The latest decisions.
 create INDEX routing_decisions_recent_idx ON public.routing_decisions USING btree (decided_at);
@@ -7829,6 +7830,56 @@ begin
 end $function$;
 grant execute on function public.mail_to_show(p_message_id uuid, p_by text) to service_role;
 
+-- Of these conversations those with a number of an organisation, each with its undecided texts in order and what
+-- relay() asks of each: [{conversation_id, org_id, countries, zone, own_numbers, earlier, messages}]. For secret
+-- keys.
+CREATE OR REPLACE FUNCTION public.masked_waiting(p_conversations uuid[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('conversation_id', c.id, 'org_id', o.id, 'countries', to_jsonb(o.countries), 'zone', o.zone,
+      'own_numbers', (
+        select coalesce(jsonb_agg(s.address order by s.address), '[]')
+        from public.org_numbers d join public.senders s on s.channel = d.channel and s.id = d.number_id
+        where d.org_id = o.id and (d.class = 'front_desk' or d.number_id = n.number_id)),
+      'earlier', (
+        select coalesce(jsonb_agg(e.text order by e.seq), '[]') from (
+          select m.text, m.seq from public.messages m
+          where m.conversation_id = c.id and m.direction = 'in' and m.seq < waiting.first and m.text is not null
+            and m.created_at > waiting.since - interval '10 minutes'
+          order by m.seq desc limit 3) e),
+      'messages', waiting.messages)), '[]')
+    from public.conversations c
+    join public.org_numbers n on n.channel = c.channel and n.number_id = c.number_id
+    join public.orgs o on o.id = n.org_id
+    cross join lateral (
+      select i.value as phone from (select 1) one left join lateral (
+        select x.value from public.contact_identities x
+        where x.contact_id = c.contact_id and x.kind = 'phone' and x.valid_to is null order by x.id desc limit 1) i on true) who
+    cross join lateral (
+      select min(m.seq) as first, min(m.created_at) as since, jsonb_agg(jsonb_build_object(
+        'id', m.id, 'at', m.created_at, 'text', m.text, 'keyword', m.native ->> 'keyword', 'is_group', m.native ? 'group',
+        'is_phone', who.phone is not null,
+        'media', case when jsonb_typeof(m.native -> 'media') = 'array' then (
+          select coalesce(jsonb_agg(f.file -> 'type' order by f.place), '[]')
+          from jsonb_array_elements(m.native -> 'media') with ordinality as f (file, place)) else '[]' end)
+        || (private.relay_facts(n, c.contact_id, who.phone, m.created_at) - 'orgId') order by m.seq) as messages
+      from (
+        select * from public.messages m
+        where m.conversation_id = c.id and m.seq > c.routed_seq and m.direction = 'in'
+          and not exists (select from public.routing_decisions d where d.message_id = m.id)
+        order by m.seq limit 20) m) waiting
+    where c.id = any (p_conversations) and c.channel = 'sms' and waiting.messages is not null);
+end $function$;
+grant execute on function public.masked_waiting(p_conversations uuid[]) to service_role;
+
 -- Says that two contacts are one person: opt-outs, export and erasure of one are those of the other; ids and
 -- conversations stay where they are, and answers go where they were asked. Who did it, when and why is in
 -- contact_acts. Returns {id, kept_id, kept, other_id, other, reason, merged_at, merged_by, undone_at, undone_by}. For
@@ -8981,6 +9032,30 @@ AS $function$
 $function$;
 grant execute on function public.record_outcomes(p_outcomes jsonb, p_evaluated text[]) to service_role;
 
+-- Records where texts to numbers of organisations go, and queues the copies, in one transaction: [{id, relays:
+-- [{message_id, org_id, thread_id, from_role, number_class, outcome, reason, types, findings, legs, message, notice,
+-- opens}]}]. A decision whose legs have changed since is not recorded: its conversation is in stale, and waits on.
+-- The first decision on a text stands. Returns {decided, queued, stale, relayed: [{message_id, org_id, thread_id,
+-- outcome, reason}]}. For secret keys.
+CREATE OR REPLACE FUNCTION public.record_relays(p_revision bigint, p_conversations jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.record_relays(p_revision, p_conversations, clock_timestamp());
+    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.record_relays(p_revision bigint, p_conversations jsonb) to service_role;
+
 -- Counts further visits on rows of clicks, [{code, t, v, r, k, p, y, f, h, u, o, g, n, q, c}], once however often the
 -- batch is sent: the members are those of _shared/links/clicks/lines.ts, c is how many. For secret keys.
 CREATE OR REPLACE FUNCTION public.record_repeats(p_batch uuid, p_slot integer, p_repeats jsonb)
@@ -9120,11 +9195,8 @@ CREATE OR REPLACE FUNCTION public.relay_facts(p_number_id text, p_from text, p_a
  SET enable_seqscan TO 'off'
 AS $function$
 declare
-  v_at timestamptz := coalesce(p_at, clock_timestamp());
   v_number public.org_numbers;
   v_contact uuid;
-  v_legs jsonb := '[]';
-  v_past uuid;
 begin
   perform private.refuse_older_code();
   select * into v_number from public.org_numbers n where n.channel = 'sms' and n.number_id = p_number_id;
@@ -9133,17 +9205,7 @@ begin
   end if;
   select i.contact_id into v_contact from public.contact_identities i
   where i.channel = 'sms' and i.kind = 'phone' and i.value = p_from and i.valid_to is null;
-  select coalesce(jsonb_agg(private.leg_view(l)), '[]') into v_legs from public.thread_legs l
-  where l.contact_id = v_contact and l.channel = 'sms' and l.number_id = p_number_id and l.ended_at is null;
-  if v_legs = '[]' then
-    select l.thread_id into v_past from public.thread_legs l
-    where l.contact_id = v_contact and l.channel = 'sms' and l.number_id = p_number_id and l.ended_at is not null
-    order by l.ended_at desc limit 1;
-  end if;
-  return jsonb_build_object('orgId', v_number.org_id, 'contactId', v_contact, 'numberClass', v_number.class,
-    'fromOurs', exists (select from public.senders s where s.channel = 'sms' and s.address = p_from),
-    'senderLegs', v_legs, 'pastThreadId', v_past,
-    'thread', case when jsonb_array_length(v_legs) = 1 then private.thread_facts((v_legs #>> '{0,threadId}')::uuid, v_at) end);
+  return private.relay_facts(v_number, v_contact, p_from, coalesce(p_at, clock_timestamp()));
 end $function$;
 grant execute on function public.relay_facts(p_number_id text, p_from text, p_at timestamp with time zone) to service_role;
 
@@ -19125,6 +19187,22 @@ AS $function$
 $function$;
 grant execute on function private.leg_view(p_leg thread_legs) to service_role;
 
+-- Whether a thread is live, its writer still meets this number in it, and these legs of it are live.
+CREATE OR REPLACE FUNCTION private.legs_stand(p_thread uuid, p_writer uuid, p_number text, p_legs uuid[])
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+      select from public.threads t
+      join public.thread_legs l on l.thread_id = t.id and l.contact_id = p_writer and l.number_id = p_number and l.ended_at is null
+      where t.id = p_thread and t.state = 'live')
+    and cardinality(p_legs) = (
+      select count(*) from public.thread_legs l where l.id = any (p_legs) and l.thread_id = p_thread and l.ended_at is null)
+$function$;
+grant execute on function private.legs_stand(p_thread uuid, p_writer uuid, p_number text, p_legs uuid[]) to service_role;
+
 -- Messages that a link brought from p_from to before p_to: {total, first_touch, by_confidence}.
 CREATE OR REPLACE FUNCTION private.link_attributions(p_code text, p_from timestamp with time zone, p_to timestamp with time zone)
  RETURNS jsonb
@@ -20692,6 +20770,24 @@ AS $function$
         and (0::oid = any (p.polroles) or (select r.oid from pg_catalog.pg_roles r where r.rolname = 'anon') = any (p.polroles))))
 $function$;
 
+-- The thread of somebody who writes to the front desk for the first time: with the sitter whose window comes first,
+-- else with the owner. Null for members.
+CREATE OR REPLACE FUNCTION private.open_for(p_org uuid, p_client uuid, p_now timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if exists (select from public.org_members m where m.org_id = p_org and m.contact_id = p_client) then
+    return null;
+  end if;
+  return (public.open_thread(p_org, p_client, (
+    select w.member_id from public.assignment_windows w
+    where w.org_id = p_org and w.client_id = p_client and w.cancelled_at is null and w.closes_at > p_now
+    order by w.opens_at, w.id limit 1), 'first_message') ->> 'thread_id')::uuid;
+end $function$;
+grant execute on function private.open_for(p_org uuid, p_client uuid, p_now timestamp with time zone) to service_role;
+
 -- Trigger, after insert of rollout_events: opens an incident where the guard rolled back, P0 where more than 5 %
 -- failed, else P1; once a rollout.
 CREATE OR REPLACE FUNCTION private.open_for_rollback()
@@ -21828,6 +21924,18 @@ begin
 end $function$;
 grant execute on function private.queue_replies(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
 
+-- Queues a text to a person from a number, once for each key. Returns {id, status} or {error}, as enqueue_outbound.
+CREATE OR REPLACE FUNCTION private.queue_text(p_contact uuid, p_number text, p_message jsonb, p_key text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'sms', 'number_id', p_number,
+    'identities', jsonb_build_array(jsonb_build_object('kind', 'contact', 'value', p_contact)),
+    'message', p_message, 'text', nullif(p_message ->> 'text', ''), 'idempotency_key', p_key)), p_now) -> 0
+$function$;
+grant execute on function private.queue_text(p_contact uuid, p_number text, p_message jsonb, p_key text, p_now timestamp with time zone) to service_role;
+
 -- What a service or a provider wrote about a message of this contact, for operators: without the contact's ids, and
 -- without numbers and mail addresses of others as far as they show.
 CREATE OR REPLACE FUNCTION private.quoted(p_text text, p_contact_id uuid)
@@ -22479,6 +22587,127 @@ begin
 end $function$;
 grant execute on function private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone) to service_role;
 
+-- Writes one decision on a text with what follows from it: the copies to the other legs, words to the writer (of one
+-- reason once an hour), the thread of a first message. The caller holds the conversation's lock and has asked
+-- legs_stand. Returns {message_id, org_id, thread_id, outcome, reason, queued}.
+CREATE OR REPLACE FUNCTION private.record_relay(p_conversation conversations, p_relay jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_message uuid := (p_relay ->> 'message_id')::uuid;
+  v_org uuid := (p_relay ->> 'org_id')::uuid;
+  v_thread uuid := (p_relay ->> 'thread_id')::uuid;
+  v_outcome text := p_relay ->> 'outcome';
+  v_reason text := p_relay ->> 'reason';
+  v_leg record;
+  v_answer jsonb;
+  v_error text;
+  v_queued integer := 0;
+  v_reached integer := 0;
+begin
+  if (p_relay ->> 'opens')::boolean then
+    v_thread := private.open_for(v_org, p_conversation.contact_id, p_now);
+  end if;
+  if v_outcome = 'leg' then
+    for v_leg in
+      select l.id, l.contact_id, l.number_id from public.thread_legs l
+      where l.id in (select value::uuid from jsonb_array_elements_text(p_relay -> 'legs')) order by l.id
+    loop
+      -- Who has no number in the thread reads it in the app.
+      if v_leg.number_id is not null then
+        v_answer := private.queue_text(v_leg.contact_id, v_leg.number_id, p_relay -> 'message', 'relay:' || v_message || ':' || v_leg.id, p_now);
+        v_error := coalesce(v_answer ->> 'error', v_error);
+        continue when v_answer ? 'error';
+        v_queued := v_queued + 1;
+        update public.messages m set thread_id = v_thread where m.id = (v_answer ->> 'id')::uuid;
+      end if;
+      v_reached := v_reached + 1;
+    end loop;
+    -- Nothing is lost: what could go to nobody waits for the owner.
+    if v_reached = 0 then
+      v_outcome := 'owner_inbox';
+      v_reason := coalesce(v_error, 'no_sitter');
+    end if;
+  end if;
+  if p_relay ? 'notice' and not exists (
+      select from public.thread_decisions d
+      where d.contact_id = p_conversation.contact_id and d.reason = v_reason and d.at > p_now - interval '1 hour') then
+    v_answer := private.queue_text(p_conversation.contact_id, p_conversation.number_id, p_relay -> 'notice', 'relay-notice:' || v_message, p_now);
+    v_queued := v_queued + case when v_answer ? 'error' then 0 else 1 end;
+  end if;
+  update public.messages m set thread_id = v_thread where m.id = v_message and v_thread is not null;
+  perform public.record_decision(p_relay || jsonb_build_object('thread_id', v_thread, 'contact_id', p_conversation.contact_id,
+      'outcome', v_outcome, 'reason', v_reason,
+      'number_last4', right(regexp_replace(coalesce((
+        select s.address from public.senders s where s.channel = p_conversation.channel and s.id = p_conversation.number_id), ''), '[^0-9]', '', 'g'), 4),
+      'from_last4', right(regexp_replace(coalesce(private.address_of(p_conversation.contact_id, p_conversation.channel, p_conversation.number_id), ''), '[^0-9]', '', 'g'), 4)),
+    coalesce(p_relay -> 'findings', '[]'));
+  return jsonb_build_object('message_id', v_message, 'org_id', v_org, 'thread_id', v_thread, 'outcome', v_outcome, 'reason', v_reason,
+    'queued', v_queued);
+end $function$;
+grant execute on function private.record_relay(p_conversation conversations, p_relay jsonb, p_now timestamp with time zone) to service_role;
+
+-- record_relays with a given time.
+CREATE OR REPLACE FUNCTION private.record_relays(p_revision bigint, p_conversations jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_item jsonb;
+  v_relay jsonb;
+  v_conversation public.conversations;
+  v_relayed jsonb := '[]';
+  v_stale jsonb := '[]';
+  v_decisions jsonb;
+  v_through bigint;
+  v_seq bigint;
+  v_decided jsonb := '[]';
+begin
+  -- The locks first and in the order of ids, as ingest_updates takes them: of those who write and of those who are written to.
+  perform from public.conversations c
+  where c.id in (select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i)
+    or c.id in (
+      select k.id from jsonb_array_elements(p_conversations) i
+      cross join jsonb_array_elements(i -> 'relays') r
+      cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)
+      join public.thread_legs l on l.id = leg.id::uuid
+      join public.conversations k on k.channel = l.channel and k.number_id = l.number_id and k.contact_id = l.contact_id)
+  order by c.id for update;
+  for v_item in select * from jsonb_array_elements(p_conversations) loop
+    select * into v_conversation from public.conversations c where c.id = (v_item ->> 'id')::uuid;
+    continue when not found;
+    v_decisions := '[]';
+    v_through := null;
+    for v_relay in select * from jsonb_array_elements(v_item -> 'relays') loop
+      select m.seq into v_seq from public.messages m
+      where m.id = (v_relay ->> 'message_id')::uuid and not exists (select from public.routing_decisions d where d.message_id = m.id);
+      -- Somebody else decided it, or it was withdrawn.
+      continue when not found;
+      if v_relay ->> 'outcome' = 'leg' and not private.legs_stand((v_relay ->> 'thread_id')::uuid, v_conversation.contact_id,
+          v_conversation.number_id, array(select value::uuid from jsonb_array_elements_text(v_relay -> 'legs'))) then
+        v_stale := v_stale || to_jsonb(v_conversation.id);
+        exit;
+      end if;
+      v_relayed := v_relayed || private.record_relay(v_conversation, v_relay, p_now);
+      v_decisions := v_decisions || jsonb_build_object('message_id', v_relay -> 'message_id', 'reason', 'masked', 'destination_ids', '[]'::jsonb,
+        'explanation', '[]'::jsonb);
+      v_through := v_seq;
+    end loop;
+    v_decided := v_decided || jsonb_build_object('id', v_conversation.id, 'held', false, 'through_seq', v_through,
+      'sticky_route_id', v_conversation.sticky_route_id, 'sticky_until', v_conversation.sticky_until, 'decisions', v_decisions);
+  end loop;
+  perform public.record_decisions(p_revision, v_decided);
+  return jsonb_build_object('decided', jsonb_array_length(v_relayed), 'stale', v_stale,
+    'queued', (select coalesce(sum((r ->> 'queued')::integer), 0) from jsonb_array_elements(v_relayed) r),
+    'relayed', (select coalesce(jsonb_agg(r - 'queued'), '[]') from jsonb_array_elements(v_relayed) r));
+end $function$;
+grant execute on function private.record_relays(p_revision bigint, p_conversations jsonb, p_now timestamp with time zone) to service_role;
+
 -- Records a route's current version in its history, unless it is already there.
 CREATE OR REPLACE FUNCTION private.record_route(p_id uuid)
  RETURNS void
@@ -22794,6 +23023,34 @@ begin
   end if;
 end $function$;
 grant execute on function private.refuse_too_many(p_more bigint, p_except_flag text) to service_role;
+
+-- What is known of a text from a person, whose address is p_from, to a number of an organisation at a time, as
+-- relay() takes it.
+CREATE OR REPLACE FUNCTION private.relay_facts(p_number org_numbers, p_contact uuid, p_from text, p_at timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_legs jsonb := '[]';
+  v_past uuid;
+begin
+  select coalesce(jsonb_agg(private.leg_view(l)), '[]') into v_legs from public.thread_legs l
+  where l.contact_id = p_contact and l.channel = p_number.channel and l.number_id = p_number.number_id and l.ended_at is null;
+  if v_legs = '[]' then
+    select l.thread_id into v_past from public.thread_legs l
+    where l.contact_id = p_contact and l.channel = p_number.channel and l.number_id = p_number.number_id and l.ended_at is not null
+    order by l.ended_at desc limit 1;
+  end if;
+  return jsonb_build_object('orgId', p_number.org_id, 'contactId', p_contact, 'numberClass', p_number.class,
+    'fromOurs', exists (select from public.senders s where s.channel = p_number.channel and s.address = p_from),
+    'senderLegs', v_legs, 'pastThreadId', v_past,
+    'thread', case when jsonb_array_length(v_legs) = 1 then private.thread_facts((v_legs #>> '{0,threadId}')::uuid, p_at) end);
+end $function$;
+grant execute on function private.relay_facts(p_number org_numbers, p_contact uuid, p_from text, p_at timestamp with time zone) to service_role;
 
 -- Queues the answer of an identity's owner as a mail to the person whose mail was forwarded. One that may not go is
 -- kept as failed, with its code. The caller holds the conversation's lock.

@@ -131,14 +131,32 @@ language sql stable set search_path = '' set jit = off set enable_seqscan = off 
 $$;
 comment on function private.thread_facts(uuid, timestamptz) is 'A thread with its live legs and the windows that are not over, as relay() takes it.';
 
+create function private.relay_facts(p_number public.org_numbers, p_contact uuid, p_from text, p_at timestamptz) returns jsonb
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
+declare
+  v_legs jsonb := '[]';
+  v_past uuid;
+begin
+  select coalesce(jsonb_agg(private.leg_view(l)), '[]') into v_legs from public.thread_legs l
+  where l.contact_id = p_contact and l.channel = p_number.channel and l.number_id = p_number.number_id and l.ended_at is null;
+  if v_legs = '[]' then
+    select l.thread_id into v_past from public.thread_legs l
+    where l.contact_id = p_contact and l.channel = p_number.channel and l.number_id = p_number.number_id and l.ended_at is not null
+    order by l.ended_at desc limit 1;
+  end if;
+  return jsonb_build_object('orgId', p_number.org_id, 'contactId', p_contact, 'numberClass', p_number.class,
+    'fromOurs', exists (select from public.senders s where s.channel = p_number.channel and s.address = p_from),
+    'senderLegs', v_legs, 'pastThreadId', v_past,
+    'thread', case when jsonb_array_length(v_legs) = 1 then private.thread_facts((v_legs #>> '{0,threadId}')::uuid, p_at) end);
+end $$;
+comment on function private.relay_facts(public.org_numbers, uuid, text, timestamptz) is
+  'What is known of a text from a person, whose address is p_from, to a number of an organisation at a time, as relay() takes it.';
+
 create function public.relay_facts(p_number_id text, p_from text, p_at timestamptz default null) returns jsonb
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
-  v_at timestamptz := coalesce(p_at, clock_timestamp());
   v_number public.org_numbers;
   v_contact uuid;
-  v_legs jsonb := '[]';
-  v_past uuid;
 begin
   perform private.refuse_older_code();
   select * into v_number from public.org_numbers n where n.channel = 'sms' and n.number_id = p_number_id;
@@ -147,17 +165,7 @@ begin
   end if;
   select i.contact_id into v_contact from public.contact_identities i
   where i.channel = 'sms' and i.kind = 'phone' and i.value = p_from and i.valid_to is null;
-  select coalesce(jsonb_agg(private.leg_view(l)), '[]') into v_legs from public.thread_legs l
-  where l.contact_id = v_contact and l.channel = 'sms' and l.number_id = p_number_id and l.ended_at is null;
-  if v_legs = '[]' then
-    select l.thread_id into v_past from public.thread_legs l
-    where l.contact_id = v_contact and l.channel = 'sms' and l.number_id = p_number_id and l.ended_at is not null
-    order by l.ended_at desc limit 1;
-  end if;
-  return jsonb_build_object('orgId', v_number.org_id, 'contactId', v_contact, 'numberClass', v_number.class,
-    'fromOurs', exists (select from public.senders s where s.channel = 'sms' and s.address = p_from),
-    'senderLegs', v_legs, 'pastThreadId', v_past,
-    'thread', case when jsonb_array_length(v_legs) = 1 then private.thread_facts((v_legs #>> '{0,threadId}')::uuid, v_at) end);
+  return private.relay_facts(v_number, v_contact, p_from, coalesce(p_at, clock_timestamp()));
 end $$;
 comment on function public.relay_facts(text, text, timestamptz) is
   'What is known of a text from a phone (digits) to one of our numbers at a time (now without one): {orgId, contactId, numberClass, fromOurs, senderLegs, pastThreadId, thread}, the facts of relay(); null for a number of no organisation. For secret keys.';
@@ -398,6 +406,7 @@ grant execute on function
   private.leg_view(public.thread_legs),
   private.thread_facts(uuid, timestamptz),
   private.release_numbers(timestamptz),
+  private.relay_facts(public.org_numbers, uuid, text, timestamptz),
   public.relay_facts(text, text, timestamptz),
   public.thread_facts(uuid, timestamptz),
   public.record_decision(jsonb, jsonb),

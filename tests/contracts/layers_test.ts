@@ -72,7 +72,7 @@ const LESS: Record<string, string[]> = {
     http: ["log"],
     flags: ["crypto", "contract"],
     routing: ["contract", "time"],
-    masking: ["contract"],
+    masking: ["contract", "flags"],
   },
   channels: ["crypto", "json", "contract", "mail", "sms", "http", "config"],
 };

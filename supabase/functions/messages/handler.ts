@@ -10,17 +10,11 @@
 import type { MessagesReport } from "../_shared/contract/http/masking.ts";
 import type { Config } from "../_shared/db/config.ts";
 import type { Rpc } from "../_shared/db/client.ts";
-import { evaluate, onForAnybody, prepareFlags } from "../_shared/flags/evaluate.ts";
+import { prepareFlags } from "../_shared/flags/evaluate.ts";
 import type { IdentifyOrgCaller, OrgCaller } from "../_shared/gates/org.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { createRouter, type Route } from "../_shared/http/routes.ts";
-import {
-  type FlagState,
-  MESSAGING_FLAGS,
-  type MessagingFlag,
-  messagingFlag,
-  orgTarget,
-} from "../_shared/masking/flags.ts";
+import { type OrgFlags, orgFlags } from "../_shared/masking/flags.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
 
 /** The routes of the function. */
@@ -38,9 +32,6 @@ export interface MessagesDeps {
   rpc: Rpc;
 }
 
-/** The flags of one organisation. */
-type Flags = Record<MessagingFlag, FlagState>;
-
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** The handler of `messages`. */
@@ -48,23 +39,9 @@ export function createHandler(deps: MessagesDeps): Handler {
   const { killed, switchedOn, loadConfig, identify, rpc } = deps;
 
   /** The flags for an organisation; without one, whether each may be on for anybody. */
-  async function flagsFor(org?: string): Promise<Flags> {
+  async function flagsFor(org?: string): Promise<OrgFlags> {
     const { settings, segments } = await loadConfig();
-    const flags = prepareFlags(settings, segments);
-    const stateOf = ({ key }: { key: string }) => {
-      const exists = flags.has(key);
-      const setting = !exists
-        ? undefined
-        : org === undefined
-        ? onForAnybody(flags, key)
-        : evaluate(flags, key, orgTarget(org), killed).value;
-      return messagingFlag({ killed: killed(key), setting, switchedOn: switchedOn(key) });
-    };
-    return {
-      core: stateOf(MESSAGING_FLAGS.core),
-      proactive: stateOf(MESSAGING_FLAGS.proactive),
-      sitter: stateOf(MESSAGING_FLAGS.sitter),
-    };
+    return orgFlags(prepareFlags(settings, segments), { killed, switchedOn }, org);
   }
 
   async function diagnostics(request: Request): Promise<Response> {
@@ -115,7 +92,7 @@ function orgOf(caller: OrgCaller, named: string | null): string {
 }
 
 /** Owners and admins of the organisation, and services. A sitter learns of messaging only where sitters have it. */
-function requireManager(caller: OrgCaller, org: string, flags: Flags): void {
+function requireManager(caller: OrgCaller, org: string, flags: OrgFlags): void {
   if (caller.kind === "key") return;
   const role = caller.orgs.find(({ org_id }) => org_id === org)?.role;
   if (role === "owner" || role === "admin") return;

@@ -425,6 +425,7 @@ type OfThePipeline =
   | "ingest_updates"
   | "note_storage_objects"
   | "record_decisions"
+  | "record_relays"
   | "record_number_check"
   | "record_orphans"
   | "record_outcomes"

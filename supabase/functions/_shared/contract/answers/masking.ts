@@ -54,6 +54,36 @@ const thread = z.strictObject({
   windows: z.array(z.strictObject({ legId: id, state: z.enum(["active", "upcoming", "past"]), from: at })),
 });
 
+const waiting = z.strictObject({
+  conversation_id: id,
+  org_id: id,
+  countries: z.array(z.string()),
+  zone: z.string(),
+  /** Phones of the organisation that a text may name. */
+  own_numbers: z.array(z.string()),
+  /** What the same person wrote within ten minutes before, oldest first. */
+  earlier: z.array(z.string()),
+  messages: z.array(z.strictObject({
+    id,
+    at,
+    /** As it was written; null for a picture without words. */
+    text: z.string().nullable(),
+    keyword: z.string().nullable(),
+    is_group: z.boolean(),
+    is_phone: z.boolean(),
+    /** Types of its files, in order. */
+    media: z.array(z.string().nullable()),
+    contactId: id,
+    numberClass,
+    fromOurs: z.boolean(),
+    senderLegs: z.array(leg),
+    pastThreadId: id.nullable(),
+    thread: thread.nullable(),
+  })),
+});
+/** A conversation with an organisation's number whose texts wait, with what is known of each. */
+export type MaskedWaiting = z.infer<typeof waiting>;
+
 const forecast = z.strictObject({
   numbers: count,
   draining: count,
@@ -165,6 +195,20 @@ export const MASKING = {
     thread: thread.nullable(),
   }).nullable(),
   thread_facts: thread.extend({ orgId: id, clientId: id }).nullable(),
+  masked_waiting: z.array(waiting),
+  record_relays: z.strictObject({
+    decided: count,
+    queued: count,
+    /** Conversations of which something changed since: they are decided again. */
+    stale: z.array(id),
+    relayed: z.array(z.strictObject({
+      message_id: id,
+      org_id: id,
+      thread_id: id.nullable(),
+      outcome: z.string(),
+      reason: z.string(),
+    })),
+  }),
   pool_forecast: forecast,
   messages_diagnostics: diagnostics.nullable(),
   messages_proof: proof,
