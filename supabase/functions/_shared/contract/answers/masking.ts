@@ -54,6 +54,16 @@ const thread = z.strictObject({
   windows: z.array(z.strictObject({ legId: id, state: z.enum(["active", "upcoming", "past"]), from: at })),
 });
 
+const facts = z.strictObject({
+  orgId: id,
+  contactId: id.nullable(),
+  numberClass,
+  fromOurs: z.boolean(),
+  senderLegs: z.array(leg),
+  pastThreadId: id.nullable(),
+  thread: thread.nullable(),
+});
+
 const forecast = z.strictObject({
   numbers: count,
   draining: count,
@@ -155,14 +165,14 @@ export const MASKING = {
     recurring_why: z.enum(["weekly", "daily", "count"]).nullable(),
     thread: opened.nullable(),
   }),
-  relay_facts: z.strictObject({
-    orgId: id,
-    contactId: id.nullable(),
-    numberClass,
-    fromOurs: z.boolean(),
-    senderLegs: z.array(leg),
-    pastThreadId: id.nullable(),
-    thread: thread.nullable(),
+  relay_facts: facts.nullable(),
+  call_facts: facts.extend({
+    numberId: z.string(),
+    countries: z.array(z.string()),
+    /** Digits, by leg. */
+    phones: z.record(z.string(), z.string()),
+    /** The owner's phone, digits. */
+    desk: z.string().nullable(),
   }).nullable(),
   thread_facts: thread.extend({ orgId: id, clientId: id }).nullable(),
   pool_forecast: forecast,
