@@ -1,11 +1,11 @@
-import { providerOf, smsSetup, twilioAccounts } from "../_shared/channels/sms/config.ts";
+import { providerOf, smsSetup, twilioAccounts, webhookBase } from "../_shared/channels/sms/config.ts";
 import { createTelnyxDoor, twilioDoor } from "../_shared/channels/sms/doors.ts";
 import { parseTelnyx } from "../_shared/channels/sms/inbound/telnyx.ts";
 import { parseTwilio } from "../_shared/channels/sms/inbound/twilio.ts";
 import { FIELDS } from "../_shared/channels/sms/inbound/update.ts";
 import { pipeline } from "../_shared/compose.ts";
 import { env } from "../_shared/config/env.ts";
-import { killed } from "../_shared/config/kill_switch.ts";
+import { killed, switchedOn } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { loadConfig } from "../_shared/db/config.ts";
 import { count } from "../_shared/db/counters.ts";
@@ -16,9 +16,11 @@ import { readRules } from "../_shared/links/model/rules.ts";
 import { log } from "../_shared/log/log.ts";
 import { createIngest } from "../_shared/pipeline/ingest.ts";
 import { serve } from "../_shared/serve/serve.ts";
+import { createAnswerCall } from "./calls.ts";
 import { createCheck } from "./check.ts";
 import { createHandler } from "./handler.ts";
 import { createGiveMedia } from "./media.ts";
+import { createOrgFlags } from "./org_flags.ts";
 
 const authorise = createAuthorise();
 
@@ -39,6 +41,12 @@ export default serve(
     parseTwilio,
     parseTelnyx,
     ingest,
+    answerCall: createAnswerCall({
+      rpc,
+      flags: createOrgFlags({ killed, switchedOn, loadConfig }),
+      base: webhookBase,
+      log,
+    }),
     linkSecrets: () => Object.values(env("SUPABASE_SECRET_KEYS").SUPABASE_SECRET_KEYS),
     giveMedia: createGiveMedia(world),
     check: createCheck({

@@ -134,6 +134,7 @@ assign_sitter: { Args: { p_booking: string; p_member: string; p_proactive: boole
 attention: { Args: Record<never, never>; Returns: Json };
 backfill_threads: { Args: { p_org: string; p_limit?: number; }; Returns: number };
 begin_identity_check: { Args: { p_id: string; p_what: string; }; Returns: Json };
+call_facts: { Args: { p_number: string; p_from: string; }; Returns: Json };
 change_matching_deliveries: { Args: { p_act: string; p_list: string; p_filter: Json; p_before: string; p_reason?: string | null; p_limit?: number; }; Returns: number };
 check_flag: { Args: { p_key: string; p_person: string; }; Returns: Json };
 check_identity: { Args: { p_id: string; p_what: string; p_code: string; }; Returns: Json };

@@ -83,6 +83,15 @@ const waiting = z.strictObject({
 });
 /** A conversation with an organisation's number whose texts wait, with what is known of each. */
 export type MaskedWaiting = z.infer<typeof waiting>;
+const facts = z.strictObject({
+  orgId: id,
+  contactId: id.nullable(),
+  numberClass,
+  fromOurs: z.boolean(),
+  senderLegs: z.array(leg),
+  pastThreadId: id.nullable(),
+  thread: thread.nullable(),
+});
 
 const forecast = z.strictObject({
   numbers: count,
@@ -185,14 +194,14 @@ export const MASKING = {
     recurring_why: z.enum(["weekly", "daily", "count"]).nullable(),
     thread: opened.nullable(),
   }),
-  relay_facts: z.strictObject({
-    orgId: id,
-    contactId: id.nullable(),
-    numberClass,
-    fromOurs: z.boolean(),
-    senderLegs: z.array(leg),
-    pastThreadId: id.nullable(),
-    thread: thread.nullable(),
+  relay_facts: facts.nullable(),
+  call_facts: facts.extend({
+    numberId: z.string(),
+    countries: z.array(z.string()),
+    /** Digits, by leg. */
+    phones: z.record(z.string(), z.string()),
+    /** The owner's phone, digits. */
+    desk: z.string().nullable(),
   }).nullable(),
   thread_facts: thread.extend({ orgId: id, clientId: id }).nullable(),
   masked_waiting: z.array(waiting),
