@@ -21143,7 +21143,14 @@ AS $function$
       where known.routed),
     (select min(first.due_at) from public.destinations d
       cross join known
-      cross join lateral (select private.lane_due_at(d.id, known.channel) as due_at) first
+      -- As lane_due_at, without a call for each of thousands of destinations.
+      cross join lateral (select least(
+        (select l.due_at from private.delivery_lanes l
+        where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null and l.lease is null
+        order by l.due_at limit 1),
+        (select l.due_at from private.delivery_lanes l
+        where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null and l.lease is not null
+        order by l.due_at limit 1)) as due_at) first
       where known.routed and d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null),
     (select min(first.due_at) from public.senders n
       cross join lateral (
