@@ -9,18 +9,19 @@ import { killed, switchedOn } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { loadConfig } from "../_shared/db/config.ts";
 import { count } from "../_shared/db/counters.ts";
+import { prepareFlags } from "../_shared/flags/evaluate.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { createAuthorise } from "../_shared/gates/team.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { readRules } from "../_shared/links/model/rules.ts";
 import { log } from "../_shared/log/log.ts";
 import { createIngest } from "../_shared/pipeline/ingest.ts";
+import { orgFlags } from "../_shared/masking/flags.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import { createAnswerCall } from "./calls.ts";
 import { createCheck } from "./check.ts";
 import { createHandler } from "./handler.ts";
 import { createGiveMedia } from "./media.ts";
-import { createOrgFlags } from "./org_flags.ts";
 
 const authorise = createAuthorise();
 
@@ -43,7 +44,11 @@ export default serve(
     ingest,
     answerCall: createAnswerCall({
       rpc,
-      flags: createOrgFlags({ killed, switchedOn, loadConfig }),
+      flags: async (org) => {
+        const { settings, segments } = await loadConfig();
+        const { core, sitter } = orgFlags(prepareFlags(settings, segments), { killed, switchedOn }, org);
+        return { core: core.value, sitter: sitter.value };
+      },
       base: webhookBase,
       log,
     }),
