@@ -3703,6 +3703,10 @@ create table public.thread_decisions (
   forces uuid,
   -- Why.
   force_reason text,
+  -- What was written in the app and not sent: an owner may let it pass.
+  text text,
+  -- The idempotency key of whoever wrote in the app.
+  key text,
   -- When somebody dealt with it in the owner inbox.
   done_at timestamp with time zone,
   -- Who.
@@ -3715,6 +3719,8 @@ create table public.thread_decisions (
   constraint thread_decisions_pkey PRIMARY KEY (id),
   -- A blocked text is let pass once.
   constraint thread_decisions_forced_once UNIQUE (forces),
+  -- A repeated request writes nothing again.
+  constraint thread_decisions_key_once UNIQUE (org_id, key),
   constraint thread_decisions_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
   constraint thread_decisions_forces_fkey FOREIGN KEY (forces) REFERENCES thread_decisions(id) ON DELETE CASCADE,
   constraint thread_decisions_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
@@ -3724,10 +3730,14 @@ create table public.thread_decisions (
   -- Who lets a text pass says why.
   constraint thread_decisions_force_whole CHECK (((forces IS NULL) = (force_reason IS NULL))),
   constraint thread_decisions_from_short CHECK ((from_last4 ~ '^[0-9]{0,4}$'::text)),
+  constraint thread_decisions_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255))),
   constraint thread_decisions_number_short CHECK ((number_last4 ~ '^[0-9]{0,4}$'::text)),
   constraint thread_decisions_outcome_known CHECK ((outcome = ANY (ARRAY['leg'::text, 'owner_inbox'::text, 'held'::text, 'blocked'::text]))),
   constraint thread_decisions_reason_form CHECK ((reason ~ '^[a-z_]{1,40}$'::text)),
-  constraint thread_decisions_role_known CHECK ((from_role = ANY (ARRAY['client'::text, 'sitter'::text, 'owner'::text, 'unknown'::text])))
+  constraint thread_decisions_role_known CHECK ((from_role = ANY (ARRAY['client'::text, 'sitter'::text, 'owner'::text, 'unknown'::text]))),
+  constraint thread_decisions_text_length CHECK (((char_length(text) >= 1) AND (char_length(text) <= 1600))),
+  -- Words are kept where no message has them.
+  constraint thread_decisions_text_of_app CHECK (((text IS NULL) OR (message_id IS NULL)))
 );
 -- Serves the foreign key.
 create INDEX thread_decisions_contact_idx ON public.thread_decisions USING btree (contact_id) WHERE (contact_id IS NOT NULL);
@@ -5328,6 +5338,24 @@ begin
   return jsonb_build_object('code', v_code, 'to', v_check.address, 'expires_at', v_now + interval '30 minutes');
 end $function$;
 grant execute on function public.begin_identity_check(p_id uuid, p_what text) to service_role;
+
+-- A blocked text that an owner may let pass: {thread_id, from_role, text, message_id, media}; null if there is none.
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.blocked_text(p_org uuid, p_decision uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select jsonb_build_object('thread_id', d.thread_id, 'from_role', d.from_role, 'text', coalesce(m.text, d.text), 'message_id', d.message_id,
+      'media', case when jsonb_typeof(m.native -> 'media') = 'array' then jsonb_array_length(m.native -> 'media') else 0 end)
+    from public.thread_decisions d left join public.messages m on m.id = d.message_id
+    where d.id = p_decision and d.org_id = p_org and d.outcome = 'blocked');
+end $function$;
+grant execute on function public.blocked_text(p_org uuid, p_decision uuid) to service_role;
 
 -- What is known of a call from a phone (digits; empty if withheld) to one of our numbers (digits): the members of
 -- relay_facts, numberId, countries of the organisation, phones by leg, and desk: the phone of its owner, else of an
@@ -7679,6 +7707,36 @@ begin
 end $function$;
 grant execute on function public.list_text_numbers() to authenticated, service_role;
 
+-- Threads of an organisation, the last written in first; of a sitter (org_members.id) those that the sitter sees.
+-- Filter: state (live if absent), search (part of the client's name or last digits), before: {at (last_at), id} of
+-- the last of the page before; 200 at most. For secret keys.
+CREATE OR REPLACE FUNCTION public.list_threads(p_org uuid, p_member uuid DEFAULT NULL::uuid, p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(private.thread_row(x.thread, p_member, v_now) order by x.last_at desc, x.id desc), '[]') from (
+      select t as thread, t.id, coalesce(last.at, t.opened_at) as last_at
+      from public.threads t
+      left join lateral (
+        select d.at from public.thread_decisions d
+        where d.thread_id = t.id and (p_member is null or d.outcome = 'leg') order by d.id desc limit 1) last on true
+      where t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
+        and (p_member is null or private.sitter_sees(t, p_member, v_now))
+        and (p_filter -> 'before' is null or (coalesce(last.at, t.opened_at), t.id)
+          < ((p_filter #>> '{before,at}')::timestamptz, (p_filter #>> '{before,id}')::uuid))
+        and (p_filter ->> 'search' is null
+          or strpos(lower(private.client_label(t.client_id, p_member is null)), lower(p_filter ->> 'search')) > 0)
+      order by last_at desc, t.id desc limit least(p_limit, 200)) x);
+end $function$;
+grant execute on function public.list_threads(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer) to service_role;
+
 -- Messages and forwards of which nobody knows whether they went, the oldest first: [{id, what (message, forward),
 -- channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}].
 -- Filter: after_at with after_id, which are since and id of the last of the page before; at most 200. For viewers and
@@ -7917,6 +7975,19 @@ begin
     where c.id = any (p_conversations) and c.channel = 'sms' and waiting.messages is not null);
 end $function$;
 grant execute on function public.masked_waiting(p_conversations uuid[]) to service_role;
+
+-- The phone of a member, as a contact; null for one who only uses the pages. For secret keys.
+CREATE OR REPLACE FUNCTION public.member_contact(p_member uuid)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (select m.contact_id from public.org_members m where m.id = p_member);
+end $function$;
+grant execute on function public.member_contact(p_member uuid) to service_role;
 
 -- Says that two contacts are one person: opt-outs, export and erasure of one are those of the other; ids and
 -- conversations stay where they are, and answers go where they were asked. Who did it, when and why is in
@@ -8597,6 +8668,29 @@ begin
 end $function$;
 grant execute on function public.overview(p_minutes integer) to authenticated, service_role;
 
+-- What waits for the owner, the newest first, before one of them (p_before, its id): texts nobody could be found for,
+-- blocked ones, and what came while messaging was off. For secret keys.
+CREATE OR REPLACE FUNCTION public.owner_inbox(p_org uuid, p_before uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(private.thread_entry(d) || jsonb_build_object('org_id', d.org_id, 'thread_id', d.thread_id,
+      'from', case when d.from_last4 <> '' then '…' || d.from_last4 end, 'number_class', d.number_class, 'findings', (
+        select coalesce(jsonb_agg(jsonb_build_object('ord', f.ord, 'type', f.type, 'rule', f.rule, 'redacted', f.redacted) order by f.ord), '[]')
+        from public.policy_findings f where f.decision_id = d.id)) order by d.id desc), '[]')
+    from (
+      select * from public.thread_decisions d
+      where d.org_id = p_org and d.done_at is null and (d.outcome = 'owner_inbox' or d.outcome = 'blocked' or d.reason = 'off')
+        and (p_before is null or d.id < p_before)
+      order by d.id desc limit least(p_limit, 200)) d);
+end $function$;
+grant execute on function public.owner_inbox(p_org uuid, p_before uuid, p_limit integer) to service_role;
+
 -- Keeps a rollout where it is. The guard still watches, and rolls back. For operators and secret keys. Errors: GL409
 -- stale version or not running, GL404.
 CREATE OR REPLACE FUNCTION public.pause_rollout(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text)
@@ -8766,6 +8860,34 @@ begin
 end $function$;
 grant execute on function public.read_report(p_id uuid) to authenticated, service_role;
 
+-- A thread with its texts, the newest first, before one of them (p_before, its id): {thread, entries}; to a sitter
+-- (org_members.id) what was heard, and the sitter's own. Null if there is none, or the sitter does not see it. For
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.read_thread(p_org uuid, p_thread uuid, p_member uuid DEFAULT NULL::uuid, p_before uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_thread public.threads;
+begin
+  perform private.refuse_older_code();
+  select * into v_thread from public.threads t where t.id = p_thread and t.org_id = p_org;
+  if not found or p_member is not null and not private.sitter_sees(v_thread, p_member, clock_timestamp()) then
+    return null;
+  end if;
+  return jsonb_build_object('thread', private.thread_row(v_thread, p_member, clock_timestamp()), 'entries', (
+    select coalesce(jsonb_agg(private.thread_entry(d) order by d.id desc), '[]') from (
+      select * from public.thread_decisions d
+      where d.thread_id = p_thread and (p_before is null or d.id < p_before) and d.reason <> 'keyword'
+        -- A sitter sees what was heard, and what became of the own words.
+        and (p_member is null or d.outcome = 'leg' or d.from_role = 'sitter' and d.contact_id = (
+          select m.contact_id from public.org_members m where m.id = p_member))
+      order by d.id desc limit least(p_limit, 200)) d));
+end $function$;
+grant execute on function public.read_thread(p_org uuid, p_thread uuid, p_member uuid, p_before uuid, p_limit integer) to service_role;
+
 -- Proves in one snapshot that nothing was lost: {ok, checks: [{name, ok, expected, found}], updates, messages,
 -- deliveries}.
 CREATE OR REPLACE FUNCTION public.reconcile()
@@ -8850,9 +8972,9 @@ end $function$;
 grant execute on function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) to service_role;
 
 -- Writes down a decision with its findings, and counts it: {org_id, thread_id, contact_id, message_id, from_role,
--- from_last4, number_last4, number_class, outcome, reason, types, forces, force_reason, by}, findings [{type, rule,
--- score, redacted}]. forces names a blocked decision that an owner overrides. Returns the id. For secret keys.
--- Errors: GL404 no such blocked text, 23505 it was let pass already, 23514 invalid value.
+-- from_last4, number_last4, number_class, outcome, reason, types, forces, force_reason, kept_text, key, by}, findings
+-- [{type, rule, score, redacted}]. forces names a blocked decision that an owner overrides. Returns the id. For
+-- secret keys. Errors: GL404 no such blocked text, 23505 it was let pass already, 23514 invalid value.
 CREATE OR REPLACE FUNCTION public.record_decision(p_decision jsonb, p_findings jsonb DEFAULT '[]'::jsonb)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -8869,12 +8991,12 @@ begin
     raise exception 'there is no such blocked text' using errcode = 'GL404';
   end if;
   insert into public.thread_decisions (org_id, thread_id, contact_id, message_id, from_role, from_last4, number_last4, number_class,
-    outcome, reason, types, forces, force_reason, by)
+    outcome, reason, types, forces, force_reason, text, key, by)
   values (v_org, (p_decision ->> 'thread_id')::uuid, (p_decision ->> 'contact_id')::uuid, (p_decision ->> 'message_id')::uuid,
     p_decision ->> 'from_role', right(p_decision ->> 'from_last4', 4), right(p_decision ->> 'number_last4', 4), p_decision ->> 'number_class',
     v_outcome, p_decision ->> 'reason',
     array(select jsonb_array_elements_text(coalesce(p_decision -> 'types', '[]'))), (p_decision ->> 'forces')::uuid,
-    p_decision ->> 'force_reason', coalesce(p_decision ->> 'by', private.actor()))
+    p_decision ->> 'force_reason', p_decision ->> 'kept_text', p_decision ->> 'key', coalesce(p_decision ->> 'by', private.actor()))
   returning id into v_id;
   insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted)
   select v_id, f.ord, v_org, f.value ->> 'type', f.value ->> 'rule', (f.value ->> 'score')::real, f.value ->> 'redacted'
@@ -10299,6 +10421,30 @@ begin
     from each e);
 end $function$;
 grant execute on function public.search_everything(p_query text, p_limit integer) to authenticated, service_role;
+
+-- Writes down a text from the app as it was decided, and queues it to the legs, in one transaction, once for each
+-- key: a decision as record_decision takes it, with member_id (the sitter who writes; absent for the owner), legs,
+-- message and findings. Returns {decision_id, outcome, reason, types, repeated}. For secret keys. Errors: GL404 no
+-- such thread or blocked text, GL409 the thread has changed since it was read, 23505 a blocked text was let pass
+-- already.
+CREATE OR REPLACE FUNCTION public.send_in_thread(p_send jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.send_in_thread(p_send, clock_timestamp());
+    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.send_in_thread(p_send jsonb) to service_role;
 
 -- Queues a template to the person of a conversation on WhatsApp, whether the window is open or not; the same p_key is
 -- the same message. Returns {id, status} or {error}: channel_unsupported, feature_off, nobody, opted_out,
@@ -14307,6 +14453,18 @@ AS $function$
     group by 1 order by 2 desc, 1 limit p_limit) g
 $function$;
 grant execute on function private.click_groups(p_code text, p_from timestamp with time zone, p_to timestamp with time zone, p_by text, p_limit integer) to service_role;
+
+-- A client by name; without one the last four digits of the phone, for owners.
+CREATE OR REPLACE FUNCTION private.client_label(p_client uuid, p_whole boolean)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(c.name, case when p_whole then '…' || right(private.address_of(c.id, c.channel, null), 4) end)
+  from public.contacts c where c.id = p_client
+$function$;
+grant execute on function private.client_label(p_client uuid, p_whole boolean) to service_role;
 
 -- Why a call of the clock has not arrived: no_secret (the Vault lacks address or key), not_sent (pg_net sends
 -- nothing), no_answer, or status and which; null without pg_cron. Definer, for Vault and pg_net are the owner's.
@@ -21360,9 +21518,9 @@ AS $function$
     ('public.service_events', '{conversation_id,message_id,detail,native}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.policy_findings', '{decision_id,redacted}',
       't.decision_id in (select d.id from public.thread_decisions d where d.contact_id = any (($1).contacts) or d.message_id = any (($1).messages))', 'deleted'),
-    ('public.thread_decisions', '{thread_id,contact_id,message_id,from_last4,force_reason}',
+    ('public.thread_decisions', '{thread_id,contact_id,message_id,from_last4,force_reason,text,key}',
       't.contact_id = any (($1).contacts) or t.message_id = any (($1).messages)', 'deleted'),
-    ('public.thread_decisions', '{force_reason}', '', 'words'),
+    ('public.thread_decisions', '{force_reason,text}', '', 'words'),
     ('public.assignment_windows', '{booking_id,client_id}', 't.client_id = any (($1).contacts)', 'deleted'),
     ('public.bookings', '{id,external_id,client_id}', 't.client_id = any (($1).contacts)', 'deleted'),
     ('public.thread_legs', '{id,thread_id,contact_id}', 't.contact_id = any (($1).contacts)', 'deleted'),
@@ -24848,6 +25006,71 @@ AS $function$
 $function$;
 grant execute on function private.send_flag(p_channel text) to service_role;
 
+-- send_in_thread with a given time.
+CREATE OR REPLACE FUNCTION private.send_in_thread(p_send jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_thread public.threads;
+  v_before public.thread_decisions;
+  v_leg record;
+  v_answer jsonb;
+  v_error text;
+  v_send uuid := private.uuid_v7();
+  v_sent uuid;
+  v_reached integer := 0;
+  v_legs uuid[] := array(select value::uuid from jsonb_array_elements_text(coalesce(p_send -> 'legs', '[]')));
+  v_outcome text := p_send ->> 'outcome';
+  v_reason text := p_send ->> 'reason';
+  v_id uuid;
+begin
+  select * into v_thread from public.threads t
+  where t.id = (p_send ->> 'thread_id')::uuid and t.org_id = (p_send ->> 'org_id')::uuid for update;
+  if not found then
+    raise exception 'there is no such thread' using errcode = 'GL404';
+  end if;
+  if p_send ? 'key' then
+    select * into v_before from public.thread_decisions d where d.org_id = v_thread.org_id and d.key = p_send ->> 'key';
+    if found then
+      return jsonb_build_object('decision_id', v_before.id, 'outcome', v_before.outcome, 'reason', v_before.reason, 'types', v_before.types,
+        'repeated', true);
+    end if;
+  end if;
+  if v_outcome = 'leg' then
+    if v_thread.state <> 'live' or cardinality(v_legs) <> (
+        select count(*) from public.thread_legs l where l.id = any (v_legs) and l.thread_id = v_thread.id and l.ended_at is null)
+      or p_send ? 'member_id' and (not private.sitter_sees(v_thread, (p_send ->> 'member_id')::uuid, p_now)
+        or private.window_status(v_thread, (p_send ->> 'member_id')::uuid, p_now) ->> 'state' <> 'active') then
+      raise exception 'the thread has changed' using errcode = 'GL409', hint = 'Read it again.';
+    end if;
+    for v_leg in
+      select l.id, l.contact_id, l.number_id from public.thread_legs l where l.id = any (v_legs) order by l.id
+    loop
+      if v_leg.number_id is not null then
+        v_answer := private.queue_text(v_leg.contact_id, v_leg.number_id, p_send -> 'message', 'relay:' || v_send || ':' || v_leg.id, p_now);
+        v_error := coalesce(v_answer ->> 'error', v_error);
+        continue when v_answer ? 'error';
+        v_sent := coalesce(v_sent, (v_answer ->> 'id')::uuid);
+        update public.messages m set thread_id = v_thread.id where m.id = (v_answer ->> 'id')::uuid;
+      end if;
+      v_reached := v_reached + 1;
+    end loop;
+    if v_reached = 0 then
+      v_outcome := 'held';
+      v_reason := coalesce(v_error, 'no_sitter');
+    end if;
+  end if;
+  v_id := public.record_decision(p_send || jsonb_build_object('outcome', v_outcome, 'reason', v_reason, 'message_id', v_sent,
+      'number_class', v_thread.number_class, 'contact_id', (
+        select m.contact_id from public.org_members m where m.id = (p_send ->> 'member_id')::uuid))
+    || case when v_sent is null then jsonb_build_object('kept_text', nullif(p_send #>> '{message,text}', '')) else '{}' end,
+    coalesce(p_send -> 'findings', '[]'));
+  return jsonb_build_object('decision_id', v_id, 'outcome', v_outcome, 'reason', v_reason, 'types', coalesce(p_send -> 'types', '[]'), 'repeated', false);
+end $function$;
+grant execute on function private.send_in_thread(p_send jsonb, p_now timestamp with time zone) to service_role;
+
 -- Why a message may not be sent in a conversation now: opted_out, window_closed or template_not_sendable, for a mail
 -- also suppressed or identity_unverified; null if it may, as far as is known.
 CREATE OR REPLACE FUNCTION private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone)
@@ -25577,6 +25800,23 @@ AS $function$
     where l.thread_id = p_thread and l.role = 'sitter' and l.ended_at is null and m.user_id = (select auth.uid()))
 $function$;
 grant execute on function private.sits_on(p_thread uuid) to authenticated, service_role;
+
+-- Whether a sitter sees a thread: live, on it, with a window that is open or to come.
+CREATE OR REPLACE FUNCTION private.sitter_sees(p_thread threads, p_member uuid, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select p_thread.state = 'live'
+    and exists (
+      select from public.thread_legs l join public.org_members m on m.contact_id = l.contact_id and m.org_id = p_thread.org_id
+      where l.thread_id = p_thread.id and l.role = 'sitter' and l.ended_at is null and m.id = p_member)
+    and exists (
+      select from public.assignment_windows w
+      where w.member_id = p_member and w.client_id = p_thread.client_id and w.cancelled_at is null and w.closes_at > p_now)
+$function$;
+grant execute on function private.sitter_sees(p_thread threads, p_member uuid, p_now timestamp with time zone) to service_role;
 
 -- Every spelling of an id, including itself, always in the same order: for a phone number, with and without the digit
 -- that only one of dialling and display has.
@@ -26623,6 +26863,25 @@ AS $function$
 $function$;
 grant execute on function private.texts_fault(p_list jsonb, p_path text, p_form text, p_said text) to service_role;
 
+-- A decision as a thread's page shows it: the words, where they went, and how far the copies came.
+CREATE OR REPLACE FUNCTION private.thread_entry(p_decision thread_decisions)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('id', p_decision.id, 'at', p_decision.at, 'from_role', p_decision.from_role, 'text', coalesce(m.text, p_decision.text),
+    'media', case when jsonb_typeof(m.native -> 'media') = 'array' then jsonb_array_length(m.native -> 'media') else 0 end,
+    'outcome', p_decision.outcome, 'reason', p_decision.reason, 'types', p_decision.types,
+    'status', case m.direction when 'out' then m.status when 'in' then (
+      select c.status from public.thread_legs l
+      join public.outbound_messages o on o.channel = 'sms' and o.idempotency_key = 'relay:' || m.id || ':' || l.id
+      join public.messages c on c.id = o.message_id
+      where l.thread_id = p_decision.thread_id order by c.status_rank nulls first limit 1) end)
+  from (select 1) one left join public.messages m on m.id = p_decision.message_id
+$function$;
+grant execute on function private.thread_entry(p_decision thread_decisions) to service_role;
+
 -- A thread with its live legs and the windows that are not over, as relay() takes it.
 CREATE OR REPLACE FUNCTION private.thread_facts(p_thread uuid, p_at timestamp with time zone)
  RETURNS jsonb
@@ -26672,6 +26931,29 @@ begin
   thread_id := coalesce(v_parent.thread_id, v_parent.id);
 end $function$;
 grant execute on function private.thread_headers(p_parent_id uuid, OUT in_reply_to text, OUT "references" text[], OUT thread_id uuid) to service_role;
+
+-- A thread as lists and its page show it, to the owner, or to a sitter (org_members.id).
+CREATE OR REPLACE FUNCTION private.thread_row(p_thread threads, p_member uuid, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('id', p_thread.id, 'org_id', p_thread.org_id, 'client', private.client_label(p_thread.client_id, p_member is null),
+    'number_class', p_thread.number_class, 'message_number_id', p_thread.message_number_id, 'state', p_thread.state,
+    'recurring', p_thread.recurring, 'window', private.window_status(p_thread, p_member, p_now),
+    'last_at', coalesce(last.at, p_thread.opened_at), 'last_text', left(last.text, 200),
+    'waiting', case when p_member is null then (
+      select count(*) from public.thread_decisions d
+      where d.thread_id = p_thread.id and d.done_at is null and (d.outcome in ('owner_inbox', 'blocked') or d.reason = 'off')) else 0 end)
+  from (select 1) one
+  left join lateral (
+    select d.at, coalesce(m.text, d.text) as text
+    from public.thread_decisions d left join public.messages m on m.id = d.message_id
+    where d.thread_id = p_thread.id and (p_member is null or d.outcome = 'leg')
+    order by d.id desc limit 1) last on true
+$function$;
+grant execute on function private.thread_row(p_thread threads, p_member uuid, p_now timestamp with time zone) to service_role;
 
 -- A thread as open_thread returns it.
 CREATE OR REPLACE FUNCTION private.thread_view(p_thread threads, p_created boolean)
@@ -27380,6 +27662,26 @@ AS $function$
     when p_window.opens_at > p_at then 'upcoming' else 'active' end
 $function$;
 grant execute on function private.window_state(p_window assignment_windows, p_at timestamp with time zone) to service_role;
+
+-- The open window of a thread, else the next one: {state (active, upcoming, none), at (when it closes, or opens),
+-- zone}; of one sitter, or of any.
+CREATE OR REPLACE FUNCTION private.window_status(p_thread threads, p_member uuid, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('state', case when w.opens_at is null then 'none' when w.opens_at <= p_now then 'active' else 'upcoming' end,
+    'at', case when w.opens_at <= p_now then w.closes_at else w.opens_at end,
+    'zone', (select o.zone from public.orgs o where o.id = p_thread.org_id))
+  from (select 1) one
+  left join lateral (
+    select x.opens_at, x.closes_at from public.assignment_windows x
+    where x.client_id = p_thread.client_id and x.org_id = p_thread.org_id and x.cancelled_at is null and x.closes_at > p_now
+      and (p_member is null or x.member_id = p_member)
+    order by x.opens_at, x.id limit 1) w on true
+$function$;
+grant execute on function private.window_status(p_thread threads, p_member uuid, p_now timestamp with time zone) to service_role;
 
 -- A person with these messages.
 CREATE OR REPLACE FUNCTION private.with_messages(p_person private.person, p_messages uuid[])

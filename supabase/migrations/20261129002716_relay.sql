@@ -20,17 +20,23 @@ create table public.thread_decisions (
   types text[] not null default '{}',
   forces uuid references public.thread_decisions (id) on delete cascade,
   force_reason text constraint thread_decisions_force_length check (char_length(force_reason) between 1 and 500),
+  text text constraint thread_decisions_text_length check (char_length(text) between 1 and 1600),
+  key text constraint thread_decisions_key_length check (char_length(key) between 1 and 255),
   done_at timestamptz,
   done_by text,
   at timestamptz not null default clock_timestamp(),
   by text not null default private.actor(),
   constraint thread_decisions_forced_once unique (forces),
+  constraint thread_decisions_key_once unique (org_id, key),
+  constraint thread_decisions_text_of_app check (text is null or message_id is null),
   constraint thread_decisions_force_whole check ((forces is null) = (force_reason is null))
 );
 comment on table public.thread_decisions is 'Where each text went and why: one row a text, and one more when an owner lets a blocked one pass. Of numbers there are last fours.';
 comment on constraint thread_decisions_pkey on public.thread_decisions is 'In the order in which they were made.';
 comment on constraint thread_decisions_forced_once on public.thread_decisions is 'A blocked text is let pass once.';
 comment on constraint thread_decisions_force_whole on public.thread_decisions is 'Who lets a text pass says why.';
+comment on constraint thread_decisions_key_once on public.thread_decisions is 'A repeated request writes nothing again.';
+comment on constraint thread_decisions_text_of_app on public.thread_decisions is 'Words are kept where no message has them.';
 comment on column public.thread_decisions.id is 'UUID v7.';
 comment on column public.thread_decisions.org_id is 'The organisation.';
 comment on column public.thread_decisions.thread_id is 'The thread; null if none was known.';
@@ -45,6 +51,8 @@ comment on column public.thread_decisions.reason is 'Why: the rule of relay().';
 comment on column public.thread_decisions.types is 'Of a text with findings: their types, also where it was relayed with a warning.';
 comment on column public.thread_decisions.forces is 'The blocked decision that an owner overrode with this one.';
 comment on column public.thread_decisions.force_reason is 'Why.';
+comment on column public.thread_decisions.text is 'What was written in the app and not sent: an owner may let it pass.';
+comment on column public.thread_decisions.key is 'The idempotency key of whoever wrote in the app.';
 comment on column public.thread_decisions.done_at is 'When somebody dealt with it in the owner inbox.';
 comment on column public.thread_decisions.done_by is 'Who.';
 comment on column public.thread_decisions.at is 'When it was decided.';
@@ -196,12 +204,12 @@ begin
     raise exception 'there is no such blocked text' using errcode = 'GL404';
   end if;
   insert into public.thread_decisions (org_id, thread_id, contact_id, message_id, from_role, from_last4, number_last4, number_class,
-    outcome, reason, types, forces, force_reason, by)
+    outcome, reason, types, forces, force_reason, text, key, by)
   values (v_org, (p_decision ->> 'thread_id')::uuid, (p_decision ->> 'contact_id')::uuid, (p_decision ->> 'message_id')::uuid,
     p_decision ->> 'from_role', right(p_decision ->> 'from_last4', 4), right(p_decision ->> 'number_last4', 4), p_decision ->> 'number_class',
     v_outcome, p_decision ->> 'reason',
     array(select jsonb_array_elements_text(coalesce(p_decision -> 'types', '[]'))), (p_decision ->> 'forces')::uuid,
-    p_decision ->> 'force_reason', coalesce(p_decision ->> 'by', private.actor()))
+    p_decision ->> 'force_reason', p_decision ->> 'kept_text', p_decision ->> 'key', coalesce(p_decision ->> 'by', private.actor()))
   returning id into v_id;
   insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted)
   select v_id, f.ord, v_org, f.value ->> 'type', f.value ->> 'rule', (f.value ->> 'score')::real, f.value ->> 'redacted'
@@ -216,7 +224,7 @@ begin
   return v_id;
 end $$;
 comment on function public.record_decision(jsonb, jsonb) is
-  'Writes down a decision with its findings, and counts it: {org_id, thread_id, contact_id, message_id, from_role, from_last4, number_last4, number_class, outcome, reason, types, forces, force_reason, by}, findings [{type, rule, score, redacted}]. forces names a blocked decision that an owner overrides. Returns the id. For secret keys. Errors: GL404 no such blocked text, 23505 it was let pass already, 23514 invalid value.';
+  'Writes down a decision with its findings, and counts it: {org_id, thread_id, contact_id, message_id, from_role, from_last4, number_last4, number_class, outcome, reason, types, forces, force_reason, kept_text, key, by}, findings [{type, rule, score, redacted}]. forces names a blocked decision that an owner overrides. Returns the id. For secret keys. Errors: GL404 no such blocked text, 23505 it was let pass already, 23514 invalid value.';
 
 create function public.finish_inbox(p_org uuid, p_decision uuid, p_by text) returns boolean
 language plpgsql volatile set search_path = '' as $$

@@ -102,7 +102,7 @@ suppressions: Read<{ address: string; by: string; reason: string; scope: "all" |
 team_history: Read<{ after: JsonOf<"team_history.after"> | null; at: string; before: JsonOf<"team_history.before"> | null; by: string; change: "added" | "changed" | "removed"; email: string | null; id: string; user_id: string; }>;
 team_invitations: Read<{ created_at: string; email: string; expires_at: string; id: string; invited_by: string; role: "viewer" | "operator" | "admin"; sends: number; sent_at: string | null; user_id: string | null; }>;
 team_members: Read<{ approvals: string[]; created_at: string; role: "viewer" | "operator" | "admin"; user_id: string; }>;
-thread_decisions: Read<{ at: string; by: string; contact_id: string | null; done_at: string | null; done_by: string | null; force_reason: string | null; forces: string | null; from_last4: string | null; from_role: "client" | "sitter" | "owner" | "unknown"; id: string; message_id: string | null; number_class: "front_desk" | "sitter" | "pool" | null; number_last4: string | null; org_id: string; outcome: "leg" | "owner_inbox" | "held" | "blocked"; reason: string; thread_id: string | null; types: string[]; }, [Key<"thread_decisions_contact_id_fkey", ["contact_id"], false, "contacts", ["id"]>, Key<"thread_decisions_forces_fkey", ["forces"], true, "thread_decisions", ["id"]>, Key<"thread_decisions_org_id_fkey", ["org_id"], false, "orgs", ["id"]>, Key<"thread_decisions_thread_id_fkey", ["thread_id"], false, "threads", ["id"]>]>;
+thread_decisions: Read<{ at: string; by: string; contact_id: string | null; done_at: string | null; done_by: string | null; force_reason: string | null; forces: string | null; from_last4: string | null; from_role: "client" | "sitter" | "owner" | "unknown"; id: string; key: string | null; message_id: string | null; number_class: "front_desk" | "sitter" | "pool" | null; number_last4: string | null; org_id: string; outcome: "leg" | "owner_inbox" | "held" | "blocked"; reason: string; text: string | null; thread_id: string | null; types: string[]; }, [Key<"thread_decisions_contact_id_fkey", ["contact_id"], false, "contacts", ["id"]>, Key<"thread_decisions_forces_fkey", ["forces"], true, "thread_decisions", ["id"]>, Key<"thread_decisions_org_id_fkey", ["org_id"], false, "orgs", ["id"]>, Key<"thread_decisions_thread_id_fkey", ["thread_id"], false, "threads", ["id"]>]>;
 thread_legs: Read<{ channel: string; contact_id: string; ended_at: string | null; id: string; number_id: string | null; opened_at: string; quarantined_until: string | null; role: "client" | "sitter"; thread_id: string; }, [Key<"thread_legs_contact_id_fkey", ["contact_id"], false, "contacts", ["id"]>, Key<"thread_legs_thread_id_fkey", ["thread_id"], false, "threads", ["id"]>]>;
 threads: Read<{ channel: string; client_id: string; ended_at: string | null; id: string; message_number_id: string; number_class: "front_desk" | "sitter" | "pool"; opened_at: string; opened_by: "first_message" | "assignment" | "owner" | "backfill"; org_id: string; recurring: boolean; recurring_why: string | null; sitter_id: string | null; state: "live" | "ended"; }, [Key<"threads_client_id_fkey", ["client_id"], false, "contacts", ["id"]>, Key<"threads_number_fkey", ["channel", "message_number_id"], false, "org_numbers", ["channel", "number_id"]>, Key<"threads_org_id_fkey", ["org_id"], false, "orgs", ["id"]>, Key<"threads_sitter_id_fkey", ["sitter_id"], false, "org_members", ["id"]>]>;
 wa_templates: Read<{ account: string; category: string | null; components: JsonOf<"wa_templates.components">; found: JsonOf<"wa_templates.found">; id: string | null; language: string; name: string; parameter_format: "positional" | "named"; quality: string | null; reason: string | null; status: string; synced_at: string | null; told_at: string | null; }>;
@@ -134,6 +134,7 @@ assign_sitter: { Args: { p_booking: string; p_member: string; p_proactive: boole
 attention: { Args: Record<never, never>; Returns: Json };
 backfill_threads: { Args: { p_org: string; p_limit?: number; }; Returns: number };
 begin_identity_check: { Args: { p_id: string; p_what: string; }; Returns: Json };
+blocked_text: { Args: { p_org: string; p_decision: string; }; Returns: Json };
 call_facts: { Args: { p_number: string; p_from: string; }; Returns: Json };
 change_matching_deliveries: { Args: { p_act: string; p_list: string; p_filter: Json; p_before: string; p_reason?: string | null; p_limit?: number; }; Returns: number };
 check_flag: { Args: { p_key: string; p_person: string; }; Returns: Json };
@@ -216,6 +217,7 @@ list_suppressions: { Args: { p_before?: string | null; p_limit?: number; p_same?
 list_team: { Args: { p_filter?: Json; p_limit?: number | null; }; Returns: Json };
 list_templates: { Args: { p_filter?: Json; p_limit?: number | null; }; Returns: Json };
 list_text_numbers: { Args: Record<never, never>; Returns: Json };
+list_threads: { Args: { p_org: string; p_member?: string | null; p_filter?: Json; p_limit?: number; }; Returns: Json };
 list_unknown: { Args: { p_limit?: number; p_filter?: Json; }; Returns: Json };
 list_waiting: { Args: { p_filter?: Json; p_limit?: number; }; Returns: Json };
 load_config: { Args: { p_revision?: number | null; }; Returns: Json };
@@ -223,6 +225,7 @@ look_at_conversation: { Args: { p_conversation_id: string; }; Returns: Json };
 mail_notification: { Args: { p_id: string; p_lease: string; p_subject: string; p_text: string; }; Returns: Json };
 mail_to_show: { Args: { p_message_id: string; p_by: string; }; Returns: Json };
 masked_waiting: { Args: { p_conversations: readonly string[]; }; Returns: Json };
+member_contact: { Args: { p_member: string; }; Returns: string };
 merge_people: { Args: { p_keep: string; p_other: string; p_reason: string; }; Returns: Json };
 message_story: { Args: { p_message_id: string; }; Returns: Json };
 messages_diagnostics: { Args: { p_org: string; }; Returns: Json };
@@ -242,6 +245,7 @@ open_thread: { Args: { p_org: string; p_client: string; p_sitter?: string | null
 open_window: { Args: { p_to: string; p_at: string; p_number_id?: string | null; }; Returns: Json };
 outbound_outcome: { Args: { p_id: string; }; Returns: Json };
 overview: { Args: { p_minutes?: number; }; Returns: Json };
+owner_inbox: { Args: { p_org: string; p_before?: string | null; p_limit?: number; }; Returns: Json };
 pause_rollout: { Args: { p_id: string; p_expected_version: number; p_reason?: string | null; }; Returns: Database["public"]["Tables"]["rollouts"]["Row"] };
 plan_of_template: { Args: { p_name: string; }; Returns: Json };
 pool_forecast: { Args: { p_org: string; }; Returns: Json };
@@ -249,6 +253,7 @@ read_announcement: { Args: { p_id: string; p_after?: string | null; p_limit?: nu
 read_incident: { Args: { p_number: number; }; Returns: Json };
 read_person: { Args: { p_contact_id: string; }; Returns: Json };
 read_report: { Args: { p_id: string; }; Returns: Json };
+read_thread: { Args: { p_org: string; p_thread: string; p_member?: string | null; p_before?: string | null; p_limit?: number; }; Returns: Json };
 reconcile: { Args: Record<never, never>; Returns: Json };
 record_clicks: { Args: { p_batch: string; p_slot: number; p_clicks: string; }; Returns: null };
 record_decision: { Args: { p_decision: Json; p_findings?: Json; }; Returns: string };
@@ -304,6 +309,7 @@ schema_version: { Args: Record<never, never>; Returns: string };
 sealed_headers: { Args: Record<never, never>; Returns: Json };
 search_conversations: { Args: { p_query: string; p_limit?: number; p_before?: Json; }; Returns: Json };
 search_everything: { Args: { p_query: string; p_limit?: number; }; Returns: Json };
+send_in_thread: { Args: { p_send: Json; }; Returns: Json };
 send_template: { Args: { p_conversation_id: string; p_message: Json; p_key: string; }; Returns: Json };
 set_booking: { Args: { p_org: string; p_external_id: string; p_booking: Json; }; Returns: Json };
 set_canned_reply: { Args: { p_name: string; p_text: string; }; Returns: Json };

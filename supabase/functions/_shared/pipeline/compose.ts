@@ -18,6 +18,7 @@ import { createWebhookLogEntry } from "../log/redact.ts";
 import { orgFlags } from "../masking/flags.ts";
 import { uploads } from "../media/kept.ts";
 import { DEFAULT_MINUTES, signLink } from "../media/link.ts";
+import { relayedFileUrl } from "../media/relayed.ts";
 import { project } from "../config/project.ts";
 import { observe } from "../rollouts/observe.ts";
 import type { Arm, Outcome } from "../rollouts/outcomes.ts";
@@ -63,24 +64,11 @@ async function compiledOf(config: Config): Promise<CompiledConfig> {
   return await compiled;
 }
 
-/** How long a provider may fetch a file of a masked text, in minutes: longer than it keeps a text in its queue. */
-const RELAYED_FILE_MINUTES = 60;
-
 const mask = createMasker({
   rpc,
   flagsFor: async (org) =>
     orgFlags((await compiledOf(await loadConfig())).flags, { killed, switchedOn }, org),
-  mediaUrl: (id, file) => {
-    const { PUBLIC_BASE_URL, SUPABASE_URL } = env("PUBLIC_BASE_URL", "SUPABASE_URL");
-    return signLink({
-      base: `${PUBLIC_BASE_URL ?? SUPABASE_URL}/functions/v1/sms-webhook/media`,
-      secret: project().key,
-      id,
-      now: Date.now(),
-      minutes: RELAYED_FILE_MINUTES,
-      query: `file=${file}&`,
-    }).url;
-  },
+  mediaUrl: relayedFileUrl,
   onRelayed: (fields) => log.info("a masked text was decided", createWebhookLogEntry(fields)),
 });
 

@@ -93,6 +93,65 @@ const facts = z.strictObject({
   thread: thread.nullable(),
 });
 
+const outcome = z.enum(["leg", "owner_inbox", "held", "blocked"]);
+const writer = z.enum(["client", "sitter", "owner", "unknown"]);
+
+const windowStatus = z.strictObject({
+  state: z.enum(["active", "upcoming", "none"]),
+  /** When the open window closes, or the next one opens; null without one. */
+  at: at.nullable(),
+  zone: z.string(),
+});
+
+const threadRow = z.strictObject({
+  id,
+  org_id: id,
+  /** The client's name, or the last four digits of the phone; to a sitter, the name alone. */
+  client: z.string().nullable(),
+  number_class: numberClass,
+  message_number_id: z.string(),
+  state: z.enum(["live", "ended"]),
+  recurring: z.boolean(),
+  /** Of the sitter who asks, or of all sitters of the thread. */
+  window: windowStatus,
+  /** When something was last written. */
+  last_at: at,
+  last_text: z.string().nullable(),
+  /** Decisions that wait for the owner; 0 to a sitter. */
+  waiting: count,
+});
+/** A thread in a list. */
+export type ThreadRow = z.infer<typeof threadRow>;
+
+const entry = z.strictObject({
+  id,
+  at,
+  from_role: writer,
+  /** Null for a picture without words, and for what is not kept any more. */
+  text: z.string().nullable(),
+  media: count,
+  outcome,
+  reason: z.string(),
+  types: z.array(z.string()),
+  /** Of the copies: the least that any of them has come to; null without one. */
+  status: z.string().nullable(),
+});
+/** A text of a thread, and where it went. */
+export type ThreadEntry = z.infer<typeof entry>;
+
+const inboxItem = entry.extend({
+  org_id: id,
+  thread_id: id.nullable(),
+  /** Last four digits. */
+  from: z.string().nullable(),
+  number_class: numberClass.nullable(),
+  findings: z.array(
+    z.strictObject({ ord: z.int(), type: z.string(), rule: z.string(), redacted: z.string() }),
+  ),
+});
+/** A text that waits for the owner. */
+export type InboxItem = z.infer<typeof inboxItem>;
+
 const forecast = z.strictObject({
   numbers: count,
   draining: count,
@@ -218,6 +277,25 @@ export const MASKING = {
       reason: z.string(),
     })),
   }),
+  send_in_thread: z.strictObject({
+    decision_id: id,
+    outcome,
+    reason: z.string(),
+    types: z.array(z.string()),
+    /** Whether an earlier request with the same key did it. */
+    repeated: z.boolean(),
+  }),
+  blocked_text: z.strictObject({
+    thread_id: id,
+    from_role: writer,
+    /** Null for words that are not kept any more. */
+    text: z.string().nullable(),
+    message_id: id.nullable(),
+    media: count,
+  }).nullable(),
+  list_threads: z.array(threadRow),
+  read_thread: z.strictObject({ thread: threadRow, entries: z.array(entry) }).nullable(),
+  owner_inbox: z.array(inboxItem),
   pool_forecast: forecast,
   messages_diagnostics: diagnostics.nullable(),
   messages_proof: proof,
