@@ -106,6 +106,11 @@ databaseTest(
     await decide(sql, org, 12, "leg", "relayed");
     await decide(sql, org, 3, "held", "no_active_window", "sitter");
     assertEquals((await figures()).metric, "text.no_window");
+    // A thread that has lost its client is a failure of messaging.
+    await decide(sql, org, 1, "held", "no_client", "sitter");
+    const [{ failed }] = await sql`select sum(failed)::int as failed from public.flag_metrics
+      where flag_key = ${CORE} and arm = 'on'`;
+    assertEquals(failed, 1);
   },
 );
 
