@@ -2774,7 +2774,7 @@ create table public.rollouts (
   id uuid default private.uuid_v7() not null,
   -- The flag. It may be removed after the launch; the rollout stays as its record.
   flag_key text not null,
-  -- Name of the plan: standard, canary, replies, or what the plan calls itself.
+  -- Name of the plan: standard, canary, replies, masking, or what the plan calls itself.
   plan text not null,
   -- draft (not started), running, paused (stays where it is; the guard still watches), completed, rolled_back.
   state text default 'draft'::text not null,
@@ -5979,9 +5979,9 @@ begin
 end $function$;
 grant execute on function public.create_links(p_links jsonb, p_actor text) to service_role;
 
--- Plans a rollout of a flag, not yet started: {template: standard, canary or replies, user_ids, segments}, or a plan
--- {name, stages}; the same p_id again is the same rollout. For operators and secret keys. Errors: GL422 with what is
--- wrong with the plan, GL404 no such flag or segment.
+-- Plans a rollout of a flag, not yet started: {template: standard, canary, replies or masking, user_ids, segments},
+-- or a plan {name, stages}; the same p_id again is the same rollout. For operators and secret keys. Errors: GL422
+-- with what is wrong with the plan, GL404 no such flag or segment.
 CREATE OR REPLACE FUNCTION public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text DEFAULT NULL::text, p_id uuid DEFAULT NULL::uuid)
  RETURNS rollouts
  LANGUAGE plpgsql
@@ -6009,7 +6009,7 @@ begin
     end if;
     v_plan := private.rollout_template(p_plan ->> 'template', p_plan -> 'user_ids', p_plan -> 'segments');
     if v_plan is null then
-      raise exception 'there is no template %', p_plan ->> 'template' using errcode = 'GL422', hint = 'standard, canary or replies';
+      raise exception 'there is no template %', p_plan ->> 'template' using errcode = 'GL422', hint = 'standard, canary, replies or masking';
     end if;
   end if;
   v_faults := private.rollout_plan_faults(v_plan);
@@ -8711,8 +8711,9 @@ begin
 end $function$;
 grant execute on function public.pause_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- A built-in plan (standard, canary, replies) as {name, stages}, to begin a plan of one's own with; the first stage
--- of standard still needs user_ids or segments. Null for another name. For viewers and secret keys.
+-- A built-in plan (standard, canary, replies, masking) as {name, stages}, to begin a plan of one's own with; the
+-- first stage of standard and masking still needs user_ids or segments. Null for another name. For viewers and secret
+-- keys.
 CREATE OR REPLACE FUNCTION public.plan_of_template(p_name text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -9008,6 +9009,7 @@ begin
   perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'masking_' || v_outcome, 'label', v_org, 'n', 1))
     || case when p_decision ->> 'reason' = 'no_active_window' and p_decision ->> 'from_role' = 'sitter'
       then jsonb_build_array(jsonb_build_object('name', 'masking_sitter_no_window', 'label', v_org, 'n', 1)) else '[]' end);
+  perform private.count_decision(v_id, v_org, p_decision);
   return v_id;
 end $function$;
 grant execute on function public.record_decision(p_decision jsonb, p_findings jsonb) to service_role;
@@ -14941,6 +14943,50 @@ exception when others then
   return null;
 end $function$;
 grant execute on function private.count_conversion() to service_role;
+
+-- Counts a decision for rollouts by organisation: business metrics text.decided, text.owner_inbox, text.blocked and
+-- text.no_window (a sitter outside of every window), and an outcome of the flags that are rolled out; a failure where
+-- a thread has lost its client.
+CREATE OR REPLACE FUNCTION private.count_decision(p_id uuid, p_org uuid, p_decision jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_subject text := 'org:' || p_org;
+  v_failed boolean := p_decision ->> 'reason' = 'no_client';
+  v_outcomes jsonb;
+begin
+  -- Messaging that is off has decided nothing.
+  if p_decision ->> 'reason' = 'off' then
+    return;
+  end if;
+  -- Of an organisation one outcome a minute counts, and each failure: the guard counts subjects, and the row of a minute is hot.
+  select jsonb_agg(jsonb_build_object('flag', r.flag_key, 'arm', a.arm, 'minute', floor(extract(epoch from v_now) / 60)::bigint, 'n', 1,
+      'failed', v_failed::integer, 'timed', 0, 'ms', 0, 'le', to_jsonb(array_fill(0, array[27])),
+      'people', case when v_failed and a.arm = 'on' then jsonb_build_array(jsonb_build_array(v_subject, true, 0)) else '[]' end))
+  into v_outcomes
+  from public.rollouts r cross join lateral private.arm_of(r.flag_key, v_subject, v_now) a
+  where r.state in ('running', 'paused') and a.arm is not null
+    and (r.flag_key = 'messaging_v1.enabled' or r.flag_key = 'proactive_thread_creation.enabled' and p_decision ? 'thread_id'
+      or r.flag_key = 'sitter_messages_v1.enabled' and p_decision ->> 'from_role' = 'sitter')
+    and (v_failed or coalesce((select d.at from public.thread_decisions d where d.org_id = p_org and d.id < p_id order by d.id desc limit 1),
+      '-infinity') < date_trunc('minute', v_now));
+  if v_outcomes is not null then
+    perform private.record_outcomes(v_outcomes, v_now);
+  end if;
+  perform private.record_metrics((
+    select jsonb_agg(jsonb_build_object('name', m.name, 'subject', v_subject))
+    from (values ('text.decided', true), ('text.owner_inbox', p_decision ->> 'outcome' = 'owner_inbox'),
+      ('text.blocked', p_decision ->> 'outcome' = 'blocked'),
+      ('text.no_window', p_decision ->> 'reason' = 'no_active_window' and p_decision ->> 'from_role' = 'sitter')) as m (name, counts)
+    where m.counts), v_now);
+exception when others then
+  raise warning 'a decision could not be counted: % (%)', sqlerrm, sqlstate;
+end $function$;
+grant execute on function private.count_decision(p_id uuid, p_org uuid, p_decision jsonb) to service_role;
 
 -- Counts outcomes of replies, and business metrics of mails [{name, subject}]: mail.sent, mail.tokened,
 -- reply.received, reply.legacy, reply.threaded (its headers name a Message-ID of ours), reply.to_forward,
@@ -23176,7 +23222,7 @@ begin
         and jsonb_typeof(n -> 'text') = 'string' and char_length(n ->> 'text') between 1 and 1000
         and jsonb_typeof(coalesce(n -> 'report', 'false')) = 'boolean') is true) then
     raise exception 'notices are 1 to 50 of {day (-90 to 400), to (1 to 100 characters), text (1 to 1000), report (true or false)}'
-      using errcode = 'GL422', hint = 'Only the plan replies has notices of its own.';
+      using errcode = 'GL422', hint = 'Only the plans replies and masking have notices of their own.';
   end if;
 end $function$;
 
@@ -24301,8 +24347,9 @@ $function$;
 
 -- A built-in plan: standard (internal, beta 10 %, 25, 50, 75, 100 %, full: 17 days at least) for which the ids or
 -- segments of the internal stage are given, canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least), or replies (for
--- email_reply_tokens.enabled: 10, 25, 50, 100 % in the first week, and the rest of a month at 100 %). Null for
--- another name.
+-- email_reply_tokens.enabled: 10, 25, 50, 100 % in the first week, and the rest of a month at 100 %), or masking (for
+-- the flags of masked messaging: the organisations whose ids, org:<id>, are given for 7 days, then everybody). Null
+-- for another name.
 CREATE OR REPLACE FUNCTION private.rollout_template(p_name text, p_user_ids jsonb, p_segments jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -24351,6 +24398,13 @@ AS $function$
         (4, 'week 1', 100, 3, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}', m.week),
         (5, 'month 1', 100, 23, 300, '{"error_rate_below": 0.01, "p95_ms_below": 1000, "positive_share_above": 0.5, "min_ratings": 5}', m.month)
       ) as t (i, name, percentage, days, samples, go, metrics)))
+    when 'masking' then jsonb_build_object('name', 'masking', 'stages', (
+      select jsonb_agg(jsonb_build_object('name', t.name, 'percentage', t.percentage, 'hold_minutes', t.days * 1440, 'min_samples', 0,
+          'overdue_minutes', 2 * t.days * 1440, 'advance_when', '{"no_errors": true, "complaints_at_most": 0}'::jsonb,
+          'roll_back_when', '{"error_rate_above": 0.05, "complaints_above": 2}'::jsonb, 'metrics', m.masking)
+        || case when t.i = 1 then jsonb_strip_nulls(jsonb_build_object('user_ids', p_user_ids, 'segments', p_segments)) else '{}' end
+        order by t.i)
+      from (values (1, 'pilot', 0, 7), (2, 'everybody', 100, 1)) as t (i, name, percentage, days)))
   end
   from (values (
     '[{"name": "reply.forwarded", "max_fall": 0.1, "then": "roll_back", "min_people": 0, "by": "value"},
@@ -24358,7 +24412,10 @@ AS $function$
     '[{"name": "mail.tokened", "of": "mail.sent", "share_above": 0.95},
       {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb,
     '[{"name": "reply.legacy", "of": "reply.received", "share_below": 0.1},
-      {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb)) as m (compared, week, month)
+      {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb,
+    '[{"name": "text.owner_inbox", "of": "text.decided", "share_below": 0.3},
+      {"name": "text.blocked", "of": "text.decided", "share_below": 0.1},
+      {"name": "text.no_window", "of": "text.decided", "share_below": 0.1}]'::jsonb)) as m (compared, week, month, masking)
 $function$;
 grant execute on function private.rollout_template(p_name text, p_user_ids jsonb, p_segments jsonb) to service_role;
 
@@ -26707,6 +26764,14 @@ AS $function$
     {"day": 7, "to": "All teams", "text": "Report of the first week.", "report": true},
     {"day": 14, "to": "Users", "text": "Optional: publish a blog post about the improved threads."},
     {"day": 30, "to": "Users", "text": "Announce the management of identities: gatelink announce create."}
+  ]'::jsonb when 'masking' then '[
+    {"day": -1, "to": "Support", "text": "The four common issues, and what to look at: docs/messages-support.md."},
+    {"day": 0, "to": "Owners", "text": "Messaging begins for the pilot: clients and sitters write to numbers of the business."},
+    {"day": 0, "to": "Sitters", "text": "Tell the sitters of the pilot when they may write, and that contact details are held back."},
+    {"day": 1, "to": "Engineering", "text": "Status of the first day of the pilot.", "report": true},
+    {"day": 7, "to": "Leadership", "text": "Report of the pilot. Messaging begins for everybody once the stage has passed.", "report": true},
+    {"day": 7, "to": "Owners and sitters", "text": "Messaging is about to begin for everybody: gatelink announce create."},
+    {"day": 14, "to": "Engineering", "text": "Review false alarms of detection, and the buffers of windows.", "report": true}
   ]'::jsonb end
 $function$;
 

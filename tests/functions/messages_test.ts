@@ -73,6 +73,43 @@ edgeTest(
   },
 );
 
+edgeTest(
+  "full rollback: all three variables false answer 404 to everybody, and threads stay",
+  async (edge) => {
+    const rows = await scene(edge);
+    for (const flag of ["messaging_v1", "proactive_thread_creation", "sitter_messages_v1"]) {
+      await edge.set({ [`${flag}.enabled`]: { value: "true", metadata: { rollout_percentage: 100 } } });
+    }
+    const booking = await book(edge.sql, rows, 0, "b");
+    await edge.sql`select public.assign_sitter(${booking}, ${rows.sitters[0].member}, true)`;
+    const all = [KEY, tokenOf(rows.owner), tokenOf(rows.admin), tokenOf(rows.sitter), {}];
+    const statuses = async () => {
+      const answers = [];
+      for (const headers of all) answers.push((await ask(edge, headers, rows.org)).status);
+      return answers;
+    };
+    const threads = () => edge.sql`select id, state, message_number_id from public.threads order by id`;
+    const before = [...await threads()];
+    assertEquals([await statuses(), before.length], [[200, 200, 200, 403, 401], 1]);
+    await withVariable(
+      "ENABLE_MESSAGING_V1",
+      "false",
+      () =>
+        withVariable(
+          "ENABLE_PROACTIVE_THREAD_CREATION",
+          "false",
+          () =>
+            withVariable("ENABLE_SITTER_MESSAGES_V1", "false", async () => {
+              assertEquals(await statuses(), [404, 404, 404, 404, 404]);
+              assertEquals([...await threads()], before);
+            }),
+        ),
+    );
+    // Recovery: the same threads, in use again.
+    assertEquals(await statuses(), [200, 200, 200, 403, 401]);
+  },
+);
+
 edgeTest("diagnostics of messages: by organisation, for its owner and admin alone", async (edge) => {
   const { sql, set } = edge;
   const { org, owner, admin, sitter, stranger } = await scene(edge);

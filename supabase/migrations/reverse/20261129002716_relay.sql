@@ -21,6 +21,7 @@ drop function private.release_numbers(timestamptz);
 drop function public.review_finding(uuid, uuid, integer, boolean, text);
 drop function public.finish_inbox(uuid, uuid, text);
 drop function public.record_decision(jsonb, jsonb);
+drop function private.count_decision(uuid, uuid, jsonb);
 drop function public.thread_facts(uuid, timestamptz);
 drop function public.relay_facts(text, text, timestamptz);
 drop function private.relay_facts(public.org_numbers, uuid, text, timestamptz);
