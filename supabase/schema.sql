@@ -15985,7 +15985,7 @@ begin
   return (
     select coalesce(jsonb_object_agg(e.key, e.value), '{}')
     from jsonb_each(case jsonb_typeof(p_metadata) when 'object' then p_metadata else '{}' end) e
-    where e.key in ('attempt', 'bounce', 'class', 'classification', 'code', 'machine', 'status', 'url_offset')
+    where e.key in ('attempt', 'bounce', 'class', 'classification', 'code', 'machine', 'reasons', 'status', 'url_offset', 'verdict')
       and jsonb_typeof(e.value) in ('string', 'number', 'boolean') and e.value::text !~ '@' and length(e.value::text) <= 100);
 end $function$;
 grant execute on function private.event_words(p_metadata jsonb) to service_role;
