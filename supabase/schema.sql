@@ -22185,6 +22185,36 @@ AS $function$
 $function$;
 grant execute on function private.queue_text(p_contact uuid, p_number text, p_message jsonb, p_key text, p_now timestamp with time zone) to service_role;
 
+-- Queues a text to each of these legs of a thread, once for each key: how many people it reaches, how many texts
+-- wait, the first of them, and why one could not be queued.
+CREATE OR REPLACE FUNCTION private.queue_to_legs(p_thread uuid, p_legs uuid[], p_message jsonb, p_key text, p_now timestamp with time zone, OUT reached integer, OUT queued integer, OUT first uuid, OUT error text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_leg record;
+  v_answer jsonb;
+begin
+  reached := 0;
+  queued := 0;
+  for v_leg in
+    select l.id, l.contact_id, l.number_id from public.thread_legs l where l.id = any (p_legs) order by l.id
+  loop
+    -- Who has no number in the thread reads it in the app.
+    if v_leg.number_id is not null then
+      v_answer := private.queue_text(v_leg.contact_id, v_leg.number_id, p_message, 'relay:' || p_key || ':' || v_leg.id, p_now);
+      error := coalesce(v_answer ->> 'error', error);
+      continue when v_answer ? 'error';
+      queued := queued + 1;
+      first := coalesce(first, (v_answer ->> 'id')::uuid);
+      update public.messages m set thread_id = p_thread where m.id = (v_answer ->> 'id')::uuid;
+    end if;
+    reached := reached + 1;
+  end loop;
+end $function$;
+grant execute on function private.queue_to_legs(p_thread uuid, p_legs uuid[], p_message jsonb, p_key text, p_now timestamp with time zone, OUT reached integer, OUT queued integer, OUT first uuid, OUT error text) to service_role;
+
 -- What a service or a provider wrote about a message of this contact, for operators: without the contact's ids, and
 -- without numbers and mail addresses of others as far as they show.
 CREATE OR REPLACE FUNCTION private.quoted(p_text text, p_contact_id uuid)
@@ -22850,34 +22880,21 @@ declare
   v_thread uuid := (p_relay ->> 'thread_id')::uuid;
   v_outcome text := p_relay ->> 'outcome';
   v_reason text := p_relay ->> 'reason';
-  v_leg record;
+  v_copies record;
   v_answer jsonb;
-  v_error text;
   v_queued integer := 0;
-  v_reached integer := 0;
 begin
   if (p_relay ->> 'opens')::boolean then
     v_thread := private.open_for(v_org, p_conversation.contact_id, p_now);
   end if;
   if v_outcome = 'leg' then
-    for v_leg in
-      select l.id, l.contact_id, l.number_id from public.thread_legs l
-      where l.id in (select value::uuid from jsonb_array_elements_text(p_relay -> 'legs')) order by l.id
-    loop
-      -- Who has no number in the thread reads it in the app.
-      if v_leg.number_id is not null then
-        v_answer := private.queue_text(v_leg.contact_id, v_leg.number_id, p_relay -> 'message', 'relay:' || v_message || ':' || v_leg.id, p_now);
-        v_error := coalesce(v_answer ->> 'error', v_error);
-        continue when v_answer ? 'error';
-        v_queued := v_queued + 1;
-        update public.messages m set thread_id = v_thread where m.id = (v_answer ->> 'id')::uuid;
-      end if;
-      v_reached := v_reached + 1;
-    end loop;
+    v_copies := private.queue_to_legs(v_thread, array(select value::uuid from jsonb_array_elements_text(p_relay -> 'legs')),
+      p_relay -> 'message', v_message::text, p_now);
+    v_queued := v_copies.queued;
     -- Nothing is lost: what could go to nobody waits for the owner.
-    if v_reached = 0 then
+    if v_copies.reached = 0 then
       v_outcome := 'owner_inbox';
-      v_reason := coalesce(v_error, 'no_sitter');
+      v_reason := coalesce(v_copies.error, 'no_sitter');
     end if;
   end if;
   if p_relay ? 'notice' and not exists (
@@ -25072,12 +25089,8 @@ AS $function$
 declare
   v_thread public.threads;
   v_before public.thread_decisions;
-  v_leg record;
-  v_answer jsonb;
-  v_error text;
-  v_send uuid := private.uuid_v7();
+  v_copies record;
   v_sent uuid;
-  v_reached integer := 0;
   v_legs uuid[] := array(select value::uuid from jsonb_array_elements_text(coalesce(p_send -> 'legs', '[]')));
   v_outcome text := p_send ->> 'outcome';
   v_reason text := p_send ->> 'reason';
@@ -25102,22 +25115,16 @@ begin
         or private.window_status(v_thread, (p_send ->> 'member_id')::uuid, p_now) ->> 'state' <> 'active') then
       raise exception 'the thread has changed' using errcode = 'GL409', hint = 'Read it again.';
     end if;
-    for v_leg in
-      select l.id, l.contact_id, l.number_id from public.thread_legs l where l.id = any (v_legs) order by l.id
-    loop
-      if v_leg.number_id is not null then
-        v_answer := private.queue_text(v_leg.contact_id, v_leg.number_id, p_send -> 'message', 'relay:' || v_send || ':' || v_leg.id, p_now);
-        v_error := coalesce(v_answer ->> 'error', v_error);
-        continue when v_answer ? 'error';
-        v_sent := coalesce(v_sent, (v_answer ->> 'id')::uuid);
-        update public.messages m set thread_id = v_thread.id where m.id = (v_answer ->> 'id')::uuid;
+    v_copies := private.queue_to_legs(v_thread.id, v_legs, p_send -> 'message', private.uuid_v7()::text, p_now);
+    if v_copies.reached = 0 then
+      -- A blocked text is let pass once: it stays in the inbox until it can go.
+      if p_send ? 'forces' then
+        raise exception 'the text could not be queued: %', coalesce(v_copies.error, 'nobody is there') using errcode = 'GL409';
       end if;
-      v_reached := v_reached + 1;
-    end loop;
-    if v_reached = 0 then
       v_outcome := 'held';
-      v_reason := coalesce(v_error, 'no_sitter');
+      v_reason := coalesce(v_copies.error, 'no_sitter');
     end if;
+    v_sent := v_copies.first;
   end if;
   v_id := public.record_decision(p_send || jsonb_build_object('outcome', v_outcome, 'reason', v_reason, 'message_id', v_sent,
       'number_class', v_thread.number_class, 'contact_id', (

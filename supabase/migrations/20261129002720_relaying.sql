@@ -52,6 +52,32 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function private.queue_text(uuid, text, jsonb, text, timestamptz) is 'Queues a text to a person from a number, once for each key. Returns {id, status} or {error}, as enqueue_outbound.';
 
+create function private.queue_to_legs(
+  p_thread uuid, p_legs uuid[], p_message jsonb, p_key text, p_now timestamptz, out reached integer, out queued integer, out first uuid, out error text
+) language plpgsql volatile set search_path = '' as $$
+declare
+  v_leg record;
+  v_answer jsonb;
+begin
+  reached := 0;
+  queued := 0;
+  for v_leg in
+    select l.id, l.contact_id, l.number_id from public.thread_legs l where l.id = any (p_legs) order by l.id
+  loop
+    -- Who has no number in the thread reads it in the app.
+    if v_leg.number_id is not null then
+      v_answer := private.queue_text(v_leg.contact_id, v_leg.number_id, p_message, 'relay:' || p_key || ':' || v_leg.id, p_now);
+      error := coalesce(v_answer ->> 'error', error);
+      continue when v_answer ? 'error';
+      queued := queued + 1;
+      first := coalesce(first, (v_answer ->> 'id')::uuid);
+      update public.messages m set thread_id = p_thread where m.id = (v_answer ->> 'id')::uuid;
+    end if;
+    reached := reached + 1;
+  end loop;
+end $$;
+comment on function private.queue_to_legs(uuid, uuid[], jsonb, text, timestamptz) is 'Queues a text to each of these legs of a thread, once for each key: how many people it reaches, how many texts wait, the first of them, and why one could not be queued.';
+
 -- Whether everything that a decision rests on still is as it was: else it is made again. Nobody hears a stranger because
 -- somebody was taken off a thread a moment before.
 create function private.legs_stand(p_thread uuid, p_writer uuid, p_number text, p_legs uuid[]) returns boolean
@@ -86,34 +112,21 @@ declare
   v_thread uuid := (p_relay ->> 'thread_id')::uuid;
   v_outcome text := p_relay ->> 'outcome';
   v_reason text := p_relay ->> 'reason';
-  v_leg record;
+  v_copies record;
   v_answer jsonb;
-  v_error text;
   v_queued integer := 0;
-  v_reached integer := 0;
 begin
   if (p_relay ->> 'opens')::boolean then
     v_thread := private.open_for(v_org, p_conversation.contact_id, p_now);
   end if;
   if v_outcome = 'leg' then
-    for v_leg in
-      select l.id, l.contact_id, l.number_id from public.thread_legs l
-      where l.id in (select value::uuid from jsonb_array_elements_text(p_relay -> 'legs')) order by l.id
-    loop
-      -- Who has no number in the thread reads it in the app.
-      if v_leg.number_id is not null then
-        v_answer := private.queue_text(v_leg.contact_id, v_leg.number_id, p_relay -> 'message', 'relay:' || v_message || ':' || v_leg.id, p_now);
-        v_error := coalesce(v_answer ->> 'error', v_error);
-        continue when v_answer ? 'error';
-        v_queued := v_queued + 1;
-        update public.messages m set thread_id = v_thread where m.id = (v_answer ->> 'id')::uuid;
-      end if;
-      v_reached := v_reached + 1;
-    end loop;
+    v_copies := private.queue_to_legs(v_thread, array(select value::uuid from jsonb_array_elements_text(p_relay -> 'legs')),
+      p_relay -> 'message', v_message::text, p_now);
+    v_queued := v_copies.queued;
     -- Nothing is lost: what could go to nobody waits for the owner.
-    if v_reached = 0 then
+    if v_copies.reached = 0 then
       v_outcome := 'owner_inbox';
-      v_reason := coalesce(v_error, 'no_sitter');
+      v_reason := coalesce(v_copies.error, 'no_sitter');
     end if;
   end if;
   if p_relay ? 'notice' and not exists (
@@ -206,6 +219,7 @@ comment on function public.record_relays(bigint, jsonb) is 'Records where texts 
 call private.close_functions();
 grant execute on function
   private.queue_text(uuid, text, jsonb, text, timestamptz),
+  private.queue_to_legs(uuid, uuid[], jsonb, text, timestamptz),
   private.legs_stand(uuid, uuid, text, uuid[]),
   private.open_for(uuid, uuid, timestamptz),
   private.record_relay(public.conversations, jsonb, timestamptz),

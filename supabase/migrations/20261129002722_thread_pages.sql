@@ -158,12 +158,8 @@ language plpgsql volatile set search_path = '' as $$
 declare
   v_thread public.threads;
   v_before public.thread_decisions;
-  v_leg record;
-  v_answer jsonb;
-  v_error text;
-  v_send uuid := private.uuid_v7();
+  v_copies record;
   v_sent uuid;
-  v_reached integer := 0;
   v_legs uuid[] := array(select value::uuid from jsonb_array_elements_text(coalesce(p_send -> 'legs', '[]')));
   v_outcome text := p_send ->> 'outcome';
   v_reason text := p_send ->> 'reason';
@@ -188,22 +184,16 @@ begin
         or private.window_status(v_thread, (p_send ->> 'member_id')::uuid, p_now) ->> 'state' <> 'active') then
       raise exception 'the thread has changed' using errcode = 'GL409', hint = 'Read it again.';
     end if;
-    for v_leg in
-      select l.id, l.contact_id, l.number_id from public.thread_legs l where l.id = any (v_legs) order by l.id
-    loop
-      if v_leg.number_id is not null then
-        v_answer := private.queue_text(v_leg.contact_id, v_leg.number_id, p_send -> 'message', 'relay:' || v_send || ':' || v_leg.id, p_now);
-        v_error := coalesce(v_answer ->> 'error', v_error);
-        continue when v_answer ? 'error';
-        v_sent := coalesce(v_sent, (v_answer ->> 'id')::uuid);
-        update public.messages m set thread_id = v_thread.id where m.id = (v_answer ->> 'id')::uuid;
+    v_copies := private.queue_to_legs(v_thread.id, v_legs, p_send -> 'message', private.uuid_v7()::text, p_now);
+    if v_copies.reached = 0 then
+      -- A blocked text is let pass once: it stays in the inbox until it can go.
+      if p_send ? 'forces' then
+        raise exception 'the text could not be queued: %', coalesce(v_copies.error, 'nobody is there') using errcode = 'GL409';
       end if;
-      v_reached := v_reached + 1;
-    end loop;
-    if v_reached = 0 then
       v_outcome := 'held';
-      v_reason := coalesce(v_error, 'no_sitter');
+      v_reason := coalesce(v_copies.error, 'no_sitter');
     end if;
+    v_sent := v_copies.first;
   end if;
   v_id := public.record_decision(p_send || jsonb_build_object('outcome', v_outcome, 'reason', v_reason, 'message_id', v_sent,
       'number_class', v_thread.number_class, 'contact_id', (

@@ -182,6 +182,12 @@ edgeTest(
       ["blocked", POACHING],
       ["blocked", POACHING],
     ]);
+    // What cannot be queued now stays, and can be let pass later.
+    await edge.set({ "sms_send.enabled": "false" });
+    const refused = await post(edge, `inbox/${texts[0].id}/force`, owner, { reason: "too early" });
+    assertEquals([refused.status, refused.body.code], [409, "conflict"]);
+    assertEquals((await get(edge, "inbox", owner)).body.texts.length, 2);
+    await edge.set({ "sms_send.enabled": "true" });
     for (const { id } of texts) {
       const force = () => post(edge, `inbox/${id}/force`, owner, { reason: "It is the vet's" });
       assertEquals([(await force()).status, (await force()).status], [202, 409]);

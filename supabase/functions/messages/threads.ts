@@ -223,7 +223,12 @@ export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
       if (!(error instanceof DbError)) throw error;
       if (error.code === "GL404") throw new Problem("not_found", { cause: error });
       if (error.code === "GL409") {
-        throw new Problem("conflict", { detail: "The thread has changed. Read it again.", cause: error });
+        throw new Problem("conflict", {
+          detail: forces === undefined
+            ? "The thread has changed. Read it again."
+            : "It cannot be sent now, and stays in the inbox. Is sending on, and the thread as it was?",
+          cause: error,
+        });
       }
       if (error.code === "23505" && forces !== undefined) {
         throw new Problem("conflict", { detail: "This text was let pass already.", cause: error });
