@@ -7335,6 +7335,30 @@ begin
 end $function$;
 grant execute on function public.list_feedback(p_flag_key text, p_limit integer) to authenticated, service_role;
 
+-- Texts with findings that nobody has reviewed, or with reviewed ones, the newest first, before one of them
+-- (p_before, its id): {open, right, false_alarms, texts}; the three count findings. For secret keys.
+CREATE OR REPLACE FUNCTION public.list_findings(p_org uuid, p_reviewed boolean DEFAULT false, p_before uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return jsonb_build_object(
+    'open', (select count(*) from public.policy_findings f where f.org_id = p_org and f.was_right is null),
+    'right', (select count(*) from public.policy_findings f where f.org_id = p_org and f.was_right),
+    'false_alarms', (select count(*) from public.policy_findings f where f.org_id = p_org and not f.was_right),
+    'texts', (
+      select coalesce(jsonb_agg(private.inbox_entry(d) order by d.id desc), '[]')
+      from (
+        select distinct f.decision_id from public.policy_findings f
+        where f.org_id = p_org and (f.was_right is not null) = p_reviewed and (p_before is null or f.decision_id < p_before)
+        order by f.decision_id desc limit least(p_limit, 200)) found
+      join public.thread_decisions d on d.id = found.decision_id));
+end $function$;
+grant execute on function public.list_findings(p_org uuid, p_reviewed boolean, p_before uuid, p_limit integer) to service_role;
+
 -- Flags by key: [{key, value, metadata, version, updated_at, updated_by}]. Filter: any of search (part of the key or
 -- description), state (on, off), segment (one that the flag targets), on_first (those that are on before the others),
 -- after (key of the last of the page before; with on_first also after_value, its value); at most 1,000. For viewers
@@ -8679,10 +8703,7 @@ AS $function$
 begin
   perform private.refuse_older_code();
   return (
-    select coalesce(jsonb_agg(private.thread_entry(d) || jsonb_build_object('org_id', d.org_id, 'thread_id', d.thread_id,
-      'from', case when d.from_last4 <> '' then '…' || d.from_last4 end, 'number_class', d.number_class, 'findings', (
-        select coalesce(jsonb_agg(jsonb_build_object('ord', f.ord, 'type', f.type, 'rule', f.rule, 'redacted', f.redacted) order by f.ord), '[]')
-        from public.policy_findings f where f.decision_id = d.id)) order by d.id desc), '[]')
+    select coalesce(jsonb_agg(private.inbox_entry(d) order by d.id desc), '[]')
     from (
       select * from public.thread_decisions d
       where d.org_id = p_org and d.done_at is null and (d.outcome = 'owner_inbox' or d.outcome = 'blocked' or d.reason = 'off')
@@ -8861,9 +8882,9 @@ begin
 end $function$;
 grant execute on function public.read_report(p_id uuid) to authenticated, service_role;
 
--- A thread with its texts, the newest first, before one of them (p_before, its id): {thread, entries}; to a sitter
--- (org_members.id) what was heard, and the sitter's own. Null if there is none, or the sitter does not see it. For
--- secret keys.
+-- A thread with its texts, the newest first, before one of them (p_before, its id): {thread, number, people,
+-- entries}; to a sitter (org_members.id) what was heard, and the sitter's own, without number and people. Null if
+-- there is none, or the sitter does not see it. For secret keys.
 CREATE OR REPLACE FUNCTION public.read_thread(p_org uuid, p_thread uuid, p_member uuid DEFAULT NULL::uuid, p_before uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8878,8 +8899,11 @@ begin
   if not found or p_member is not null and not private.sitter_sees(v_thread, p_member, clock_timestamp()) then
     return null;
   end if;
-  return jsonb_build_object('thread', private.thread_row(v_thread, p_member, clock_timestamp()), 'entries', (
-    select coalesce(jsonb_agg(private.thread_entry(d) order by d.id desc), '[]') from (
+  return jsonb_build_object('thread', private.thread_row(v_thread, p_member, clock_timestamp()),
+    'number', case when p_member is null then (
+      select s.address from public.senders s where s.channel = v_thread.channel and s.id = v_thread.message_number_id) end,
+    'people', case when p_member is null then private.thread_people(v_thread, clock_timestamp()) else '[]' end, 'entries', (
+    select coalesce(jsonb_agg(private.thread_entry(d, p_member) order by d.id desc), '[]') from (
       select * from public.thread_decisions d
       where d.thread_id = p_thread and (p_before is null or d.id < p_before) and d.reason <> 'keyword'
         -- A sitter sees what was heard, and what became of the own words.
@@ -11969,6 +11993,35 @@ begin
 end $function$;
 grant execute on function public.test_notification_endpoint(p_name text) to authenticated, service_role;
 
+-- What detection reads a text of a sitter (org_members.id) from the app by: {countries, own_numbers (phones of the
+-- organisation that a text may name), earlier (what the same sitter wrote there within ten minutes before, oldest
+-- first)}; null if there is no such thread. For secret keys.
+CREATE OR REPLACE FUNCTION public.text_ground(p_org uuid, p_thread uuid, p_member uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select jsonb_build_object('countries', to_jsonb(o.countries),
+      'own_numbers', (
+        select coalesce(jsonb_agg(s.address order by s.address), '[]')
+        from public.org_numbers n join public.senders s on s.channel = n.channel and s.id = n.number_id
+        where n.org_id = o.id and (n.class = 'front_desk' or n.number_id = t.message_number_id)),
+      'earlier', (
+        select coalesce(jsonb_agg(e.words order by e.id), '[]') from (
+          select d.id, coalesce(m.text, d.text) as words
+          from public.thread_decisions d left join public.messages m on m.id = d.message_id
+          where d.thread_id = t.id and d.from_role = 'sitter'
+            and d.contact_id = (select x.contact_id from public.org_members x where x.id = p_member)
+            and d.at > clock_timestamp() - interval '10 minutes' and coalesce(m.text, d.text) is not null
+          order by d.id desc limit 3) e))
+    from public.threads t join public.orgs o on o.id = t.org_id where t.id = p_thread and t.org_id = p_org);
+end $function$;
+grant execute on function public.text_ground(p_org uuid, p_thread uuid, p_member uuid) to service_role;
+
 -- A thread that is open in the app, with legs and windows: {id, orgId, clientId, numberClass, live, legs, windows};
 -- null if there is none. For secret keys.
 CREATE OR REPLACE FUNCTION public.thread_facts(p_thread uuid, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
@@ -14456,14 +14509,15 @@ AS $function$
 $function$;
 grant execute on function private.click_groups(p_code text, p_from timestamp with time zone, p_to timestamp with time zone, p_by text, p_limit integer) to service_role;
 
--- A client by name; without one the last four digits of the phone, for owners.
+-- A person by name; without one the last four digits of the phone, for owners. For others a name that is a phone
+-- number is none.
 CREATE OR REPLACE FUNCTION private.client_label(p_client uuid, p_whole boolean)
  RETURNS text
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
-  select coalesce(c.name, case when p_whole then '…' || right(private.address_of(c.id, c.channel, null), 4) end)
+  select coalesce(case when p_whole or length(regexp_replace(c.name, '[^0-9]', '', 'g')) < 6 then c.name end, case when p_whole then '…' || right(private.address_of(c.id, c.channel, null), 4) end)
   from public.contacts c where c.id = p_client
 $function$;
 grant execute on function private.client_label(p_client uuid, p_whole boolean) to service_role;
@@ -18147,6 +18201,23 @@ begin
     from private.inboxes i where i.destination_id = p_destination_id);
 end $function$;
 grant execute on function private.inbox_config(p_destination_id uuid) to service_role;
+
+-- A decision as the owner's pages show it outside of its thread: thread_entry, with the client, the last four digits
+-- of who wrote, and what was found.
+CREATE OR REPLACE FUNCTION private.inbox_entry(p_decision thread_decisions)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select private.thread_entry(p_decision, null) || jsonb_build_object('org_id', p_decision.org_id, 'thread_id', p_decision.thread_id,
+    'client', (select private.client_label(t.client_id, true) from public.threads t where t.id = p_decision.thread_id),
+    'from', case when p_decision.from_last4 <> '' then '…' || p_decision.from_last4 end, 'number_class', p_decision.number_class, 'findings', (
+      select coalesce(jsonb_agg(jsonb_build_object('ord', f.ord, 'type', f.type, 'rule', f.rule, 'redacted', f.redacted, 'was_right', f.was_right)
+        order by f.ord), '[]')
+      from public.policy_findings f where f.decision_id = p_decision.id))
+$function$;
+grant execute on function private.inbox_entry(p_decision thread_decisions) to service_role;
 
 -- The identity to send as: the one with this address; else the user's, an active one and their default first; else
 -- the default one; null where there is none at all.
@@ -26935,24 +27006,33 @@ AS $function$
 $function$;
 grant execute on function private.texts_fault(p_list jsonb, p_path text, p_form text, p_said text) to service_role;
 
--- A decision as a thread's page shows it: the words, where they went, and how far the copies came.
-CREATE OR REPLACE FUNCTION private.thread_entry(p_decision thread_decisions)
+-- A decision as a thread's page shows it to the owner, or to a sitter (org_members.id): the words, who wrote them,
+-- where they went, and how far the copies came. Of a text that was let pass also why, and who wrote it first.
+CREATE OR REPLACE FUNCTION private.thread_entry(p_decision thread_decisions, p_member uuid)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
   select jsonb_build_object('id', p_decision.id, 'at', p_decision.at, 'from_role', p_decision.from_role, 'text', coalesce(m.text, p_decision.text),
+    'mine', mine.is_so, 'writer', case p_decision.from_role when 'sitter' then private.client_label(p_decision.contact_id, p_member is null) end,
     'media', case when jsonb_typeof(m.native -> 'media') = 'array' then jsonb_array_length(m.native -> 'media') else 0 end,
-    'outcome', p_decision.outcome, 'reason', p_decision.reason, 'types', p_decision.types,
+    'outcome', p_decision.outcome, 'reason', p_decision.reason,
+    -- What was found in the words of others is for the owner.
+    'types', case when p_member is null or mine.is_so then p_decision.types else '{}' end,
+    'done', p_decision.done_at is not null, 'force_reason', case when p_member is null then p_decision.force_reason end,
+    'forced_role', (select b.from_role from public.thread_decisions b where b.id = p_decision.forces),
     'status', case m.direction when 'out' then m.status when 'in' then (
       select c.status from public.thread_legs l
       join public.outbound_messages o on o.channel = 'sms' and o.idempotency_key = 'relay:' || m.id || ':' || l.id
       join public.messages c on c.id = o.message_id
       where l.thread_id = p_decision.thread_id order by c.status_rank nulls first limit 1) end)
-  from (select 1) one left join public.messages m on m.id = p_decision.message_id
+  from (
+    select case when p_member is null then p_decision.from_role = 'owner'
+      else coalesce(p_decision.contact_id = (select x.contact_id from public.org_members x where x.id = p_member), false) end as is_so) mine
+  left join public.messages m on m.id = p_decision.message_id
 $function$;
-grant execute on function private.thread_entry(p_decision thread_decisions) to service_role;
+grant execute on function private.thread_entry(p_decision thread_decisions, p_member uuid) to service_role;
 
 -- A thread with its live legs and the windows that are not over, as relay() takes it.
 CREATE OR REPLACE FUNCTION private.thread_facts(p_thread uuid, p_at timestamp with time zone)
@@ -27003,6 +27083,24 @@ begin
   thread_id := coalesce(v_parent.thread_id, v_parent.id);
 end $function$;
 grant execute on function private.thread_headers(p_parent_id uuid, OUT in_reply_to text, OUT "references" text[], OUT thread_id uuid) to service_role;
+
+-- Who is on a thread, for owners: [{role, name, last4, app_only, opted_out, window (of a sitter)}].
+CREATE OR REPLACE FUNCTION private.thread_people(p_thread threads, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_agg(jsonb_build_object('role', l.role, 'name', private.client_label(l.contact_id, true),
+      'last4', right(private.address_of(c.id, c.channel, null), 4), 'app_only', l.number_id is null,
+      'opted_out', (private.leg_view(l) ->> 'optedOut')::boolean,
+      'window', case when m.id is not null then private.window_status(p_thread, m.id, p_now) end) order by l.role, l.opened_at, l.id), '[]')
+  from public.thread_legs l
+  join public.contacts c on c.id = l.contact_id
+  left join public.org_members m on l.role = 'sitter' and m.contact_id = l.contact_id and m.org_id = p_thread.org_id
+  where l.thread_id = p_thread.id and l.ended_at is null
+$function$;
+grant execute on function private.thread_people(p_thread threads, p_now timestamp with time zone) to service_role;
 
 -- A thread as lists and its page show it, to the owner, or to a sitter (org_members.id).
 CREATE OR REPLACE FUNCTION private.thread_row(p_thread threads, p_member uuid, p_now timestamp with time zone)
@@ -27745,22 +27843,21 @@ $function$;
 grant execute on function private.window_state(p_window assignment_windows, p_at timestamp with time zone) to service_role;
 
 -- The open window of a thread, else the next one: {state (active, upcoming, none), at (when it closes, or opens),
--- zone}; of one sitter, or of any.
+-- next_at (when the one after an open one opens), zone}; of one sitter, or of any.
 CREATE OR REPLACE FUNCTION private.window_status(p_thread threads, p_member uuid, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
-  select jsonb_build_object('state', case when w.opens_at is null then 'none' when w.opens_at <= p_now then 'active' else 'upcoming' end,
-    'at', case when w.opens_at <= p_now then w.closes_at else w.opens_at end,
+  select jsonb_build_object('state', case when w.closes_at is not null then 'active' when w.next_at is not null then 'upcoming' else 'none' end,
+    'at', coalesce(w.closes_at, w.next_at), 'next_at', case when w.closes_at is not null then w.next_at end,
     'zone', (select o.zone from public.orgs o where o.id = p_thread.org_id))
-  from (select 1) one
-  left join lateral (
-    select x.opens_at, x.closes_at from public.assignment_windows x
+  from (
+    select max(x.closes_at) filter (where x.opens_at <= p_now) as closes_at, min(x.opens_at) filter (where x.opens_at > p_now) as next_at
+    from public.assignment_windows x
     where x.client_id = p_thread.client_id and x.org_id = p_thread.org_id and x.cancelled_at is null and x.closes_at > p_now
-      and (p_member is null or x.member_id = p_member)
-    order by x.opens_at, x.id limit 1) w on true
+      and (p_member is null or x.member_id = p_member)) w
 $function$;
 grant execute on function private.window_status(p_thread threads, p_member uuid, p_now timestamp with time zone) to service_role;
 

@@ -7,24 +7,23 @@ set local statement_timeout = '60s';
 
 create function private.client_label(p_client uuid, p_whole boolean) returns text
 language sql stable set search_path = '' as $$
-  select coalesce(c.name, case when p_whole then '…' || right(private.address_of(c.id, c.channel, null), 4) end)
+  select coalesce(case when p_whole or length(regexp_replace(c.name, '[^0-9]', '', 'g')) < 6 then c.name end, case when p_whole then '…' || right(private.address_of(c.id, c.channel, null), 4) end)
   from public.contacts c where c.id = p_client
 $$;
-comment on function private.client_label(uuid, boolean) is 'A client by name; without one the last four digits of the phone, for owners.';
+comment on function private.client_label(uuid, boolean) is 'A person by name; without one the last four digits of the phone, for owners. For others a name that is a phone number is none.';
 
 create function private.window_status(p_thread public.threads, p_member uuid, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
-  select jsonb_build_object('state', case when w.opens_at is null then 'none' when w.opens_at <= p_now then 'active' else 'upcoming' end,
-    'at', case when w.opens_at <= p_now then w.closes_at else w.opens_at end,
+  select jsonb_build_object('state', case when w.closes_at is not null then 'active' when w.next_at is not null then 'upcoming' else 'none' end,
+    'at', coalesce(w.closes_at, w.next_at), 'next_at', case when w.closes_at is not null then w.next_at end,
     'zone', (select o.zone from public.orgs o where o.id = p_thread.org_id))
-  from (select 1) one
-  left join lateral (
-    select x.opens_at, x.closes_at from public.assignment_windows x
+  from (
+    select max(x.closes_at) filter (where x.opens_at <= p_now) as closes_at, min(x.opens_at) filter (where x.opens_at > p_now) as next_at
+    from public.assignment_windows x
     where x.client_id = p_thread.client_id and x.org_id = p_thread.org_id and x.cancelled_at is null and x.closes_at > p_now
-      and (p_member is null or x.member_id = p_member)
-    order by x.opens_at, x.id limit 1) w on true
+      and (p_member is null or x.member_id = p_member)) w
 $$;
-comment on function private.window_status(public.threads, uuid, timestamptz) is 'The open window of a thread, else the next one: {state (active, upcoming, none), at (when it closes, or opens), zone}; of one sitter, or of any.';
+comment on function private.window_status(public.threads, uuid, timestamptz) is 'The open window of a thread, else the next one: {state (active, upcoming, none), at (when it closes, or opens), next_at (when the one after an open one opens), zone}; of one sitter, or of any.';
 
 create function private.thread_row(p_thread public.threads, p_member uuid, p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -89,8 +88,11 @@ begin
   if not found or p_member is not null and not private.sitter_sees(v_thread, p_member, clock_timestamp()) then
     return null;
   end if;
-  return jsonb_build_object('thread', private.thread_row(v_thread, p_member, clock_timestamp()), 'entries', (
-    select coalesce(jsonb_agg(private.thread_entry(d) order by d.id desc), '[]') from (
+  return jsonb_build_object('thread', private.thread_row(v_thread, p_member, clock_timestamp()),
+    'number', case when p_member is null then (
+      select s.address from public.senders s where s.channel = v_thread.channel and s.id = v_thread.message_number_id) end,
+    'people', case when p_member is null then private.thread_people(v_thread, clock_timestamp()) else '[]' end, 'entries', (
+    select coalesce(jsonb_agg(private.thread_entry(d, p_member) order by d.id desc), '[]') from (
       select * from public.thread_decisions d
       where d.thread_id = p_thread and (p_before is null or d.id < p_before) and d.reason <> 'keyword'
         -- A sitter sees what was heard, and what became of the own words.
@@ -98,31 +100,60 @@ begin
           select m.contact_id from public.org_members m where m.id = p_member))
       order by d.id desc limit least(p_limit, 200)) d));
 end $$;
-comment on function public.read_thread(uuid, uuid, uuid, uuid, integer) is 'A thread with its texts, the newest first, before one of them (p_before, its id): {thread, entries}; to a sitter (org_members.id) what was heard, and the sitter''s own. Null if there is none, or the sitter does not see it. For secret keys.';
+comment on function public.read_thread(uuid, uuid, uuid, uuid, integer) is 'A thread with its texts, the newest first, before one of them (p_before, its id): {thread, number, people, entries}; to a sitter (org_members.id) what was heard, and the sitter''s own, without number and people. Null if there is none, or the sitter does not see it. For secret keys.';
 
-create function private.thread_entry(p_decision public.thread_decisions) returns jsonb
+create function private.thread_people(p_thread public.threads, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(jsonb_build_object('role', l.role, 'name', private.client_label(l.contact_id, true),
+      'last4', right(private.address_of(c.id, c.channel, null), 4), 'app_only', l.number_id is null,
+      'opted_out', (private.leg_view(l) ->> 'optedOut')::boolean,
+      'window', case when m.id is not null then private.window_status(p_thread, m.id, p_now) end) order by l.role, l.opened_at, l.id), '[]')
+  from public.thread_legs l
+  join public.contacts c on c.id = l.contact_id
+  left join public.org_members m on l.role = 'sitter' and m.contact_id = l.contact_id and m.org_id = p_thread.org_id
+  where l.thread_id = p_thread.id and l.ended_at is null
+$$;
+comment on function private.thread_people(public.threads, timestamptz) is 'Who is on a thread, for owners: [{role, name, last4, app_only, opted_out, window (of a sitter)}].';
+
+create function private.thread_entry(p_decision public.thread_decisions, p_member uuid) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('id', p_decision.id, 'at', p_decision.at, 'from_role', p_decision.from_role, 'text', coalesce(m.text, p_decision.text),
+    'mine', mine.is_so, 'writer', case p_decision.from_role when 'sitter' then private.client_label(p_decision.contact_id, p_member is null) end,
     'media', case when jsonb_typeof(m.native -> 'media') = 'array' then jsonb_array_length(m.native -> 'media') else 0 end,
-    'outcome', p_decision.outcome, 'reason', p_decision.reason, 'types', p_decision.types,
+    'outcome', p_decision.outcome, 'reason', p_decision.reason,
+    -- What was found in the words of others is for the owner.
+    'types', case when p_member is null or mine.is_so then p_decision.types else '{}' end,
+    'done', p_decision.done_at is not null, 'force_reason', case when p_member is null then p_decision.force_reason end,
+    'forced_role', (select b.from_role from public.thread_decisions b where b.id = p_decision.forces),
     'status', case m.direction when 'out' then m.status when 'in' then (
       select c.status from public.thread_legs l
       join public.outbound_messages o on o.channel = 'sms' and o.idempotency_key = 'relay:' || m.id || ':' || l.id
       join public.messages c on c.id = o.message_id
       where l.thread_id = p_decision.thread_id order by c.status_rank nulls first limit 1) end)
-  from (select 1) one left join public.messages m on m.id = p_decision.message_id
+  from (
+    select case when p_member is null then p_decision.from_role = 'owner'
+      else coalesce(p_decision.contact_id = (select x.contact_id from public.org_members x where x.id = p_member), false) end as is_so) mine
+  left join public.messages m on m.id = p_decision.message_id
 $$;
-comment on function private.thread_entry(public.thread_decisions) is 'A decision as a thread''s page shows it: the words, where they went, and how far the copies came.';
+comment on function private.thread_entry(public.thread_decisions, uuid) is 'A decision as a thread''s page shows it to the owner, or to a sitter (org_members.id): the words, who wrote them, where they went, and how far the copies came. Of a text that was let pass also why, and who wrote it first.';
+
+create function private.inbox_entry(p_decision public.thread_decisions) returns jsonb
+language sql stable set search_path = '' as $$
+  select private.thread_entry(p_decision, null) || jsonb_build_object('org_id', p_decision.org_id, 'thread_id', p_decision.thread_id,
+    'client', (select private.client_label(t.client_id, true) from public.threads t where t.id = p_decision.thread_id),
+    'from', case when p_decision.from_last4 <> '' then '…' || p_decision.from_last4 end, 'number_class', p_decision.number_class, 'findings', (
+      select coalesce(jsonb_agg(jsonb_build_object('ord', f.ord, 'type', f.type, 'rule', f.rule, 'redacted', f.redacted, 'was_right', f.was_right)
+        order by f.ord), '[]')
+      from public.policy_findings f where f.decision_id = p_decision.id))
+$$;
+comment on function private.inbox_entry(public.thread_decisions) is 'A decision as the owner''s pages show it outside of its thread: thread_entry, with the client, the last four digits of who wrote, and what was found.';
 
 create function public.owner_inbox(p_org uuid, p_before uuid default null, p_limit integer default 50) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
   perform private.refuse_older_code();
   return (
-    select coalesce(jsonb_agg(private.thread_entry(d) || jsonb_build_object('org_id', d.org_id, 'thread_id', d.thread_id,
-      'from', case when d.from_last4 <> '' then '…' || d.from_last4 end, 'number_class', d.number_class, 'findings', (
-        select coalesce(jsonb_agg(jsonb_build_object('ord', f.ord, 'type', f.type, 'rule', f.rule, 'redacted', f.redacted) order by f.ord), '[]')
-        from public.policy_findings f where f.decision_id = d.id)) order by d.id desc), '[]')
+    select coalesce(jsonb_agg(private.inbox_entry(d) order by d.id desc), '[]')
     from (
       select * from public.thread_decisions d
       where d.org_id = p_org and d.done_at is null and (d.outcome = 'owner_inbox' or d.outcome = 'blocked' or d.reason = 'off')
@@ -226,7 +257,9 @@ grant execute on function
   private.window_status(public.threads, uuid, timestamptz),
   private.thread_row(public.threads, uuid, timestamptz),
   private.sitter_sees(public.threads, uuid, timestamptz),
-  private.thread_entry(public.thread_decisions),
+  private.thread_people(public.threads, timestamptz),
+  private.thread_entry(public.thread_decisions, uuid),
+  private.inbox_entry(public.thread_decisions),
   private.send_in_thread(jsonb, timestamptz),
   public.list_threads(uuid, uuid, jsonb, integer),
   public.read_thread(uuid, uuid, uuid, uuid, integer),

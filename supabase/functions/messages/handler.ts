@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { MessagesReport } from "../_shared/contract/http/masking.ts";
+import type { MessagesMe, MessagesReport } from "../_shared/contract/http/masking.ts";
 import type { Config } from "../_shared/db/config.ts";
 import { prepareFlags } from "../_shared/flags/evaluate.ts";
 import type { IdentifyOrgCaller, OrgCaller } from "../_shared/gates/org.ts";
@@ -21,17 +21,77 @@ import { createThreads, type Entered, type ThreadDeps } from "./threads.ts";
 export const ROUTES = [
   // The gate comes after the flag.
   { method: "GET", path: "/diagnostics", auth: "org owner", checksItself: true, handler: "diagnostics" },
-  { method: "GET", path: "/threads", auth: "org member", checksItself: true, handler: "threads" },
-  { method: "GET", path: "/threads/{id}", auth: "org member", checksItself: true, handler: "thread" },
-  { method: "POST", path: "/threads/{id}/texts", auth: "org member", checksItself: true, handler: "write" },
-  { method: "GET", path: "/inbox", auth: "org owner", checksItself: true, handler: "inbox" },
-  { method: "POST", path: "/inbox/{id}/done", auth: "org owner", checksItself: true, handler: "finish" },
-  { method: "POST", path: "/inbox/{id}/force", auth: "org owner", checksItself: true, handler: "force" },
+  { method: "GET", path: "/me", auth: "org member", checksItself: true, origins: "panel", handler: "me" },
+  {
+    method: "GET",
+    path: "/threads",
+    auth: "org member",
+    checksItself: true,
+    origins: "panel",
+    handler: "threads",
+  },
+  {
+    method: "GET",
+    path: "/threads/{id}",
+    auth: "org member",
+    checksItself: true,
+    origins: "panel",
+    handler: "thread",
+  },
+  {
+    method: "POST",
+    path: "/threads/{id}/texts",
+    auth: "org member",
+    checksItself: true,
+    origins: "panel",
+    handler: "write",
+  },
+  {
+    method: "POST",
+    path: "/threads/{id}/check",
+    auth: "org member",
+    checksItself: true,
+    origins: "panel",
+    handler: "check",
+  },
+  {
+    method: "GET",
+    path: "/findings",
+    auth: "org owner",
+    checksItself: true,
+    origins: "panel",
+    handler: "findings",
+  },
+  {
+    method: "GET",
+    path: "/inbox",
+    auth: "org owner",
+    checksItself: true,
+    origins: "panel",
+    handler: "inbox",
+  },
+  {
+    method: "POST",
+    path: "/inbox/{id}/done",
+    auth: "org owner",
+    checksItself: true,
+    origins: "panel",
+    handler: "finish",
+  },
+  {
+    method: "POST",
+    path: "/inbox/{id}/force",
+    auth: "org owner",
+    checksItself: true,
+    origins: "panel",
+    handler: "force",
+  },
   {
     method: "POST",
     path: "/inbox/{id}/findings/{ord}",
     auth: "org owner",
     checksItself: true,
+    origins: "panel",
     handler: "review",
   },
 ] as const satisfies readonly Route[];
@@ -44,6 +104,8 @@ export interface MessagesDeps extends ThreadDeps {
   switchedOn(feature: string): boolean;
   loadConfig(): Promise<Config>;
   identify: IdentifyOrgCaller;
+  /** Origins of the pages, which are built and hosted with the panel. */
+  panelOrigins(): Promise<ReadonlySet<string>>;
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -86,6 +148,22 @@ export function createHandler(deps: MessagesDeps): Handler {
     return Response.json(body, { headers: { "cache-control": "no-store" } });
   }
 
+  /** Where the caller has messaging. Nowhere: 404, so that who has none learns nothing of it. */
+  async function me(request: Request): Promise<Response> {
+    if (!(await flagsFor()).core.value) throw new Problem("not_found");
+    const caller = await identify(request.headers);
+    if (caller.kind === "key") {
+      throw new Problem("forbidden", { detail: "This is for people of organisations." });
+    }
+    const orgs: MessagesMe["orgs"] = [];
+    for (const { org_id, role, name, zone } of caller.orgs) {
+      const { core, sitter } = await flagsFor(org_id);
+      if (core.value && (role !== "sitter" || sitter.value)) orgs.push({ org_id, name, zone, role });
+    }
+    if (orgs.length === 0) throw new Problem("not_found");
+    return Response.json({ orgs } satisfies MessagesMe, { headers: { "cache-control": "no-store" } });
+  }
+
   async function within(
     request: Request,
     need: "manager" | "member",
@@ -96,10 +174,15 @@ export function createHandler(deps: MessagesDeps): Handler {
     return await act(entered, request);
   }
 
-  return createRouter<(typeof ROUTES)[number]["handler"], Context>("messages", ROUTES, {
+  const route = createRouter<(typeof ROUTES)[number]["handler"], Context>("messages", ROUTES, {
+    panelOrigins: deps.panelOrigins,
     handlers: {
       diagnostics: ({ request }) => diagnostics(request),
       threads: ({ request }) => within(request, "member", threads.list),
+      me: ({ request }) => me(request),
+      check: ({ request, params }) =>
+        within(request, "member", (entered) => threads.check(entered, idIn(params.id), request)),
+      findings: ({ request }) => within(request, "manager", threads.findings),
       thread: ({ request, params }) =>
         within(request, "member", (entered) => threads.read(entered, idIn(params.id), request)),
       write: ({ request, params }) =>
@@ -120,6 +203,19 @@ export function createHandler(deps: MessagesDeps): Handler {
         ),
     },
   });
+  return async (request, context) => {
+    const isPreflight = request.method === "OPTIONS";
+    try {
+      const response = await route(request, context);
+      const isRead = response.headers.has("access-control-allow-origin");
+      if (isPreflight && !isRead && !(await flagsFor()).core.value) throw new Problem("not_found");
+      return response;
+    } catch (error) {
+      // Neither a method that is refused nor a stranger's preflight tells that there is something.
+      const tells = error instanceof Problem && error.code === "method_not_allowed";
+      throw tells && !(await flagsFor()).core.value ? new Problem("not_found") : error;
+    }
+  };
 }
 
 /** The organisation that is meant: the one that is named, else the only one of the caller. */

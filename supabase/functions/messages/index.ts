@@ -6,6 +6,7 @@ import { loadConfig } from "../_shared/db/config.ts";
 import { createOrgGate } from "../_shared/gates/org.ts";
 import { requireRate } from "../_shared/gates/rate_limit.ts";
 import { waitUntil } from "../_shared/http/background.ts";
+import { readRules } from "../_shared/links/model/rules.ts";
 import { relayedFileUrl } from "../_shared/media/relayed.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import { createHandler } from "./handler.ts";
@@ -20,6 +21,7 @@ export default serve(
     rpc,
     limit: (subject) => requireRate(limitOf(LIMITS.threadTexts), subject),
     mediaUrl: relayedFileUrl,
+    panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
     send: () => waitUntil(pipeline.send()),
   }),
 );

@@ -4,8 +4,10 @@
  * @module
  */
 import {
+  type Findings,
   MASKED_BODIES,
   type OwnerInbox,
+  type ThreadChecked,
   type ThreadPage,
   type Threads,
   type ThreadTextSent,
@@ -18,6 +20,7 @@ import type { OrgFlags } from "../_shared/masking/flags.ts";
 import { judgeText, type Verdict } from "../_shared/masking/poaching/judge.ts";
 import { type Leg, relay, type Relayed, type ThreadFacts } from "../_shared/masking/relay.ts";
 import { textMessage } from "../_shared/pipeline/relaying.ts";
+import { segmentsOf } from "../_shared/sms/segments.ts";
 import type { z } from "zod";
 
 /** Who came in, and for which organisation. */
@@ -45,7 +48,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** Creates what is done with threads once somebody has come in. */
 export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
-  return { list, read, write, inbox, finish, force, review };
+  return { list, read, check, write, inbox, findings, finish, force, review };
 
   /** `?state=`, `?search=`, `?before_at=` and `?before_id=` of the last thread of the page before. */
   async function list({ org, sitter }: Entered, request: Request): Promise<Response> {
@@ -87,6 +90,19 @@ export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
     return Response.json(page satisfies ThreadPage, NO_STORE);
   }
 
+  /** What would become of a text's words, without writing anything: asked before a sitter sends it. */
+  async function check(entered: Entered, id: string, request: Request): Promise<Response> {
+    const { text } = await bodyOf(request, MASKED_BODIES.check);
+    await sceneOf(entered, id);
+    const verdict = await verdictOn(entered, id, text);
+    const body: ThreadChecked = {
+      outcome: verdict?.outcome ?? "pass",
+      types: [...verdict?.types ?? []],
+      segments: segmentsOf(text).segments,
+    };
+    return Response.json(body, NO_STORE);
+  }
+
   /**
    * A text of the owner or a sitter, decided as one from a phone. 202 with where it went: `leg` is queued; `blocked` and
    * `held` are not sent.
@@ -94,7 +110,7 @@ export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
   async function write(entered: Entered, id: string, request: Request): Promise<Response> {
     const { text, idempotency_key } = await bodyOf(request, MASKED_BODIES.text);
     const { facts, leg } = await sceneOf(entered, id);
-    const verdict = judgeText(text);
+    const verdict = await verdictOn(entered, id, text);
     const relayed = relay({
       on: { core: entered.flags.core.value, sitter: entered.flags.sitter.value },
       kind: "text",
@@ -104,12 +120,13 @@ export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
       pastThreadId: null,
       thread: facts,
       fromOwner: entered.sitter === undefined,
-      verdict,
+      ...(verdict === undefined ? {} : { verdict }),
       forced: false,
     });
     return await sent(entered, id, {
       relayed,
-      verdict,
+      // What detection was not asked about says nothing of it.
+      ...(verdict !== undefined && (relayed.to === "leg" || relayed.to === "blocked") ? { verdict } : {}),
       text,
       ...(idempotency_key ? { key: idempotency_key } : {}),
     });
@@ -118,6 +135,20 @@ export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
   async function inbox({ org }: Entered, request: Request): Promise<Response> {
     const texts = await rpc("owner_inbox", { p_org: org, p_before: beforeIn(request) });
     return Response.json({ texts } satisfies OwnerInbox, NO_STORE);
+  }
+
+  /** `?reviewed=true` for those that somebody has looked at, `?before=` for the next page. */
+  async function findings({ org }: Entered, request: Request): Promise<Response> {
+    const reviewed = new URL(request.url).searchParams.get("reviewed") ?? "false";
+    if (reviewed !== "true" && reviewed !== "false") {
+      throw new Problem("invalid_request", { detail: "`reviewed` is true or false." });
+    }
+    const body: Findings = await rpc("list_findings", {
+      p_org: org,
+      p_reviewed: reviewed === "true",
+      p_before: beforeIn(request),
+    });
+    return Response.json(body, NO_STORE);
   }
 
   async function finish({ org, by }: Entered, id: string): Promise<Response> {
@@ -161,6 +192,15 @@ export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
     });
     if (!isThere) throw new Problem("not_found");
     return new Response(null, { status: 204 });
+  }
+
+  /** What detection says of a sitter's text. The owner may write whatever the business wants to say. */
+  async function verdictOn({ org, sitter }: Entered, id: string, text: string): Promise<Verdict | undefined> {
+    if (sitter === undefined) return undefined;
+    const ground = await rpc("text_ground", { p_org: org, p_thread: id, p_member: sitter });
+    if (ground === null) throw new Problem("not_found");
+    const { countries, own_numbers, earlier } = ground;
+    return judgeText(text, { countries, allowedNumbers: own_numbers }, earlier);
   }
 
   /** A thread as it is, and the sitter's own leg of it. */

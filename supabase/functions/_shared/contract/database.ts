@@ -202,6 +202,7 @@ list_dead_letters: { Args: { p_filter?: Json; p_limit?: number; }; Returns: Json
 list_desk_conversations: { Args: { p_which: string; p_limit?: number; }; Returns: Json };
 list_desks: { Args: { p_conversation_ids: readonly string[]; }; Returns: Json };
 list_feedback: { Args: { p_flag_key?: string | null; p_limit?: number; }; Returns: Json };
+list_findings: { Args: { p_org: string; p_reviewed?: boolean; p_before?: string | null; p_limit?: number; }; Returns: Json };
 list_flags: { Args: { p_filter?: Json; p_limit?: number; }; Returns: Json };
 list_identities: { Args: { p_filter?: Json; p_limit?: number | null; }; Returns: Json };
 list_imports: { Args: Record<never, never>; Returns: Json };
@@ -359,6 +360,7 @@ take_uses: { Args: { p_wanted: Json; }; Returns: Json };
 tell_accounts: { Args: { p_senders: Json; }; Returns: null };
 template_by_id: { Args: { p_id: string; }; Returns: Json };
 test_notification_endpoint: { Args: { p_name: string; }; Returns: Json };
+text_ground: { Args: { p_org: string; p_thread: string; p_member: string; }; Returns: Json };
 thread_facts: { Args: { p_thread: string; p_at?: string | null; }; Returns: Json };
 trace_mail: { Args: { p_message_id: string; }; Returns: Json };
 trace_message: { Args: { p_message: string; }; Returns: Json };

@@ -100,8 +100,12 @@ const windowStatus = z.strictObject({
   state: z.enum(["active", "upcoming", "none"]),
   /** When the open window closes, or the next one opens; null without one. */
   at: at.nullable(),
+  /** While one is open: when the one after it opens; null if none is known. */
+  next_at: at.nullable(),
   zone: z.string(),
 });
+/** Whether a sitter may write to a client now, and when next. */
+export type WindowStatus = z.infer<typeof windowStatus>;
 
 const threadRow = z.strictObject({
   id,
@@ -127,12 +131,21 @@ const entry = z.strictObject({
   id,
   at,
   from_role: writer,
+  /** Whether the reader wrote it: the sitter who asks, or the owner's side. */
+  mine: z.boolean(),
+  /** The sitter who wrote it, by name; to owners also by last digits. Null for others. */
+  writer: z.string().nullable(),
   /** Null for a picture without words, and for what is not kept any more. */
   text: z.string().nullable(),
   media: count,
   outcome,
   reason: z.string(),
   types: z.array(z.string()),
+  /** Whether somebody has dealt with it in the owner inbox. */
+  done: z.boolean(),
+  /** Of a blocked text that was let pass: why (to owners), and who had written it. */
+  force_reason: z.string().nullable(),
+  forced_role: writer.nullable(),
   /** Of the copies: the least that any of them has come to; null without one. */
   status: z.string().nullable(),
 });
@@ -142,15 +155,38 @@ export type ThreadEntry = z.infer<typeof entry>;
 const inboxItem = entry.extend({
   org_id: id,
   thread_id: id.nullable(),
+  /** The client of its thread, by name or last four digits. */
+  client: z.string().nullable(),
   /** Last four digits. */
   from: z.string().nullable(),
   number_class: numberClass.nullable(),
   findings: z.array(
-    z.strictObject({ ord: z.int(), type: z.string(), rule: z.string(), redacted: z.string() }),
+    z.strictObject({
+      ord: z.int(),
+      type: z.string(),
+      rule: z.string(),
+      redacted: z.string(),
+      /** What a person said of it; null while nobody has. */
+      was_right: z.boolean().nullable(),
+    }),
   ),
 });
 /** A text that waits for the owner. */
 export type InboxItem = z.infer<typeof inboxItem>;
+
+const person = z.strictObject({
+  role,
+  /** Or the last four digits. */
+  name: z.string().nullable(),
+  last4: z.string().nullable(),
+  /** Whether the person reads in the app alone, and gets no texts. */
+  app_only: z.boolean(),
+  opted_out: z.boolean(),
+  /** Of a sitter. */
+  window: windowStatus.nullable(),
+});
+/** Somebody on a thread, for owners. */
+export type ThreadPerson = z.infer<typeof person>;
 
 const forecast = z.strictObject({
   numbers: count,
@@ -294,8 +330,27 @@ export const MASKING = {
     media: count,
   }).nullable(),
   list_threads: z.array(threadRow),
-  read_thread: z.strictObject({ thread: threadRow, entries: z.array(entry) }).nullable(),
+  read_thread: z.strictObject({
+    thread: threadRow,
+    /** Our number, digits; null to a sitter. */
+    number: z.string().nullable(),
+    /** Nobody to a sitter. */
+    people: z.array(person),
+    entries: z.array(entry),
+  }).nullable(),
   owner_inbox: z.array(inboxItem),
+  list_findings: z.strictObject({
+    /** Findings that nobody has reviewed, and those that were right or a false alarm. */
+    open: count,
+    right: count,
+    false_alarms: count,
+    texts: z.array(inboxItem),
+  }),
+  text_ground: z.strictObject({
+    countries: z.array(z.string()),
+    own_numbers: z.array(z.string()),
+    earlier: z.array(z.string()),
+  }).nullable(),
   pool_forecast: forecast,
   messages_diagnostics: diagnostics.nullable(),
   messages_proof: proof,

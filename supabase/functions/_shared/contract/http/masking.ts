@@ -34,8 +34,34 @@ const inbox = z.strictObject({ texts: ANSWERS.owner_inbox });
 /** A page of the owner inbox. */
 export type OwnerInbox = z.infer<typeof inbox>;
 
+const findings = ANSWERS.list_findings;
+/** A page of texts with findings. */
+export type Findings = z.infer<typeof findings>;
+
+const me = z.strictObject({
+  orgs: z.array(z.strictObject({
+    org_id: z.guid(),
+    name: z.string(),
+    zone: z.string(),
+    role: z.enum(["owner", "admin", "sitter"]),
+  })),
+});
+/** The organisations in which somebody has messaging. */
+export type MessagesMe = z.infer<typeof me>;
+
+const words = z.string().min(1).max(1600);
+const check = z.strictObject({ text: words });
+const checked = z.strictObject({
+  outcome: z.enum(["pass", "warn", "block"])
+    .describe("warn: it would be sent, and noted for the owner; block: it would wait for the owner"),
+  types: z.array(z.string()).describe("What it seems to hold"),
+  segments: z.int().describe("How many segments it is sent as"),
+});
+/** What would become of a text. */
+export type ThreadChecked = z.infer<typeof checked>;
+
 const text = z.strictObject({
-  text: z.string().min(1).max(1600),
+  text: words,
   idempotency_key: z.string().min(1).max(255).regex(/^[\x21-\x7e]+$/, "must be visible ASCII characters")
     .optional(),
 });
@@ -54,7 +80,7 @@ const force = z.strictObject({ reason: z.string().trim().min(1).max(500) });
 const review = z.strictObject({ was_right: z.boolean() });
 
 /** Bodies of requests, for the function. */
-export const MASKED_BODIES = { text, force, review } as const;
+export const MASKED_BODIES = { text, check, force, review } as const;
 
 /** Schemas of this module that docs/openapi.yaml names. */
 export const MASKED = {
@@ -63,7 +89,11 @@ export const MASKED = {
   Threads: threads,
   ThreadPage: thread,
   OwnerInbox: inbox,
+  MessagesFindings: findings,
+  MessagesMe: me,
   ThreadText: text,
+  ThreadCheck: check,
+  ThreadChecked: checked,
   ThreadForce: force,
   ThreadReview: review,
   ThreadTextSent: sent,
