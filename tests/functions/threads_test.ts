@@ -219,6 +219,170 @@ edgeTest("threads: a finding is reviewed, and what is dealt with leaves the inbo
   assertEquals((await post(edge, `inbox/${id}/done`, owner)).status, 404);
 });
 
+edgeTest("me: where messaging is on, by role, and nothing for anybody else", async (edge) => {
+  const { org, owner, sitter, stranger } = await scene(edge);
+  const me = async (headers: HeadersInit) => {
+    const { status, body } = await get(edge, "me", headers);
+    return status === 200 ? body.orgs : status;
+  };
+  const moss = { org_id: org, name: "Moss", zone: "Europe/Berlin" };
+  assertEquals(await me(owner), [{ ...moss, role: "owner" }]);
+  assertEquals(await me(sitter), [{ ...moss, role: "sitter" }]);
+  assertEquals(await me(tokenOf(await signedIn(edge.sql))), 404, "in no organisation");
+  assertEquals(await me(tokenOf(await signedIn(edge.sql, "admin"))), 404, "of the team alone");
+  assertEquals(await me(KEY), 403);
+  await edge.set({ "sitter_messages_v1.enabled": "false" });
+  assertEquals([await me(owner), await me(sitter)], [[{ ...moss, role: "owner" }], 404]);
+  await edge.set({
+    "messaging_v1.enabled": { value: "true", metadata: { target_user_ids: [`org:${org}`] } },
+  });
+  assertEquals([await me(owner), await me(stranger)], [[{ ...moss, role: "owner" }], 404]);
+});
+
+edgeTest(
+  "threads: while off no method and no preflight of a stranger tells that there is something",
+  async (edge) => {
+    await scene(edge);
+    await edge.set({ "panel.origins": "https://admin.example.com" });
+    const ask = (method: string, origin?: string) =>
+      edge.call("messages/threads", {
+        method,
+        headers: {
+          ...(origin === undefined ? {} : { origin }),
+          ...(method === "OPTIONS" ? { "access-control-request-method": "GET" } : {}),
+        },
+      });
+    const seen = async () => {
+      const answers = [];
+      for (
+        const [method, origin] of [["DELETE"], ["OPTIONS"], ["OPTIONS", "https://elsewhere.example"], [
+          "OPTIONS",
+          "https://admin.example.com",
+        ], ["GET", "https://admin.example.com"]]
+      ) {
+        const { status, headers } = await ask(method, origin);
+        answers.push([status, headers.get("access-control-allow-origin")]);
+      }
+      return answers;
+    };
+    const page = "https://admin.example.com";
+    assertEquals(await seen(), [[405, null], [204, null], [204, null], [204, page], [401, page]]);
+    await edge.set({ "messaging_v1.enabled": "false" });
+    // The page itself has to read the 404.
+    assertEquals(await seen(), [[404, null], [404, null], [404, null], [204, page], [404, page]]);
+  },
+);
+
+edgeTest(
+  "threads: a text is checked before it is sent, with what was written before it, and nothing is kept",
+  async (edge) => {
+    const { thread, owner, sitter, other } = await scene(edge);
+    const check = async (text: string, headers = sitter) => {
+      const { status, body } = await post(edge, `threads/${thread}/check`, headers, { text });
+      return status === 200 ? [body.outcome, body.types.join(" "), body.segments] : [status];
+    };
+    assertEquals(await check("Bello is fine."), ["pass", "", 1]);
+    assertEquals((await check(POACHING)).slice(0, 2), ["block", "phone off_platform"]);
+    assertEquals((await check(POACHING, owner))[0], "pass", "the business may say what it likes");
+    assertEquals(await check(`Our office: ${DESK}`), ["pass", "", 1], "its own number");
+    assertEquals(await check("hi", other), [404]);
+    assertEquals((await edge.sql`select from public.thread_decisions`).length, 0);
+    // A number over two texts is found with its last part.
+    assertEquals((await check("0190"))[0], "pass");
+    const wrote = async (text: string) =>
+      (await post(edge, `threads/${thread}/texts`, sitter, { text })).body.outcome;
+    assertEquals(await wrote("my number is 202 555"), "leg");
+    assertEquals((await check("0190"))[0], "block");
+    assertEquals(await wrote("0190"), "blocked");
+  },
+);
+
+edgeTest(
+  "threads: the owner reads who is on a thread; a sitter no number, no other people and no findings of others",
+  async (edge) => {
+    const { org, thread, owner, sitter } = await scene(edge);
+    await edge
+      .sql`update public.contacts set name = '+1 202 555 0143' where id = (select client_id from public.threads)`;
+    await edge.sql`
+    insert into public.thread_decisions (org_id, thread_id, contact_id, from_role, from_last4, outcome, reason, types, text)
+    select ${org}, id, client_id, 'client', '0143', 'leg', 'relayed', '{off_platform}', 'Hello' from public.threads`;
+    const { body: all } = await get(edge, `threads/${thread}`, owner);
+    assertEquals(all.number, POOL.slice(1));
+    assertEquals(
+      all.people.map(({ role, name, last4, app_only, opted_out, window }: Record<string, unknown>) => [
+        ...[role, name, last4, app_only, opted_out],
+        (window as { state: string } | null)?.state,
+      ]),
+      [
+        ["client", "+1 202 555 0143", "0143", false, false, undefined],
+        ["sitter", "…0144", "0144", false, false, "active"],
+      ],
+    );
+    assertEquals(all.entries[0].types, ["off_platform"]);
+    const pages = [];
+    for (const path of ["me", "threads", "threads?search=0143", `threads/${thread}`]) {
+      pages.push((await get(edge, path, sitter)).body);
+    }
+    assertEquals(pages[2].threads, [], "a number cannot be found by its digits");
+    assertEquals([pages[3].number, pages[3].people, pages[3].entries[0].types], [null, [], []]);
+    assertEquals([pages[3].thread.client, pages[3].entries[0].mine], [null, false]);
+    const told = JSON.stringify(pages);
+    assert(!told.includes("0143") && !told.includes("555 0143"), told);
+  },
+);
+
+edgeTest(
+  "threads: findings are reviewed once on their page, by the owner alone, and counted",
+  async (edge) => {
+    const { thread, owner, sitter, stranger } = await scene(edge);
+    for (const text of [POACHING, "You can also find me on Venmo", "Bello is fine."]) {
+      assertEquals((await post(edge, `threads/${thread}/texts`, sitter, { text })).status, 202);
+    }
+    const page = async (query = "") => (await get(edge, `findings${query}`, owner)).body;
+    const first = await page();
+    assertEquals([first.right, first.false_alarms], [0, 0]);
+    assert(first.texts.length >= 1 && first.open >= first.texts.length);
+    const [{ id, findings, text, client, writer }] = first.texts.toReversed();
+    assertEquals([text, client, writer], [POACHING, "…0143", "…0144"]);
+    for (const { ord } of findings) {
+      assertEquals(
+        (await post(edge, `inbox/${id}/findings/${ord}`, owner, { was_right: ord !== 1 })).status,
+        204,
+      );
+    }
+    const after = await page(), reviewed = await page("?reviewed=true");
+    assertEquals([after.open, after.right, after.false_alarms], [
+      first.open - findings.length,
+      findings.length - 1,
+      1,
+    ]);
+    assertEquals(after.texts.some((one: { id: string }) => one.id === id), false);
+    assertEquals(reviewed.texts.map((one: { id: string }) => one.id), [id]);
+    assertEquals((await page(`?reviewed=true&before=${id}`)).texts, []);
+    assertEquals((await get(edge, "findings", sitter)).status, 403);
+    assertEquals((await get(edge, "findings", stranger)).body.texts, []);
+    assertEquals((await get(edge, "findings?reviewed=maybe", owner)).status, 422);
+  },
+);
+
+edgeTest("threads: a text that was let pass shows who had written it, and to the owner why", async (edge) => {
+  const { thread, owner, sitter } = await scene(edge);
+  const { body: { decision_id } } = await post(edge, `threads/${thread}/texts`, sitter, { text: POACHING });
+  assertEquals((await post(edge, `inbox/${decision_id}/force`, owner, { reason: "The vet's" })).status, 202);
+  const shown = async (headers: HeadersInit) =>
+    (await get(edge, `threads/${thread}`, headers)).body.entries.map((
+      { outcome, reason, forced_role, force_reason, done, mine }: Record<string, unknown>,
+    ) => [outcome, reason, forced_role, force_reason, done, mine]);
+  assertEquals(await shown(owner), [
+    ["leg", "forced", "sitter", "The vet's", false, true],
+    ["blocked", "anti_poaching", null, null, true, false],
+  ]);
+  assertEquals(await shown(sitter), [
+    ["leg", "forced", "sitter", null, false, false],
+    ["blocked", "anti_poaching", null, null, true, true],
+  ]);
+});
+
 edgeTest("threads: pages hold every thread and every text once", async (edge) => {
   const { org, thread, owner } = await scene(edge);
   for (let i = 0; i < 60; i++) {
@@ -273,6 +437,15 @@ edgeTest("threads: answers are as in openapi.yaml", async (edge) => {
       200,
     ],
     ["/messages/threads/{id}/texts", "post", `threads/${thread}/texts`, text, "send_in_thread(jsonb)", 202],
+    [
+      "/messages/threads/{id}/check",
+      "post",
+      `threads/${thread}/check`,
+      { text: "At nine." },
+      "thread_facts(uuid, timestamptz)",
+      200,
+    ],
+    ["/messages/findings", "get", "findings", undefined, "list_findings(uuid, boolean, uuid, integer)", 200],
     ["/messages/inbox", "get", "inbox", undefined, "owner_inbox(uuid, uuid, integer)", 200],
     [
       "/messages/inbox/{id}/findings/{ord}",
@@ -349,6 +522,36 @@ edgeTest("threads: answers are as in openapi.yaml", async (edge) => {
     );
   }
   await rested();
+  const me = (headers: HeadersInit = owner) => call("messages/me", { method: "GET", headers });
+  const seeMe = async (status: number, headers?: HeadersInit) =>
+    see("/messages/me", "get", status, await me(headers));
+  await seeMe(200);
+  await seeMe(401, {});
+  await seeMe(403, KEY);
+  see("/messages/me", "get", 405, await call("messages/me"));
+  await set({ "messaging_v1.enabled": "false" });
+  await seeMe(404);
+  await set({ "messaging_v1.enabled": "true" });
+  await away(() => seeMe(503));
+  await sql`alter function public.my_orgs() rename to elsewhere`;
+  await seeMe(503);
+  await sql`alter function public.elsewhere() rename to my_orgs`;
+  await sql`insert into private.schema_breaks (version, why) values ('20991231000000', 'a test')`;
+  // The refusal of one call is remembered for the next.
+  await get(edge, "threads", owner);
+  await seeMe(503);
+  await sql`delete from private.schema_breaks`;
+  forgetRefusal();
+  await reread();
+  const published = Deno.env.get("SUPABASE_PUBLISHABLE_KEYS")!;
+  Deno.env.delete("SUPABASE_PUBLISHABLE_KEYS");
+  forgetEnv();
+  try {
+    await seeMe(500);
+  } finally {
+    Deno.env.set("SUPABASE_PUBLISHABLE_KEYS", published);
+    forgetEnv();
+  }
   see("/messages/inbox/{id}/force", "post", 409, await post(edge, `inbox/${id}/force`, owner, reason));
   // Another transaction takes the sitter off the thread between the reading and the writing.
   await sql`
