@@ -3,6 +3,9 @@ import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 import { docsPages } from "./docs_pages.ts";
 
+/** A file of this folder. */
+const at = (path: string) => new URL(path, import.meta.url).pathname;
+
 /** The local stack that `admin:dev` works on. */
 const STACK = "http://127.0.0.1:54321";
 
@@ -38,7 +41,13 @@ export default defineConfig({
   // Its own build for browsers: the other one expects Node's Buffer.
   resolve: { alias: { "csv-stringify/sync": "csv-stringify/browser/esm/sync" } },
   // The manifest tells tests which files are loaded first.
-  build: { target: "es2022", manifest: true, chunkSizeWarningLimit: 900 },
+  build: {
+    target: "es2022",
+    manifest: true,
+    chunkSizeWarningLimit: 900,
+    // The panel, and the pages of organisations' owners and sitters.
+    rolldownOptions: { input: [at("index.html"), at("messages/index.html")] },
+  },
   server: {
     headers: { "content-security-policy": "frame-ancestors 'none'", "x-frame-options": "DENY" },
     proxy: {

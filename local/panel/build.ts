@@ -10,6 +10,7 @@ export const PANEL: string = join(ROOT, "admin", "dist");
 /** Sources of the build. deno.json names the packages. */
 const SOURCES = [
   "admin/index.html",
+  "admin/messages",
   "admin/docs_pages.ts",
   "admin/vite.config.ts",
   "admin/public",

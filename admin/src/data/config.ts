@@ -1,4 +1,4 @@
-/** The Supabase project of the panel, read from `config.json` beside index.html. */
+/** The Supabase project of the panel, read from `config.json` beside the panel's index.html. */
 
 /** Contents of `config.json`. Both are public. */
 export interface Config {
@@ -7,12 +7,16 @@ export interface Config {
   publishableKey: string;
 }
 
+/** Address of a file beside the panel's index.html, from the pages in folders below it too: they name their icon there. */
+export const beside = (file: string): string =>
+  new URL(file, document.querySelector<HTMLLinkElement>("link[rel=icon]")!.href).href;
+
 /**
  * Reads `config.json`.
  * @throws {Error} with a message for people: what is wrong with the file, and what to do.
  */
 export async function readConfig(): Promise<Config> {
-  const address = new URL("config.json", document.baseURI);
+  const address = beside("config.json");
   const response = await fetch(address, { cache: "no-cache" });
   if (!response.ok) {
     throw new Error(`${address} answered ${response.status}. Put config.json next to index.html.`);

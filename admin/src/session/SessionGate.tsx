@@ -1,42 +1,16 @@
 /** Shows the panel to team members, and the sign-in to everybody else. */
 import { Button, Center, Group, Loader, Stack, Text, Title } from "@mantine/core";
-import type { Session } from "@supabase/supabase-js";
 import { useQueryClient } from "@tanstack/react-query";
-import { type ReactNode, useEffect, useState } from "react";
-import { client, sessionKey } from "../data/client.ts";
+import { type ReactNode, useEffect } from "react";
+import { client } from "../data/client.ts";
 import { rpc, unwrap, useRead } from "../data/query.ts";
 import { Failed } from "../ui/states.tsx";
 import { forgetDraftsOfOthers } from "./draft.ts";
-import { type Ended, endOf, returnToPlace, signOut, watchSignOuts } from "./leave.ts";
+import { signOut } from "./leave.ts";
 import { MeProvider } from "./me.tsx";
 import { Card } from "./Card.tsx";
 import { SignIn } from "./SignIn.tsx";
-
-/** The session: undefined while loading; null if nobody is signed in. And how the last one ended, if there was one. */
-function useSession(): { session: Session | null | undefined; ended: Ended | undefined } {
-  const [session, setSession] = useState<Session | null>();
-  const [ended, setEnded] = useState<Ended>();
-  useEffect(() => {
-    // A session that was stored and is refused when the panel opens has ended too.
-    let had = localStorage.getItem(sessionKey()) !== null;
-    const take = (session: Session | null) => {
-      if (session === null && had) setEnded(endOf());
-      had = session !== null;
-      setSession(session);
-    };
-    const unwatch = watchSignOuts();
-    client().auth.getSession().then(({ data }) => {
-      if (data.session) returnToPlace();
-      take(data.session);
-    });
-    const { data } = client().auth.onAuthStateChange((_event, session) => take(session));
-    return () => {
-      unwatch();
-      data.subscription.unsubscribe();
-    };
-  }, []);
-  return { session, ended };
-}
+import { useSession } from "./useSession.ts";
 
 export function SessionGate({ children }: { children: ReactNode }) {
   const { session, ended } = useSession();

@@ -8,8 +8,11 @@ import { keepPlace } from "./leave.ts";
 /** Whether this is the local stack, which stores emails instead of sending them. */
 const isLocal = () => /^http:\/\/(127\.0\.0\.1|localhost)(:|$)/.test(project().url);
 
-/** @param expired Whether a session ended that the person did not end. */
-export function SignIn({ expired }: { expired: boolean }) {
+/**
+ * @param expired Whether a session ended that the person did not end.
+ * @param brand What the page is called.
+ */
+export function SignIn({ expired, brand }: { expired: boolean; brand?: string }) {
   const [way, setWay] = useState<"password" | "link">("password");
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
@@ -46,7 +49,7 @@ export function SignIn({ expired }: { expired: boolean }) {
   };
 
   return (
-    <Card>
+    <Card brand={brand}>
       <form onSubmit={submit}>
         <Stack>
           <Title order={1} size="h3">Sign in</Title>

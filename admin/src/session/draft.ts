@@ -4,7 +4,7 @@
  */
 import { useEffect, useMemo, useRef, useState } from "react";
 import { newId } from "../data/ids.ts";
-import { useMe } from "./me.tsx";
+import { usePerson } from "./person.ts";
 
 const PREFIX = "gatelink-draft:";
 
@@ -45,7 +45,7 @@ export interface Draft<Base> {
  * @param now The record that the form changes, if it changes one.
  */
 export function useDraft<Base = undefined>(name: string, now?: Base): Draft<Base> {
-  const me = useMe();
+  const me = usePerson();
   const key = `${PREFIX}${me.id}:${name}`;
   const [found] = useState(() => read<Base>(key));
   const [kept, setKept] = useState<Kept<Base>>(() => found ?? begun(now as Base));

@@ -1,20 +1,26 @@
 /** The signed-in person and their permissions. The database enforces permissions, whatever this says. */
 import { createContext, type ReactNode, useContext } from "react";
+import { type Person, PersonProvider } from "./person.ts";
 import { TEAM_ROLES, type TeamRole } from "../../../supabase/functions/_shared/contract/states.ts";
 
 export type Role = TeamRole;
 
 /** A team member. */
-export interface Me {
-  id: string;
-  email: string;
+export interface Me extends Person {
   role: Role;
   /** Launch gates that the member may sign: engineering, security, product, cto. */
   approvals: string[];
 }
 
 const MeContext = createContext<Me | undefined>(undefined);
-export const MeProvider = MeContext.Provider;
+
+export function MeProvider({ value, children }: { value: Me; children: ReactNode }) {
+  return (
+    <PersonProvider value={value}>
+      <MeContext value={value}>{children}</MeContext>
+    </PersonProvider>
+  );
+}
 
 /** The signed-in team member. No page is shown without one. */
 export function useMe(): Me {

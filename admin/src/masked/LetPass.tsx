@@ -1,0 +1,29 @@
+/** Lets a text pass that detection held, with a reason. */
+import { Button } from "@mantine/core";
+import { useChange } from "../data/query.ts";
+import { useAsk } from "../ui/ask.tsx";
+import { letPass, TOUCHED } from "./api.ts";
+import { WORDS } from "./words.ts";
+
+export function LetPass({ org, id }: { org: string; id: string }) {
+  const ask = useAsk();
+  const change = useChange({
+    act: (reason: string) => letPass(org, id, reason),
+    touches: TOUCHED,
+    said: () => WORDS.inbox.letPassSaid,
+  });
+  async function press() {
+    const answer = await ask({
+      title: WORDS.inbox.letPassTitle,
+      body: WORDS.inbox.letPassBody,
+      action: WORDS.inbox.letPass,
+      reason: "required",
+    });
+    if (answer?.reason) change.mutate(answer.reason);
+  }
+  return (
+    <Button size="compact-xs" variant="default" loading={change.isPending} onClick={() => void press()}>
+      {WORDS.inbox.letPass}
+    </Button>
+  );
+}
