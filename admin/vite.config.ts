@@ -1,10 +1,11 @@
 /** How the panel is built (`deno task admin:build`) and served while it is worked on (`deno task admin:dev`). */
+import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 import { docsPages } from "./docs_pages.ts";
 
 /** A file of this folder. */
-const at = (path: string) => new URL(path, import.meta.url).pathname;
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 /** The local stack that `admin:dev` works on. */
 const STACK = "http://127.0.0.1:54321";

@@ -154,6 +154,15 @@ async function start(
         select code from public.links where state = 'active' order by created_at desc, code limit 50`)
         .map(({ code }) => code),
   });
+  const panel = createPanel({
+    url,
+    publishableKey: keys.publishableKey,
+    async messagingIsOn() {
+      const response = await fetch(`${url}/functions/v1/messages/me`);
+      await response.body?.cancel();
+      return response.status !== 404;
+    },
+  });
   // Only this stack answers here: another one's health is no proof that this one serves.
   const mark = `/${crypto.randomUUID()}`;
   const gateway = startGateway({
@@ -164,7 +173,8 @@ async function start(
     "/simulator": simulator.fetch,
     // Where the public looks; on a host of its own it lies beside the panel.
     "/status": () => new Response(null, { status: 302, headers: { location: "/admin/status/" } }),
-    "/admin": createPanel({ url, publishableKey: keys.publishableKey }).fetch,
+    "/admin": panel.fetch,
+    "/messages": panel.messages,
     [DEMO.path]: demo(database.sql),
   });
   undo.push(() => gateway.stop());

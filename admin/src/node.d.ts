@@ -2,3 +2,4 @@
 declare module "node:crypto";
 declare module "node:fs";
 declare module "node:path";
+declare module "node:url";

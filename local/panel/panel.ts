@@ -1,4 +1,8 @@
-/** The admin panel on the local stack: `/admin/`, built in the background if its sources changed. */
+/**
+ * The admin panel on the local stack: `/admin/`, built in the background if its sources changed. And `/messages/`, the pages of
+ * masked messaging, which are built with it.
+ */
+import { Problem, problemResponse } from "../../supabase/functions/_shared/http/problem.ts";
 import { log } from "../../supabase/functions/_shared/log/log.ts";
 import { join } from "../../lib/paths.ts";
 import { buildPanel, PANEL, panelIsBuilt } from "./build.ts";
@@ -7,6 +11,8 @@ export interface PanelOptions {
   /** Public URL of the stack, without a trailing slash. */
   url: string;
   publishableKey: string;
+  /** Whether masked messaging is on for any organisation. While it is not there is nothing at `/messages/`. */
+  messagingIsOn(): Promise<boolean>;
 }
 
 const TYPES: Record<string, string> = {
@@ -33,8 +39,8 @@ const ALONE = {
  * so; the rest of the stack continues.
  */
 export function createPanel(
-  { url, publishableKey }: PanelOptions,
-): { fetch(request: Request): Promise<Response> } {
+  { url, publishableKey, messagingIsOn }: PanelOptions,
+): { fetch(request: Request): Promise<Response>; messages(request: Request): Promise<Response> } {
   let state: "building" | "ready" | Error = "building";
   (async () => {
     try {
@@ -59,10 +65,30 @@ export function createPanel(
         return Response.json({ url, publishableKey }, { headers: { "cache-control": "no-store", ...ALONE } });
       }
       if (state !== "ready") return waiting(state);
+      if (path === "messages" || path.startsWith("messages/")) {
+        return new Response(null, { status: 308, headers: { location: "/messages/", ...ALONE } });
+      }
       if (path === "status") {
         return new Response(null, { status: 308, headers: { location: "/admin/status/", ...ALONE } });
       }
       return await file(path.replace(/(^|\/)$/, "$1index.html"));
+    },
+    async messages(request) {
+      const { pathname } = new URL(request.url);
+      const isThere = pathname === "/messages" || pathname === "/messages/";
+      if (!isThere || !await messagingIsOn()) {
+        return problemResponse(new Problem("not_found"), crypto.randomUUID());
+      }
+      if (request.method !== "GET" && request.method !== "HEAD") {
+        return new Response(null, { status: 405, headers: { allow: "GET, HEAD", ...ALONE } });
+      }
+      if (pathname === "/messages") {
+        return new Response(null, { status: 308, headers: { location: "/messages/", ...ALONE } });
+      }
+      if (state !== "ready") return waiting(state);
+      const page = await file("messages/index.html");
+      // What lies beside the panel's own page is below /admin/ here.
+      return new Response((await page.text()).replaceAll('="../', '="/admin/'), page);
     },
   };
 }

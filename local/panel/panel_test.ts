@@ -8,6 +8,8 @@ import { until } from "../../tests/support/until.ts";
 
 /** What a browser loads before it shows the overview: bytes, compressed. */
 const FIRST_LOAD = 350_000;
+/** And before it shows the conversations of a sitter, on a phone at the door. */
+const MESSAGES_LOAD = 270_000;
 
 interface Chunk {
   file: string;
@@ -15,27 +17,79 @@ interface Chunk {
   imports?: string[];
 }
 
-const panel = () => createPanel({ url: "http://127.0.0.1:9", publishableKey: "sb_publishable_x" });
+const panel = (isOn = true) =>
+  createPanel({
+    url: "http://127.0.0.1:9",
+    publishableKey: "sb_publishable_x",
+    messagingIsOn: () => Promise.resolve(isOn),
+  });
 const get = (path: string, of = panel()) => of.fetch(new Request(`http://127.0.0.1:9${path}`));
 
-Deno.test("panel: the first load is at most 350 KB compressed", async () => {
+/** Bytes, compressed, of these entries of the build with all that they import, and of files beside. */
+async function loadOf(entries: string[], beside: string[]): Promise<{ total: number; files: string[] }> {
   await buildPanel();
   const manifest: Record<string, Chunk> = JSON.parse(
     await Deno.readTextFile(join(PANEL, ".vite", "manifest.json")),
   );
-  const files = new Set(["index.html", "scheme.js", "icon.svg", "config.json"]);
+  const files = new Set(beside);
   const follow = (key: string) => {
     const { file, css = [], imports = [] } = manifest[key];
     if (files.has(file)) return;
     for (const name of [file, ...css]) files.add(name);
     imports.forEach(follow);
   };
-  for (const key of ["index.html", "src/pages/overview/index.tsx", "src/ui/Chart.tsx"]) follow(key);
+  entries.forEach(follow);
   const sizes = await Promise.all(
     [...files].map(async (name) => gzipSync(await Deno.readFile(join(PANEL, name))).length),
   );
-  const total = sizes.reduce((sum, size) => sum + size, 0);
-  assert(total <= FIRST_LOAD, `${total} bytes in ${files.size} files`);
+  return { total: sizes.reduce((sum, size) => sum + size, 0), files: [...files] };
+}
+
+Deno.test("panel: the first load is at most 350 KB compressed", async () => {
+  const { total, files } = await loadOf(
+    ["index.html", "src/pages/overview/index.tsx", "src/ui/Chart.tsx"],
+    ["index.html", "scheme.js", "icon.svg", "config.json"],
+  );
+  assert(total <= FIRST_LOAD, `${total} bytes in ${files.length} files`);
+});
+
+Deno.test("messages: the first load is at most 270 KB compressed", async () => {
+  const { total, files } = await loadOf(
+    ["messages/index.html"],
+    ["messages/index.html", "scheme.js", "icon.svg", "config.json"],
+  );
+  assert(total <= MESSAGES_LOAD, `${total} bytes in ${files.join(", ")}`);
+});
+
+Deno.test("messages: served beside the panel while on, and as any address that is not there while off", async () => {
+  await buildPanel();
+  const on = panel(), off = panel(false);
+  const ask = (of: typeof on, path: string, method = "GET") =>
+    of.messages(new Request(`http://127.0.0.1:9${path}`, { method }));
+  const page = await until("the page is served", async () => {
+    const page = await ask(on, "/messages/");
+    if (page.status !== 503) return page;
+    await page.body?.cancel();
+  });
+  const html = await page.text();
+  assertEquals([page.status, page.headers.get("x-frame-options")], [200, "DENY"]);
+  assertMatch(html, /script-src 'self';/);
+  // It lies in a folder of its own, and what it loads does not.
+  const loaded = [...html.matchAll(/ (?:src|href)="([^"]+)"/g)].map(([, path]) => path);
+  assert(loaded.length >= 3, html);
+  for (const path of loaded) {
+    const file = await get(path, on);
+    assertEquals([path.startsWith("/admin/"), file.status], [true, 200], path);
+    await file.body?.cancel();
+  }
+  assertEquals((await ask(on, "/messages")).headers.get("location"), "/messages/");
+  assertEquals((await get("/admin/messages/", on)).headers.get("location"), "/messages/");
+  assertEquals((await ask(on, "/messages/", "POST")).status, 405);
+  for (const [method, path] of [["GET", "/messages/"], ["GET", "/messages"], ["POST", "/messages/"]]) {
+    const hidden = await ask(off, path, method);
+    assertEquals([hidden.status, (await hidden.json()).code], [404, "not_found"], `${method} ${path}`);
+  }
+  assertEquals((await ask(on, "/messages/index.html")).status, 404);
 });
 
 Deno.test("panel: served with its project's settings and MIME types, and nothing from outside its folder", async () => {
