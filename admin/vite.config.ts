@@ -1,4 +1,8 @@
-/** How the panel is built (`deno task admin:build`) and served while it is worked on (`deno task admin:dev`). */
+/**
+ * How the panel is built (`deno task admin:build`) and served while it is worked on (`deno task admin:dev`). The pages of
+ * masked messaging are a build of their own into the same folder (`--mode messages`): what the two share would otherwise be
+ * cut into many small files, and both would load more.
+ */
 import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
@@ -34,20 +38,20 @@ function docs(folder: string): Plugin {
   };
 }
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   // Relative, so that it runs in any folder of any host.
   base: "./",
-  plugins: [react(), docs("docs")],
+  plugins: mode === "messages" ? [react()] : [react(), docs("docs")],
   cacheDir: "../node_modules/.vite",
   // Its own build for browsers: the other one expects Node's Buffer.
   resolve: { alias: { "csv-stringify/sync": "csv-stringify/browser/esm/sync" } },
   // The manifest tells tests which files are loaded first.
   build: {
     target: "es2022",
-    manifest: true,
+    manifest: mode === "messages" ? ".vite/messages.json" : true,
     chunkSizeWarningLimit: 900,
-    // The panel, and the pages of organisations' owners and sitters.
-    rolldownOptions: { input: [at("index.html"), at("messages/index.html")] },
+    copyPublicDir: mode !== "messages",
+    rolldownOptions: { input: at(mode === "messages" ? "messages/index.html" : "index.html") },
   },
   server: {
     headers: { "content-security-policy": "frame-ancestors 'none'", "x-frame-options": "DENY" },
@@ -58,4 +62,4 @@ export default defineConfig({
       "/config.json": { target: STACK, rewrite: () => "/admin/config.json" },
     },
   },
-});
+}));

@@ -47,7 +47,7 @@ export async function panelIsBuilt(): Promise<boolean> {
   return built === await sourcesHash();
 }
 
-/** Builds the panel, unless it is up to date. @throws {Error} with the bundler's output */
+/** Builds the panel and the pages of masked messaging, unless they are up to date. @throws {Error} with the bundler's output */
 export async function buildPanel(): Promise<void> {
   using lock = await Deno.open(LOCK, { create: true, write: true });
   await lock.lock(true);
@@ -60,28 +60,22 @@ export async function buildPanel(): Promise<void> {
   const { imports } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
   // A process of its own: the bundler holds much memory, and the stack that asks goes on serving. Not imported either:
   // its types bring those of Node along, which are not Deno's.
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "-A",
-      imports.vite,
-      "build",
-      "admin",
-      "--outDir",
-      draft,
-      "--emptyOutDir",
-      "--logLevel",
-      "warn",
-    ],
-    cwd: ROOT,
-    env: { NO_COLOR: "1" },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  if (!success) {
-    const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-    throw new Error(`The admin panel can't be built:\n${said.trim()}`);
+  for (const mode of ["production", "messages"]) {
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-A", imports.vite, "build", "admin"],
+        ...["--mode", mode, "--outDir", draft, "--no-emptyOutDir", "--logLevel", "warn"],
+      ],
+      cwd: ROOT,
+      env: { NO_COLOR: "1", NODE_ENV: "production" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).output();
+    if (!success) {
+      const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+      throw new Error(`The admin panel can't be built:\n${said.trim()}`);
+    }
   }
   await Deno.writeTextFile(join(draft, "sources.txt"), hash);
   await Deno.remove(PANEL, { recursive: true }).catch(() => {});

@@ -4,19 +4,20 @@
  */
 import { Button, Center, Loader, Stack, Text, Title } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { lazy, Suspense, useEffect } from "react";
 import { useRead } from "../data/query.ts";
 import type { Refusal } from "../data/refusal.ts";
 import { Card } from "../session/Card.tsx";
 import { forgetDraftsOfOthers } from "../session/draft.ts";
 import { signOut } from "../session/leave.ts";
 import { PersonProvider } from "../session/person.ts";
-import { SignIn } from "../session/SignIn.tsx";
 import { useSession } from "../session/useSession.ts";
 import { Failed } from "../ui/states.tsx";
 import { KEYS, readMe } from "./api.ts";
 import { Frame } from "./Frame.tsx";
 import { WORDS } from "./words.ts";
+
+const SignIn = lazy(async () => ({ default: (await import("../session/SignIn.tsx")).SignIn }));
 
 /** Where it is hidden, or the session is over, that is looked at again after so many milliseconds. */
 const LOOK_MS = 10_000;
@@ -52,7 +53,9 @@ function Outside({ expired }: { expired: boolean }) {
   if (asked.data !== undefined) {
     return (
       <Titled title={WORDS.brand}>
-        <SignIn expired={expired} brand={WORDS.brand} />
+        <Suspense fallback={<Waiting />}>
+          <SignIn expired={expired} brand={WORDS.brand} />
+        </Suspense>
       </Titled>
     );
   }

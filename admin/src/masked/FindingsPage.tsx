@@ -8,11 +8,11 @@ import { State } from "../ui/State.tsx";
 import { Empty, LoadedPages } from "../ui/states.tsx";
 import { KEYS, readFindings, SIZE } from "./api.ts";
 import { Findings } from "./Findings.tsx";
-import { Said } from "./InboxPage.tsx";
+import { Said } from "./Said.tsx";
 import { fateOf, WORDS } from "./words.ts";
 import classes from "./masked.module.css";
 
-export function FindingsPage({ org }: { org: string }) {
+export default function FindingsPage({ org }: { org: string }) {
   const [which, setWhich] = useState("open");
   const reviewed = which === "reviewed";
   const figures = useRead([KEYS.findings, org, "figures"], () => readFindings(org, true, undefined));

@@ -7,18 +7,22 @@ import {
   useComputedColorScheme,
   useMantineColorScheme,
 } from "@mantine/core";
-import { useEffect } from "react";
+import { lazy, Suspense, useEffect } from "react";
 import type { MessagesMe } from "../../../supabase/functions/_shared/contract/http/masking.ts";
 import { signOut } from "../session/leave.ts";
+import { Boundary } from "../shell/Boundary.tsx";
+import { Loading } from "../ui/states.tsx";
 import { Icon, type IconName } from "../ui/icons.tsx";
 import { navigate, useHashPath } from "../ui/location.ts";
 import { KEYS, readInbox, SIZE } from "./api.ts";
 import { useRead } from "../data/query.ts";
 import { Conversations } from "./Conversations.tsx";
-import { FindingsPage } from "./FindingsPage.tsx";
-import { InboxPage } from "./InboxPage.tsx";
 import { WORDS } from "./words.ts";
 import classes from "./masked.module.css";
+
+// For owners, whose page may take a moment longer.
+const FindingsPage = lazy(() => import("./FindingsPage.tsx"));
+const InboxPage = lazy(() => import("./InboxPage.tsx"));
 
 type Org = MessagesMe["orgs"][number];
 type View = "threads" | "inbox" | "findings";
@@ -70,8 +74,12 @@ export function Frame({ orgs }: { orgs: readonly Org[] }) {
       {manages && <Pages org={org.org_id} shown={shown} />}
       <main className={classes.main} key={org.org_id}>
         {shown === "threads" && <Conversations org={org} id={isTalking ? id : undefined} />}
-        {shown === "inbox" && <InboxPage org={org.org_id} />}
-        {shown === "findings" && <FindingsPage org={org.org_id} />}
+        <Boundary search={path}>
+          <Suspense fallback={<Loading rows={6} />}>
+            {shown === "inbox" && <InboxPage org={org.org_id} />}
+            {shown === "findings" && <FindingsPage org={org.org_id} />}
+          </Suspense>
+        </Boundary>
       </main>
     </div>
   );

@@ -5,15 +5,15 @@ import { useLivePages } from "../data/pages.ts";
 import { useChange } from "../data/query.ts";
 import { State } from "../ui/State.tsx";
 import { Empty, LoadedPages } from "../ui/states.tsx";
-import { Time } from "../ui/Time.tsx";
 import { finish, KEYS, readInbox, SIZE, TOUCHED } from "./api.ts";
 import { Findings } from "./Findings.tsx";
 import { addressOf } from "./Frame.tsx";
-import { LetPass } from "./LetPass.tsx";
-import { reasonInWords, senderOf, typesInWords, WORDS } from "./words.ts";
+import { Said } from "./Said.tsx";
+import LetPass from "./LetPass.tsx";
+import { reasonInWords, typesInWords, WORDS } from "./words.ts";
 import classes from "./masked.module.css";
 
-export function InboxPage({ org }: { org: string }) {
+export default function InboxPage({ org }: { org: string }) {
   const texts = useLivePages<InboxItem>({
     key: [KEYS.inbox, org],
     read: (after) => readInbox(org, after),
@@ -43,31 +43,6 @@ export function InboxPage({ org }: { org: string }) {
         </Button>
       )}
     </div>
-  );
-}
-
-/** Who wrote a text, when and what. */
-export function Said({ item }: { item: InboxItem }) {
-  return (
-    <>
-      <Group justify="space-between" gap="xs" wrap="nowrap">
-        <Group gap={6} style={{ minWidth: 0 }}>
-          <Text fw={600} truncate dir="auto">{senderOf(item)}</Text>
-          <Text size="xs" c="dimmed">{WORDS.inbox.writes[item.from_role]}</Text>
-        </Group>
-        <Text size="xs" c="dimmed" component="div" style={{ flex: "none" }}>
-          <Time at={item.at} />
-        </Text>
-      </Group>
-      {item.text === null
-        ? !item.reason.startsWith("call_") && (
-          <Text size="sm" fs="italic" c="dimmed">
-            {item.media > 0 ? WORDS.thread.noWords : WORDS.thread.notKept}
-          </Text>
-        )
-        : <Text size="sm" dir="auto" className={classes.words}>{item.text}</Text>}
-      {item.media > 0 && <Text size="xs" c="dimmed">{WORDS.thread.media(item.media)}</Text>}
-    </>
   );
 }
 

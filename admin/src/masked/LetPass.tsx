@@ -1,11 +1,26 @@
 /** Lets a text pass that detection held, with a reason. */
 import { Button } from "@mantine/core";
 import { useChange } from "../data/query.ts";
-import { useAsk } from "../ui/ask.tsx";
+import { AskProvider, useAsk } from "../ui/ask.tsx";
 import { letPass, TOUCHED } from "./api.ts";
 import { WORDS } from "./words.ts";
 
-export function LetPass({ org, id }: { org: string; id: string }) {
+interface Props {
+  org: string;
+  /** The decision that holds the text. */
+  id: string;
+}
+
+/** With its own question: a sitter's page does without. */
+export default function LetPass(props: Props) {
+  return (
+    <AskProvider>
+      <Press {...props} />
+    </AskProvider>
+  );
+}
+
+function Press({ org, id }: Props) {
   const ask = useAsk();
   const change = useChange({
     act: (reason: string) => letPass(org, id, reason),

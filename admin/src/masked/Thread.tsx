@@ -1,7 +1,7 @@
 /** One conversation: who is on it, whether its window is open, its texts with their fate, and where one writes. */
 import { Alert, Button, Group, Text, Title, UnstyledButton } from "@mantine/core";
 import { type InfiniteData, useInfiniteQuery } from "@tanstack/react-query";
-import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type {
   ThreadEntry,
   ThreadPerson,
@@ -14,10 +14,11 @@ import { Empty, Failed, Loading } from "../ui/states.tsx";
 import { Time } from "../ui/Time.tsx";
 import { KEYS, readThread, SIZE } from "./api.ts";
 import { Composer } from "./Composer.tsx";
-import { LetPass } from "./LetPass.tsx";
 import { addressOf } from "./Frame.tsx";
 import { clientOf, fateOf, typesInWords, windowInWords, WORDS, writerOf } from "./words.ts";
 import classes from "./masked.module.css";
+
+const LetPass = lazy(() => import("./LetPass.tsx"));
 
 /** New texts appear within so many milliseconds. */
 const EVERY_MS = 3_000;
@@ -254,7 +255,9 @@ function Bubble(
           )}
           {isNoted && <State size="xs" tone="warn" asWritten wraps>noted: {typesInWords(entry.types)}</State>}
           {reader === "owner" && entry.outcome === "blocked" && !entry.done && (
-            <LetPass org={org} id={entry.id} />
+            <Suspense>
+              <LetPass org={org} id={entry.id} />
+            </Suspense>
           )}
         </div>
       </div>

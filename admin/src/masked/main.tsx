@@ -1,5 +1,35 @@
 /** The pages of masked messaging, for owners and sitters: a page of its own beside the panel. */
-import "@mantine/core/styles.css";
+import "@mantine/core/styles/baseline.css";
+import "@mantine/core/styles/default-css-variables.css";
+import "@mantine/core/styles/global.css";
+import "@mantine/core/styles/ScrollArea.css";
+import "@mantine/core/styles/UnstyledButton.css";
+import "@mantine/core/styles/VisuallyHidden.css";
+import "@mantine/core/styles/Paper.css";
+import "@mantine/core/styles/CloseButton.css";
+import "@mantine/core/styles/Group.css";
+import "@mantine/core/styles/Loader.css";
+import "@mantine/core/styles/Overlay.css";
+import "@mantine/core/styles/ModalBase.css";
+import "@mantine/core/styles/Input.css";
+import "@mantine/core/styles/InlineInput.css";
+import "@mantine/core/styles/Flex.css";
+import "@mantine/core/styles/FloatingIndicator.css";
+import "@mantine/core/styles/Text.css";
+import "@mantine/core/styles/Center.css";
+import "@mantine/core/styles/Stack.css";
+import "@mantine/core/styles/Alert.css";
+import "@mantine/core/styles/Badge.css";
+import "@mantine/core/styles/Button.css";
+import "@mantine/core/styles/ThemeIcon.css";
+import "@mantine/core/styles/Anchor.css";
+import "@mantine/core/styles/Modal.css";
+import "@mantine/core/styles/Notification.css";
+import "@mantine/core/styles/PasswordInput.css";
+import "@mantine/core/styles/SegmentedControl.css";
+import "@mantine/core/styles/Skeleton.css";
+import "@mantine/core/styles/Title.css";
+import "@mantine/core/styles/Tooltip.css";
 import "@mantine/notifications/styles.css";
 import "../style.css";
 import { MantineProvider } from "@mantine/core";
@@ -12,7 +42,6 @@ import { readConfig } from "../data/config.ts";
 import { Refusal } from "../data/refusal.ts";
 import { Card } from "../session/Card.tsx";
 import { theme } from "../theme.ts";
-import { AskProvider } from "../ui/ask.tsx";
 import { Failed } from "../ui/states.tsx";
 import { Door } from "./Door.tsx";
 import { WORDS } from "./words.ts";
@@ -39,9 +68,7 @@ try {
       <MantineProvider theme={theme} defaultColorScheme="auto">
         <QueryClientProvider client={queries}>
           <Notifications position="bottom-center" />
-          <AskProvider>
-            <Door />
-          </AskProvider>
+          <Door />
         </QueryClientProvider>
       </MantineProvider>
     </StrictMode>,
