@@ -96,15 +96,15 @@ messagesTest(
 
 messagesTest(
   "owner: the inbox with what came while off, a held text let pass with a reason, and findings reviewed",
-  async ({ set, open, assign, text, sent }) => {
+  async ({ sql, set, open, assign, text, sent }) => {
     await set(ON);
     await assign(-1);
     await set({ "messaging_v1.enabled": "false" });
     await text(STRANGER, DESK, "Do you walk cats?");
-    const page = await open("owner", { ...PHONE, colorScheme: "dark" });
-    await page.getByRole("heading", notFound).waitFor();
+    const kept = () => sql`select from public.thread_decisions where reason = 'off'`;
+    await until("it is kept", async () => (await kept()).length === 1);
     await set({ "messaging_v1.enabled": "true" });
-    await page.reload();
+    const page = await open("owner", { ...PHONE, colorScheme: "dark" });
     await text(STRANGER, DESK, "Hello?");
     await text(SITTER, POOL, POACHING);
     await page.getByRole("link", { name: "Inbox 3 waiting" }).click();
