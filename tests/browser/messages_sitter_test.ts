@@ -42,7 +42,7 @@ messagesTest(
     await field.fill("He is asleep in the sun.");
     await send.click();
     await said(page, "He is asleep in the sun.").waitFor();
-    await page.getByRole("log").getByText("delivered").waitFor();
+    await page.getByRole("log").getByText("delivered").nth(1).waitFor();
     const toClient = async () => (await sent()).filter(({ to }) => to === CLIENT).map(({ body }) => body);
     await until("the client has it", async () => (await toClient()).includes("He is asleep in the sun."));
 
@@ -95,7 +95,7 @@ messagesTest(
     await assign(-1);
     const page = await open("sitter");
     await page.getByRole("heading", { name: "Page not found", level: 1 }).waitFor();
-    assertEquals(await page.getByText("Moss").count(), 0);
+    assertEquals(await page.getByText("Moss Pet Care").count(), 0);
     const owner = await open("owner");
     await openThread(owner);
     await set({ "sitter_messages_v1.enabled": "true" });

@@ -3,7 +3,7 @@
  * What is typed stays, also where it cannot be sent now.
  */
 import { Alert, Button, Group, Text, Textarea } from "@mantine/core";
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import type {
   ThreadChecked,
   ThreadTextSent,
@@ -52,13 +52,16 @@ export function Composer(props: Props) {
   const [text, setText] = draft.field("text", "");
   const [checked, setChecked] = useState<ThreadChecked & { text: string }>();
   const [said, setSaid] = useState<string>();
+  const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
     if (said === undefined) return;
     const timer = setTimeout(() => setSaid(undefined), SAID_MS);
     return () => clearTimeout(timer);
   }, [said]);
   const shut = shutBy(props);
-  const warned = checked?.text === text && checked.outcome !== "pass" ? checked : undefined;
+  const warned = shut === undefined && checked?.text === text.trim() && checked.outcome !== "pass"
+    ? checked
+    : undefined;
 
   const change = useChange({
     act: async ({ text, sure }: { text: string; sure: boolean }): Promise<ThreadTextSent | ThreadChecked> => {
@@ -104,10 +107,20 @@ export function Composer(props: Props) {
           </Text>
         )}
         {said !== undefined && <Alert color="blue" p="xs" mb="xs">{said}</Alert>}
-        {warned && <Warning checked={warned} edit={() => setChecked(undefined)} busy={change.isPending} />}
+        {warned && (
+          <Warning
+            checked={warned}
+            edit={() => {
+              setChecked(undefined);
+              field.current?.focus();
+            }}
+            busy={change.isPending}
+          />
+        )}
       </div>
       <Group align="flex-end" gap="xs" wrap="nowrap">
         <Textarea
+          ref={field}
           aria-label={WORDS.composer.label}
           placeholder={WORDS.composer.placeholder}
           autosize

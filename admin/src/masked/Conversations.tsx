@@ -54,6 +54,7 @@ function List({ org, manages, id }: { org: string; manages: boolean; id: string 
       <div className={classes.head}>
         <Title order={1} size="h4">{WORDS.threads.title}</Title>
         <SearchField
+          isWide
           label={manages ? WORDS.threads.search : WORDS.threads.searchName}
           value={search}
           onChange={setSearch}

@@ -18,7 +18,7 @@ export function Findings({ org, item: { id, findings } }: { org: string; item: I
         const what = typesInWords([type]);
         const choose = (wasRight: boolean, label: string) => (
           <Button
-            size="compact-xs"
+            size="xs"
             variant={was_right === wasRight ? "light" : "default"}
             aria-pressed={was_right === wasRight}
             aria-label={`${label}: ${what}`}

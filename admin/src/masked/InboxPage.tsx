@@ -70,7 +70,7 @@ function Item({ org, item }: { org: string; item: InboxItem }) {
       <Group gap="xs">
         {outcome === "blocked" && <LetPass org={org} id={id} />}
         <Button
-          size="compact-xs"
+          size="xs"
           variant="default"
           loading={done.isPending}
           onClick={() => done.mutate(undefined)}

@@ -37,7 +37,7 @@ function Press({ org, id }: Props) {
     if (answer?.reason) change.mutate(answer.reason);
   }
   return (
-    <Button size="compact-xs" variant="default" loading={change.isPending} onClick={() => void press()}>
+    <Button size="xs" variant="default" loading={change.isPending} onClick={() => void press()}>
       {WORDS.inbox.letPass}
     </Button>
   );

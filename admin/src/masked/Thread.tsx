@@ -1,7 +1,7 @@
 /** One conversation: who is on it, whether its window is open, its texts with their fate, and where one writes. */
 import { Alert, Button, Group, Text, Title, UnstyledButton } from "@mantine/core";
 import { type InfiniteData, useInfiniteQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type {
   ThreadEntry,
   ThreadPerson,
@@ -15,7 +15,7 @@ import { Time } from "../ui/Time.tsx";
 import { KEYS, readThread, SIZE } from "./api.ts";
 import { Composer } from "./Composer.tsx";
 import { addressOf } from "./Frame.tsx";
-import { clientOf, fateOf, typesInWords, windowInWords, WORDS, writerOf } from "./words.ts";
+import { clientOf, type Fate, fateOf, typesInWords, windowInWords, WORDS, writerOf } from "./words.ts";
 import classes from "./masked.module.css";
 
 const LetPass = lazy(() => import("./LetPass.tsx"));
@@ -167,6 +167,7 @@ interface TextsProps {
 
 function Texts({ org, entries, client, reader, earlier, reading }: TextsProps) {
   const box = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
   const height = useRef(0);
   const newest = entries.at(-1)?.id;
@@ -180,11 +181,12 @@ function Texts({ org, entries, client, reader, earlier, reading }: TextsProps) {
     height.current = current?.scrollHeight ?? 0;
   }, [entries[0]?.id]);
   useEffect(() => {
-    // The box shrinks where a phone's keyboard or a warning takes room.
+    // A phone's keyboard or a warning takes room, and what is loaded later grows.
     const watch = new ResizeObserver(() => {
       if (box.current && isAtEnd.current) box.current.scrollTop = box.current.scrollHeight;
     });
     if (box.current) watch.observe(box.current);
+    if (content.current) watch.observe(content.current);
     return () => watch.disconnect();
   }, []);
   return (
@@ -199,20 +201,30 @@ function Texts({ org, entries, client, reader, earlier, reading }: TextsProps) {
         height.current = scrollHeight;
       }}
     >
-      {earlier && (
-        <Group justify="center" p="xs">
-          <Button size="xs" variant="default" loading={reading} onClick={earlier}>
-            {WORDS.thread.earlier}
-          </Button>
-        </Group>
-      )}
-      {entries.length === 0 && <Text c="dimmed" size="sm" ta="center" p="xl">{WORDS.thread.none}</Text>}
-      {entries.map((entry) => (
-        <Bubble key={entry.id} org={org} entry={entry} client={client} reader={reader} />
-      ))}
+      <div ref={content}>
+        {earlier && (
+          <Group justify="center" p="xs">
+            <Button size="xs" variant="default" loading={reading} onClick={earlier}>
+              {WORDS.thread.earlier}
+            </Button>
+          </Group>
+        )}
+        {entries.length === 0 && <Text c="dimmed" size="sm" ta="center" p="xl">{WORDS.thread.none}</Text>}
+        {entries.map((entry) => (
+          <Bubble key={entry.id} org={org} entry={entry} client={client} reader={reader} />
+        ))}
+      </div>
     </div>
   );
 }
+
+/** Something that somebody may have to look after. */
+const Note = ({ tone, children }: { tone: Fate["tone"]; children: ReactNode }) => (
+  <span className={classes.note} data-tone={tone}>
+    <Icon name="warn" size={16} />
+    <span>{children}</span>
+  </span>
+);
 
 function Bubble(
   { org, entry, client, reader }: {
@@ -244,16 +256,13 @@ function Bubble(
         <div className={classes.how}>
           <Time at={entry.at} />
           {entry.media > 0 && <span>{WORDS.thread.media(entry.media)}</span>}
-          {words !== "" &&
-            (tone === "plain"
-              ? <span>{words}</span>
-              : <State size="xs" tone={tone} asWritten wraps>{words}</State>)}
+          {words !== "" && (tone === "plain" ? <span>{words}</span> : <Note tone={tone}>{words}</Note>)}
           {entry.reason === "forced" && (
             <span>
               {entry.force_reason === null ? "let pass by the office" : `let pass: ${entry.force_reason}`}
             </span>
           )}
-          {isNoted && <State size="xs" tone="warn" asWritten wraps>noted: {typesInWords(entry.types)}</State>}
+          {isNoted && <Note tone="warn">noted: {typesInWords(entry.types)}</Note>}
           {reader === "owner" && entry.outcome === "blocked" && !entry.done && (
             <Suspense>
               <LetPass org={org} id={entry.id} />

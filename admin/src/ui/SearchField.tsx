@@ -7,7 +7,13 @@ import { Icon } from "./icons.tsx";
 const PAUSE_MS = 250;
 
 export function SearchField(
-  { label, value, onChange }: { label: string; value: string; onChange: (text: string) => void },
+  { label, value, onChange, isWide = false }: {
+    label: string;
+    value: string;
+    onChange: (text: string) => void;
+    /** As wide as what it is in, whatever the window. */
+    isWide?: boolean;
+  },
 ) {
   const [typed, setTyped] = useState(value);
   const search = useDebouncedCallback(onChange, PAUSE_MS);
@@ -21,7 +27,7 @@ export function SearchField(
       leftSection={<Icon name="search" size={16} />}
       value={typed}
       onChange={({ currentTarget: { value } }) => (setTyped(value), search(value.trim()))}
-      w={{ base: "100%", xs: 320 }}
+      w={isWide ? "100%" : { base: "100%", xs: 320 }}
     />
   );
 }
