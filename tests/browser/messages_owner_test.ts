@@ -135,7 +135,7 @@ messagesTest(
     await page.getByText("1 to review; of 1 reviewed, 1 was a false alarm (100 %).").waitFor();
     await page.getByRole("button", { name: "Right: an invitation to arrange things elsewhere" }).click();
     await page.getByText("Nothing to review").waitFor();
-    await page.getByRole("radio", { name: "Reviewed" }).check({ force: true });
+    await page.getByText("Reviewed", { exact: true }).click();
     await page.getByRole("button", { name: "False alarm: a phone number", pressed: true }).waitFor();
     await page.getByText("0 to review; of 2 reviewed, 1 was a false alarm (50 %).").waitFor();
     await page.getByRole("link", { name: "Conversations" }).click();
