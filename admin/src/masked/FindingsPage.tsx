@@ -4,7 +4,6 @@ import { useState } from "react";
 import type { InboxItem } from "../../../supabase/functions/_shared/contract/answers/masking.ts";
 import { useLivePages } from "../data/pages.ts";
 import { useRead } from "../data/query.ts";
-import { State } from "../ui/State.tsx";
 import { Empty, LoadedPages } from "../ui/states.tsx";
 import { KEYS, readFindings, SIZE } from "./api.ts";
 import { Findings } from "./Findings.tsx";
@@ -48,9 +47,7 @@ export default function FindingsPage({ org }: { org: string }) {
             {items.map((item) => (
               <li key={item.id} className={classes.card}>
                 <Said item={item} />
-                <div>
-                  <State size="sm" tone="plain" asWritten wraps>{fateOf(item).words || "sent"}</State>
-                </div>
+                <Text size="xs" c="dimmed">{fateOf(item).words || "sent"}</Text>
                 <Findings org={org} item={item} />
               </li>
             ))}

@@ -8,6 +8,7 @@ import { Empty, LoadedPages } from "../ui/states.tsx";
 import { finish, KEYS, readInbox, SIZE, TOUCHED } from "./api.ts";
 import { Findings } from "./Findings.tsx";
 import { addressOf } from "./Frame.tsx";
+import { Note } from "./Note.tsx";
 import { Said } from "./Said.tsx";
 import LetPass from "./LetPass.tsx";
 import { reasonInWords, typesInWords, WORDS } from "./words.ts";
@@ -60,11 +61,9 @@ function Item({ org, item }: { org: string; item: InboxItem }) {
         {reason.startsWith("call_") && <State size="sm" tone="info">{WORDS.inbox.call}</State>}
         {reason === "off"
           ? <State size="sm" tone="warn" asWritten>{WORDS.inbox.whileOff}</State>
-          : (
-            <State size="sm" tone={outcome === "blocked" ? "warn" : "plain"} asWritten wraps>
-              {outcome === "blocked" ? `held: ${typesInWords(types)}` : reasonInWords(reason)}
-            </State>
-          )}
+          : outcome === "blocked"
+          ? <Note tone="warn">held: {typesInWords(types)}</Note>
+          : <Text size="xs" c="dimmed">{reasonInWords(reason)}</Text>}
       </Group>
       {findings.length > 0 && <Findings org={org} item={item} />}
       <Group gap="xs">

@@ -1,7 +1,7 @@
 /** One conversation: who is on it, whether its window is open, its texts with their fate, and where one writes. */
 import { Alert, Button, Group, Text, Title, UnstyledButton } from "@mantine/core";
 import { type InfiniteData, useInfiniteQuery } from "@tanstack/react-query";
-import { lazy, type ReactNode, Suspense, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type {
   ThreadEntry,
   ThreadPerson,
@@ -15,7 +15,8 @@ import { Time } from "../ui/Time.tsx";
 import { KEYS, readThread, SIZE } from "./api.ts";
 import { Composer } from "./Composer.tsx";
 import { addressOf } from "./Frame.tsx";
-import { clientOf, type Fate, fateOf, typesInWords, windowInWords, WORDS, writerOf } from "./words.ts";
+import { Note } from "./Note.tsx";
+import { clientOf, fateOf, typesInWords, windowInWords, WORDS, writerOf } from "./words.ts";
 import classes from "./masked.module.css";
 
 const LetPass = lazy(() => import("./LetPass.tsx"));
@@ -217,14 +218,6 @@ function Texts({ org, entries, client, reader, earlier, reading }: TextsProps) {
     </div>
   );
 }
-
-/** Something that somebody may have to look after. */
-const Note = ({ tone, children }: { tone: Fate["tone"]; children: ReactNode }) => (
-  <span className={classes.note} data-tone={tone}>
-    <Icon name="warn" size={16} />
-    <span>{children}</span>
-  </span>
-);
 
 function Bubble(
   { org, entry, client, reader }: {
