@@ -130,6 +130,7 @@ const SECURITY: Record<Auth, Record<string, unknown>[]> = {
   "admin": TEAM,
   "org owner": [{ secretKey: [] }, { orgToken: [] }],
   "org member": [{ secretKey: [] }, { orgToken: [] }],
+  "org person": [{ orgToken: [] }],
 };
 
 Deno.test("openapi.yaml: describes exactly the routes, each with its callers", () => {

@@ -466,6 +466,10 @@ edgeTest("threads: answers are as in openapi.yaml", async (edge) => {
     ],
   ];
   const rested = () => sql`delete from public.rate_limits`;
+  const seePreflight = async (path: string, at: string, status: number) => {
+    const { body, ...answer } = await call(`messages/${at}`, { method: "OPTIONS" });
+    see(path, "options", status, { ...answer, body: status === 204 ? undefined : body });
+  };
   for (const [path, method, at, body, fn, ok] of asks) {
     const ask = async (headers: HeadersInit = KEY, query = `?org=${org}`, given = body): Promise<Answer> => {
       await rested();
@@ -477,7 +481,9 @@ edgeTest("threads: answers are as in openapi.yaml", async (edge) => {
     };
     await set({ "messaging_v1.enabled": "false" });
     see(path, method, 404, await ask());
+    await seePreflight(path, at, 404);
     await set({ "messaging_v1.enabled": "true" });
+    await seePreflight(path, at, 204);
     see(path, method, 401, await ask({}));
     see(path, method, 403, await ask({ apikey: KEYS.publishableKey }));
     see(path, method, 405, await call(`messages/${at}`, { method: "DELETE" }));
@@ -526,11 +532,13 @@ edgeTest("threads: answers are as in openapi.yaml", async (edge) => {
   const seeMe = async (status: number, headers?: HeadersInit) =>
     see("/messages/me", "get", status, await me(headers));
   await seeMe(200);
+  await seePreflight("/messages/me", "me", 204);
   await seeMe(401, {});
   await seeMe(403, KEY);
   see("/messages/me", "get", 405, await call("messages/me"));
   await set({ "messaging_v1.enabled": "false" });
   await seeMe(404);
+  await seePreflight("/messages/me", "me", 404);
   await set({ "messaging_v1.enabled": "true" });
   await away(() => seeMe(503));
   await sql`alter function public.my_orgs() rename to elsewhere`;

@@ -11,7 +11,7 @@ import { ago } from "../ui/times.ts";
 import { KEYS, readThreads, SIZE } from "./api.ts";
 import { Thread } from "./Thread.tsx";
 import { clientOf, windowInWords, WORDS } from "./words.ts";
-import { addressOf } from "./Frame.tsx";
+import { addressOf } from "./places.ts";
 import classes from "./masked.module.css";
 
 interface Props {

@@ -17,6 +17,7 @@ import { navigate, useHashPath } from "../ui/location.ts";
 import { KEYS, readInbox, SIZE } from "./api.ts";
 import { useRead } from "../data/query.ts";
 import { Conversations } from "./Conversations.tsx";
+import { addressOf, type View } from "./places.ts";
 import { WORDS } from "./words.ts";
 import classes from "./masked.module.css";
 
@@ -25,14 +26,8 @@ const FindingsPage = lazy(() => import("./FindingsPage.tsx"));
 const InboxPage = lazy(() => import("./InboxPage.tsx"));
 
 type Org = MessagesMe["orgs"][number];
-type View = "threads" | "inbox" | "findings";
-
 /** The organisation that was looked at last. */
 const LAST = "gatelink-messages-org";
-
-/** Address of a page: `/<organisation>/threads/<id>`. */
-export const addressOf = (org: string, view: View, id?: string): string =>
-  `/${org}/${view}${id === undefined ? "" : `/${id}`}`;
 
 export function Frame({ orgs }: { orgs: readonly Org[] }) {
   const [path] = useHashPath();

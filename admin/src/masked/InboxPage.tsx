@@ -7,7 +7,7 @@ import { State } from "../ui/State.tsx";
 import { Empty, LoadedPages } from "../ui/states.tsx";
 import { finish, KEYS, readInbox, SIZE, TOUCHED } from "./api.ts";
 import { Findings } from "./Findings.tsx";
-import { addressOf } from "./Frame.tsx";
+import { addressOf } from "./places.ts";
 import { Note } from "./Note.tsx";
 import { Said } from "./Said.tsx";
 import LetPass from "./LetPass.tsx";

@@ -14,7 +14,7 @@ import { Empty, Failed, Loading } from "../ui/states.tsx";
 import { Time } from "../ui/Time.tsx";
 import { KEYS, readThread, SIZE } from "./api.ts";
 import { Composer } from "./Composer.tsx";
-import { addressOf } from "./Frame.tsx";
+import { addressOf } from "./places.ts";
 import { Note } from "./Note.tsx";
 import { clientOf, fateOf, typesInWords, windowInWords, WORDS, writerOf } from "./words.ts";
 import classes from "./masked.module.css";

@@ -21,7 +21,7 @@ import { createThreads, type Entered, type ThreadDeps } from "./threads.ts";
 export const ROUTES = [
   // The gate comes after the flag.
   { method: "GET", path: "/diagnostics", auth: "org owner", checksItself: true, handler: "diagnostics" },
-  { method: "GET", path: "/me", auth: "org member", checksItself: true, origins: "panel", handler: "me" },
+  { method: "GET", path: "/me", auth: "org person", checksItself: true, origins: "panel", handler: "me" },
   {
     method: "GET",
     path: "/threads",

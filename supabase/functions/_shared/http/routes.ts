@@ -20,6 +20,7 @@ import { Problem } from "./problem.ts";
  * - `viewer`, `operator`, `admin`: a team member with this role, or a secret key.
  * - `org owner`: an owner or admin of an organisation, or a secret key.
  * - `org member`: anybody of an organisation, or a secret key.
+ * - `org person`: anybody of an organisation; no key.
  */
 export type Auth =
   | "none"
@@ -31,7 +32,8 @@ export type Auth =
   | "operator"
   | "admin"
   | "org owner"
-  | "org member";
+  | "org member"
+  | "org person";
 
 /** One method of one address. */
 export interface Route<Name extends string = string> {
