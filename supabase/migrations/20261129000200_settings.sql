@@ -101,6 +101,9 @@ create table public.settings (
   constraint settings_media check (
     case key when 'media.store' then value in ('true', 'false') when 'media.max_mb' then value ~ '^([1-9][0-9]?|100)$'
       when 'media.url_minutes' then value ~ '^[1-9][0-9]{0,3}$' else true end),
+  constraint settings_texts check (
+    case key when 'texts.files' then value in ('move', 'copy', 'leave') when 'texts.second_try' then value in ('true', 'false')
+      else true end),
   constraint settings_storage_limit check (key <> 'storage.limit_mb' or value ~ '^[1-9][0-9]{0,8}$'),
   -- A typo must be refused: a claim that failed because of it would stop every delivery,
   constraint settings_forward_retry_seconds check (

@@ -95,6 +95,8 @@ const FREE: Record<string, string> = {
   "public.destinations":
     "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe circuit_waking failure_policy events format when_taken paused_because removed_at version created_at updated_at updated_by",
   "public.media_files": "number_id mime_type state attempt next_attempt_at lease bytes created_at settled_at",
+  "public.text_files":
+    "id place provider mime_type state at_provider attempt next_attempt_at lease bytes created_at settled_at",
   // Uploads are the team's own files, not a person's.
   "public.media_uploads": "id sha256 mime_type name bytes path created_by created_at used_at",
   "public.media_provider_ids": "upload_id number_id media_id uploaded_at",
@@ -317,6 +319,9 @@ async function plant(sql: Sql) {
   await sql`insert into public.storage_objects (bucket, path, kind, bytes, of_message, message_id, expires_at) values
     ('email-raw', 'a.eml', 'raw', 1, true, ${about}, now() + interval '1 day'), ('email-raw', 'b.eml', 'raw', 1, true, ${theirs}, now() + interval '1 day')`;
   await sql`insert into public.media_files (message_id, number_id, media_id, state, path) values (${about}, '1', '77', 'stored', 'in/a'), (${theirs}, '1', '78', 'stored', 'in/b')`;
+  await sql`insert into public.text_files (message_id, place, provider, url, state, at_provider, path) values
+    (${about}, 0, 'twilio', 'https://api.example.com/Media/ME1', 'stored', 'to_delete', 'a/0'), (${about}, 1, 'twilio', 'https://api.example.com/Media/ME2', 'stored', 'kept', 'a/1'),
+    (${theirs}, 0, 'twilio', 'https://api.example.com/Media/ME3', 'stored', 'kept', 'b/0')`;
   await sql`insert into public.message_authors (message_id, contact_id) values (${about}, ${id}), (${theirs}, ${other})`;
   await sql`with third as (insert into public.contacts default values returning id)
     insert into public.contact_merges (kept_id, other_id, reason, undone_at, undone_by)

@@ -319,6 +319,10 @@ export const FILL: Record<string, string> = {
     insert into public.media_files (message_id, number_id, media_id, mime_type, sha256, next_attempt_at)
     select m.id, c.number_id, '1', 'image/jpeg', 'hash', now() from public.messages m join public.conversations c on c.id = m.conversation_id
     where m.channel = 'whatsapp' and m.direction = 'in' order by m.seq limit 1`,
+  "public.text_files": `
+    insert into public.text_files (message_id, place, provider, url, mime_type, at_provider, next_attempt_at)
+    select m.id, 0, 'twilio', 'https://api.example.com/Media/ME1', 'image/jpeg', 'to_delete', now() from public.messages m
+    where m.direction = 'in' order by m.seq limit 1`,
   "public.media_uploads": `
     insert into public.media_uploads (id, sha256, mime_type, name, bytes, path, created_by) values
       ('00000000-0000-7000-8000-0000000000f1', repeat('0', 64), 'image/png', 'price list.png', 10, 'out/1', 'default')`,
