@@ -319,35 +319,6 @@ textTest(
   },
 );
 
-textTest(
-  "a file of a text is given out by a signed address, without Twilio's credentials",
-  async (edge, service) => {
-    edge.texts.receive({ from: ANNA, to: OURS, body: "", media: ["900000000000001", "900000000000002"] });
-    await rest(edge);
-    const { message, media } = service.received[0].event.data;
-    assertEquals([message.type, media.mime_type, message.native.media.length], ["mms", "image/jpeg", 2]);
-    const first = await fetch(media.url);
-    assertEquals([first.status, first.headers.get("content-type")], [200, "image/jpeg"]);
-    assertEquals((await first.bytes()).length > 1000, true);
-    const second = await fetch(`${media.url}&file=1`);
-    // Whatever a stranger calls a document is only bytes.
-    assertEquals([second.status, second.headers.get("content-type")], [200, "application/octet-stream"]);
-    await second.body?.cancel();
-    for (
-      const [address, status] of [[`${media.url}&file=2`, 404], [
-        media.url.replace(/signature=./, "signature=x"),
-        403,
-      ]]
-    ) {
-      const refused = await fetch(String(address));
-      assertEquals(refused.status, status, String(address));
-      await refused.body?.cancel();
-    }
-    const without = await edge.call(`sms-webhook/media/${message.id}` as "sms-webhook/x", { method: "GET" });
-    assertEquals(without.status, 401);
-  },
-);
-
 textTest("sms-webhook/setup: says how texts are set up, and no secret", async (edge) => {
   const { status, body } = await edge.call("sms-webhook/setup", { method: "GET", headers: SECRET });
   assertEquals([status, body.sends_by, body.twilio.accounts, body.twilio.verifies_by], [

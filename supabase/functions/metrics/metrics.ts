@@ -114,6 +114,11 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       counted("texts_recovered", "kind"),
     ),
     counter(
+      "text_files_total",
+      "Attempts at files of texts, by outcome: stored, gone, too_large, retry, failed; at the provider deleted, not_deleted (given up).",
+      withZeros(["failed", "not_deleted"], counted("text_files", "outcome")),
+    ),
+    counter(
       "text_decisions_total",
       "Texts of masked messaging by organisation and outcome: leg (relayed), owner_inbox, held, blocked.",
       ["leg", "owner_inbox", "held", "blocked"].flatMap((outcome) =>
