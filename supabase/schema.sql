@@ -2122,6 +2122,8 @@ create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((ne
 create TRIGGER note_text AFTER INSERT ON public.messages FOR EACH ROW WHEN ((new.channel = 'sms'::text)) EXECUTE FUNCTION private.note_text();
 -- What is acknowledged to the provider is also queued for storing.
 create TRIGGER queue_media AFTER INSERT OR UPDATE OF type ON public.messages FOR EACH ROW WHEN (((new.channel = 'whatsapp'::text) AND (new.direction = 'in'::text) AND (new.type = ANY (ARRAY['image'::text, 'video'::text, 'audio'::text, 'document'::text, 'sticker'::text])))) EXECUTE FUNCTION private.queue_media();
+-- The condition keeps all other messages away from it.
+create TRIGGER queue_text_files AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.channel = 'sms'::text) AND (new.direction = 'in'::text) AND (new.type = 'mms'::text))) EXECUTE FUNCTION private.queue_text_files();
 
 -- Business metrics by day (UTC). In 16 slots, so that those who count at the same time do not wait for each other:
 -- add them up.
@@ -3439,6 +3441,12 @@ create table public.settings (
       WHEN (value !~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$'::text) THEN false
       ELSE (('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE value) IS NOT NULL)
   END),
+  constraint settings_texts CHECK (
+  CASE key
+      WHEN 'texts.files'::text THEN (value = ANY (ARRAY['move'::text, 'copy'::text, 'leave'::text]))
+      WHEN 'texts.second_try'::text THEN (value = ANY (ARRAY['true'::text, 'false'::text]))
+      ELSE true
+  END),
   constraint settings_type CHECK (((NOT (metadata ? 'type'::text)) OR ((metadata ->> 'type'::text) = ANY (ARRAY['boolean'::text, 'string'::text, 'number'::text, 'object'::text])))),
   -- A value has at most 100,000 bytes.
   constraint settings_value_size CHECK ((octet_length(value) <= 100000)),
@@ -3671,6 +3679,57 @@ create TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.team_members FO
 create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.team_members FOR EACH ROW EXECUTE FUNCTION private.record_team();
 -- Truncating would leave no history and no admin.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.team_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
+-- Files of texts that came in and are copied into our storage (setting texts.files): one row per file.
+create table public.text_files (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The message; null once it is gone and the file is still to be deleted at the provider.
+  message_id uuid,
+  -- Which of the message's files, from 0.
+  place integer not null,
+  -- Who has it.
+  provider text not null,
+  -- Its address at the provider; null once nothing is to be done there for a message that is gone.
+  url text,
+  -- Its type: the sender's word until it is stored, then what its first bytes say too.
+  mime_type text,
+  -- pending; stored; gone (the provider does not have it); too_large; failed (given up).
+  state text default 'pending'::text not null,
+  -- kept (it stays there); to_delete (once it is stored here); deleted.
+  at_provider text not null,
+  -- Attempts made so far: to store it, then to delete it at the provider.
+  attempt integer default 0 not null,
+  -- When it is tried next, or when the lease of the running attempt ends; null once nothing is left to do.
+  next_attempt_at timestamp with time zone,
+  -- Who works on it: only that attempt may settle it.
+  lease uuid,
+  -- Where it is, in the bucket sms-media.
+  path text,
+  -- Its size.
+  bytes bigint,
+  -- Why the last attempt failed, in our words.
+  error text,
+  -- When its message was stored.
+  created_at timestamp with time zone default now() not null,
+  -- When its state became final.
+  settled_at timestamp with time zone,
+  -- A file by its id.
+  constraint text_files_pkey PRIMARY KEY (id),
+  -- A file by its message and place; serves the foreign key.
+  constraint text_files_place UNIQUE (message_id, place),
+  constraint text_files_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE SET NULL,
+  constraint text_files_at_provider_check CHECK ((at_provider = ANY (ARRAY['kept'::text, 'to_delete'::text, 'deleted'::text]))),
+  constraint text_files_place_check CHECK (((place >= 0) AND (place <= 9))),
+  constraint text_files_provider_check CHECK ((provider = ANY (ARRAY['twilio'::text, 'telnyx'::text]))),
+  constraint text_files_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'stored'::text, 'gone'::text, 'too_large'::text, 'failed'::text])))
+);
+-- What is to be stored or deleted, the longest due first.
+create INDEX text_files_due_idx ON public.text_files USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+alter table public.text_files enable row level security;
+grant select, insert, update, delete on public.text_files to service_role;
+-- By retention, or by the erasure of a person.
+create TRIGGER orphan_text_file BEFORE UPDATE OF message_id ON public.text_files FOR EACH ROW WHEN (((new.message_id IS NULL) AND (old.message_id IS NOT NULL))) EXECUTE FUNCTION private.orphan_text_file();
 
 -- Where each text went and why: one row a text, and one more when an owner lets a blocked one pass. Of numbers there
 -- are last fours.
@@ -5765,6 +5824,35 @@ begin
 end $function$;
 grant execute on function public.claim_text_check() to service_role;
 
+-- Leases a file of a text to work on, the longest due first: {id, work (store; delete: at the provider), message_id,
+-- place, provider, url, mime_type, attempt, lease, created_at}; null if none is due. A lease that ends unsettled
+-- makes it due again. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_text_file(p_lease_seconds integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_file public.text_files;
+begin
+  perform private.refuse_older_code();
+  update public.text_files f
+  set attempt = f.attempt + 1, lease = gen_random_uuid(), next_attempt_at = v_now + make_interval(secs => p_lease_seconds)
+  where f.id = (
+    select d.id from public.text_files d where d.next_attempt_at <= v_now order by d.next_attempt_at limit 1 for update skip locked)
+  returning * into v_file;
+  if not found then
+    return null;
+  end if;
+  return jsonb_build_object('id', v_file.id, 'work', case when v_file.state = 'pending' then 'store' else 'delete' end,
+    'message_id', v_file.message_id, 'place', v_file.place, 'provider', v_file.provider, 'url', v_file.url,
+    'mime_type', v_file.mime_type, 'attempt', v_file.attempt, 'lease', v_file.lease, 'created_at', v_file.created_at);
+end $function$;
+grant execute on function public.claim_text_file(p_lease_seconds integer) to service_role;
+
 -- The conversations of these channels that have waited longest for the router, each with its oldest undecided
 -- messages in order. Takes no lease: deciding twice is harmless, because record_decisions keeps the first. Attributes
 -- messages that could not be attributed on arrival. Leaves out conversations held back at this configuration
@@ -6596,8 +6684,9 @@ begin
 end $function$;
 grant execute on function public.find_suppression(p_address text) to authenticated, service_role;
 
--- The files of a text that came in: {provider, media: [{url (at the provider), type, size}]}; null if there is no
--- such text, or its raw form was purged. For secret keys.
+-- The files of a text that came in: {provider, media: [{url (at the provider; null if it was deleted there), type,
+-- size, stored {path, bytes} (in our storage, or null)}]}; null if there is no such text, or nothing is known of its
+-- files any more. For secret keys.
 CREATE OR REPLACE FUNCTION public.find_text_media(p_id uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6607,9 +6696,21 @@ AS $function$
 begin
   perform private.refuse_older_code();
   return (
-    select jsonb_build_object('provider', m.native -> 'provider', 'media', m.native -> 'media')
+    select jsonb_build_object('provider', coalesce(m.native ->> 'provider', f.provider), 'media', f.media)
     from public.messages m
-    where m.id = p_id and m.channel = 'sms' and m.direction = 'in' and jsonb_typeof(m.native -> 'media') = 'array' and m.status <> 'deleted');
+    cross join lateral (
+      select min(coalesce(t.provider, m.native ->> 'provider')) as provider,
+        jsonb_agg(jsonb_build_object('url', case when t.at_provider is distinct from 'deleted' then coalesce(n.file ->> 'url', t.url) end,
+          'type', case when t.state = 'stored' then t.mime_type else n.file ->> 'type' end, 'size', coalesce(to_jsonb(t.bytes), n.file -> 'size'),
+          'stored', (
+            select jsonb_build_object('path', o.path, 'bytes', o.bytes) from public.storage_objects o
+            where o.bucket = 'sms-media' and o.path = t.path and o.message_id = m.id and o.expires_at > clock_timestamp()))
+          order by coalesce(n.place - 1, t.place)) as media
+      from jsonb_array_elements(case when jsonb_typeof(m.native -> 'media') = 'array' then m.native -> 'media' else '[]' end)
+        with ordinality as n (file, place)
+      full join (select * from public.text_files x where x.message_id = m.id) t on t.place = n.place - 1
+    ) f
+    where m.id = p_id and m.channel = 'sms' and m.direction = 'in' and m.status <> 'deleted' and f.media is not null);
 end $function$;
 grant execute on function public.find_text_media(p_id uuid) to service_role;
 
@@ -11400,6 +11501,51 @@ begin
 end $function$;
 grant execute on function public.settle_text_check(p_result jsonb) to service_role;
 
+-- Ends an attempt at a file of a text. To store it: stored {path, bytes, mime_type}, gone, too_large, failed {error};
+-- to delete it at the provider: deleted, failed {error}; either: retry {retry_after_ms, error}. False if the lease is
+-- not valid any more. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_text_file(p_id uuid, p_lease uuid, p_outcome text, p_result jsonb DEFAULT '{}'::jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_again timestamptz := v_now + make_interval(secs => coalesce((p_result ->> 'retry_after_ms')::bigint, 0) / 1000.0);
+  v_file public.text_files;
+begin
+  perform private.refuse_older_code();
+  select * into v_file from public.text_files f where f.id = p_id and f.lease = p_lease for update;
+  if not found then
+    return false;
+  end if;
+  if p_outcome = 'retry' then
+    update public.text_files f set lease = null, next_attempt_at = v_again, error = left(p_result ->> 'error', 500) where f.id = p_id;
+  elsif v_file.state = 'pending' then
+    update public.text_files f
+    set state = p_outcome, lease = null, attempt = 0, path = p_result ->> 'path', bytes = (p_result ->> 'bytes')::bigint,
+      mime_type = coalesce(p_result ->> 'mime_type', f.mime_type), error = left(p_result ->> 'error', 500), settled_at = v_now,
+      -- Only what is stored here is deleted there. What the provider does not have, nobody need delete.
+      at_provider = case when p_outcome = 'gone' then 'deleted' when p_outcome = 'stored' then f.at_provider else 'kept' end,
+      next_attempt_at = case when p_outcome = 'stored' and f.at_provider = 'to_delete' then v_now end
+    where f.id = p_id;
+    if p_outcome = 'stored' then
+      perform private.keep_objects(jsonb_build_array(jsonb_build_object('bucket', 'sms-media', 'path', p_result ->> 'path', 'kind', 'media',
+          'bytes', (p_result ->> 'bytes')::bigint, 'message_id', v_file.message_id)),
+        v_now + make_interval(days => private.media_days('retention.media_days')), v_now);
+    end if;
+  elsif v_file.message_id is null then
+    delete from public.text_files f where f.id = p_id;
+  else
+    update public.text_files f
+    set at_provider = case when p_outcome = 'deleted' then 'deleted' else 'kept' end, lease = null, next_attempt_at = null,
+      error = left(p_result ->> 'error', 500)
+    where f.id = p_id;
+  end if;
+  return true;
+end $function$;
+grant execute on function public.settle_text_file(p_id uuid, p_lease uuid, p_outcome text, p_result jsonb) to service_role;
+
 -- Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The
 -- person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person's
 -- plain signature. Answers the row. Errors: GL403 may not sign, or has in another role (unless the setting
@@ -14543,6 +14689,7 @@ AS $function$
     ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
+    ('gatelink_text_files', 5, 'http', 'sms-webhook/files', 'private.text_files_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
@@ -14565,6 +14712,7 @@ AS $function$
   where (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
+    and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
 
@@ -21271,6 +21419,30 @@ AS $function$
 $function$;
 grant execute on function private.org_role(p_org uuid) to authenticated, service_role;
 
+-- Trigger, before a file loses its message: what is not stored yet will not be; what is to be deleted at the provider
+-- is, at once.
+CREATE OR REPLACE FUNCTION private.orphan_text_file()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  new.state := case when old.state = 'pending' then 'gone' else old.state end;
+  new.settled_at := coalesce(old.settled_at, clock_timestamp());
+  new.lease := null;
+  new.error := null;
+  new.path := null;
+  if old.at_provider = 'to_delete' then
+    new.attempt := 0;
+    new.next_attempt_at := clock_timestamp();
+  else
+    new.next_attempt_at := null;
+    new.url := null;
+  end if;
+  return new;
+end $function$;
+grant execute on function private.orphan_text_file() to service_role;
+
 -- What an export does not hold and an erasure does not reach.
 CREATE OR REPLACE FUNCTION private.out_of_reach()
  RETURNS jsonb
@@ -21550,6 +21722,8 @@ AS $function$
     ('private.mail_senders', '{id,message_id,conversation_id,address,text_hash}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations) or t.address = any (($1).needles)', 'deleted'),
     ('public.media_files', '{message_id,media_id,sha256,path,error}', 't.message_id = any (($1).messages)', 'deleted'),
+    -- The clock deletes it at the provider, and then the row.
+    ('public.text_files', '{message_id,url,path,error}', 't.message_id = any (($1).messages)', 'set message_id = null'),
     -- The clock removes the file itself.
     ('public.storage_objects', '{path,message_id}', 't.message_id = any (($1).messages)', 'set message_id = null'),
     ('public.reply_tokens', '{token,message_id}', 't.message_id = any (($1).messages)', 'deleted'),
@@ -22184,6 +22358,29 @@ AS $function$
     'message', p_message, 'text', nullif(p_message ->> 'text', ''), 'idempotency_key', p_key)), p_now) -> 0
 $function$;
 grant execute on function private.queue_text(p_contact uuid, p_number text, p_message jsonb, p_key text, p_now timestamp with time zone) to service_role;
+
+-- Trigger, after insert of MMS that came in: their files are to be stored, unless texts.files is leave.
+CREATE OR REPLACE FUNCTION private.queue_text_files()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_files text := coalesce((select s.value from public.settings s where s.key = 'texts.files'), 'move');
+begin
+  if v_files <> 'leave' and jsonb_typeof(new.native -> 'media') = 'array' then
+    insert into public.text_files (message_id, place, provider, url, mime_type, at_provider, next_attempt_at, created_at)
+    select new.id, f.place - 1, new.native ->> 'provider', f.file ->> 'url', f.file ->> 'type',
+      -- Telnyx deletes files by itself, and takes no requests for it.
+      case when v_files = 'move' and new.native ->> 'provider' = 'twilio' then 'to_delete' else 'kept' end,
+      clock_timestamp(), new.created_at
+    from jsonb_array_elements(new.native -> 'media') with ordinality as f (file, place)
+    where f.place <= 10 and f.file ->> 'url' <> ''
+    on conflict (message_id, place) do nothing;
+  end if;
+  return null;
+end $function$;
+grant execute on function private.queue_text_files() to service_role;
 
 -- Queues a text to each of these legs of a thread, once for each key: how many people it reaches, how many texts
 -- wait, the first of them, and why one could not be queued.
@@ -23977,6 +24174,7 @@ AS $function$
     ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
     ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null),
     ('media_files', 'public.media_files', 'message_id', 'media_days', 30, 1, 'x.state <> ''pending''', null),
+    ('text_files', 'public.text_files', 'id', 'media_days', 30, 1, 'x.next_attempt_at is null', null),
     ('media_uploads', 'public.media_uploads', null, 'upload_days', 30, 1, 'x.used_at < $1', null)
   ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
 $function$;
@@ -26846,6 +27044,18 @@ begin
     and exists (select from public.senders s where s.channel = 'sms' and s.provider = 'twilio' and s.state = 'active');
 end $function$;
 grant execute on function private.text_check_is_due(p_now timestamp with time zone) to service_role;
+
+-- Whether files of texts wait to be stored, or to be deleted at the provider. For the clock.
+CREATE OR REPLACE FUNCTION private.text_files_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from public.text_files f where f.next_attempt_at <= p_now);
+end $function$;
+grant execute on function private.text_files_are_due(p_now timestamp with time zone) to service_role;
 
 -- A text (SMS) as services send it: {type, text, encoding, segments}.
 CREATE OR REPLACE FUNCTION private.text_message(p_text text)

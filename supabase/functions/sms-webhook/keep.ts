@@ -48,16 +48,15 @@ const MOST_BYTES = 16 * 1024 * 1024;
  */
 export function createKeeper(deps: KeeperDeps): () => Promise<void> {
   return createFileWorker({
-    claim: async () =>
-      await deps.rpc("claim_text_file", { p_lease_seconds: LEASE_SECONDS }) ?? undefined,
+    claim: async () => await deps.rpc("claim_text_file", { p_lease_seconds: LEASE_SECONDS }) ?? undefined,
     work: (due: DueTextFile) => due.work === "store" ? store(due) : remove(due),
     log: deps.log,
     now: deps.now,
   });
 
   async function store(due: DueTextFile): Promise<void> {
-    const { id, lease, attempt, message_id, place, created_at, mime_type } = due;
-    let type = mime_type, head = () => new Uint8Array();
+    const { id, attempt, message_id, place, created_at, mime_type } = due;
+    let type = mime_type, head: () => Uint8Array = () => new Uint8Array();
     const kept = await keepFile({
       open: async (signal) => {
         const opened = await open(due, signal);
@@ -85,7 +84,11 @@ export function createKeeper(deps: KeeperDeps): () => Promise<void> {
     const carrier = deps.provider(provider);
     if ("ok" in carrier) return { ok: false, kind: carrier.kind, message: carrier.message };
     if (!carrier.owns(url)) {
-      return { ok: false, kind: "final", message: "its address is not one of the provider's for our account" };
+      return {
+        ok: false,
+        kind: "final",
+        message: "its address is not one of the provider's for our account",
+      };
     }
     const response = await carrier.openMedia(url, { fetch: deps.fetch }, signal);
     if (response?.body == null) {
@@ -110,7 +113,10 @@ export function createKeeper(deps: KeeperDeps): () => Promise<void> {
     const { outcome, ...result } = againOrFailed(due.attempt, failure, deps.random());
     if (outcome === "failed") {
       deps.count("not_deleted");
-      deps.log.warn("a file of a text stays at its provider", { provider: due.provider, error: failure.error });
+      deps.log.warn("a file of a text stays at its provider", {
+        provider: due.provider,
+        error: failure.error,
+      });
     }
     await settle(due, outcome, ended(result));
   }
@@ -128,12 +134,16 @@ export function createKeeper(deps: KeeperDeps): () => Promise<void> {
     }
   }
 
-  const ended = ({ error, ...more }: { error: string; retryAfterMs?: number }) => ({
-    error,
-    ...(more.retryAfterMs === undefined ? {} : { retry_after_ms: more.retryAfterMs }),
-  });
-
-  async function settle({ id, lease }: DueTextFile, p_outcome: string, p_result: Record<string, string | number>) {
+  async function settle(
+    { id, lease }: DueTextFile,
+    p_outcome: string,
+    p_result: Record<string, string | number>,
+  ) {
     await deps.rpc("settle_text_file", { p_id: id, p_lease: lease, p_outcome, p_result });
   }
+}
+
+/** A failure as `settle_text_file` takes it. */
+function ended({ error, ...more }: { error: string; retryAfterMs?: number }) {
+  return { error, ...(more.retryAfterMs === undefined ? {} : { retry_after_ms: more.retryAfterMs }) };
 }

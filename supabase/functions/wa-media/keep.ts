@@ -33,8 +33,7 @@ export interface KeeperDeps {
  */
 export function createKeeper(deps: KeeperDeps): () => Promise<void> {
   return createFileWorker({
-    claim: async () =>
-      (await deps.rpc("claim_media", { p_limit: 1, p_lease_seconds: LEASE_SECONDS })).at(0),
+    claim: async () => (await deps.rpc("claim_media", { p_limit: 1, p_lease_seconds: LEASE_SECONDS })).at(0),
     work,
     log: deps.log,
     now: deps.now,

@@ -102,6 +102,7 @@ suppressions: Read<{ address: string; by: string; reason: string; scope: "all" |
 team_history: Read<{ after: JsonOf<"team_history.after"> | null; at: string; before: JsonOf<"team_history.before"> | null; by: string; change: "added" | "changed" | "removed"; email: string | null; id: string; user_id: string; }>;
 team_invitations: Read<{ created_at: string; email: string; expires_at: string; id: string; invited_by: string; role: "viewer" | "operator" | "admin"; sends: number; sent_at: string | null; user_id: string | null; }>;
 team_members: Read<{ approvals: string[]; created_at: string; role: "viewer" | "operator" | "admin"; user_id: string; }>;
+text_files: Read<{ at_provider: "kept" | "to_delete" | "deleted"; attempt: number; bytes: number | null; created_at: string; error: string | null; id: string; lease: string | null; message_id: string | null; mime_type: string | null; next_attempt_at: string | null; path: string | null; place: number; provider: "twilio" | "telnyx"; settled_at: string | null; state: "pending" | "stored" | "gone" | "too_large" | "failed"; url: string | null; }, [Key<"text_files_message_id_fkey", ["message_id"], false, "messages", ["id"]>]>;
 thread_decisions: Read<{ at: string; by: string; contact_id: string | null; done_at: string | null; done_by: string | null; force_reason: string | null; forces: string | null; from_last4: string | null; from_role: "client" | "sitter" | "owner" | "unknown"; id: string; key: string | null; message_id: string | null; number_class: "front_desk" | "sitter" | "pool" | null; number_last4: string | null; org_id: string; outcome: "leg" | "owner_inbox" | "held" | "blocked"; reason: string; text: string | null; thread_id: string | null; types: string[]; }, [Key<"thread_decisions_contact_id_fkey", ["contact_id"], false, "contacts", ["id"]>, Key<"thread_decisions_forces_fkey", ["forces"], true, "thread_decisions", ["id"]>, Key<"thread_decisions_org_id_fkey", ["org_id"], false, "orgs", ["id"]>, Key<"thread_decisions_thread_id_fkey", ["thread_id"], false, "threads", ["id"]>]>;
 thread_legs: Read<{ channel: string; contact_id: string; ended_at: string | null; id: string; number_id: string | null; opened_at: string; quarantined_until: string | null; role: "client" | "sitter"; thread_id: string; }, [Key<"thread_legs_contact_id_fkey", ["contact_id"], false, "contacts", ["id"]>, Key<"thread_legs_thread_id_fkey", ["thread_id"], false, "threads", ["id"]>]>;
 threads: Read<{ channel: string; client_id: string; ended_at: string | null; id: string; message_number_id: string; number_class: "front_desk" | "sitter" | "pool"; opened_at: string; opened_by: "first_message" | "assignment" | "owner" | "backfill"; org_id: string; recurring: boolean; recurring_why: string | null; sitter_id: string | null; state: "live" | "ended"; }, [Key<"threads_client_id_fkey", ["client_id"], false, "contacts", ["id"]>, Key<"threads_number_fkey", ["channel", "message_number_id"], false, "org_numbers", ["channel", "number_id"]>, Key<"threads_org_id_fkey", ["org_id"], false, "orgs", ["id"]>, Key<"threads_sitter_id_fkey", ["sitter_id"], false, "org_members", ["id"]>]>;
@@ -149,6 +150,7 @@ claim_status_posts: { Args: { p_limit?: number; p_lease_seconds?: number; }; Ret
 claim_storage_purges: { Args: { p_limit?: number; }; Returns: Json };
 claim_template_syncs: { Args: { p_all?: boolean; }; Returns: Json };
 claim_text_check: { Args: Record<never, never>; Returns: Json };
+claim_text_file: { Args: { p_lease_seconds: number; }; Returns: Json };
 claim_unrouted: { Args: { p_revision: number; p_conversations: number; p_each?: number; p_channels?: readonly string[]; }; Returns: Json };
 complete_rollout: { Args: { p_id: string; p_expected_version: number; p_reason: string; }; Returns: Database["public"]["Tables"]["rollouts"]["Row"] };
 conversation_messages: { Args: { p_conversation_id: string; p_before?: number | null; p_limit?: number; }; Returns: Json };
@@ -340,6 +342,7 @@ settle_password_attempt: { Args: { p_code: string; p_client: string; p_right: bo
 settle_status_posts: { Args: { p_results: Json; }; Returns: number };
 settle_storage_purges: { Args: { p_objects: Json; }; Returns: number };
 settle_text_check: { Args: { p_result: Json; }; Returns: null };
+settle_text_file: { Args: { p_id: string; p_lease: string; p_outcome: string; p_result?: Json; }; Returns: boolean };
 sign_gate: { Args: { p_flag_key: string; p_role: string; p_gate?: string; p_note?: string | null; p_applies?: boolean; p_signer?: string | null; }; Returns: Database["public"]["Tables"]["gate_approvals"]["Row"] };
 skip_deliveries: { Args: { p_ids: readonly string[]; }; Returns: number };
 split_contact: { Args: { p_contact_id: string; p_reason?: string | null; }; Returns: Json };

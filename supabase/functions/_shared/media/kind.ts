@@ -10,7 +10,8 @@
 /** How many bytes at the beginning are looked at. */
 export const HEAD_BYTES = 16;
 
-const latin = (bytes: Uint8Array, from: number, to: number) => String.fromCharCode(...bytes.subarray(from, to));
+const latin = (bytes: Uint8Array, from: number, to: number) =>
+  String.fromCharCode(...bytes.subarray(from, to));
 
 /** The type of a picture that browsers show; undefined for anything else. */
 function pictureOf(head: Uint8Array): string | undefined {
@@ -21,12 +22,13 @@ function pictureOf(head: Uint8Array): string | undefined {
   return undefined;
 }
 
+const BEGINNINGS = ["OggS", "caff", "MThd", "\x1aE\xdf\xa3", "ID3", "#!AMR"];
+
 /** Whether it begins as files of sound or film do: MP4 and 3GPP, Ogg, Matroska, WAVE, AVI, AMR, MP3, AAC, CAF, MIDI. */
 function isSoundOrFilm(head: Uint8Array): boolean {
   if (latin(head, 4, 8) === "ftyp") return true;
   if (latin(head, 0, 4) === "RIFF") return /^(?:WAVE|AVI )$/.test(latin(head, 8, 12));
-  if (/^(?:OggS|caff|MThd|\x1aE\xdf\xa3|ID3)/.test(latin(head, 0, 4))) return true;
-  if (latin(head, 0, 5) === "#!AMR") return true;
+  if (BEGINNINGS.some((beginning) => latin(head, 0, beginning.length) === beginning)) return true;
   // Both MP3 and ADTS begin with eleven set bits.
   return head[0] === 0xff && (head[1] & 0xe0) === 0xe0;
 }
