@@ -2415,6 +2415,9 @@ create table public.outbound_messages (
   fallback jsonb,
   -- Whether the template was sent instead, because the window was closed.
   used_fallback boolean default false not null,
+  -- Of a text that is sent a second time: {provider_id, code, at} of the first try, which failed; null for all
+  -- others.
+  first_try jsonb,
   -- When it was queued.
   created_at timestamp with time zone default now() not null,
   -- When its state last changed.
@@ -8156,7 +8159,8 @@ begin
       'outbound', (
         select jsonb_build_object('state', o.state, 'attempt', o.attempt,
           'error', private.error_view(o.error, c.contact_id, v_words),
-          'next_attempt_at', case when o.state = 'queued' then o.next_attempt_at end, 'used_fallback', o.used_fallback)
+          'next_attempt_at', case when o.state = 'queued' then o.next_attempt_at end, 'used_fallback', o.used_fallback,
+          'first_try', case when o.first_try is not null then jsonb_build_object('code', o.first_try -> 'code', 'at', o.first_try -> 'at') end)
         from public.outbound_messages o where o.message_id = m.id),
       'written_by', (select x.by from public.contact_acts x where x.message_id = m.id and x.act = 'replied'),
       'attempts', (
@@ -13046,6 +13050,10 @@ declare
   v_opted_out boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes) and not private.is_about_group(u.identities));
+  v_texts boolean := exists (select from unnest(p_updates) u where u.kind = 'status' and u.channel = 'sms');
+  -- A later migration makes what follows from them, and a team may take it back.
+  v_texts_ended boolean := v_texts and to_regprocedure('private.apply_text_statuses(uuid[],timestamptz)') is not null and exists (
+    select from unnest(p_updates) u where u.kind = 'status' and u.channel = 'sms' and u.status in ('failed', 'delivered'));
 begin
   -- By our own id if the provider returns it, else by the provider's id.
   select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
@@ -13058,6 +13066,14 @@ begin
     (select m.id from public.messages m
     where m.provider_id = u.provider_id and m.direction = 'out' and m.channel = u.channel limit 10)) m
   where u.kind = 'status';
+  if v_texts and v_about is not null then
+    -- What is tried a second time is not judged by the first try any more, unless that arrived after all.
+    select array_agg(a.id order by a.n), array_agg(a.place order by a.n) into v_about, v_places
+    from unnest(v_about, v_places) with ordinality as a (id, place, n)
+    join unnest(p_updates) with ordinality as u on u.ordinality = a.place
+    where u.channel <> 'sms' or u.status in ('delivered', 'read') or not exists (
+      select from public.outbound_messages o where o.id = a.id and o.first_try ->> 'provider_id' = u.provider_id);
+  end if;
   if v_about is null then
     return false;
   end if;
@@ -13082,7 +13098,7 @@ begin
   end if;
   -- The lanes that wait for one of these messages, and those of messages sent again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
-  if v_window_closed then
+  if v_window_closed or v_texts_ended then
     perform from private.outbound_lanes l
     where l.conversation_id in (select o.conversation_id from public.outbound_messages o where o.id = any (v_ids))
     order by l.conversation_id for update;
@@ -13136,8 +13152,11 @@ begin
     perform private.send_fallback(m.id, now()) from public.messages m
     where m.id = any (v_ids) and m.status = 'failed' and m.error #>> '{0,code}' = (private.channel_policy(m.channel)).window_code;
   end if;
+  if v_texts_ended then
+    perform private.apply_text_statuses(array(select m.id from public.messages m where m.id = any (v_ids) and m.channel = 'sms'), now());
+  end if;
   if v_events is not null then
-    -- What is sent again as a template has not failed.
+    -- What is sent again, as a template or a second time, has not failed.
     perform private.note_events(array(
       select v_events[place] from generate_subscripts(v_events, 1) as place
       join public.messages m on m.id = (v_events[place]).message_id
@@ -13215,6 +13234,35 @@ begin
     and latest.at >= t.at;
 end $function$;
 grant execute on function private.apply_templates(p_updates private.inbound_update[]) to service_role;
+
+-- What follows from statuses of texts that were just recorded: second tries, and numbers that are held because
+-- carriers take nothing from them, until one of their texts is delivered. The caller holds the locks of lanes and
+-- messages.
+CREATE OR REPLACE FUNCTION private.apply_text_statuses(p_ids uuid[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.try_text_again(m.id, p_now)
+  from public.messages m
+  where m.id = any (p_ids) and m.status = 'failed' and private.may_arrive_later(m.error #>> '{0,code}');
+  -- The provider accepts what the carriers then refuse, so each test costs a text.
+  update public.senders s
+  set held_since = coalesce(s.held_since, p_now), held_code = refused.code,
+    held_until = p_now + least(interval '1 hour', interval '5 minutes' * 2 ^ least(s.held_probes, 5))
+  from (
+    select c.channel, c.number_id, min(m.error #>> '{0,code}') as code
+    from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.id = any (p_ids) and m.status = 'failed' and private.is_unregistered(m.error #>> '{0,code}')
+    group by c.channel, c.number_id) refused
+  where s.channel = refused.channel and s.id = refused.number_id;
+  update public.senders s set held_since = null, held_code = null, held_until = null, held_probes = 0
+  where s.channel = 'sms' and private.is_unregistered(s.held_code) and exists (
+    select from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.id = any (p_ids) and m.status = 'delivered' and c.channel = s.channel and c.number_id = s.id);
+end $function$;
+grant execute on function private.apply_text_statuses(p_ids uuid[], p_now timestamp with time zone) to service_role;
 
 -- What is wrong with a value of the setting deeplinks.apps; null for nothing.
 CREATE OR REPLACE FUNCTION private.apps_fault(p_value text)
@@ -19111,6 +19159,17 @@ AS $function$
       where jsonb_typeof(e) <> 'string' or char_length(e #>> '{}') not between 1 and 200) end
 $function$;
 
+-- Whether carriers take no text from the number that got this error, until somebody registers it.
+CREATE OR REPLACE FUNCTION private.is_unregistered(p_code text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(p_code in ('30032', '30034', '40010'), false)
+$function$;
+grant execute on function private.is_unregistered(p_code text) to service_role;
+
 -- Whether a destination's list of events includes this type.
 CREATE OR REPLACE FUNCTION private.is_wanted(p_events text[], p_type text)
  RETURNS boolean
@@ -20267,6 +20326,17 @@ AS $function$
     or (private.caller() = 'authenticated' and private.has_role(p_role))
 $function$;
 grant execute on function private.may(p_role text) to service_role;
+
+-- Whether a text that failed with this error may arrive if it is sent once more.
+CREATE OR REPLACE FUNCTION private.may_arrive_later(p_code text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(p_code in ('30003', '30008', '40004', '40006'), false)
+$function$;
+grant execute on function private.may_arrive_later(p_code text) to service_role;
 
 -- Days by retention.media_days (stored files of messages) or retention.upload_days (uploads without use), else 30.
 CREATE OR REPLACE FUNCTION private.media_days(p_setting text)
@@ -21468,7 +21538,10 @@ AS $function$
     jsonb_build_object('attempt', o.attempt, 'fallback', o.used_fallback,
       'due_at', case when o.state = 'queued' then to_char(o.next_attempt_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') end,
       'error', case when o.error is not null then coalesce(o.error ->> 'code', '') end)
-  from public.outbound_messages o where o.message_id = p_message.id and (o.state <> 'queued' or o.attempt > 0)
+  from public.outbound_messages o where o.message_id = p_message.id and (o.state <> 'queued' or o.attempt > 0 or o.first_try is not null)
+  union all
+  select (o.first_try ->> 'at')::timestamptz, 'tried_once', jsonb_build_object('error', o.first_try -> 'code')
+  from public.outbound_messages o where o.message_id = p_message.id and o.first_try is not null
   union all
   select (s.value #>> '{}')::timestamptz, 'status', jsonb_build_object('status', s.key)
   from jsonb_each(p_message.status_at) as s (key, value) where jsonb_typeof(s.value) = 'string'
@@ -21752,7 +21825,7 @@ AS $function$
     ('public.conversation_desk', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.conversation_presence', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.routing_decisions', '{message_id,contact,explanation}', 't.message_id = any (($1).messages)', 'deleted'),
-    ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error}',
+    ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error,first_try}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.delivery_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.outbound_lanes', '{conversation_id,waits_for}', 't.conversation_id = any (($1).conversations)', 'deleted'),
@@ -25739,7 +25812,8 @@ begin
   if exists (select from public.senders s where s.held_since is not null) then
     with well as (
       select s.channel, s.id, s.account, s.held_code from public.senders s
-      where s.held_since is not null and exists (
+      -- Of a text, only a receipt shows that carriers take it.
+      where s.held_since is not null and not (s.channel = 'sms' and coalesce(s.held_code, '') in ('30032', '30034', '40010')) and exists (
         select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
         join public.outbound_messages o on o.id = r.id
         where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id)
@@ -27433,6 +27507,44 @@ AS $function$
   group by m.label
 $function$;
 grant execute on function private.troubled_destinations(p_now timestamp with time zone) to service_role;
+
+-- Queues a text that failed once more, in five minutes: never twice, not if the person has opted out, and not if it
+-- will be older by then than its validity_seconds, without them an hour. A receipt that it was delivered after all
+-- ends that. The setting texts.second_try = false turns it off. The caller holds the locks of lane and message.
+CREATE OR REPLACE FUNCTION private.try_text_again(p_id uuid, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  -- A phone that was off is on again, and nobody waits for the text yet who has given up.
+  v_due timestamptz := p_now + interval '5 minutes';
+  v_queued public.outbound_messages;
+  v_message public.messages;
+begin
+  if exists (select from public.settings s where s.key = 'texts.second_try' and s.value = 'false') then
+    return false;
+  end if;
+  select * into v_queued from public.outbound_messages o where o.id = p_id for update;
+  select * into v_message from public.messages m where m.id = p_id;
+  if v_queued.state <> 'sent' or v_queued.first_try is not null or v_message.status <> 'failed'
+    or v_due > v_queued.created_at + (case when v_message.native ->> 'validity_seconds' ~ '^[0-9]{1,6}$'
+      then make_interval(secs => (v_message.native ->> 'validity_seconds')::double precision) else interval '1 hour' end)
+    or (select private.send_refusal(c, v_message.native, p_now) from public.conversations c where c.id = v_message.conversation_id) is not null then
+    return false;
+  end if;
+  update public.outbound_messages o
+  set state = 'queued', attempt = 0, deferred = 0, tried_at = null, error = null, next_attempt_at = v_due, updated_at = p_now,
+    -- What is written meanwhile does not wait for it.
+    aside = true,
+    first_try = jsonb_build_object('provider_id', v_message.provider_id, 'code', v_message.error #>> '{0,code}', 'at', p_now)
+  where o.id = p_id;
+  update public.messages m
+  set provider_id = null, status = 'queued', status_rank = 0, error = null, status_at = m.status_at - 'failed' where m.id = p_id;
+  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, v_due);
+  return true;
+end $function$;
+grant execute on function private.try_text_again(p_id uuid, p_now timestamp with time zone) to service_role;
 
 -- Since when a person waits for an answer: the first message after the last one that went out; null if none came.
 CREATE OR REPLACE FUNCTION private.unanswered_since(p_conversation_id uuid)

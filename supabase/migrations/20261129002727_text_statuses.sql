@@ -34,8 +34,8 @@ begin
   select * into v_queued from public.outbound_messages o where o.id = p_id for update;
   select * into v_message from public.messages m where m.id = p_id;
   if v_queued.state <> 'sent' or v_queued.first_try is not null or v_message.status <> 'failed'
-    or v_due > v_queued.created_at + case when v_message.native ->> 'validity_seconds' ~ '^[0-9]{1,6}$'
-      then make_interval(secs => (v_message.native ->> 'validity_seconds')::double precision) else interval '1 hour' end
+    or v_due > v_queued.created_at + (case when v_message.native ->> 'validity_seconds' ~ '^[0-9]{1,6}$'
+      then make_interval(secs => (v_message.native ->> 'validity_seconds')::double precision) else interval '1 hour' end)
     or (select private.send_refusal(c, v_message.native, p_now) from public.conversations c where c.id = v_message.conversation_id) is not null then
     return false;
   end if;
