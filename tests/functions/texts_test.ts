@@ -225,13 +225,29 @@ textTest("statuses go up by rank, and of two final ones the first stands", async
   };
   await tell("queued");
   assertEquals(await now(), ["accepted", undefined]);
-  await tell("undelivered", { ErrorCode: "30003" });
-  assertEquals(await now(), ["failed", "30003"]);
+  await tell("undelivered", { ErrorCode: "30005" });
+  assertEquals(await now(), ["failed", "30005"]);
   await tell("sent");
   await tell("delivered");
-  assertEquals(await now(), ["failed", "30003"]);
+  assertEquals(await now(), ["failed", "30005"]);
   const [{ status_at }] = await edge.sql`select status_at from public.messages where id = ${id}`;
   assertEquals(Object.keys(status_at).sort(), ["accepted", "delivered", "failed", "sent"]);
+});
+
+textTest("a text to a phone that was off is sent a second time, and arrives", async (edge) => {
+  await edge.sql`select public.set_text_number(${OURS})`;
+  edge.texts.configure({ fate: "off" });
+  assertEquals((await send(edge, { text: "Hi" })).status, 202);
+  await rest(edge);
+  assertEquals((await messagesOf(edge)).map(({ status }) => status), ["queued"]);
+  edge.texts.configure({ fate: "delivered" });
+  await edge.hurry();
+  await rest(edge);
+  assertEquals((await messagesOf(edge)).map(({ status }) => status), ["delivered"]);
+  assertEquals([...edge.texts.texts.values()].map(({ status, body }) => [status, body]), [
+    ["undelivered", "Hi"],
+    ["delivered", "Hi"],
+  ]);
 });
 
 textTest("after a lost answer a text is unknown until a status with our id settles it", async (edge) => {
