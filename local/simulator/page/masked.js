@@ -145,9 +145,13 @@ function drawBusiness() {
   $("org-name").textContent = org?.name ?? "";
   $("off").hidden = off.length === 0;
   $("off").textContent = off.length === 0 ? "" : `Off here: ${off.join(", ")}. Texts may go nowhere.`;
-  const focused = document.activeElement?.dataset?.act;
+  const { act, of } = document.activeElement?.dataset ?? {};
   $("pairs").replaceChildren(...pairs.map(pairRow));
-  if (focused) $("pairs").querySelector(`[data-act="${focused}"]`)?.focus();
+  // What was pressed may make no sense any more.
+  if (act) {
+    const find = (selector) => $("pairs").querySelector(selector);
+    (find(`[data-act="${act}"]`) ?? find(`[data-of="${of}"]`))?.focus();
+  }
   $("numbers").replaceChildren(...numbers.map((number) =>
     h(
       "li",
@@ -216,8 +220,8 @@ function pairRow({ client, sitter, number, number_class, window, opens_at }) {
         { class: "tools" },
         act("Assign now", "assign", { when: "now" }),
         act("Tomorrow", "assign", { when: "tomorrow" }),
-        act("Take off", "unassign"),
-        act("End thread", "end"),
+        window !== null && window !== "past" && act("Take off", "unassign"),
+        number_class !== null && act("End thread", "end"),
       ),
     ),
   );
