@@ -4,6 +4,7 @@
  */
 import postgres, { type Sql, type TransactionSql } from "postgres";
 import { seedFlags } from "./seed/seed.ts";
+import { STATE_HEADER } from "../supabase/functions/_shared/serve/state.ts";
 import type { MaskedBusiness, MaskedDecision, MaskedPair, MaskedState } from "./simulator/texts/masked.ts";
 
 /** Phones of people; these numbers and the organisation's are reserved for fiction. */
@@ -33,6 +34,12 @@ const FLAGS = [
 const BEGINS = { now: -1, tomorrow: 24 };
 const LASTS_HOURS = 3;
 
+/** Functions that decide about texts. */
+const DECIDES = ["sms-webhook", "sms-send", "wa-router", "messages"];
+/** They read the configuration every few seconds; so long they are waited for. */
+const SEEN_WITHIN_MS = 15_000;
+const ASK_EVERY_MS = 250;
+
 export interface MaskedOptions {
   sql: Sql;
   /** URL of the stack, without a trailing slash. */
@@ -50,10 +57,14 @@ export async function maskedNumbers(sql: Sql): Promise<string[]> {
 }
 
 /** The organisation as the simulator's page asks for it. */
-export function maskedBusiness({ sql, url, secretKey }: MaskedOptions): MaskedBusiness {
+export function maskedBusiness(options: MaskedOptions): MaskedBusiness {
+  const { sql, url, secretKey } = options;
   return {
     state: () => stateOf(sql),
-    begin: () => refusing(() => sql.begin((sql) => begin(sql))),
+    begin: async () => {
+      await refusing(() => sql.begin((sql) => begin(sql)));
+      await seen(options);
+    },
     assign: (client, sitter, when) => refusing(() => sql.begin((sql) => assign(sql, client, sitter, when))),
     unassign: (client, sitter) =>
       refusing(() =>
@@ -87,6 +98,26 @@ export function maskedBusiness({ sql, url, secretKey }: MaskedOptions): MaskedBu
       if (!response.ok) throw new RangeError(`The comparison was refused: ${response.status}`);
     },
   };
+}
+
+/**
+ * Waits until the functions know of the flags: what came before would be held as "off", for good. One that does not answer
+ * in time is not waited for.
+ */
+async function seen({ sql, url, secretKey }: MaskedOptions): Promise<void> {
+  const [{ revision }] = await sql<{ revision: number }[]>`
+    select (public.load_config(null) ->> 'revision')::float8 as revision`;
+  const deadline = Date.now() + SEEN_WITHIN_MS;
+  await Promise.all(DECIDES.map(async (name) => {
+    while (Date.now() < deadline) {
+      const response = await fetch(`${url}/functions/v1/${name}`, {
+        headers: { apikey: secretKey, [STATE_HEADER]: FLAGS[1] },
+      }).catch(() => undefined);
+      const state: { config_revision?: number } = await response?.json().catch(() => ({})) ?? {};
+      if ((state.config_revision ?? 0) >= revision) return;
+      await new Promise((done) => setTimeout(done, ASK_EVERY_MS));
+    }
+  }));
 }
 
 /** Makes what is not there yet. A flag that somebody has turned off stays off. */
