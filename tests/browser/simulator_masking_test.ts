@@ -16,7 +16,12 @@ async function withPage(browser: Browser, test: (page: Page) => Promise<void>): 
     const { errors, foreign } = watch(page, stack.url);
     await page.goto(`${stack.url}/simulator/masked`);
     await page.getByText("Connected", { exact: true }).waitFor();
-    await test(page);
+    try {
+      await test(page);
+    } catch (error) {
+      const { decisions } = await (await fetch(`${stack.url}/simulator/api/masked/state`)).json();
+      throw new Error(`${error}\n${JSON.stringify(decisions, null, 1)}`, { cause: error });
+    }
     assertEquals(errors, []);
     assertEquals(foreign, []);
     await page.close();

@@ -309,7 +309,11 @@ const handlers = {
 };
 
 $("begin").addEventListener("click", async () => {
+  $("begin").disabled = true;
+  $("org-result").textContent = "Making it; the functions read their flags every few seconds.";
   await change("begin");
+  $("begin").disabled = false;
+  if (business.org === null) $("org-result").textContent = "";
   if (matchMedia("(max-width: 720px)").matches) view("client");
 });
 $("minute").addEventListener("click", async () => {

@@ -80,10 +80,14 @@ const ASSIGNED = PAIR.extend({ when: z.enum(["now", "tomorrow"]) });
 
 /** The page's part of the organisation. */
 export class MaskedApi {
+  /** An organisation that is being made: until it works, nobody sees it. */
+  #beginning: Promise<void> = Promise.resolve();
+
   constructor(readonly business: MaskedBusiness, readonly texts: TwilioSimulator) {}
 
   /** Everything that the page shows of the organisation. Its numbers are numbers of the simulated Twilio from then on. */
   async state(): Promise<MaskedState> {
+    await this.#beginning;
     const state = await this.business.state();
     const known = new Set(this.texts.numbers);
     const more = state.numbers.map(({ number }) => number).filter((number) => !known.has(number));
@@ -95,7 +99,7 @@ export class MaskedApi {
   async call(path: string, body: Json): Promise<MaskedState | undefined> {
     switch (path) {
       case "begin":
-        await this.business.begin();
+        await this.#begin();
         break;
       case "assign": {
         const { client, sitter, when } = readInput(ASSIGNED, body);
@@ -117,5 +121,11 @@ export class MaskedApi {
         return undefined;
     }
     return await this.state();
+  }
+
+  async #begin(): Promise<void> {
+    const making = this.business.begin();
+    this.#beginning = making.catch(() => {});
+    await making;
   }
 }

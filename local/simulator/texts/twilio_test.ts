@@ -221,6 +221,30 @@ Deno.test("MaskedApi: passes what is whole to the business, and its numbers are 
   }
 });
 
+Deno.test("MaskedApi: shows no organisation before it works, and what there is after one could not be made", async () => {
+  const { twilio } = simulated();
+  const made = Promise.withResolvers<void>();
+  let whole = false;
+  const business = {
+    begin: () => made.promise,
+    state: () => Promise.resolve({ org: whole ? { id: "1", name: "Moss" } : null, numbers: [] }),
+  } as unknown as MaskedBusiness;
+  const api = new MaskedApi(business, twilio);
+  const begun = api.call("begin", {});
+  const shown = api.state();
+  whole = true;
+  made.resolve();
+  assertEquals([(await begun)!.org?.name, (await shown).org?.name], ["Moss", "Moss"]);
+  const failing = new MaskedApi(
+    { ...business, begin: () => Promise.reject(new RangeError("taken")) },
+    twilio,
+  );
+  let refused: unknown;
+  await failing.call("begin", {}).catch((error) => refused = error);
+  assert(refused instanceof RangeError);
+  assertEquals((await failing.state()).org?.name, "Moss");
+});
+
 Deno.test("TextsApi: shows phones, and refuses what is no number", async () => {
   const { twilio } = simulated();
   const api = new TextsApi(twilio, []);
