@@ -3739,14 +3739,16 @@ create table public.thread_decisions (
   -- Words are kept where no message has them.
   constraint thread_decisions_text_of_app CHECK (((text IS NULL) OR (message_id IS NULL)))
 );
--- Serves the foreign key.
-create INDEX thread_decisions_contact_idx ON public.thread_decisions USING btree (contact_id) WHERE (contact_id IS NOT NULL);
+-- What somebody was told of lately; serves the foreign key.
+create INDEX thread_decisions_contact_idx ON public.thread_decisions USING btree (contact_id, at) WHERE (contact_id IS NOT NULL);
 -- What waits in the owner inbox, and what came while messaging was off.
 create INDEX thread_decisions_inbox_idx ON public.thread_decisions USING btree (org_id, id) WHERE ((done_at IS NULL) AND ((outcome = 'owner_inbox'::text) OR (outcome = 'blocked'::text) OR (reason = 'off'::text)));
 -- The latest decisions of an organisation; serves the foreign key.
 create INDEX thread_decisions_org_idx ON public.thread_decisions USING btree (org_id, id);
 -- The decisions of a thread; serves the foreign key.
 create INDEX thread_decisions_thread_idx ON public.thread_decisions USING btree (thread_id, id) WHERE (thread_id IS NOT NULL);
+-- How much of a thread waits in the owner inbox.
+create INDEX thread_decisions_waiting_idx ON public.thread_decisions USING btree (thread_id) WHERE ((done_at IS NULL) AND ((outcome = 'owner_inbox'::text) OR (outcome = 'blocked'::text) OR (reason = 'off'::text)));
 alter table public.thread_decisions enable row level security;
 grant select on public.thread_decisions to authenticated;
 grant select, insert, update, delete on public.thread_decisions to service_role;
@@ -3825,6 +3827,8 @@ create table public.threads (
   opened_at timestamp with time zone default now() not null,
   -- When it was ended.
   ended_at timestamp with time zone,
+  -- When a text of it was last decided, else when it was opened: the order of lists.
+  last_at timestamp with time zone default now() not null,
   -- messages.thread_id refers to it.
   constraint threads_pkey PRIMARY KEY (id),
   constraint threads_client_id_fkey FOREIGN KEY (client_id) REFERENCES contacts(id) ON DELETE CASCADE,
@@ -3842,6 +3846,8 @@ create table public.threads (
 );
 -- The threads of a client; serves the foreign key.
 create INDEX threads_client_idx ON public.threads USING btree (client_id);
+-- The threads of an organisation, the last written in first.
+create INDEX threads_last_idx ON public.threads USING btree (org_id, state, last_at, id);
 -- A client has one live thread a class, and one a sitter on sitters' own numbers: it is opened twice in no way.
 create UNIQUE INDEX threads_live_idx ON public.threads USING btree (org_id, client_id, number_class, sitter_id) NULLS NOT DISTINCT WHERE (state = 'live'::text);
 -- The threads of a number; serves the foreign key.
@@ -7720,20 +7726,15 @@ declare
   v_now timestamptz := clock_timestamp();
 begin
   perform private.refuse_older_code();
+  if p_member is null then
+    return (
+      select coalesce(jsonb_agg(private.thread_row(t, null, v_now) order by t.last_at desc, t.id desc), '[]')
+      from private.threads_of_owner(p_org, p_filter, least(p_limit, 200)) t);
+  end if;
   return (
-    select coalesce(jsonb_agg(private.thread_row(x.thread, p_member, v_now) order by x.last_at desc, x.id desc), '[]') from (
-      select t as thread, t.id, coalesce(last.at, t.opened_at) as last_at
-      from public.threads t
-      left join lateral (
-        select d.at from public.thread_decisions d
-        where d.thread_id = t.id and (p_member is null or d.outcome = 'leg') order by d.id desc limit 1) last on true
-      where t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
-        and (p_member is null or private.sitter_sees(t, p_member, v_now))
-        and (p_filter -> 'before' is null or (coalesce(last.at, t.opened_at), t.id)
-          < ((p_filter #>> '{before,at}')::timestamptz, (p_filter #>> '{before,id}')::uuid))
-        and (p_filter ->> 'search' is null
-          or strpos(lower(private.client_label(t.client_id, p_member is null)), lower(p_filter ->> 'search')) > 0)
-      order by last_at desc, t.id desc limit least(p_limit, 200)) x);
+    select coalesce(jsonb_agg(r.item order by (r.item ->> 'last_at')::timestamptz desc, (r.item ->> 'id')::uuid desc), '[]')
+    from private.threads_of_sitter(p_org, p_member, p_filter, least(p_limit, 200), v_now) t
+    cross join lateral private.thread_row(t, p_member, v_now) as r (item));
 end $function$;
 grant execute on function public.list_threads(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer) to service_role;
 
@@ -7947,9 +7948,10 @@ begin
         where d.org_id = o.id and (d.class = 'front_desk' or d.number_id = n.number_id)),
       'earlier', (
         select coalesce(jsonb_agg(e.text order by e.seq), '[]') from (
-          select m.text, m.seq from public.messages m
-          where m.conversation_id = c.id and m.direction = 'in' and m.seq < waiting.first and m.text is not null
-            and m.created_at > waiting.since - interval '10 minutes'
+          -- The newest first, and no further: what was written before these fifty, ten minutes do not reach.
+          select m.text, m.seq from (
+            select b.* from public.messages b where b.conversation_id = c.id and b.seq < waiting.first order by b.seq desc limit 50) m
+          where m.direction = 'in' and m.text is not null and m.created_at > waiting.since - interval '10 minutes'
           order by m.seq desc limit 3) e),
       'messages', waiting.messages)), '[]')
     from public.conversations c
@@ -8675,6 +8677,8 @@ CREATE OR REPLACE FUNCTION public.owner_inbox(p_org uuid, p_before uuid DEFAULT 
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
 AS $function$
 begin
   perform private.refuse_older_code();
@@ -8686,7 +8690,7 @@ begin
     from (
       select * from public.thread_decisions d
       where d.org_id = p_org and d.done_at is null and (d.outcome = 'owner_inbox' or d.outcome = 'blocked' or d.reason = 'off')
-        and (p_before is null or d.id < p_before)
+        and d.id < coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
       order by d.id desc limit least(p_limit, 200)) d);
 end $function$;
 grant execute on function public.owner_inbox(p_org uuid, p_before uuid, p_limit integer) to service_role;
@@ -8869,6 +8873,8 @@ CREATE OR REPLACE FUNCTION public.read_thread(p_org uuid, p_thread uuid, p_membe
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_thread public.threads;
@@ -8881,7 +8887,7 @@ begin
   return jsonb_build_object('thread', private.thread_row(v_thread, p_member, clock_timestamp()), 'entries', (
     select coalesce(jsonb_agg(private.thread_entry(d) order by d.id desc), '[]') from (
       select * from public.thread_decisions d
-      where d.thread_id = p_thread and (p_before is null or d.id < p_before) and d.reason <> 'keyword'
+      where d.thread_id = p_thread and d.id < coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff') and d.reason <> 'keyword'
         -- A sitter sees what was heard, and what became of the own words.
         and (p_member is null or d.outcome = 'leg' or d.from_role = 'sitter' and d.contact_id = (
           select m.contact_id from public.org_members m where m.id = p_member))
@@ -8999,6 +9005,7 @@ begin
     array(select jsonb_array_elements_text(coalesce(p_decision -> 'types', '[]'))), (p_decision ->> 'forces')::uuid,
     p_decision ->> 'force_reason', p_decision ->> 'kept_text', p_decision ->> 'key', coalesce(p_decision ->> 'by', private.actor()))
   returning id into v_id;
+  update public.threads t set last_at = greatest(t.last_at, clock_timestamp()) where t.id = (p_decision ->> 'thread_id')::uuid;
   insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted)
   select v_id, f.ord, v_org, f.value ->> 'type', f.value ->> 'rule', (f.value ->> 'score')::real, f.value ->> 'redacted'
   from jsonb_array_elements(p_findings) with ordinality as f (value, ord) limit 20;
@@ -27014,10 +27021,10 @@ AS $function$
   select jsonb_build_object('id', p_thread.id, 'org_id', p_thread.org_id, 'client', private.client_label(p_thread.client_id, p_member is null),
     'number_class', p_thread.number_class, 'message_number_id', p_thread.message_number_id, 'state', p_thread.state,
     'recurring', p_thread.recurring, 'window', private.window_status(p_thread, p_member, p_now),
-    'last_at', coalesce(last.at, p_thread.opened_at), 'last_text', left(last.text, 200),
+    'last_at', case when p_member is null then p_thread.last_at else coalesce(last.at, p_thread.opened_at) end, 'last_text', left(last.text, 200),
     'waiting', case when p_member is null then (
       select count(*) from public.thread_decisions d
-      where d.thread_id = p_thread.id and d.done_at is null and (d.outcome in ('owner_inbox', 'blocked') or d.reason = 'off')) else 0 end)
+      where d.thread_id = p_thread.id and d.done_at is null and (d.outcome = 'owner_inbox' or d.outcome = 'blocked' or d.reason = 'off')) else 0 end)
   from (select 1) one
   left join lateral (
     select d.at, coalesce(m.text, d.text) as text
@@ -27038,6 +27045,51 @@ AS $function$
     'number_class', p_thread.number_class, 'exhausted', false)
 $function$;
 grant execute on function private.thread_view(p_thread threads, p_created boolean) to service_role;
+
+-- Threads of an organisation as list_threads filters them, the last written in first. A search goes through the
+-- organisation's threads in that order until it has enough.
+CREATE OR REPLACE FUNCTION private.threads_of_owner(p_org uuid, p_filter jsonb, p_limit integer)
+ RETURNS SETOF threads
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select t.* from public.threads t
+  where t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
+    and (t.last_at, t.id) < (coalesce((p_filter #>> '{before,at}')::timestamptz, 'infinity'),
+      coalesce((p_filter #>> '{before,id}')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    and (p_filter ->> 'search' is null or strpos(lower(private.client_label(t.client_id, true)), lower(p_filter ->> 'search')) > 0)
+  order by t.last_at desc, t.id desc limit p_limit
+$function$;
+grant execute on function private.threads_of_owner(p_org uuid, p_filter jsonb, p_limit integer) to service_role;
+
+-- Threads that a sitter sees, as list_threads filters them, the last heard first.
+CREATE OR REPLACE FUNCTION private.threads_of_sitter(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer, p_now timestamp with time zone)
+ RETURNS SETOF threads
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select (x.thread).* from (
+    select t as thread, coalesce(last.at, t.opened_at) as last_at
+    from (
+      select distinct w.client_id from public.assignment_windows w
+      where w.member_id = p_member and w.cancelled_at is null and w.closes_at > p_now) c
+    join public.threads t on t.client_id = c.client_id and t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
+    left join lateral (
+      select d.at from public.thread_decisions d
+      where d.thread_id = t.id and d.outcome = 'leg' order by d.id desc limit 1) last on true
+    where private.sitter_sees(t, p_member, p_now)
+      and (p_filter ->> 'search' is null or strpos(lower(private.client_label(t.client_id, false)), lower(p_filter ->> 'search')) > 0)) x
+  where (x.last_at, (x.thread).id) < (coalesce((p_filter #>> '{before,at}')::timestamptz, 'infinity'),
+    coalesce((p_filter #>> '{before,id}')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+  order by x.last_at desc, (x.thread).id desc limit p_limit
+$function$;
+grant execute on function private.threads_of_sitter(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer, p_now timestamp with time zone) to service_role;
 
 -- Run by the clock: closes circuits whose wait is over and that no delivery can probe, so that the next message
 -- tries; lets one delivery probe early if all wait for later; gives up deliveries that were decided while their

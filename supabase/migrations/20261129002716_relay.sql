@@ -64,8 +64,11 @@ create index thread_decisions_inbox_idx on public.thread_decisions (org_id, id)
 comment on index public.thread_decisions_inbox_idx is 'What waits in the owner inbox, and what came while messaging was off.';
 create index thread_decisions_thread_idx on public.thread_decisions (thread_id, id) where thread_id is not null;
 comment on index public.thread_decisions_thread_idx is 'The decisions of a thread; serves the foreign key.';
-create index thread_decisions_contact_idx on public.thread_decisions (contact_id) where contact_id is not null;
-comment on index public.thread_decisions_contact_idx is 'Serves the foreign key.';
+create index thread_decisions_waiting_idx on public.thread_decisions (thread_id)
+  where done_at is null and (outcome = 'owner_inbox' or outcome = 'blocked' or reason = 'off');
+comment on index public.thread_decisions_waiting_idx is 'How much of a thread waits in the owner inbox.';
+create index thread_decisions_contact_idx on public.thread_decisions (contact_id, at) where contact_id is not null;
+comment on index public.thread_decisions_contact_idx is 'What somebody was told of lately; serves the foreign key.';
 alter table public.thread_decisions enable row level security;
 
 create table public.policy_findings (
@@ -250,6 +253,7 @@ begin
     array(select jsonb_array_elements_text(coalesce(p_decision -> 'types', '[]'))), (p_decision ->> 'forces')::uuid,
     p_decision ->> 'force_reason', p_decision ->> 'kept_text', p_decision ->> 'key', coalesce(p_decision ->> 'by', private.actor()))
   returning id into v_id;
+  update public.threads t set last_at = greatest(t.last_at, clock_timestamp()) where t.id = (p_decision ->> 'thread_id')::uuid;
   insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted)
   select v_id, f.ord, v_org, f.value ->> 'type', f.value ->> 'rule', (f.value ->> 'score')::real, f.value ->> 'redacted'
   from jsonb_array_elements(p_findings) with ordinality as f (value, ord) limit 20;

@@ -15,9 +15,10 @@ begin
         where d.org_id = o.id and (d.class = 'front_desk' or d.number_id = n.number_id)),
       'earlier', (
         select coalesce(jsonb_agg(e.text order by e.seq), '[]') from (
-          select m.text, m.seq from public.messages m
-          where m.conversation_id = c.id and m.direction = 'in' and m.seq < waiting.first and m.text is not null
-            and m.created_at > waiting.since - interval '10 minutes'
+          -- The newest first, and no further: what was written before these fifty, ten minutes do not reach.
+          select m.text, m.seq from (
+            select b.* from public.messages b where b.conversation_id = c.id and b.seq < waiting.first order by b.seq desc limit 50) m
+          where m.direction = 'in' and m.text is not null and m.created_at > waiting.since - interval '10 minutes'
           order by m.seq desc limit 3) e),
       'messages', waiting.messages)), '[]')
     from public.conversations c
