@@ -160,17 +160,21 @@ declare
   v_through bigint;
   v_seq bigint;
   v_decided jsonb := '[]';
+  v_ids uuid[];
 begin
   -- The locks first and in the order of ids, as ingest_updates takes them: of those who write and of those who are written to.
-  perform from public.conversations c
-  where c.id in (select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i)
-    or c.id in (
-      select k.id from jsonb_array_elements(p_conversations) i
-      cross join jsonb_array_elements(i -> 'relays') r
-      cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)
-      join public.thread_legs l on l.id = leg.id::uuid
-      join public.conversations k on k.channel = l.channel and k.number_id = l.number_id and k.contact_id = l.contact_id)
-  order by c.id for update;
+  -- Each limit says that it is one row, which a join of lists of unknown length does not: it would read all conversations.
+  v_ids := array(
+    select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i
+    union
+    select k.id from jsonb_array_elements(p_conversations) i
+    cross join jsonb_array_elements(i -> 'relays') r
+    cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)
+    cross join lateral (select * from public.thread_legs x where x.id = leg.id::uuid limit 1) l
+    cross join lateral (
+      select c.id from public.conversations c
+      where c.channel = l.channel and c.number_id = l.number_id and c.contact_id = l.contact_id limit 1) k);
+  perform from public.conversations c where c.id = any (v_ids) order by c.id for update;
   for v_item in select * from jsonb_array_elements(p_conversations) loop
     select * into v_conversation from public.conversations c where c.id = (v_item ->> 'id')::uuid;
     continue when not found;

@@ -62,7 +62,12 @@ language sql stable set search_path = '' set jit = off set enable_seqscan = off 
   where t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
     and (t.last_at, t.id) < (coalesce((p_filter #>> '{before,at}')::timestamptz, 'infinity'),
       coalesce((p_filter #>> '{before,id}')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    and (p_filter ->> 'search' is null or strpos(lower(private.client_label(t.client_id, true)), lower(p_filter ->> 'search')) > 0)
+    and (p_filter ->> 'search' is null or exists (
+      select from public.contacts c
+      where c.id = t.client_id and (strpos(lower(c.name), lower(p_filter ->> 'search')) > 0
+        -- Only last digits are looked up for it.
+        or c.name is null and p_filter ->> 'search' ~ '^…?[0-9]{1,4}$'
+          and strpos(private.client_label(c.id, true), p_filter ->> 'search') > 0)))
   order by t.last_at desc, t.id desc limit p_limit
 $$;
 comment on function private.threads_of_owner(uuid, jsonb, integer) is
@@ -120,11 +125,13 @@ begin
   return jsonb_build_object('thread', private.thread_row(v_thread, p_member, clock_timestamp()), 'entries', (
     select coalesce(jsonb_agg(private.thread_entry(d) order by d.id desc), '[]') from (
       select * from public.thread_decisions d
-      where d.thread_id = p_thread and d.id < coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff') and d.reason <> 'keyword'
+      -- Equality would let the planner walk the texts of all threads by id, until it has enough of this one.
+      where d.thread_id >= p_thread and (d.thread_id, d.id) < (p_thread, coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+        and d.reason <> 'keyword'
         -- A sitter sees what was heard, and what became of the own words.
         and (p_member is null or d.outcome = 'leg' or d.from_role = 'sitter' and d.contact_id = (
           select m.contact_id from public.org_members m where m.id = p_member))
-      order by d.id desc limit least(p_limit, 200)) d));
+      order by d.thread_id desc, d.id desc limit least(p_limit, 200)) d));
 end $$;
 comment on function public.read_thread(uuid, uuid, uuid, uuid, integer) is 'A thread with its texts, the newest first, before one of them (p_before, its id): {thread, entries}; to a sitter (org_members.id) what was heard, and the sitter''s own. Null if there is none, or the sitter does not see it. For secret keys.';
 
