@@ -4530,6 +4530,50 @@ create table private.part_states (
 alter table private.part_states enable row level security;
 grant select, insert, update, delete on private.part_states to service_role;
 
+-- How full each pool was on each of the last sixty days: from it follows how long the numbers last.
+create table private.pool_days (
+  -- The organisation.
+  org_id uuid not null,
+  -- The day (UTC).
+  day date not null,
+  -- As in pool_states, at the end of the day.
+  closed integer not null,
+  -- One figure a day.
+  constraint pool_days_pkey PRIMARY KEY (org_id, day),
+  constraint pool_days_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE
+);
+alter table private.pool_days enable row level security;
+grant select, insert, update, delete on private.pool_days to service_role;
+
+-- How each organisation's pool was when the clock last looked, and what was told of it.
+create table private.pool_states (
+  -- The organisation.
+  org_id uuid not null,
+  -- Numbers that may be lent.
+  numbers integer not null,
+  -- Numbers that are lent no more and are still in use.
+  draining integer not null,
+  -- The most live threads of one person.
+  needed integer not null,
+  -- Of the numbers, those that the person with fewest left cannot be given.
+  closed integer not null,
+  -- ok, warning from four fifths on, or exhausted.
+  state text not null,
+  -- Since when it has been so.
+  since timestamp with time zone not null,
+  -- The worst that was told of it and still holds; null where nothing is to be known.
+  told text,
+  -- When the clock looked.
+  at timestamp with time zone not null,
+  -- An organisation has one pool.
+  constraint pool_states_pkey PRIMARY KEY (org_id),
+  constraint pool_states_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  constraint pool_states_state_known CHECK ((state = ANY (ARRAY['ok'::text, 'warning'::text, 'exhausted'::text]))),
+  constraint pool_states_told_known CHECK ((told = ANY (ARRAY['warning'::text, 'exhausted'::text])))
+) with (fillfactor=50);
+alter table private.pool_states enable row level security;
+grant select, insert, update, delete on private.pool_states to service_role;
+
 -- How far each retention has come.
 create table private.purges (
   -- Which of private.retentions().
@@ -7545,6 +7589,24 @@ begin
 end $function$;
 grant execute on function public.list_numbers() to authenticated, service_role;
 
+-- The pools of organisations by their names, 500 at most: [{org_id, name, and what pool_forecast says}]. For viewers
+-- and secret keys.
+CREATE OR REPLACE FUNCTION public.list_pools()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('org_id', o.id, 'name', o.name) || private.pool_forecast(o.id, clock_timestamp()) order by o.name), '[]')
+    from (
+      select x.id, x.name from public.orgs x
+      where exists (select from public.org_numbers n where n.org_id = x.id and n.class = 'pool') order by x.name limit 500) o);
+end $function$;
+grant execute on function public.list_pools() to authenticated, service_role;
+
 -- Reports, latest first, of one flag's rollouts or all: [{id, kind, rollout_id, flag_key, period_from, due_at,
 -- figures, look, created_at}], at most 500; with p_before, the id of the last of the page before, the next. For
 -- viewers and secret keys.
@@ -8249,6 +8311,7 @@ AS $function$
           - min(i.opened_at) filter (where i.acknowledged_at is null))), 0) as seconds
         from public.incidents i where i.severity = s.severity and i.status <> 'resolved') o),
     'links_guessed', jsonb_array_length(public.guessed_links()),
+    'pools', private.pools_seen(),
     'business', (
       select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'value', d.value) order by d.name), '[]')
       from (select x.name, sum(x.n) as n, sum(x.value) as value from public.metric_days x group by x.name) d),
@@ -8732,37 +8795,19 @@ begin
 end $function$;
 grant execute on function public.plan_of_template(p_name text) to authenticated, service_role;
 
--- How near an organisation's pool is to its end: {numbers, draining, needed (most live threads of one person), closed
--- (of the numbers, to the person with fewest left, with quarantine), share, state (ok; warning from 80 %; exhausted),
--- exhausted_count}. For secret keys.
+-- How near an organisation's pool is to its end: {numbers that may be lent, draining, needed (most live threads of
+-- one person), closed (of the numbers, to the person with fewest left, with quarantine), share, state (ok; warning
+-- from 80 %; exhausted), days_left (by the growth of up to 30 days; null where it does not grow), exhausted_count}.
+-- For secret keys.
 CREATE OR REPLACE FUNCTION public.pool_forecast(p_org uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
- SET jit TO 'off'
- SET enable_seqscan TO 'on'
 AS $function$
-declare
-  v_pool integer;
-  v_draining integer;
-  v_needed integer;
-  v_blocked integer;
-  v_share numeric;
 begin
   perform private.refuse_older_code();
-  select count(*) filter (where n.state = 'active'), count(*) filter (where n.state = 'draining') into v_pool, v_draining
-  from public.org_numbers n where n.org_id = p_org and n.class = 'pool';
-  -- What one person meets, live or in quarantine, is closed to that person; the worst placed decides.
-  select coalesce(max(p.live), 0), coalesce(max(p.closed), 0) into v_needed, v_blocked from (
-    select count(*) filter (where l.ended_at is null) as live, count(distinct l.number_id) as closed
-    from public.thread_legs l join public.org_numbers n on n.channel = l.channel and n.number_id = l.number_id
-    where n.org_id = p_org and n.class = 'pool' and n.state = 'active' and (l.ended_at is null or l.quarantined_until > now())
-    group by l.contact_id) p;
-  v_share := case when v_pool = 0 then 1 else round(v_blocked::numeric / v_pool, 4) end;
-  return jsonb_build_object('numbers', v_pool, 'draining', v_draining, 'needed', v_needed, 'closed', v_blocked, 'share', v_share,
-    'state', case when v_share >= 1 then 'exhausted' when v_share >= 0.8 then 'warning' else 'ok' end,
-    'exhausted_count', (select coalesce(sum(c.value), 0) from public.counters c where c.name = 'masking_pool_exhausted' and c.label = p_org::text));
+  return private.pool_forecast(p_org, clock_timestamp());
 end $function$;
 grant execute on function public.pool_forecast(p_org uuid) to service_role;
 
@@ -14567,6 +14612,7 @@ AS $function$
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
     ('gatelink_release_numbers', 300, 'sql', 'select private.release_numbers(now())', null),
+    ('gatelink_watch_pools', 300, 'sql', 'select private.watch_pools(now())', null),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
@@ -14577,6 +14623,7 @@ AS $function$
   -- A later migration makes these tables, and a team may take them back.
   where (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
+    and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
@@ -21792,6 +21839,101 @@ begin
 end $function$;
 grant execute on function private.plain_replies(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
 
+-- In how many days a pool is exhausted, by its growth over the last 30 days or as long as is known; 0 if it is, null
+-- where it does not grow or nobody knows yet.
+CREATE OR REPLACE FUNCTION private.pool_days_left(p_org uuid, p_numbers integer, p_closed integer, p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_closed >= p_numbers then 0
+    when p_closed > d.closed then (p_numbers - p_closed) * (t.day - d.day) / (p_closed - d.closed) end
+  from (values ((p_now at time zone 'UTC')::date)) as t (day)
+  left join lateral (
+    select x.day, x.closed from private.pool_days x
+    where x.org_id = p_org and x.day between t.day - 30 and t.day - 1 order by x.day limit 1) d on true
+$function$;
+grant execute on function private.pool_days_left(p_org uuid, p_numbers integer, p_closed integer, p_now timestamp with time zone) to service_role;
+
+-- pool_forecast with the time given.
+CREATE OR REPLACE FUNCTION private.pool_forecast(p_org uuid, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('numbers', p.numbers, 'draining', p.draining, 'needed', p.needed, 'closed', p.closed,
+    'share', case when p.numbers = 0 then 1 else round(p.closed::numeric / p.numbers, 4) end,
+    'state', private.pool_state(p.numbers, p.closed), 'days_left', private.pool_days_left(p_org, p.numbers, p.closed, p_now),
+    'exhausted_count', (select coalesce(sum(c.value), 0) from public.counters c where c.name = 'masking_pool_exhausted' and c.label = p_org::text))
+  from (
+    select coalesce(x.numbers, 0) as numbers, coalesce(x.draining, 0) as draining, coalesce(x.needed, 0) as needed, coalesce(x.closed, 0) as closed
+    from (select 1) one left join private.pools(p_org, p_now) x on true) p
+$function$;
+grant execute on function private.pool_forecast(p_org uuid, p_now timestamp with time zone) to service_role;
+
+-- ok; warning from 80 % on; exhausted where somebody has no number left, or there is none.
+CREATE OR REPLACE FUNCTION private.pool_state(p_numbers integer, p_closed integer)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_closed >= p_numbers then 'exhausted' when p_closed >= 0.8 * p_numbers then 'warning' else 'ok' end
+$function$;
+grant execute on function private.pool_state(p_numbers integer, p_closed integer) to service_role;
+
+-- The pool of an organisation, or of each that has one: numbers that may be lent (their sender is active too), those
+-- that drain, the most live threads of one person, and how many of the numbers are closed to the person with fewest
+-- left, with quarantine.
+CREATE OR REPLACE FUNCTION private.pools(p_org uuid, p_now timestamp with time zone)
+ RETURNS TABLE(org_id uuid, numbers integer, draining integer, needed integer, closed integer)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'on'
+AS $function$
+  with pool as (
+    select n.org_id, n.channel, n.number_id, n.state, n.state = 'active' and s.state = 'active' as lendable
+    from public.org_numbers n join public.senders s on s.channel = n.channel and s.id = n.number_id
+    where n.class = 'pool' and (p_org is null or n.org_id = p_org)
+  ), people as (
+    -- What one person meets, live or in quarantine, is closed to that person; the worst placed decides. A thread on a number
+    -- that drains goes on, and takes a number that can be lent when it is opened again.
+    select p.org_id, count(distinct l.number_id) filter (where l.ended_at is null and p.state <> 'out') as live,
+      count(distinct l.number_id) filter (where p.lendable) as closed
+    from public.thread_legs l join pool p on p.channel = l.channel and p.number_id = l.number_id
+    where l.ended_at is null or l.quarantined_until > p_now
+    group by p.org_id, l.contact_id
+  )
+  select n.org_id, n.lendable::integer, n.draining::integer, coalesce(w.live, 0)::integer, coalesce(w.closed, 0)::integer
+  from (
+    select p.org_id, count(*) filter (where p.lendable) as lendable, count(*) filter (where p.state = 'draining') as draining
+    from pool p group by p.org_id) n
+  left join (select x.org_id, max(x.live) as live, max(x.closed) as closed from people x group by x.org_id) w on w.org_id = n.org_id
+$function$;
+grant execute on function private.pools(p_org uuid, p_now timestamp with time zone) to service_role;
+
+-- The pools of numbers of organisations, as the clock last saw them: [{org, numbers, draining, needed, closed}].
+CREATE OR REPLACE FUNCTION private.pools_seen()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if to_regclass('private.pool_states') is null then
+    return '[]';
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('org', s.org_id, 'numbers', s.numbers, 'draining', s.draining, 'needed', s.needed,
+      'closed', s.closed) order by s.org_id), '[]')
+    from private.pool_states s);
+end $function$;
+grant execute on function private.pools_seen() to service_role;
+
 -- Whether all that a flag needs, directly and through others, is on for the same id.
 CREATE OR REPLACE FUNCTION private.prerequisites_on(p_key text, p_targeting_id text)
  RETURNS boolean
@@ -27664,6 +27806,54 @@ begin
   return v_told;
 end $function$;
 grant execute on function private.watch(p_now timestamp with time zone) to service_role;
+
+-- Looks at each organisation's pool, keeps the day's figure, and queues for those who are told of failing parts: that
+-- it is four fifths full, that it is exhausted, that it is well again; each once. Says how many notifications. For
+-- the clock.
+CREATE OR REPLACE FUNCTION private.watch_pools(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_pool record;
+  v_state text;
+  v_was private.pool_states;
+  v_told integer := 0;
+  v_day date := (p_now at time zone 'UTC')::date;
+  v_part jsonb;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('gatelink.watch_pools')) then
+    return 0;
+  end if;
+  for v_pool in select p.*, o.name from private.pools(null, p_now) p join public.orgs o on o.id = p.org_id order by p.org_id loop
+    v_state := private.pool_state(v_pool.numbers, v_pool.closed);
+    insert into private.pool_states as s (org_id, numbers, draining, needed, closed, state, since, at)
+    values (v_pool.org_id, v_pool.numbers, v_pool.draining, v_pool.needed, v_pool.closed, v_state, p_now, p_now)
+    on conflict on constraint pool_states_pkey do update set numbers = excluded.numbers, draining = excluded.draining, needed = excluded.needed,
+      closed = excluded.closed, since = case when s.state = excluded.state then s.since else p_now end, state = excluded.state, at = p_now
+    returning * into v_was;
+    insert into private.pool_days as d (org_id, day, closed) values (v_pool.org_id, v_day, v_pool.closed)
+    on conflict on constraint pool_days_pkey do update set closed = excluded.closed where d.closed <> excluded.closed;
+    v_part := jsonb_build_object('component', 'pool', 'status', case v_state when 'exhausted' then 'down' when 'warning' then 'degraded' else 'healthy' end,
+      'because', v_state, 'figures', jsonb_build_object('org', v_pool.org_id, 'name', v_pool.name, 'numbers', v_pool.numbers,
+        'draining', v_pool.draining, 'closed', v_pool.closed,
+        'days_left', private.pool_days_left(v_pool.org_id, v_pool.numbers, v_pool.closed, p_now)));
+    if v_state = 'exhausted' and v_was.told is distinct from 'exhausted' or v_state = 'warning' and v_was.told is null then
+      update private.pool_states s set told = v_state where s.org_id = v_pool.org_id;
+      v_told := v_told + private.notify('failing', v_part, p_now);
+    elsif v_was.told is not null and v_state is distinct from v_was.told and v_was.since <= p_now - interval '10 minutes' then
+      update private.pool_states s set told = nullif(v_state, 'ok') where s.org_id = v_pool.org_id;
+      if v_state = 'ok' then
+        v_told := v_told + private.notify('recovered', v_part, p_now);
+      end if;
+    end if;
+  end loop;
+  delete from private.pool_states s where s.at < p_now;
+  delete from private.pool_days d where d.day < v_day - 60;
+  return v_told;
+end $function$;
+grant execute on function private.watch_pools(p_now timestamp with time zone) to service_role;
 
 -- Adoption (the share of outcomes of people who had a feature) and how each feature did, beside the time before;
 -- flags that look done with; incidents and rollouts.

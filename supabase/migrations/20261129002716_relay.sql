@@ -328,33 +328,6 @@ end $$;
 comment on function private.release_numbers(timestamptz) is
   'Takes numbers from people whose thread has ended, or whose last window is over, longer ago than the grace time, and puts these pairs in quarantine; takes numbers out that have drained. At most a thousand people a call. Returns {legs, numbers}. For the clock.';
 
--- It counts all that somebody has, for which reading in order is the shortest way, also where a caller forbids it.
-create function public.pool_forecast(p_org uuid) returns jsonb
-language plpgsql stable set search_path = '' set jit = off set enable_seqscan = on as $$
-declare
-  v_pool integer;
-  v_draining integer;
-  v_needed integer;
-  v_blocked integer;
-  v_share numeric;
-begin
-  perform private.refuse_older_code();
-  select count(*) filter (where n.state = 'active'), count(*) filter (where n.state = 'draining') into v_pool, v_draining
-  from public.org_numbers n where n.org_id = p_org and n.class = 'pool';
-  -- What one person meets, live or in quarantine, is closed to that person; the worst placed decides.
-  select coalesce(max(p.live), 0), coalesce(max(p.closed), 0) into v_needed, v_blocked from (
-    select count(*) filter (where l.ended_at is null) as live, count(distinct l.number_id) as closed
-    from public.thread_legs l join public.org_numbers n on n.channel = l.channel and n.number_id = l.number_id
-    where n.org_id = p_org and n.class = 'pool' and n.state = 'active' and (l.ended_at is null or l.quarantined_until > now())
-    group by l.contact_id) p;
-  v_share := case when v_pool = 0 then 1 else round(v_blocked::numeric / v_pool, 4) end;
-  return jsonb_build_object('numbers', v_pool, 'draining', v_draining, 'needed', v_needed, 'closed', v_blocked, 'share', v_share,
-    'state', case when v_share >= 1 then 'exhausted' when v_share >= 0.8 then 'warning' else 'ok' end,
-    'exhausted_count', (select coalesce(sum(c.value), 0) from public.counters c where c.name = 'masking_pool_exhausted' and c.label = p_org::text));
-end $$;
-comment on function public.pool_forecast(uuid) is
-  'How near an organisation''s pool is to its end: {numbers, draining, needed (most live threads of one person), closed (of the numbers, to the person with fewest left, with quarantine), share, state (ok; warning from 80 %; exhausted), exhausted_count}. For secret keys.';
-
 create function public.messages_diagnostics(p_org uuid) returns jsonb
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
@@ -469,7 +442,6 @@ grant execute on function
   public.record_decision(jsonb, jsonb),
   public.finish_inbox(uuid, uuid, text),
   public.review_finding(uuid, uuid, integer, boolean, text),
-  public.pool_forecast(uuid),
   public.messages_diagnostics(uuid),
   public.messages_proof(uuid),
   public.backfill_threads(uuid, integer),

@@ -211,6 +211,7 @@ list_links: { Args: { p_filter?: Json; p_limit?: number; }; Returns: Json };
 list_metrics: { Args: { p_days?: number; }; Returns: Json };
 list_notices: { Args: { p_id: string; }; Returns: Json };
 list_numbers: { Args: Record<never, never>; Returns: Json };
+list_pools: { Args: Record<never, never>; Returns: Json };
 list_reports: { Args: { p_flag_key?: string | null; p_limit?: number; p_before?: string | null; }; Returns: Json };
 list_routes: { Args: { p_filter?: Json; p_limit?: number; }; Returns: Json };
 list_suppressions: { Args: { p_before?: string | null; p_limit?: number; p_same?: number | null; p_search?: string | null; }; Returns: Json };
