@@ -7589,23 +7589,23 @@ begin
 end $function$;
 grant execute on function public.list_numbers() to authenticated, service_role;
 
--- The pools of organisations by their names, 500 at most: [{org_id, name, and what pool_forecast says}]. For viewers
--- and secret keys.
+-- The pools of organisations by their names, 500 at most: [{org_id, name, and what pool_forecast says}]. For secret
+-- keys.
 CREATE OR REPLACE FUNCTION public.list_pools()
  RETURNS jsonb
  LANGUAGE plpgsql
- STABLE SECURITY DEFINER
+ STABLE
  SET search_path TO ''
 AS $function$
 begin
-  perform private.require_role('viewer');
+  perform private.refuse_older_code();
   return (
     select coalesce(jsonb_agg(jsonb_build_object('org_id', o.id, 'name', o.name) || private.pool_forecast(o.id, clock_timestamp()) order by o.name), '[]')
     from (
       select x.id, x.name from public.orgs x
       where exists (select from public.org_numbers n where n.org_id = x.id and n.class = 'pool') order by x.name limit 500) o);
 end $function$;
-grant execute on function public.list_pools() to authenticated, service_role;
+grant execute on function public.list_pools() to service_role;
 
 -- Reports, latest first, of one flag's rollouts or all: [{id, kind, rollout_id, flag_key, period_from, due_at,
 -- figures, look, created_at}], at most 500; with p_before, the id of the last of the page before, the next. For

@@ -114,9 +114,9 @@ comment on function public.pool_forecast(uuid) is
   'How near an organisation''s pool is to its end: {numbers that may be lent, draining, needed (most live threads of one person), closed (of the numbers, to the person with fewest left, with quarantine), share, state (ok; warning from 80 %; exhausted), days_left (by the growth of up to 30 days; null where it does not grow), exhausted_count}. For secret keys.';
 
 create function public.list_pools() returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql stable set search_path = '' as $$
 begin
-  perform private.require_role('viewer');
+  perform private.refuse_older_code();
   return (
     select coalesce(jsonb_agg(jsonb_build_object('org_id', o.id, 'name', o.name) || private.pool_forecast(o.id, clock_timestamp()) order by o.name), '[]')
     from (
@@ -124,7 +124,7 @@ begin
       where exists (select from public.org_numbers n where n.org_id = x.id and n.class = 'pool') order by x.name limit 500) o);
 end $$;
 comment on function public.list_pools() is
-  'The pools of organisations by their names, 500 at most: [{org_id, name, and what pool_forecast says}]. For viewers and secret keys.';
+  'The pools of organisations by their names, 500 at most: [{org_id, name, and what pool_forecast says}]. For secret keys.';
 
 -- Alarms ------------------------------------------------------------------------------------------
 
@@ -182,9 +182,9 @@ grant execute on function
   private.pool_days_left(uuid, integer, integer, timestamptz),
   private.pool_forecast(uuid, timestamptz),
   public.pool_forecast(uuid),
+  public.list_pools(),
   private.watch_pools(timestamptz)
   to service_role;
-grant execute on function public.list_pools() to authenticated, service_role;
 
 insert into private.own_migrations (version) values ('20261129002735');
 

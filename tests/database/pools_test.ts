@@ -5,11 +5,12 @@ import { databaseTest } from "../support/database.ts";
 import { addOrg, type OrgRows } from "../support/masking.ts";
 
 const MINUTE = 60_000, DAY = 24 * 60 * MINUTE;
-const START = Date.parse("2026-03-02T09:00:00Z");
+/** After everything that rests today. */
+const START = Date.parse("2130-03-02T09:00:00Z");
 
 /** An organisation with ten numbers and eleven clients, all of whom have one sitter. */
 async function scene(sql: Sql): Promise<OrgRows> {
-  const rows = await addOrg(sql, 10, { name: "Moss" });
+  const rows = await addOrg(sql, 10, { name: "Moss", grace_hours: 72 });
   for (let i = rows.clients.length; i < 11; i++) {
     rows.clients.push((await sql`insert into public.contacts (channel) values ('sms') returning id`)[0].id);
   }
@@ -21,6 +22,13 @@ async function open(sql: Sql, { org, clients, sitters }: OrgRows, from: number, 
   for (let i = from; i < to; i++) {
     await sql`select public.open_thread(${org}, ${clients[i]}, ${sitters[0].member})`;
   }
+}
+
+/** Ends the oldest threads, and takes the numbers from their people. */
+async function end(sql: Sql, count: number): Promise<void> {
+  await sql`update public.threads set state = 'ended', ended_at = now() - interval '4 days'
+    where id in (select id from public.threads where state = 'live' order by id limit ${count})`;
+  await sql`select private.release_numbers(clock_timestamp())`;
 }
 
 const forecast = async (sql: Sql, org: string, at = START) =>
@@ -55,16 +63,15 @@ databaseTest(
       exhausted_count: 0,
     });
     // Of the numbers in use one drains, of the free ones one has a sender that is off.
-    const used = await sql`select distinct message_number_id as id from public.threads order by 1`;
+    const used = await sql`select message_number_id as id from public.threads order by threads.id`;
     await sql`select public.set_org_number(${rows.org}, ${used[0].id}, 'pool', null, 'draining')`;
     const [free] = await sql`select number_id as id from public.org_numbers
     where class = 'pool' and state = 'active' and number_id <> all (${used.map(({ id }) => id)}) limit 1`;
-    await sql`update public.senders set state = 'removed' where id = ${free.id}`;
+    await sql`update public.senders set state = 'paused' where id = ${free.id}`;
     const after = await forecast(sql, rows.org);
     assertEquals([after.numbers, after.draining, after.needed, after.closed], [8, 1, 6, 5]);
     // Once nobody has it, it is out.
-    await sql`select public.end_thread(id) from public.threads where message_number_id = ${used[0].id}`;
-    await sql`select private.release_numbers(clock_timestamp())`;
+    await end(sql, 1);
     const gone = await forecast(sql, rows.org);
     assertEquals([gone.numbers, gone.draining, gone.needed, gone.closed], [8, 0, 5, 5]);
   },
@@ -94,22 +101,16 @@ databaseTest("watch_pools(): told at 80 %, at the end, and when it is well again
   await open(sql, rows, 8, 10);
   assertEquals([await watch(sql, START + 15 * MINUTE), await watch(sql, START + 20 * MINUTE)], [1, 0]);
   // A moment of relief tells nobody, and the same again is no news.
-  const end = (count: number) =>
-    sql`with some as (select id from public.threads where state = 'live' order by id limit ${count})
-      select public.end_thread(id) from some`;
-  await end(1);
-  await sql`select private.release_numbers(clock_timestamp())`;
+  await end(sql, 1);
   assertEquals(await watch(sql, START + 25 * MINUTE), 0);
   await open(sql, rows, 10, 11);
   assertEquals(await watch(sql, START + 30 * MINUTE), 0);
   // Out of the worst for ten minutes; a second end is told.
-  await end(1);
-  await sql`select private.release_numbers(clock_timestamp())`;
+  await end(sql, 1);
   assertEquals([await watch(sql, START + 35 * MINUTE), await watch(sql, START + 46 * MINUTE)], [0, 0]);
   await open(sql, rows, 0, 1);
   assertEquals(await watch(sql, START + 50 * MINUTE), 1);
-  await end(5);
-  await sql`select private.release_numbers(clock_timestamp())`;
+  await end(sql, 5);
   assertEquals([await watch(sql, START + 55 * MINUTE), await watch(sql, START + 65 * MINUTE)], [0, 1]);
   assertEquals(await told(sql), [
     ["failing", "warning", "Moss", 8, 10],
