@@ -3801,14 +3801,16 @@ create table public.thread_decisions (
   -- Words are kept where no message has them.
   constraint thread_decisions_text_of_app CHECK (((text IS NULL) OR (message_id IS NULL)))
 );
--- Serves the foreign key.
-create INDEX thread_decisions_contact_idx ON public.thread_decisions USING btree (contact_id) WHERE (contact_id IS NOT NULL);
+-- What somebody was told of lately; serves the foreign key.
+create INDEX thread_decisions_contact_idx ON public.thread_decisions USING btree (contact_id, at) WHERE (contact_id IS NOT NULL);
 -- What waits in the owner inbox, and what came while messaging was off.
 create INDEX thread_decisions_inbox_idx ON public.thread_decisions USING btree (org_id, id) WHERE ((done_at IS NULL) AND ((outcome = 'owner_inbox'::text) OR (outcome = 'blocked'::text) OR (reason = 'off'::text)));
 -- The latest decisions of an organisation; serves the foreign key.
 create INDEX thread_decisions_org_idx ON public.thread_decisions USING btree (org_id, id);
 -- The decisions of a thread; serves the foreign key.
 create INDEX thread_decisions_thread_idx ON public.thread_decisions USING btree (thread_id, id) WHERE (thread_id IS NOT NULL);
+-- How much of a thread waits in the owner inbox.
+create INDEX thread_decisions_waiting_idx ON public.thread_decisions USING btree (thread_id) WHERE ((done_at IS NULL) AND ((outcome = 'owner_inbox'::text) OR (outcome = 'blocked'::text) OR (reason = 'off'::text)));
 alter table public.thread_decisions enable row level security;
 grant select on public.thread_decisions to authenticated;
 grant select, insert, update, delete on public.thread_decisions to service_role;
@@ -3887,6 +3889,8 @@ create table public.threads (
   opened_at timestamp with time zone default now() not null,
   -- When it was ended.
   ended_at timestamp with time zone,
+  -- When a text of it was last decided, else when it was opened: the order of lists.
+  last_at timestamp with time zone default now() not null,
   -- messages.thread_id refers to it.
   constraint threads_pkey PRIMARY KEY (id),
   constraint threads_client_id_fkey FOREIGN KEY (client_id) REFERENCES contacts(id) ON DELETE CASCADE,
@@ -3904,6 +3908,8 @@ create table public.threads (
 );
 -- The threads of a client; serves the foreign key.
 create INDEX threads_client_idx ON public.threads USING btree (client_id);
+-- The threads of an organisation, the last written in first.
+create INDEX threads_last_idx ON public.threads USING btree (org_id, state, last_at, id);
 -- A client has one live thread a class, and one a sitter on sitters' own numbers: it is opened twice in no way.
 create UNIQUE INDEX threads_live_idx ON public.threads USING btree (org_id, client_id, number_class, sitter_id) NULLS NOT DISTINCT WHERE (state = 'live'::text);
 -- The threads of a number; serves the foreign key.
@@ -4585,6 +4591,50 @@ create table private.part_states (
 );
 alter table private.part_states enable row level security;
 grant select, insert, update, delete on private.part_states to service_role;
+
+-- How full each pool was on each of the last sixty days: from it follows how long the numbers last.
+create table private.pool_days (
+  -- The organisation.
+  org_id uuid not null,
+  -- The day (UTC).
+  day date not null,
+  -- As in pool_states, at the end of the day.
+  closed integer not null,
+  -- One figure a day.
+  constraint pool_days_pkey PRIMARY KEY (org_id, day),
+  constraint pool_days_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE
+);
+alter table private.pool_days enable row level security;
+grant select, insert, update, delete on private.pool_days to service_role;
+
+-- How each organisation's pool was when the clock last looked, and what was told of it.
+create table private.pool_states (
+  -- The organisation.
+  org_id uuid not null,
+  -- Numbers that may be lent.
+  numbers integer not null,
+  -- Numbers that are lent no more and are still in use.
+  draining integer not null,
+  -- The most live threads of one person.
+  needed integer not null,
+  -- Of the numbers, those that the person with fewest left cannot be given.
+  closed integer not null,
+  -- ok, warning from four fifths on, or exhausted.
+  state text not null,
+  -- Since when it has been so.
+  since timestamp with time zone not null,
+  -- The worst that was told of it and still holds; null where nothing is to be known.
+  told text,
+  -- When the clock looked.
+  at timestamp with time zone not null,
+  -- An organisation has one pool.
+  constraint pool_states_pkey PRIMARY KEY (org_id),
+  constraint pool_states_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  constraint pool_states_state_known CHECK ((state = ANY (ARRAY['ok'::text, 'warning'::text, 'exhausted'::text]))),
+  constraint pool_states_told_known CHECK ((told = ANY (ARRAY['warning'::text, 'exhausted'::text])))
+) with (fillfactor=50);
+alter table private.pool_states enable row level security;
+grant select, insert, update, delete on private.pool_states to service_role;
 
 -- How far each retention has come.
 create table private.purges (
@@ -7643,6 +7693,24 @@ begin
 end $function$;
 grant execute on function public.list_numbers() to authenticated, service_role;
 
+-- The pools of organisations by their names, 500 at most: [{org_id, name, and what pool_forecast says}]. For secret
+-- keys.
+CREATE OR REPLACE FUNCTION public.list_pools()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('org_id', o.id, 'name', o.name) || private.pool_forecast(o.id, clock_timestamp()) order by o.name), '[]')
+    from (
+      select x.id, x.name from public.orgs x
+      where exists (select from public.org_numbers n where n.org_id = x.id and n.class = 'pool') order by x.name limit 500) o);
+end $function$;
+grant execute on function public.list_pools() to service_role;
+
 -- Reports, latest first, of one flag's rollouts or all: [{id, kind, rollout_id, flag_key, period_from, due_at,
 -- figures, look, created_at}], at most 500; with p_before, the id of the last of the page before, the next. For
 -- viewers and secret keys.
@@ -7824,20 +7892,15 @@ declare
   v_now timestamptz := clock_timestamp();
 begin
   perform private.refuse_older_code();
+  if p_member is null then
+    return (
+      select coalesce(jsonb_agg(private.thread_row(t, null, v_now) order by t.last_at desc, t.id desc), '[]')
+      from private.threads_of_owner(p_org, p_filter, least(p_limit, 200)) t);
+  end if;
   return (
-    select coalesce(jsonb_agg(private.thread_row(x.thread, p_member, v_now) order by x.last_at desc, x.id desc), '[]') from (
-      select t as thread, t.id, coalesce(last.at, t.opened_at) as last_at
-      from public.threads t
-      left join lateral (
-        select d.at from public.thread_decisions d
-        where d.thread_id = t.id and (p_member is null or d.outcome = 'leg') order by d.id desc limit 1) last on true
-      where t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
-        and (p_member is null or private.sitter_sees(t, p_member, v_now))
-        and (p_filter -> 'before' is null or (coalesce(last.at, t.opened_at), t.id)
-          < ((p_filter #>> '{before,at}')::timestamptz, (p_filter #>> '{before,id}')::uuid))
-        and (p_filter ->> 'search' is null
-          or strpos(lower(private.client_label(t.client_id, p_member is null)), lower(p_filter ->> 'search')) > 0)
-      order by last_at desc, t.id desc limit least(p_limit, 200)) x);
+    select coalesce(jsonb_agg(r.item order by (r.item ->> 'last_at')::timestamptz desc, (r.item ->> 'id')::uuid desc), '[]')
+    from private.threads_of_sitter(p_org, p_member, p_filter, least(p_limit, 200), v_now) t
+    cross join lateral private.thread_row(t, p_member, v_now) as r (item));
 end $function$;
 grant execute on function public.list_threads(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer) to service_role;
 
@@ -8051,9 +8114,10 @@ begin
         where d.org_id = o.id and (d.class = 'front_desk' or d.number_id = n.number_id)),
       'earlier', (
         select coalesce(jsonb_agg(e.text order by e.seq), '[]') from (
-          select m.text, m.seq from public.messages m
-          where m.conversation_id = c.id and m.direction = 'in' and m.seq < waiting.first and m.text is not null
-            and m.created_at > waiting.since - interval '10 minutes'
+          -- The newest first, and no further: what was written before these fifty, ten minutes do not reach.
+          select m.text, m.seq from (
+            select b.* from public.messages b where b.conversation_id = c.id and b.seq < waiting.first order by b.seq desc limit 50) m
+          where m.direction = 'in' and m.text is not null and m.created_at > waiting.since - interval '10 minutes'
           order by m.seq desc limit 3) e),
       'messages', waiting.messages)), '[]')
     from public.conversations c
@@ -8210,7 +8274,9 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'at', d.at, 'orgId', d.org_id, 'threadId', d.thread_id, 'fromRole', d.from_role,
         'from', case when d.from_last4 <> '' then '…' || d.from_last4 end, 'number', case when d.number_last4 <> '' then '…' || d.number_last4 end,
         'numberClass', d.number_class, 'outcome', d.outcome, 'reason', d.reason, 'types', d.types) order by d.id desc), '[]')
-      from (select * from public.thread_decisions d where d.org_id = p_org order by d.id desc limit 50) d));
+      from (
+        -- Not by equality, with which the planner may walk the decisions of all organisations by id.
+        select * from public.thread_decisions d where d.org_id >= p_org and d.org_id <= p_org order by d.org_id desc, d.id desc limit 50) d));
 end $function$;
 grant execute on function public.messages_diagnostics(p_org uuid) to service_role;
 
@@ -8350,6 +8416,7 @@ AS $function$
           - min(i.opened_at) filter (where i.acknowledged_at is null))), 0) as seconds
         from public.incidents i where i.severity = s.severity and i.status <> 'resolved') o),
     'links_guessed', jsonb_array_length(public.guessed_links()),
+    'pools', private.pools_seen(),
     'business', (
       select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'value', d.value) order by d.name), '[]')
       from (select x.name, sum(x.n) as n, sum(x.value) as value from public.metric_days x group by x.name) d),
@@ -8780,6 +8847,8 @@ CREATE OR REPLACE FUNCTION public.owner_inbox(p_org uuid, p_before uuid DEFAULT 
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
 AS $function$
 begin
   perform private.refuse_older_code();
@@ -8791,7 +8860,7 @@ begin
     from (
       select * from public.thread_decisions d
       where d.org_id = p_org and d.done_at is null and (d.outcome = 'owner_inbox' or d.outcome = 'blocked' or d.reason = 'off')
-        and (p_before is null or d.id < p_before)
+        and d.id < coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
       order by d.id desc limit least(p_limit, 200)) d);
 end $function$;
 grant execute on function public.owner_inbox(p_org uuid, p_before uuid, p_limit integer) to service_role;
@@ -8831,35 +8900,19 @@ begin
 end $function$;
 grant execute on function public.plan_of_template(p_name text) to authenticated, service_role;
 
--- How near an organisation's pool is to its end: {numbers, draining, needed (most live threads of one person), closed
--- (of the numbers, to the person with fewest left, with quarantine), share, state (ok; warning from 80 %; exhausted),
--- exhausted_count}. For secret keys.
+-- How near an organisation's pool is to its end: {numbers that may be lent, draining, needed (most live threads of
+-- one person), closed (of the numbers, to the person with fewest left, with quarantine), share, state (ok; warning
+-- from 80 %; exhausted), days_left (by the growth of up to 30 days; null where it does not grow), exhausted_count}.
+-- For secret keys.
 CREATE OR REPLACE FUNCTION public.pool_forecast(p_org uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
 AS $function$
-declare
-  v_pool integer;
-  v_draining integer;
-  v_needed integer;
-  v_blocked integer;
-  v_share numeric;
 begin
   perform private.refuse_older_code();
-  select count(*) filter (where n.state = 'active'), count(*) filter (where n.state = 'draining') into v_pool, v_draining
-  from public.org_numbers n where n.org_id = p_org and n.class = 'pool';
-  -- What one person meets, live or in quarantine, is closed to that person; the worst placed decides.
-  select coalesce(max(p.live), 0), coalesce(max(p.closed), 0) into v_needed, v_blocked from (
-    select count(*) filter (where l.ended_at is null) as live, count(distinct l.number_id) as closed
-    from public.thread_legs l join public.org_numbers n on n.channel = l.channel and n.number_id = l.number_id
-    where n.org_id = p_org and n.class = 'pool' and n.state = 'active' and (l.ended_at is null or l.quarantined_until > now())
-    group by l.contact_id) p;
-  v_share := case when v_pool = 0 then 1 else round(v_blocked::numeric / v_pool, 4) end;
-  return jsonb_build_object('numbers', v_pool, 'draining', v_draining, 'needed', v_needed, 'closed', v_blocked, 'share', v_share,
-    'state', case when v_share >= 1 then 'exhausted' when v_share >= 0.8 then 'warning' else 'ok' end,
-    'exhausted_count', (select coalesce(sum(c.value), 0) from public.counters c where c.name = 'masking_pool_exhausted' and c.label = p_org::text));
+  return private.pool_forecast(p_org, clock_timestamp());
 end $function$;
 grant execute on function public.pool_forecast(p_org uuid) to service_role;
 
@@ -8974,6 +9027,8 @@ CREATE OR REPLACE FUNCTION public.read_thread(p_org uuid, p_thread uuid, p_membe
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_thread public.threads;
@@ -8986,11 +9041,13 @@ begin
   return jsonb_build_object('thread', private.thread_row(v_thread, p_member, clock_timestamp()), 'entries', (
     select coalesce(jsonb_agg(private.thread_entry(d) order by d.id desc), '[]') from (
       select * from public.thread_decisions d
-      where d.thread_id = p_thread and (p_before is null or d.id < p_before) and d.reason <> 'keyword'
+      -- Equality would let the planner walk the texts of all threads by id, until it has enough of this one.
+      where d.thread_id >= p_thread and (d.thread_id, d.id) < (p_thread, coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+        and d.reason <> 'keyword'
         -- A sitter sees what was heard, and what became of the own words.
         and (p_member is null or d.outcome = 'leg' or d.from_role = 'sitter' and d.contact_id = (
           select m.contact_id from public.org_members m where m.id = p_member))
-      order by d.id desc limit least(p_limit, 200)) d));
+      order by d.thread_id desc, d.id desc limit least(p_limit, 200)) d));
 end $function$;
 grant execute on function public.read_thread(p_org uuid, p_thread uuid, p_member uuid, p_before uuid, p_limit integer) to service_role;
 
@@ -9104,6 +9161,7 @@ begin
     array(select jsonb_array_elements_text(coalesce(p_decision -> 'types', '[]'))), (p_decision ->> 'forces')::uuid,
     p_decision ->> 'force_reason', p_decision ->> 'kept_text', p_decision ->> 'key', coalesce(p_decision ->> 'by', private.actor()))
   returning id into v_id;
+  update public.threads t set last_at = greatest(t.last_at, clock_timestamp()) where t.id = (p_decision ->> 'thread_id')::uuid;
   insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted)
   select v_id, f.ord, v_org, f.value ->> 'type', f.value ->> 'rule', (f.value ->> 'score')::real, f.value ->> 'redacted'
   from jsonb_array_elements(p_findings) with ordinality as f (value, ord) limit 20;
@@ -14749,6 +14807,7 @@ AS $function$
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
     ('gatelink_release_numbers', 300, 'sql', 'select private.release_numbers(now())', null),
+    ('gatelink_watch_pools', 300, 'sql', 'select private.watch_pools(now())', null),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
@@ -14759,6 +14818,7 @@ AS $function$
   -- A later migration makes these tables, and a team may take them back.
   where (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
+    and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $function$;
@@ -15168,7 +15228,8 @@ begin
   where r.state in ('running', 'paused') and a.arm is not null
     and (r.flag_key = 'messaging_v1.enabled' or r.flag_key = 'proactive_thread_creation.enabled' and p_decision ? 'thread_id'
       or r.flag_key = 'sitter_messages_v1.enabled' and p_decision ->> 'from_role' = 'sitter')
-    and (v_failed or coalesce((select d.at from public.thread_decisions d where d.org_id = p_org and d.id < p_id order by d.id desc limit 1),
+    and (v_failed or coalesce((select d.at from public.thread_decisions d
+      where d.org_id >= p_org and (d.org_id, d.id) < (p_org, p_id) order by d.org_id desc, d.id desc limit 1),
       '-infinity') < date_trunc('minute', v_now));
   if v_outcomes is not null then
     perform private.record_outcomes(v_outcomes, v_now);
@@ -22025,6 +22086,101 @@ begin
 end $function$;
 grant execute on function private.plain_replies(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
 
+-- In how many days a pool is exhausted, by its growth over the last 30 days or as long as is known; 0 if it is, null
+-- where it does not grow or nobody knows yet.
+CREATE OR REPLACE FUNCTION private.pool_days_left(p_org uuid, p_numbers integer, p_closed integer, p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_closed >= p_numbers then 0
+    when p_closed > d.closed then (p_numbers - p_closed) * (t.day - d.day) / (p_closed - d.closed) end
+  from (values ((p_now at time zone 'UTC')::date)) as t (day)
+  left join lateral (
+    select x.day, x.closed from private.pool_days x
+    where x.org_id = p_org and x.day between t.day - 30 and t.day - 1 order by x.day limit 1) d on true
+$function$;
+grant execute on function private.pool_days_left(p_org uuid, p_numbers integer, p_closed integer, p_now timestamp with time zone) to service_role;
+
+-- pool_forecast with the time given.
+CREATE OR REPLACE FUNCTION private.pool_forecast(p_org uuid, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('numbers', p.numbers, 'draining', p.draining, 'needed', p.needed, 'closed', p.closed,
+    'share', case when p.numbers = 0 then 1 else round(p.closed::numeric / p.numbers, 4) end,
+    'state', private.pool_state(p.numbers, p.closed), 'days_left', private.pool_days_left(p_org, p.numbers, p.closed, p_now),
+    'exhausted_count', (select coalesce(sum(c.value), 0) from public.counters c where c.name = 'masking_pool_exhausted' and c.label = p_org::text))
+  from (
+    select coalesce(x.numbers, 0) as numbers, coalesce(x.draining, 0) as draining, coalesce(x.needed, 0) as needed, coalesce(x.closed, 0) as closed
+    from (select 1) one left join private.pools(p_org, p_now) x on true) p
+$function$;
+grant execute on function private.pool_forecast(p_org uuid, p_now timestamp with time zone) to service_role;
+
+-- ok; warning from 80 % on; exhausted where somebody has no number left, or there is none.
+CREATE OR REPLACE FUNCTION private.pool_state(p_numbers integer, p_closed integer)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_closed >= p_numbers then 'exhausted' when p_closed >= 0.8 * p_numbers then 'warning' else 'ok' end
+$function$;
+grant execute on function private.pool_state(p_numbers integer, p_closed integer) to service_role;
+
+-- The pool of an organisation, or of each that has one: numbers that may be lent (their sender is active too), those
+-- that drain, the most live threads of one person, and how many of the numbers are closed to the person with fewest
+-- left, with quarantine.
+CREATE OR REPLACE FUNCTION private.pools(p_org uuid, p_now timestamp with time zone)
+ RETURNS TABLE(org_id uuid, numbers integer, draining integer, needed integer, closed integer)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'on'
+AS $function$
+  with pool as (
+    select n.org_id, n.channel, n.number_id, n.state, n.state = 'active' and s.state = 'active' as lendable
+    from public.org_numbers n join public.senders s on s.channel = n.channel and s.id = n.number_id
+    where n.class = 'pool' and (p_org is null or n.org_id = p_org)
+  ), people as (
+    -- What one person meets, live or in quarantine, is closed to that person; the worst placed decides. A thread on a number
+    -- that drains goes on, and takes a number that can be lent when it is opened again.
+    select p.org_id, count(distinct l.number_id) filter (where l.ended_at is null and p.state <> 'out') as live,
+      count(distinct l.number_id) filter (where p.lendable) as closed
+    from public.thread_legs l join pool p on p.channel = l.channel and p.number_id = l.number_id
+    where l.ended_at is null or l.quarantined_until > p_now
+    group by p.org_id, l.contact_id
+  )
+  select n.org_id, n.lendable::integer, n.draining::integer, coalesce(w.live, 0)::integer, coalesce(w.closed, 0)::integer
+  from (
+    select p.org_id, count(*) filter (where p.lendable) as lendable, count(*) filter (where p.state = 'draining') as draining
+    from pool p group by p.org_id) n
+  left join (select x.org_id, max(x.live) as live, max(x.closed) as closed from people x group by x.org_id) w on w.org_id = n.org_id
+$function$;
+grant execute on function private.pools(p_org uuid, p_now timestamp with time zone) to service_role;
+
+-- The pools of numbers of organisations, as the clock last saw them: [{org, numbers, draining, needed, closed}].
+CREATE OR REPLACE FUNCTION private.pools_seen()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if to_regclass('private.pool_states') is null then
+    return '[]';
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('org', s.org_id, 'numbers', s.numbers, 'draining', s.draining, 'needed', s.needed,
+      'closed', s.closed) order by s.org_id), '[]')
+    from private.pool_states s);
+end $function$;
+grant execute on function private.pools_seen() to service_role;
+
 -- Whether all that a flag needs, directly and through others, is on for the same id.
 CREATE OR REPLACE FUNCTION private.prerequisites_on(p_key text, p_targeting_id text)
  RETURNS boolean
@@ -23203,17 +23359,21 @@ declare
   v_through bigint;
   v_seq bigint;
   v_decided jsonb := '[]';
+  v_ids uuid[];
 begin
   -- The locks first and in the order of ids, as ingest_updates takes them: of those who write and of those who are written to.
-  perform from public.conversations c
-  where c.id in (select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i)
-    or c.id in (
-      select k.id from jsonb_array_elements(p_conversations) i
-      cross join jsonb_array_elements(i -> 'relays') r
-      cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)
-      join public.thread_legs l on l.id = leg.id::uuid
-      join public.conversations k on k.channel = l.channel and k.number_id = l.number_id and k.contact_id = l.contact_id)
-  order by c.id for update;
+  -- Each limit says that it is one row, which a join of lists of unknown length does not: it would read all conversations.
+  v_ids := array(
+    select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i
+    union
+    select k.id from jsonb_array_elements(p_conversations) i
+    cross join jsonb_array_elements(i -> 'relays') r
+    cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)
+    cross join lateral (select * from public.thread_legs x where x.id = leg.id::uuid limit 1) l
+    cross join lateral (
+      select c.id from public.conversations c
+      where c.channel = l.channel and c.number_id = l.number_id and c.contact_id = l.contact_id limit 1) k);
+  perform from public.conversations c where c.id = any (v_ids) order by c.id for update;
   for v_item in select * from jsonb_array_elements(p_conversations) loop
     select * into v_conversation from public.conversations c where c.id = (v_item ->> 'id')::uuid;
     continue when not found;
@@ -27298,10 +27458,10 @@ AS $function$
   select jsonb_build_object('id', p_thread.id, 'org_id', p_thread.org_id, 'client', private.client_label(p_thread.client_id, p_member is null),
     'number_class', p_thread.number_class, 'message_number_id', p_thread.message_number_id, 'state', p_thread.state,
     'recurring', p_thread.recurring, 'window', private.window_status(p_thread, p_member, p_now),
-    'last_at', coalesce(last.at, p_thread.opened_at), 'last_text', left(last.text, 200),
+    'last_at', case when p_member is null then p_thread.last_at else coalesce(last.at, p_thread.opened_at) end, 'last_text', left(last.text, 200),
     'waiting', case when p_member is null then (
       select count(*) from public.thread_decisions d
-      where d.thread_id = p_thread.id and d.done_at is null and (d.outcome in ('owner_inbox', 'blocked') or d.reason = 'off')) else 0 end)
+      where d.thread_id = p_thread.id and d.done_at is null and (d.outcome = 'owner_inbox' or d.outcome = 'blocked' or d.reason = 'off')) else 0 end)
   from (select 1) one
   left join lateral (
     select d.at, coalesce(m.text, d.text) as text
@@ -27322,6 +27482,56 @@ AS $function$
     'number_class', p_thread.number_class, 'exhausted', false)
 $function$;
 grant execute on function private.thread_view(p_thread threads, p_created boolean) to service_role;
+
+-- Threads of an organisation as list_threads filters them, the last written in first. A search goes through the
+-- organisation's threads in that order until it has enough.
+CREATE OR REPLACE FUNCTION private.threads_of_owner(p_org uuid, p_filter jsonb, p_limit integer)
+ RETURNS SETOF threads
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select t.* from public.threads t
+  where t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
+    and (t.last_at, t.id) < (coalesce((p_filter #>> '{before,at}')::timestamptz, 'infinity'),
+      coalesce((p_filter #>> '{before,id}')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    and (p_filter ->> 'search' is null or exists (
+      select from public.contacts c
+      where c.id = t.client_id and (strpos(lower(c.name), lower(p_filter ->> 'search')) > 0
+        -- Only last digits are looked up for it.
+        or c.name is null and p_filter ->> 'search' ~ '^…?[0-9]{1,4}$'
+          and strpos(private.client_label(c.id, true), p_filter ->> 'search') > 0)))
+  order by t.last_at desc, t.id desc limit p_limit
+$function$;
+grant execute on function private.threads_of_owner(p_org uuid, p_filter jsonb, p_limit integer) to service_role;
+
+-- Threads that a sitter sees, as list_threads filters them, the last heard first.
+CREATE OR REPLACE FUNCTION private.threads_of_sitter(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer, p_now timestamp with time zone)
+ RETURNS SETOF threads
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select (x.thread).* from (
+    select t as thread, coalesce(last.at, t.opened_at) as last_at
+    from (
+      select distinct w.client_id from public.assignment_windows w
+      where w.member_id = p_member and w.cancelled_at is null and w.closes_at > p_now) c
+    join public.threads t on t.client_id = c.client_id and t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
+    left join lateral (
+      select d.at from public.thread_decisions d
+      where d.thread_id = t.id and d.outcome = 'leg' order by d.id desc limit 1) last on true
+    where private.sitter_sees(t, p_member, p_now)
+      and (p_filter ->> 'search' is null or strpos(lower(private.client_label(t.client_id, false)), lower(p_filter ->> 'search')) > 0)) x
+  where (x.last_at, (x.thread).id) < (coalesce((p_filter #>> '{before,at}')::timestamptz, 'infinity'),
+    coalesce((p_filter #>> '{before,id}')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+  order by x.last_at desc, (x.thread).id desc limit p_limit
+$function$;
+grant execute on function private.threads_of_sitter(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer, p_now timestamp with time zone) to service_role;
 
 -- Run by the clock: closes circuits whose wait is over and that no delivery can probe, so that the next message
 -- tries; lets one delivery probe early if all wait for later; gives up deliveries that were decided while their
@@ -27918,6 +28128,54 @@ begin
   return v_told;
 end $function$;
 grant execute on function private.watch(p_now timestamp with time zone) to service_role;
+
+-- Looks at each organisation's pool, keeps the day's figure, and queues for those who are told of failing parts: that
+-- it is four fifths full, that it is exhausted, that it is well again; each once. Says how many notifications. For
+-- the clock.
+CREATE OR REPLACE FUNCTION private.watch_pools(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_pool record;
+  v_state text;
+  v_was private.pool_states;
+  v_told integer := 0;
+  v_day date := (p_now at time zone 'UTC')::date;
+  v_part jsonb;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('gatelink.watch_pools')) then
+    return 0;
+  end if;
+  for v_pool in select p.*, o.name from private.pools(null, p_now) p join public.orgs o on o.id = p.org_id order by p.org_id loop
+    v_state := private.pool_state(v_pool.numbers, v_pool.closed);
+    insert into private.pool_states as s (org_id, numbers, draining, needed, closed, state, since, at)
+    values (v_pool.org_id, v_pool.numbers, v_pool.draining, v_pool.needed, v_pool.closed, v_state, p_now, p_now)
+    on conflict on constraint pool_states_pkey do update set numbers = excluded.numbers, draining = excluded.draining, needed = excluded.needed,
+      closed = excluded.closed, since = case when s.state = excluded.state then s.since else p_now end, state = excluded.state, at = p_now
+    returning * into v_was;
+    insert into private.pool_days as d (org_id, day, closed) values (v_pool.org_id, v_day, v_pool.closed)
+    on conflict on constraint pool_days_pkey do update set closed = excluded.closed where d.closed <> excluded.closed;
+    v_part := jsonb_build_object('component', 'pool', 'status', case v_state when 'exhausted' then 'down' when 'warning' then 'degraded' else 'healthy' end,
+      'because', v_state, 'figures', jsonb_build_object('org', v_pool.org_id, 'name', v_pool.name, 'numbers', v_pool.numbers,
+        'draining', v_pool.draining, 'closed', v_pool.closed,
+        'days_left', private.pool_days_left(v_pool.org_id, v_pool.numbers, v_pool.closed, p_now)));
+    if v_state = 'exhausted' and v_was.told is distinct from 'exhausted' or v_state = 'warning' and v_was.told is null then
+      update private.pool_states s set told = v_state where s.org_id = v_pool.org_id;
+      v_told := v_told + private.notify('failing', v_part, p_now);
+    elsif v_was.told is not null and v_state is distinct from v_was.told and v_was.since <= p_now - interval '10 minutes' then
+      update private.pool_states s set told = nullif(v_state, 'ok') where s.org_id = v_pool.org_id;
+      if v_state = 'ok' then
+        v_told := v_told + private.notify('recovered', v_part, p_now);
+      end if;
+    end if;
+  end loop;
+  delete from private.pool_states s where s.at < p_now;
+  delete from private.pool_days d where d.day < v_day - 60;
+  return v_told;
+end $function$;
+grant execute on function private.watch_pools(p_now timestamp with time zone) to service_role;
 
 -- Adoption (the share of outcomes of people who had a feature) and how each feature did, beside the time before;
 -- flags that look done with; incidents and rollouts.

@@ -54,13 +54,15 @@ const FREE: Record<string, string> = {
   "private.status_posts": "update_id incident_id state attempt next_attempt_at lease last_error",
   "private.storage_days": "day bytes",
   "private.part_states": "component status since told",
+  "private.pool_days": "org_id day closed",
+  "private.pool_states": "org_id numbers draining needed closed state since told at",
   "private.write_probe": "only_row at",
   "public.orgs":
     "id name zone countries before_minutes after_minutes grace_hours quarantine_days recurring_from created_at",
   "public.org_members": "id org_id role user_id created_at",
   "public.org_numbers": "channel number_id org_id class member_id state last_used_at created_at",
   "public.threads":
-    "org_id sitter_id channel message_number_id number_class recurring recurring_why opened_by state opened_at ended_at",
+    "org_id sitter_id channel message_number_id number_class recurring recurring_why opened_by state opened_at ended_at last_at",
   "public.thread_legs": "role channel number_id opened_at ended_at quarantined_until",
   "public.bookings": "org_id starts_local ends_local zone repeats cancelled_at created_at",
   "public.assignment_windows": "id org_id member_id opens_at closes_at cancelled_at created_at",

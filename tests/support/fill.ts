@@ -359,6 +359,11 @@ export const FILL: Record<string, string> = {
     insert into public.assignment_windows (org_id, booking_id, member_id, client_id, opens_at, closes_at) values
       ('00000000-0000-7000-8000-000000000a01', '00000000-0000-7000-8000-000000000a04', '00000000-0000-7000-8000-000000000a02',
         '00000000-0000-7000-8000-0000000000c1', '2026-12-24 16:00Z', '2026-12-24 19:00Z')`,
+  "private.pool_states": `
+    insert into private.pool_states (org_id, numbers, draining, needed, closed, state, since, at)
+      values ('00000000-0000-7000-8000-000000000a01', 1, 0, 1, 1, 'exhausted', now(), now())`,
+  "private.pool_days": `
+    insert into private.pool_days (org_id, day, closed) values ('00000000-0000-7000-8000-000000000a01', '2026-11-01', 1)`,
   "public.thread_decisions": `
     insert into public.thread_decisions (id, org_id, thread_id, contact_id, from_role, from_last4, outcome, reason, types) values
       ('00000000-0000-7000-8000-000000000a05', '00000000-0000-7000-8000-000000000a01', '00000000-0000-7000-8000-000000000a03',
