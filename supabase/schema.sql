@@ -603,6 +603,115 @@ grant select, insert on public.business_metrics to service_role;
 create policy business_metrics_read on public.business_metrics for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
+-- Who gets a campaign, one row each. The message is made when the recipient's turn comes.
+create table public.campaign_recipients (
+  -- Grows.
+  id bigint generated always as identity not null,
+  -- The campaign.
+  campaign_id uuid not null,
+  -- The address, in lower case.
+  address text not null,
+  -- Values of the placeholders, by name.
+  fields jsonb default '{}'::jsonb not null,
+  -- pending, queued (its message is in outbound_messages) or left_out.
+  state text default 'pending'::text not null,
+  -- Why one was left out: suppressed, not_in_arm, cancelled, or what the queue refused. Of one that is pending, why
+  -- it waits.
+  why text,
+  -- When one that waits is tried again.
+  next_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  -- The message. Not a reference: the record outlives it.
+  message_id uuid,
+  -- What has been counted of it, as bits: 1 sent, 2 delivered, 4 bounced, 8 complained, 16 unsubscribed, 32 replied,
+  -- 64 failed.
+  told integer default 0 not null,
+  -- When it was queued or left out.
+  at timestamp with time zone,
+  -- The order in which they were added.
+  constraint campaign_recipients_pkey PRIMARY KEY (id),
+  -- An address gets a campaign once.
+  constraint campaign_recipients_once UNIQUE (campaign_id, address),
+  constraint campaign_recipients_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES campaigns(id) ON DELETE CASCADE,
+  constraint campaign_recipients_state_known CHECK ((state = ANY (ARRAY['pending'::text, 'queued'::text, 'left_out'::text])))
+) with (fillfactor=80);
+-- What a person got, for export and erasure.
+create INDEX campaign_recipients_address_idx ON public.campaign_recipients USING btree (address);
+-- The recipient of a message.
+create UNIQUE INDEX campaign_recipients_message_idx ON public.campaign_recipients USING btree (message_id) WHERE (message_id IS NOT NULL);
+-- The list, page by page.
+create INDEX campaign_recipients_page_idx ON public.campaign_recipients USING btree (campaign_id, id);
+-- Who is next.
+create INDEX campaign_recipients_pending_idx ON public.campaign_recipients USING btree (campaign_id, next_at, id) WHERE (state = 'pending'::text);
+-- Who was last.
+create INDEX campaign_recipients_queued_idx ON public.campaign_recipients USING btree (campaign_id, at) WHERE (state = 'queued'::text);
+alter table public.campaign_recipients enable row level security;
+grant select, insert, update, delete on public.campaign_recipients to service_role;
+
+-- Mails to many people. Written by the functions of this file alone, and by the clock.
+create table public.campaigns (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- What the team calls it. No recipient reads it.
+  name text not null,
+  -- The identity that sends it (senders.id of channel email).
+  from_email text not null,
+  -- The subject, with placeholders {{name}} or {{name|otherwise}}.
+  subject text not null,
+  -- The HTML part, with placeholders; values are escaped. Null for a mail of text alone.
+  html text,
+  -- The text part, with placeholders; null for HTML alone.
+  text text,
+  -- A flag that is asked for each recipient; who does not have it gets nothing and is counted as left out. Null for
+  -- everybody.
+  flag_key text,
+  -- How many messages are made in a minute at most. The pace of the identity applies as well.
+  per_minute integer default 600 not null,
+  -- The share of bounces among what was sent above which it stops by itself.
+  bounce_limit numeric default 0.05 not null,
+  -- The share of complaints among what was delivered above which it stops by itself.
+  complaint_limit numeric default 0.001 not null,
+  -- When it begins, once it was started.
+  start_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  -- draft, sending, stopped (may go on), cancelled (may not) or done (each recipient had its turn).
+  state text default 'draft'::text not null,
+  -- Grows with each change that people make. Give the version you read.
+  version bigint default 1 not null,
+  -- When it was made.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- Who made it: a user id, or the database role.
+  created_by text default private.actor() not null,
+  -- When it was first started.
+  started_at timestamp with time zone,
+  -- When it was stopped last.
+  stopped_at timestamp with time zone,
+  -- Who stopped it; limits if it stopped by itself.
+  stopped_by text,
+  -- Why.
+  stopped_because text,
+  -- When the last recipient had its turn.
+  finished_at timestamp with time zone,
+  -- A campaign's id, which its mails carry as campaign_id.
+  constraint campaigns_pkey PRIMARY KEY (id),
+  constraint campaigns_bounce_limit CHECK (((bounce_limit > (0)::numeric) AND (bounce_limit <= (1)::numeric))),
+  constraint campaigns_complaint_limit CHECK (((complaint_limit > (0)::numeric) AND (complaint_limit <= (1)::numeric))),
+  constraint campaigns_html CHECK (((char_length(html) >= 1) AND (char_length(html) <= 2000000))),
+  constraint campaigns_name CHECK (((char_length(btrim(name)) >= 1) AND (char_length(btrim(name)) <= 120))),
+  constraint campaigns_per_minute CHECK (((per_minute >= 6) AND (per_minute <= 60000))),
+  constraint campaigns_state_known CHECK ((state = ANY (ARRAY['draft'::text, 'sending'::text, 'stopped'::text, 'cancelled'::text, 'done'::text]))),
+  constraint campaigns_stopped_because CHECK ((char_length(stopped_because) <= 500)),
+  constraint campaigns_subject CHECK ((((char_length(btrim(subject)) >= 1) AND (char_length(btrim(subject)) <= 900)) AND (subject !~ '[\r\n]'::text))),
+  constraint campaigns_text CHECK (((char_length(text) >= 1) AND (char_length(text) <= 2000000))),
+  -- It says something.
+  constraint campaigns_words CHECK (((html IS NOT NULL) OR (text IS NOT NULL)))
+) with (fillfactor=80);
+-- What the clock has to send.
+create INDEX campaigns_sending_idx ON public.campaigns USING btree (start_at) WHERE (state = 'sending'::text);
+alter table public.campaigns enable row level security;
+grant select on public.campaigns to authenticated, service_role;
+-- The whole team sees what is sent.
+create policy campaigns_read on public.campaigns for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Replies that the team uses again and again. {{name}} in one stands for the person's name.
 create table public.canned_replies (
   -- Short name: lower-case letters, digits, - and _.
@@ -1305,6 +1414,8 @@ grant select, insert, update, delete on public.email_events to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads mail events" on public.email_events for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Figures of campaigns.
+create TRIGGER tell_campaign AFTER INSERT ON public.email_events FOR EACH ROW WHEN (((new.message_id IS NOT NULL) AND (new.event_type = ANY (ARRAY['delivered'::text, 'bounce'::text, 'complaint'::text, 'unsubscribe'::text])))) EXECUTE FUNCTION private.campaign_event();
 
 -- Whom mail is sent as, and where the answers are forwarded to. Sender, destination and private.inboxes follow by
 -- trigger.
@@ -1396,6 +1507,8 @@ grant select, insert, update, delete on public.email_replies to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads replies" on public.email_replies for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Figures of campaigns.
+create TRIGGER tell_campaign AFTER INSERT ON public.email_replies FOR EACH ROW WHEN ((new.reply_to IS NOT NULL)) EXECUTE FUNCTION private.campaign_reply();
 
 -- People who were erased: when, by whom and how many rows of which table, never who it was. Written by erase_contact
 -- alone; update, delete and truncate are refused to every role.
@@ -2122,6 +2235,8 @@ create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((ne
 create TRIGGER note_text AFTER INSERT ON public.messages FOR EACH ROW WHEN ((new.channel = 'sms'::text)) EXECUTE FUNCTION private.note_text();
 -- What is acknowledged to the provider is also queued for storing.
 create TRIGGER queue_media AFTER INSERT OR UPDATE OF type ON public.messages FOR EACH ROW WHEN (((new.channel = 'whatsapp'::text) AND (new.direction = 'in'::text) AND (new.type = ANY (ARRAY['image'::text, 'video'::text, 'audio'::text, 'document'::text, 'sticker'::text])))) EXECUTE FUNCTION private.queue_media();
+-- Figures of campaigns.
+create TRIGGER tell_campaign AFTER UPDATE OF status ON public.messages FOR EACH ROW WHEN (((new.channel = 'email'::text) AND (new.direction = 'out'::text) AND (new.status IS DISTINCT FROM old.status))) EXECUTE FUNCTION private.campaign_status();
 
 -- Business metrics by day (UTC). In 16 slots, so that those who count at the same time do not wait for each other:
 -- add them up.
@@ -3960,6 +4075,29 @@ create table private.book_names (
 alter table private.book_names enable row level security;
 grant select, insert, update, delete on private.book_names to service_role;
 
+-- What happened in campaigns, by hour. Each transaction adds rows of its own, so none waits for another; the clock
+-- adds rows up.
+create table private.campaign_counts (
+  -- Grows.
+  id bigint generated always as identity not null,
+  -- The campaign.
+  campaign_id uuid not null,
+  -- The beginning of the hour.
+  hour timestamp with time zone not null,
+  -- recipients, duplicates, invalid, queued, left_out:<why>, sent, delivered, bounced, complained, unsubscribed,
+  -- replied or failed.
+  what text not null,
+  -- How many.
+  n bigint not null,
+  -- The order in which they were added.
+  constraint campaign_counts_pkey PRIMARY KEY (id),
+  constraint campaign_counts_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES campaigns(id) ON DELETE CASCADE
+);
+-- The figures of a campaign; serves the foreign key.
+create INDEX campaign_counts_campaign_idx ON private.campaign_counts USING btree (campaign_id, hour, what);
+alter table private.campaign_counts enable row level security;
+grant select, insert, update, delete on private.campaign_counts to service_role;
+
 -- Changes of destinations, links, routes, segments, senders, endpoints, announcements, identities, suppressions and
 -- invitations, and what people did with deliveries: all that no history of its own tells. Append-only. Read through
 -- list_audit.
@@ -4741,6 +4879,53 @@ begin
   return private.acknowledge_incident(p_number, clock_timestamp());
 end $function$;
 grant execute on function public.acknowledge_incident(p_number bigint) to authenticated, service_role;
+
+-- Adds recipients [{to, fields: {name: value}}], at most 20000 at once, to a draft or while it is stopped: {added,
+-- duplicates (they were there), invalid (no address), suppressed (of those added: they will be left out)}. For
+-- operators and secret keys. Errors: 42501, GL404, GL409, GL422.
+CREATE OR REPLACE FUNCTION public.add_campaign_recipients(p_id uuid, p_recipients jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_given integer;
+  v_fit integer;
+  v_added integer;
+  v_suppressed integer;
+  v_now timestamptz := clock_timestamp();
+begin
+  perform private.require_role('operator');
+  if jsonb_typeof(p_recipients) <> 'array' or jsonb_array_length(p_recipients) > 20000 then
+    raise exception 'recipients are a list of at most 20000' using errcode = 'GL422', hint = '[{to, fields: {name: value}}]';
+  end if;
+  perform from public.campaigns c where c.id = p_id and c.state in ('draft', 'stopped') for share;
+  if not found then
+    if exists (select from public.campaigns c where c.id = p_id) then
+      raise exception 'recipients are added to a draft, or while it is stopped' using errcode = 'GL409';
+    end if;
+    raise exception 'there is no such campaign' using errcode = 'GL404', hint = 'gatelink campaign list';
+  end if;
+  with given as (
+    select lower(btrim(g.recipient ->> 'to')) as address, g.recipient -> 'fields' as fields
+    from jsonb_array_elements(p_recipients) as g (recipient)
+  ), fit as materialized (
+    select g.address, case when jsonb_typeof(g.fields) = 'object' then g.fields else '{}' end as fields
+    from given g where g.address ~ '^[^@[:space:]<>]{1,64}@[^@[:space:]<>]{1,185}$'
+  ), added as (
+    insert into public.campaign_recipients (campaign_id, address, fields)
+    select p_id, f.address, f.fields from fit f
+    on conflict on constraint campaign_recipients_once do nothing
+    returning address
+  )
+  select (select count(*) from given), (select count(*) from fit), count(*),
+    count(*) filter (where exists (select from public.suppressions s where s.address = a.address))
+  into v_given, v_fit, v_added, v_suppressed from added a;
+  perform private.count_campaign(p_id, 'recipients', v_added, v_now);
+  return jsonb_build_object('added', v_added, 'duplicates', v_fit - v_added, 'invalid', v_given - v_fit, 'suppressed', v_suppressed);
+end $function$;
+grant execute on function public.add_campaign_recipients(p_id uuid, p_recipients jsonb) to authenticated, service_role;
 
 -- Adds a note to a conversation, which only the team sees. Returns {id, text, at, by}. For operators and secret keys.
 -- Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.
@@ -5856,6 +6041,47 @@ begin
   return private.create_announcement(p_announcement, clock_timestamp());
 end $function$;
 grant execute on function public.create_announcement(p_announcement jsonb) to authenticated, service_role;
+
+-- Makes a draft {name, from (an identity; the default one without), subject, html, text, flag_key, per_minute,
+-- bounce_limit, complaint_limit, start_at} and answers it. For operators and secret keys. Errors: 42501, GL404 no
+-- such identity or flag, GL422 and 23514 what cannot be.
+CREATE OR REPLACE FUNCTION public.create_campaign(p_campaign jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_made public.campaigns;
+  v_from text := coalesce(lower(p_campaign ->> 'from'), (private.inbox_for(null, null)).from_email);
+begin
+  perform private.require_role('operator');
+  if not private.object_keys_within(p_campaign, array['name', 'from', 'subject', 'html', 'text', 'flag_key', 'per_minute', 'bounce_limit', 'complaint_limit', 'start_at'])
+    or exists (
+      select from jsonb_each(p_campaign) e
+      where e.key in ('name', 'from', 'subject', 'html', 'text', 'flag_key', 'start_at') and jsonb_typeof(e.value) not in ('string', 'null'))
+    or p_campaign ? 'per_minute' and not private.is_number(p_campaign -> 'per_minute', 6, 60000, 0)
+    or p_campaign ->> 'start_at' is not null and not pg_input_is_valid(p_campaign ->> 'start_at', 'timestamptz') then
+    raise exception 'this cannot be a campaign' using errcode = 'GL422',
+      hint = '{name, from, subject, html, text, flag_key, per_minute (6 to 60000), bounce_limit, complaint_limit, start_at}; html, text or both';
+  elsif not exists (select from public.senders s where s.channel = 'email' and s.id = v_from) then
+    raise exception 'there is no such identity' using errcode = 'GL404', hint = 'gatelink email identities list';
+  elsif p_campaign ->> 'flag_key' is not null and not exists (
+    select from public.settings s where s.key = p_campaign ->> 'flag_key' and s.key like '%.enabled') then
+    raise exception 'there is no flag %', p_campaign ->> 'flag_key' using errcode = 'GL404', hint = 'gatelink flags list';
+  elsif regexp_replace(concat_ws(' ', p_campaign ->> 'subject', p_campaign ->> 'html', p_campaign ->> 'text'), private.placeholder(), '', 'g') ~ '\{\{' then
+    raise exception 'a placeholder is not understood' using errcode = 'GL422',
+      hint = '{{name}} or {{name|otherwise}}; a name is of lower-case letters, digits and _.';
+  end if;
+  insert into public.campaigns (name, from_email, subject, html, text, flag_key, per_minute, bounce_limit, complaint_limit, start_at)
+  values (btrim(coalesce(p_campaign ->> 'name', '')), v_from, btrim(coalesce(p_campaign ->> 'subject', '')), p_campaign ->> 'html',
+    p_campaign ->> 'text', p_campaign ->> 'flag_key', coalesce((p_campaign ->> 'per_minute')::integer, 600),
+    coalesce((p_campaign ->> 'bounce_limit')::numeric, 0.05), coalesce((p_campaign ->> 'complaint_limit')::numeric, 0.001),
+    coalesce((p_campaign ->> 'start_at')::timestamptz, '-infinity'))
+  returning * into v_made;
+  return private.campaign_view(v_made);
+end $function$;
+grant execute on function public.create_campaign(p_campaign jsonb) to authenticated, service_role;
 
 -- Creates links that have been checked, on behalf of p_actor, and returns for each, in order, {status, code | error}:
 -- 201 created; 200 created before with this external_id and request_hash (with a password, also its current
@@ -7054,6 +7280,48 @@ begin
   return v_answer;
 end $function$;
 grant execute on function public.list_audit(p_filter jsonb, p_limit integer) to authenticated, service_role;
+
+-- A page of the recipients of a campaign after an id: [{id, address (cut for viewers), state, why, message_id, at,
+-- sent, delivered, bounced, complained, unsubscribed, replied, failed}]; at most 5000. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_campaign_recipients(p_id uuid, p_after bigint DEFAULT 0, p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_whole boolean;
+begin
+  perform private.require_role('viewer');
+  v_whole := private.sees_whole();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'address', case when v_whole then r.address else private.without_local_part(r.address) end,
+      'state', r.state, 'why', r.why, 'message_id', r.message_id, 'at', r.at, 'sent', r.told & 1 > 0, 'delivered', r.told & 2 > 0,
+      'bounced', r.told & 4 > 0, 'complained', r.told & 8 > 0, 'unsubscribed', r.told & 16 > 0, 'replied', r.told & 32 > 0,
+      'failed', r.told & 64 > 0) order by r.id), '[]')
+    from (
+      select * from public.campaign_recipients x where x.campaign_id = p_id and x.id > coalesce(p_after, 0)
+      order by x.campaign_id, x.id limit least(greatest(coalesce(p_limit, 100), 1), 5000)) r);
+end $function$;
+grant execute on function public.list_campaign_recipients(p_id uuid, p_after bigint, p_limit integer) to authenticated, service_role;
+
+-- Campaigns with their figures, latest first, at most 200; p_before is the id of the last of the page before. For
+-- viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_campaigns(p_limit integer DEFAULT 50, p_before uuid DEFAULT NULL::uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(private.campaign_view(c) order by c.id desc), '[]')
+    from (
+      select * from public.campaigns x where p_before is null or x.id < p_before
+      order by x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 200)) c);
+end $function$;
+grant execute on function public.list_campaigns(p_limit integer, p_before uuid) to authenticated, service_role;
 
 -- The canned replies by name, [{name, text, updated_at, updated_by}]. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.list_canned_replies()
@@ -8579,6 +8847,32 @@ begin
       order by x.contact_id limit least(greatest(coalesce(p_limit, 50), 1), 1000)) r));
 end $function$;
 grant execute on function public.read_announcement(p_id uuid, p_after uuid, p_limit integer) to authenticated, service_role;
+
+-- A campaign with its words, its figures, and what happened in which hour: {…, html, text, hours: [{hour, counts}]}.
+-- For viewers and secret keys. GL404 where there is none.
+CREATE OR REPLACE FUNCTION public.read_campaign(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_campaign public.campaigns;
+begin
+  perform private.require_role('viewer');
+  select * into v_campaign from public.campaigns c where c.id = p_id;
+  if v_campaign.id is null then
+    raise exception 'there is no such campaign' using errcode = 'GL404', hint = 'gatelink campaign list';
+  end if;
+  return private.campaign_view(v_campaign) || jsonb_build_object('html', v_campaign.html, 'text', v_campaign.text, 'hours', (
+    select coalesce(jsonb_agg(jsonb_build_object('hour', h.hour, 'counts', h.counts) order by h.hour), '[]')
+    from (
+      select n.hour, jsonb_object_agg(n.what, n.n) as counts
+      from (
+        select k.hour, k.what, sum(k.n)::bigint as n from private.campaign_counts k where k.campaign_id = p_id group by k.hour, k.what) n
+      group by n.hour order by n.hour limit 1000) h));
+end $function$;
+grant execute on function public.read_campaign(p_id uuid) to authenticated, service_role;
 
 -- An incident with its updates, oldest first, and the way back that was taken: {…, updates, rollback, rollout}. For
 -- viewers and secret keys. GL404 where there is none.
@@ -11294,6 +11588,31 @@ begin
 end $function$;
 grant execute on function public.start_announcement(p_id uuid, p_expected_version bigint) to authenticated, service_role;
 
+-- Sends a draft from its start_at on, or goes on with one that was stopped, if it is at the version that was read.
+-- For operators and secret keys. Errors: 42501, GL404, GL409 somebody else was faster, it is under way or over, or
+-- nobody is left.
+CREATE OR REPLACE FUNCTION public.start_campaign(p_id uuid, p_expected_version bigint)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_campaign public.campaigns;
+begin
+  perform private.require_role('operator');
+  v_campaign := private.campaign_at(p_id, p_expected_version, array['draft', 'stopped']);
+  if not exists (select from public.campaign_recipients r where r.campaign_id = p_id and r.state = 'pending') then
+    raise exception 'there is nobody to send it to' using errcode = 'GL409', hint = 'gatelink campaign recipients';
+  end if;
+  update public.campaigns c
+  set state = 'sending', started_at = coalesce(c.started_at, clock_timestamp()), version = c.version + 1,
+    stopped_because = null, stopped_by = null
+  where c.id = p_id returning c.* into v_campaign;
+  return private.campaign_view(v_campaign);
+end $function$;
+grant execute on function public.start_campaign(p_id uuid, p_expected_version bigint) to authenticated, service_role;
+
 -- Notes whom p_by invites as what, for seven days; asked again, with the role and the days anew. Returns {id, email,
 -- role, expires_at}. Only for the function wa-router, which has checked that p_by is an admin. Errors: GL409 somebody
 -- who can sign in has the address, 23514 unknown role or no address.
@@ -11444,6 +11763,27 @@ begin
   return private.announcement_view(v_announcement, clock_timestamp());
 end $function$;
 grant execute on function public.stop_announcement(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
+
+-- Stops a campaign; with p_cancel for good. What is queued already, ten seconds' worth at most, still goes. For
+-- operators and secret keys. Errors: 42501, GL404, GL409 somebody else was faster, or it is not under way.
+CREATE OR REPLACE FUNCTION public.stop_campaign(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text, p_cancel boolean DEFAULT false)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_campaign public.campaigns;
+begin
+  perform private.require_role('operator');
+  perform private.campaign_at(p_id, p_expected_version, case when p_cancel then array['draft', 'sending', 'stopped'] else array['sending'] end);
+  update public.campaigns c
+  set state = case when p_cancel then 'cancelled' else 'stopped' end, stopped_at = clock_timestamp(), stopped_by = private.actor(),
+    stopped_because = private.given_reason(p_reason), version = c.version + 1
+  where c.id = p_id returning c.* into v_campaign;
+  return private.campaign_view(v_campaign);
+end $function$;
+grant execute on function public.stop_campaign(p_id uuid, p_expected_version bigint, p_reason text, p_cancel boolean) to authenticated, service_role;
 
 -- Stores templates of an account as Meta describes them [{id, name, language, category, status, quality,
 -- parameter_format, components, reason}]; if these are all, the others are removed. A pause, a rejection, an approval
@@ -11675,6 +12015,39 @@ begin
     from public.wa_templates t where t.id = p_id);
 end $function$;
 grant execute on function public.template_by_id(p_id text) to service_role;
+
+-- Sends the mail of a campaign to one address, with these values of its placeholders; it is counted nowhere. Answers
+-- {message_id}. For operators and secret keys. Errors: 42501, GL404, GL409 it may not be sent (suppressed,
+-- feature_off, …), GL422 no address.
+CREATE OR REPLACE FUNCTION public.test_campaign(p_id uuid, p_to text, p_fields jsonb DEFAULT '{}'::jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_campaign public.campaigns;
+  v_message jsonb;
+  v_to text := lower(btrim(p_to));
+  v_answer jsonb;
+begin
+  perform private.require_role('operator');
+  select * into v_campaign from public.campaigns c where c.id = p_id;
+  if v_campaign.id is null then
+    raise exception 'there is no such campaign' using errcode = 'GL404', hint = 'gatelink campaign list';
+  elsif coalesce(v_to, '') !~ '^[^@[:space:]<>]{1,64}@[^@[:space:]<>]{1,185}$' then
+    raise exception 'this is no address' using errcode = 'GL422';
+  end if;
+  v_message := private.campaign_message(v_campaign, p_fields, false);
+  v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'email', 'to', v_to,
+    'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_to)), 'number_id', v_campaign.from_email,
+    'message', v_message, 'text', coalesce(v_message ->> 'text', v_message ->> 'subject'))), clock_timestamp()) -> 0;
+  if v_answer ? 'error' then
+    raise exception 'the test cannot be sent: %', v_answer ->> 'error' using errcode = 'GL409';
+  end if;
+  return jsonb_build_object('message_id', v_answer -> 'id');
+end $function$;
+grant execute on function public.test_campaign(p_id uuid, p_to text, p_fields jsonb) to authenticated, service_role;
 
 -- Queues a test for an endpoint, whatever events it wants and whether it is paused; the table notifications says what
 -- became of it. Returns {id}. For operators and secret keys. GL404 when there is none of that name.
@@ -13469,6 +13842,144 @@ AS $function$
 $function$;
 grant execute on function private.caller() to service_role;
 
+-- Locks a campaign that is at this version and in one of these states; GL404, GL409 or GL422 when it is not.
+CREATE OR REPLACE FUNCTION private.campaign_at(p_id uuid, p_expected_version bigint, p_states text[])
+ RETURNS campaigns
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_campaign public.campaigns;
+begin
+  select * into v_campaign from public.campaigns c where c.id = p_id for update;
+  if v_campaign.id is null then
+    raise exception 'there is no such campaign' using errcode = 'GL404', hint = 'gatelink campaign list';
+  elsif p_expected_version is null then
+    raise exception 'which version did you read?' using errcode = 'GL422', hint = 'p_expected_version';
+  elsif v_campaign.version <> p_expected_version then
+    raise exception 'the campaign is at version %, not %', v_campaign.version, p_expected_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  elsif v_campaign.state <> all (p_states) then
+    raise exception 'the campaign is %', v_campaign.state
+      using errcode = 'GL409', hint = 'A draft is started, what is being sent is stopped, what is stopped goes on or is cancelled.';
+  end if;
+  return v_campaign;
+end $function$;
+grant execute on function private.campaign_at(p_id uuid, p_expected_version bigint, p_states text[]) to service_role;
+
+-- Trigger of email_events: counts what the provider tells in its campaign.
+CREATE OR REPLACE FUNCTION private.campaign_event()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.tell_campaign(new.message_id, case new.event_type when 'delivered' then '{sent,delivered}' when 'bounce' then '{sent,bounced}'
+    when 'complaint' then '{complained}' else '{unsubscribed}' end::text[]);
+  return null;
+end $function$;
+
+-- Why a campaign must stop by its limits; null if it need not.
+CREATE OR REPLACE FUNCTION private.campaign_fault(p_campaign campaigns)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_counts jsonb := private.campaign_totals(p_campaign.id);
+  v_sent numeric := coalesce((v_counts ->> 'sent')::numeric, 0);
+  v_delivered numeric := coalesce((v_counts ->> 'delivered')::numeric, 0);
+  v_bounced numeric := coalesce((v_counts ->> 'bounced')::numeric, 0);
+  v_complained numeric := coalesce((v_counts ->> 'complained')::numeric, 0);
+begin
+  return case
+    when v_sent >= 100 and v_bounced > v_sent * p_campaign.bounce_limit then format('%s of %s bounced', v_bounced, v_sent)
+    when v_delivered >= 100 and v_complained >= 2 and v_complained > v_delivered * p_campaign.complaint_limit
+      then format('%s of %s complained', v_complained, v_delivered) end;
+end $function$;
+grant execute on function private.campaign_fault(p_campaign campaigns) to service_role;
+
+-- The mail that a recipient with these fields gets; without the campaign's id for a test, which is counted nowhere.
+CREATE OR REPLACE FUNCTION private.campaign_message(p_campaign campaigns, p_fields jsonb, p_of_campaign boolean)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_strip_nulls(jsonb_build_object('type', 'email',
+    'subject', left(regexp_replace(private.fill_in(p_campaign.subject, p_fields, false), '[\r\n]+', ' ', 'g'), 900),
+    'html', private.fill_in(p_campaign.html, p_fields, true), 'text', private.fill_in(p_campaign.text, p_fields, false),
+    'bulk', true, 'campaign_id', case when p_of_campaign then p_campaign.id end))
+$function$;
+grant execute on function private.campaign_message(p_campaign campaigns, p_fields jsonb, p_of_campaign boolean) to service_role;
+
+-- Trigger of email_replies: counts an answer in its campaign.
+CREATE OR REPLACE FUNCTION private.campaign_reply()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.tell_campaign(new.reply_to, '{replied}');
+  return null;
+end $function$;
+
+-- Trigger of messages: counts what was sent and what failed in its campaign.
+CREATE OR REPLACE FUNCTION private.campaign_status()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if new.status in ('sent', 'delivered', 'read') then
+    perform private.tell_campaign(new.id, '{sent}');
+  elsif new.status = 'failed' then
+    perform private.tell_campaign(new.id, '{failed}');
+  end if;
+  return null;
+end $function$;
+
+-- What was counted in a campaign, {what: n}.
+CREATE OR REPLACE FUNCTION private.campaign_totals(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_object_agg(t.what, t.n), '{}') from (
+    select c.what, sum(c.n)::bigint as n from private.campaign_counts c where c.campaign_id = p_id group by c.what) t
+$function$;
+grant execute on function private.campaign_totals(p_id uuid) to service_role;
+
+-- A campaign with its figures: {…, counts: {what: n}, rates: {delivered, bounced (of what was sent), complained,
+-- unsubscribed, replied (of what was delivered)}; null where nothing was}.
+CREATE OR REPLACE FUNCTION private.campaign_view(p_campaign campaigns)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_counts jsonb := private.campaign_totals(p_campaign.id);
+  v_sent numeric := nullif((v_counts ->> 'sent')::numeric, 0);
+  v_delivered numeric := nullif((v_counts ->> 'delivered')::numeric, 0);
+begin
+  return to_jsonb(p_campaign) - 'html' - 'text' || jsonb_build_object(
+    'start_at', case when isfinite(p_campaign.start_at) then p_campaign.start_at end,
+    'counts', v_counts,
+    'rates', jsonb_build_object(
+      'delivered', round(coalesce((v_counts ->> 'delivered')::numeric, 0) / v_sent, 4),
+      'bounced', round(coalesce((v_counts ->> 'bounced')::numeric, 0) / v_sent, 4),
+      'complained', round(coalesce((v_counts ->> 'complained')::numeric, 0) / v_delivered, 4),
+      'unsubscribed', round(coalesce((v_counts ->> 'unsubscribed')::numeric, 0) / v_delivered, 4),
+      'replied', round(coalesce((v_counts ->> 'replied')::numeric, 0) / v_delivered, 4)));
+end $function$;
+grant execute on function private.campaign_view(p_campaign campaigns) to service_role;
+
 -- Whether an account has confirmed its address and is neither banned nor deleted: whoever typed somebody else's
 -- address into a sign-up form has not.
 CREATE OR REPLACE FUNCTION private.can_sign_in(p_user_id uuid)
@@ -14267,6 +14778,7 @@ AS $function$
     ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
     ('gatelink_notices', 60, 'sql', 'select private.tell_notices(now())', null),
     ('gatelink_announce', 10, 'sql', 'select private.send_announcements(now())', null),
+    ('gatelink_campaigns', 10, 'sql', 'select private.send_campaigns(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
@@ -14281,7 +14793,8 @@ AS $function$
     ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())', null)
   ) as j (name, every_seconds, kind, target, due)
   -- A later migration makes these tables, and a team may take them back.
-  where (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
+  where (j.name <> 'gatelink_campaigns' or to_regprocedure('private.send_campaigns(timestamptz)') is not null)
+    and (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
 $function$;
@@ -14645,6 +15158,17 @@ AS $function$
       'created_at', case when p_last.seq < 0 then coalesce(p_last.sent_at, p_last.created_at) else p_last.created_at end) end)
 $function$;
 grant execute on function private.conversation_view(p_conversation conversations, p_last messages, p_words boolean) to service_role;
+
+-- Counts something in a campaign.
+CREATE OR REPLACE FUNCTION private.count_campaign(p_campaign_id uuid, p_what text, p_n bigint, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into private.campaign_counts (campaign_id, hour, what, n)
+  select p_campaign_id, date_trunc('hour', p_now, 'UTC'), p_what, p_n where p_n > 0
+$function$;
+grant execute on function private.count_campaign(p_campaign_id uuid, p_what text, p_n bigint, p_now timestamp with time zone) to service_role;
 
 -- Trigger, after insert of attributions: counts the business metric link.converted, for the first message that came
 -- from a click.
@@ -15742,6 +16266,26 @@ AS $function$
       else array['praise', 'lob', 'elogio', 'éloge', 'sifa', 'ثناء', 'तारीफ़'] end)
 $function$;
 
+-- A template with the values of its placeholders, which are escaped for HTML; null for null.
+CREATE OR REPLACE FUNCTION private.fill_in(p_template text, p_fields jsonb, p_html boolean)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  with pieces as (
+    select p.piece, p.n from unnest(pg_catalog.regexp_split_to_array(p_template, private.placeholder())) with ordinality as p (piece, n)
+  ), names as (
+    select coalesce(nullif(p_fields ->> m.found[1], ''), m.found[2], '') as value, m.n
+    from pg_catalog.regexp_matches(p_template, private.placeholder(), 'g') with ordinality as m (found, n)
+  )
+  select string_agg(pieces.piece || coalesce(case when p_html
+      then replace(replace(replace(replace(replace(names.value, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;')
+      else names.value end, ''), '' order by pieces.n)
+  from pieces left join names on names.n = pieces.n
+$function$;
+grant execute on function private.fill_in(p_template text, p_fields jsonb, p_html boolean) to service_role;
+
 -- The contact of each update, in its place, if every id and the name are unchanged and no change is announced; null
 -- otherwise.
 CREATE OR REPLACE FUNCTION private.find_contacts(p_updates private.inbound_update[])
@@ -16003,6 +16547,29 @@ AS $function$
   select case p_type when 'interactive' then p_native #>> '{interactive,nfm_reply,response_json}' end
 $function$;
 grant execute on function private.flow_of(p_type text, p_native jsonb) to service_role;
+
+-- Adds up the counts of campaigns that have many rows. What is counted meanwhile is not touched.
+CREATE OR REPLACE FUNCTION private.fold_campaign_counts()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_campaign uuid;
+begin
+  for v_campaign in
+    select c.id from public.campaigns c
+    where c.created_at > now() - interval '400 days' and (select count(*) from (
+      select from private.campaign_counts k where k.campaign_id = c.id limit 10001) k) > 10000
+  loop
+    with gone as (
+      delete from private.campaign_counts k where k.campaign_id = v_campaign returning k.hour, k.what, k.n
+    )
+    insert into private.campaign_counts (campaign_id, hour, what, n)
+    select v_campaign, g.hour, g.what, sum(g.n) from gone g group by g.hour, g.what order by 2, 3;
+  end loop;
+end $function$;
+grant execute on function private.fold_campaign_counts() to service_role;
 
 -- Trigger, after a contact is merged into another: flags and segments that had the one have the other too.
 CREATE OR REPLACE FUNCTION private.follow_merge()
@@ -21162,6 +21729,8 @@ AS $function$
     ('public.incident_updates', '{text,changes}', '', 'words'),
     ('public.announcements', '{name,text,template,stopped_because}', '', 'words'),
     ('public.saved_views', '{name,search}', '', 'words'),
+    ('public.campaigns', '{name,subject,html,text,stopped_because}', '', 'words'),
+    ('public.campaign_recipients', '{address,fields,message_id}', 't.address = any (($1).needles)', 'deleted'),
     ('public.announcement_recipients', '{contact_id,message_id}', 't.contact_id = any (($1).contacts)', 'deleted'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),
@@ -21368,6 +21937,17 @@ begin
   return v_mails;
 end $function$;
 grant execute on function private.place_mails(p_mails private.mail[]) to service_role;
+
+-- The pattern of a placeholder: {{name}}, or {{name|otherwise}}.
+CREATE OR REPLACE FUNCTION private.placeholder()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select '\{\{ ?([a-z][a-z0-9_]{0,63}) ?(?:\|([^{}|]{0,200}))?\}\}'
+$function$;
+grant execute on function private.placeholder() to service_role;
 
 -- How many deliveries to a destination may be claimed, given how many the caller has under way and how many places
 -- are free.
@@ -23417,6 +23997,7 @@ AS $function$
     ('attributions', 'public.attributions', 'message_id', 'attribution_days', null, 2, 'true', null),
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
     ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
+    ('campaigns', 'public.campaigns', 'id', 'campaign_days', 365, 2, 'x.state <> ''sending''', null),
     ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
     ('thread_decisions', 'public.thread_decisions', 'id', 'decision_days', 90, 2, 'true', null),
     ('account_events', 'public.account_events', 'id', 'account_event_days', 400, 8, 'true', null),
@@ -24394,6 +24975,105 @@ begin
   end loop;
   return v_count;
 end $function$;
+
+-- Makes the message of a recipient, or writes down why not: queued, left_out:<why>, or waits (sending is off, or the
+-- identity is not verified).
+CREATE OR REPLACE FUNCTION private.send_campaign_to(p_campaign campaigns, p_recipient campaign_recipients, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_message jsonb;
+  v_answer jsonb;
+  v_why text;
+  v_waits boolean;
+begin
+  if p_campaign.flag_key is not null
+    and not (select f.value from private.evaluate_flag(p_campaign.flag_key, coalesce(p_recipient.fields ->> 'user_id', p_recipient.address)) f) then
+    v_why := 'not_in_arm';
+  else
+    v_message := private.campaign_message(p_campaign, p_recipient.fields, true);
+    -- The key makes it one mail, whatever is repeated.
+    v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'email', 'to', p_recipient.address,
+      'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', p_recipient.address)),
+      'number_id', p_campaign.from_email, 'idempotency_key', format('campaign:%s:%s', p_campaign.id, p_recipient.id),
+      'message', v_message, 'text', coalesce(v_message ->> 'text', v_message ->> 'subject'))), p_now) -> 0;
+    v_why := v_answer ->> 'error';
+  end if;
+  v_waits := coalesce(v_why in ('feature_off', 'identity_unverified'), false);
+  update public.campaign_recipients r
+  set state = case when v_waits then 'pending' when v_why is null then 'queued' else 'left_out' end, why = v_why,
+    message_id = (v_answer ->> 'id')::uuid, next_at = case when v_waits then p_now + interval '1 minute' else r.next_at end,
+    at = case when not v_waits then p_now end
+  where r.id = p_recipient.id;
+  return case when v_waits then 'waits' when v_why is null then 'queued' else 'left_out:' || v_why end;
+end $function$;
+grant execute on function private.send_campaign_to(p_campaign campaigns, p_recipient campaign_recipients, p_now timestamp with time zone) to service_role;
+
+-- Makes the next messages of each campaign that is being sent: a sixth of what may go in a minute, less what the
+-- queue still holds of it; stops those beyond their limits. Says how many. For the clock.
+CREATE OR REPLACE FUNCTION private.send_campaigns(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET lock_timeout TO '1s'
+AS $function$
+declare
+  v_campaign public.campaigns;
+  v_recipient public.campaign_recipients;
+  v_sender public.senders;
+  v_fault text;
+  v_batch integer;
+  v_open integer;
+  v_became text;
+  v_counts jsonb;
+  v_count integer := 0;
+begin
+  perform private.fold_campaign_counts();
+  for v_campaign in
+    select * from public.campaigns c where c.state = 'sending' and c.start_at <= p_now order by c.start_at, c.id for update skip locked
+  loop
+    v_fault := private.campaign_fault(v_campaign);
+    if v_fault is not null then
+      update public.campaigns c set state = 'stopped', stopped_at = p_now, stopped_by = 'limits', stopped_because = v_fault, version = c.version + 1
+      where c.id = v_campaign.id;
+      perform private.notify('failing', jsonb_build_object('component', 'campaign', 'status', 'down', 'because', v_campaign.name || ' stopped: ' || v_fault, 'figures', '{}'::jsonb), p_now);
+      continue;
+    end if;
+    select * into v_sender from public.senders s where s.channel = 'email' and s.id = v_campaign.from_email;
+    continue when v_sender.id is null or v_sender.held_since is not null or v_sender.state <> 'active';
+    v_batch := least(greatest(1, v_campaign.per_minute / 6), 2000);
+    v_counts := '{}';
+    select count(*) into v_open from (
+      select r.message_id from public.campaign_recipients r
+      where r.campaign_id = v_campaign.id and r.state = 'queued' order by r.at desc limit v_batch) l
+    join public.outbound_messages o on o.id = l.message_id and o.state in ('queued', 'leased');
+    for v_recipient in
+      select * from public.campaign_recipients r
+      where r.campaign_id = v_campaign.id and r.state = 'pending' and r.next_at <= p_now
+      order by r.next_at, r.id limit v_batch - v_open
+    loop
+      begin
+        v_became := private.send_campaign_to(v_campaign, v_recipient, p_now);
+      exception when others then
+        v_became := 'waits';
+        update public.campaign_recipients r set next_at = p_now + interval '10 minutes', why = 'failed ' || sqlstate where r.id = v_recipient.id;
+        raise warning 'campaign %: a message could not be made: %', v_campaign.id, sqlerrm;
+      end;
+      if v_became <> 'waits' then
+        v_counts := v_counts || jsonb_build_object(v_became, coalesce((v_counts ->> v_became)::integer, 0) + 1);
+      end if;
+      v_count := v_count + (v_became = 'queued')::integer;
+    end loop;
+    perform private.count_campaign(v_campaign.id, k.key, k.value::bigint, p_now) from jsonb_each_text(v_counts) k;
+    update public.campaigns c set state = 'done', finished_at = p_now
+    where c.id = v_campaign.id
+      and not exists (select from public.campaign_recipients r where r.campaign_id = c.id and r.state = 'pending');
+  end loop;
+  return v_count;
+end $function$;
+grant execute on function private.send_campaigns(p_now timestamp with time zone) to service_role;
 
 -- The conversation of an outbound message, created if needed: {id, address (where to send it, if not to), made
 -- (contact or conversation, if it was created)} or {error}: from_required (several numbers and no earlier
@@ -26037,6 +26717,31 @@ AS $function$
   select coalesce((select s.value from public.settings s where s.key = 'team.zone'), 'UTC')
 $function$;
 grant execute on function private.team_zone() to service_role;
+
+-- Counts what became of a message in its campaign, each thing once a recipient; nothing for a message of no campaign.
+CREATE OR REPLACE FUNCTION private.tell_campaign(p_message_id uuid, p_what text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_what text;
+  v_bit integer;
+  v_campaign uuid;
+begin
+  foreach v_what in array p_what loop
+    v_bit := 1 << array_position(array['sent', 'delivered', 'bounced', 'complained', 'unsubscribed', 'replied', 'failed'], v_what) - 1;
+    update public.campaign_recipients r set told = r.told | v_bit
+    where r.message_id = p_message_id and r.told & v_bit = 0
+    returning r.campaign_id into v_campaign;
+    exit when not found and not exists (select from public.campaign_recipients r where r.message_id = p_message_id);
+    if v_campaign is not null then
+      perform private.count_campaign(v_campaign, v_what, 1, clock_timestamp());
+    end if;
+    v_campaign := null;
+  end loop;
+end $function$;
+grant execute on function private.tell_campaign(p_message_id uuid, p_what text[]) to service_role;
 
 -- Queues the notices that are due for those who listen for them, and says how many. For the clock.
 CREATE OR REPLACE FUNCTION private.tell_notices(p_now timestamp with time zone)

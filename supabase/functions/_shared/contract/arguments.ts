@@ -285,6 +285,22 @@ export interface AnnouncementDraft {
   per_minute?: number;
 }
 
+/** A campaign that is to be made; placeholders are {{name}} or {{name|otherwise}}. */
+export interface CampaignDraft {
+  name: string;
+  /** An identity; the default one if absent. */
+  from?: string;
+  subject: string;
+  html?: string;
+  text?: string;
+  flag_key?: string;
+  per_minute?: number;
+  /** Shares from 0 to 1. */
+  bounce_limit?: number;
+  complaint_limit?: number;
+  start_at?: string;
+}
+
 /** A template to send, in Meta's shape. */
 export interface TemplateMessage {
   type: "template";
@@ -333,6 +349,11 @@ export interface JsonArguments {
   add_route: { p_condition: Condition; p_options: RouteOptions & { id?: string } };
   change_matching_deliveries: { p_filter: MatchingFilter };
   count_matching_deliveries: { p_filter: MatchingFilter };
+  add_campaign_recipients: {
+    p_recipients: readonly { to: string; fields: Readonly<Record<string, string>> }[];
+  };
+  create_campaign: { p_campaign: CampaignDraft };
+  test_campaign: { p_fields: Readonly<Record<string, string>> };
   create_announcement: { p_announcement: AnnouncementDraft };
   check_links: { p_links: readonly LinkRow[] };
   create_links: { p_links: readonly LinkRow[] };

@@ -14,7 +14,7 @@
  * Version of the newest migration in supabase/migrations. Code deploys after the migrations it needs, so
  * a database may be ahead of this, never behind.
  */
-export const SCHEMA_VERSION = "20261129002716";
+export const SCHEMA_VERSION = "20261129002811";
 
 /**
  * Versions of all migrations in supabase/migrations, oldest first: those that must be recorded. Other
@@ -85,6 +85,8 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002712",
   "20261129002714",
   "20261129002716",
+  "20261129002810",
+  "20261129002811",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */
