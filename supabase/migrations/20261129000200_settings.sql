@@ -74,7 +74,7 @@ create table public.settings (
           when 'retention.mail_days' then 1 when 'retention.media_days' then 1 when 'retention.upload_days' then 1 when 'retention.mail_event_days' then 31 else 2 end
         and key in ('retention.event_days', 'retention.click_days', 'retention.raw_days', 'retention.word_days', 'retention.message_days',
           'retention.decision_days', 'retention.delivery_days', 'retention.outbound_days', 'retention.attribution_days',
-          'retention.notification_days', 'retention.announcement_days', 'retention.account_event_days', 'retention.report_days', 'retention.contact_days', 'retention.cron_days', 'retention.feedback_days', 'retention.mail_days', 'retention.mail_event_days',
+          'retention.notification_days', 'retention.announcement_days', 'retention.campaign_days', 'retention.account_event_days', 'retention.report_days', 'retention.contact_days', 'retention.cron_days', 'retention.feedback_days', 'retention.mail_days', 'retention.mail_event_days',
           'retention.media_days', 'retention.upload_days') end),
   -- A text with an unknown placeholder must be refused when it is written, not in the middle of an incident.
   constraint settings_incident_template check (

@@ -105,7 +105,7 @@ Example:
           document.invalid += one.invalid;
           document.suppressed += one.suppressed;
         }
-        return { document, text: facts(Object.entries(document).map(([name, n]) => [name, String(n)])) };
+        return { document, text: facts({ ...document }) };
       })
     );
 
@@ -265,7 +265,7 @@ Example:
 function inWords(one: Campaign): string {
   const percent = (value: number | null) => value === null ? "" : ` (${(value * 100).toFixed(2)} %)`;
   const { counts, rates } = one;
-  return facts([
+  return facts(Object.fromEntries<Cell>([
     ["campaign", `${one.name} (${one.id})`],
     ["state", one.stopped_because === null ? one.state : `${one.state}: ${one.stopped_because}`],
     ["from", one.from_email],
@@ -278,5 +278,5 @@ function inWords(one: Campaign): string {
     ...(["delivered", "bounced", "complained", "unsubscribed", "replied"] as const)
       .map((what): [string, string] => [what, `${counts[what] ?? 0}${percent(rates[what])}`]),
     ["failed", String(counts.failed ?? 0)],
-  ]);
+  ]));
 }
