@@ -12,4 +12,5 @@ export const BENCHES: Readonly<Record<string, () => Promise<{ main(args: string[
   email: () => import("./email/main.ts"),
   poaching: () => import("./poaching.ts"),
   guard: () => import("./guard.ts"),
+  opens: () => import("./opens.ts"),
 };

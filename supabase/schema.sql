@@ -2889,7 +2889,7 @@ create table public.rollouts (
   id uuid default private.uuid_v7() not null,
   -- The flag. It may be removed after the launch; the rollout stays as its record.
   flag_key text not null,
-  -- Name of the plan: standard, canary, replies, or what the plan calls itself.
+  -- Name of the plan: standard, canary, replies, masking, or what the plan calls itself.
   plan text not null,
   -- draft (not started), running, paused (stays where it is; the guard still watches), completed, rolled_back.
   state text default 'draft'::text not null,
@@ -3067,8 +3067,9 @@ create table public.routing_decisions (
   -- The route's name at that time.
   route_name text,
   -- matched, sticky (the conversation stayed), default (a fallback), no_match, kept (routes were not evaluated: an
-  -- automatic mail, a bounce, a forgery), or taken_over (a person had the conversation, and none of the route's
-  -- destinations receives such messages).
+  -- automatic mail, a bounce, a forgery), taken_over (a person had the conversation, and none of the route's
+  -- destinations receives such messages), or masked (a text to an organisation's number: thread_decisions says where
+  -- it went).
   reason text not null,
   -- The destinations it was sent to.
   destination_ids uuid[] default '{}'::uuid[] not null,
@@ -3084,7 +3085,7 @@ create table public.routing_decisions (
   constraint routing_decisions_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
   constraint routing_decisions_route_id_fkey FOREIGN KEY (route_id) REFERENCES routes(id) ON DELETE SET NULL,
   constraint routing_decisions_contact_check CHECK ((length(contact) <= 8)),
-  constraint routing_decisions_reason_check CHECK ((reason = ANY (ARRAY['matched'::text, 'sticky'::text, 'default'::text, 'no_match'::text, 'kept'::text, 'taken_over'::text])))
+  constraint routing_decisions_reason_check CHECK ((reason = ANY (ARRAY['matched'::text, 'sticky'::text, 'default'::text, 'no_match'::text, 'kept'::text, 'taken_over'::text, 'masked'::text])))
 );
 -- The latest decisions.
 create INDEX routing_decisions_recent_idx ON public.routing_decisions USING btree (decided_at);
@@ -3817,6 +3818,10 @@ create table public.thread_decisions (
   forces uuid,
   -- Why.
   force_reason text,
+  -- What was written in the app and not sent: an owner may let it pass.
+  text text,
+  -- The idempotency key of whoever wrote in the app.
+  key text,
   -- When somebody dealt with it in the owner inbox.
   done_at timestamp with time zone,
   -- Who.
@@ -3829,6 +3834,8 @@ create table public.thread_decisions (
   constraint thread_decisions_pkey PRIMARY KEY (id),
   -- A blocked text is let pass once.
   constraint thread_decisions_forced_once UNIQUE (forces),
+  -- A repeated request writes nothing again.
+  constraint thread_decisions_key_once UNIQUE (org_id, key),
   constraint thread_decisions_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
   constraint thread_decisions_forces_fkey FOREIGN KEY (forces) REFERENCES thread_decisions(id) ON DELETE CASCADE,
   constraint thread_decisions_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
@@ -3838,10 +3845,14 @@ create table public.thread_decisions (
   -- Who lets a text pass says why.
   constraint thread_decisions_force_whole CHECK (((forces IS NULL) = (force_reason IS NULL))),
   constraint thread_decisions_from_short CHECK ((from_last4 ~ '^[0-9]{0,4}$'::text)),
+  constraint thread_decisions_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255))),
   constraint thread_decisions_number_short CHECK ((number_last4 ~ '^[0-9]{0,4}$'::text)),
   constraint thread_decisions_outcome_known CHECK ((outcome = ANY (ARRAY['leg'::text, 'owner_inbox'::text, 'held'::text, 'blocked'::text]))),
   constraint thread_decisions_reason_form CHECK ((reason ~ '^[a-z_]{1,40}$'::text)),
-  constraint thread_decisions_role_known CHECK ((from_role = ANY (ARRAY['client'::text, 'sitter'::text, 'owner'::text, 'unknown'::text])))
+  constraint thread_decisions_role_known CHECK ((from_role = ANY (ARRAY['client'::text, 'sitter'::text, 'owner'::text, 'unknown'::text]))),
+  constraint thread_decisions_text_length CHECK (((char_length(text) >= 1) AND (char_length(text) <= 1600))),
+  -- Words are kept where no message has them.
+  constraint thread_decisions_text_of_app CHECK (((text IS NULL) OR (message_id IS NULL)))
 );
 -- Serves the foreign key.
 create INDEX thread_decisions_contact_idx ON public.thread_decisions USING btree (contact_id) WHERE (contact_id IS NOT NULL);
@@ -5513,6 +5524,62 @@ begin
 end $function$;
 grant execute on function public.begin_identity_check(p_id uuid, p_what text) to service_role;
 
+-- A blocked text that an owner may let pass: {thread_id, from_role, text, message_id, media}; null if there is none.
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.blocked_text(p_org uuid, p_decision uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select jsonb_build_object('thread_id', d.thread_id, 'from_role', d.from_role, 'text', coalesce(m.text, d.text), 'message_id', d.message_id,
+      'media', case when jsonb_typeof(m.native -> 'media') = 'array' then jsonb_array_length(m.native -> 'media') else 0 end)
+    from public.thread_decisions d left join public.messages m on m.id = d.message_id
+    where d.id = p_decision and d.org_id = p_org and d.outcome = 'blocked');
+end $function$;
+grant execute on function public.blocked_text(p_org uuid, p_decision uuid) to service_role;
+
+-- What is known of a call from a phone (digits; empty if withheld) to one of our numbers (digits): the members of
+-- relay_facts, numberId, countries of the organisation, phones by leg, and desk: the phone of its owner, else of an
+-- admin, null without one. Null for a number of no organisation. For secret keys.
+CREATE OR REPLACE FUNCTION public.call_facts(p_number text, p_from text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_number text;
+  v_facts jsonb;
+begin
+  perform private.refuse_older_code();
+  select n.number_id into v_number
+  from public.org_numbers n join public.senders s on s.channel = n.channel and s.id = n.number_id
+  where n.channel = 'sms' and s.address = p_number order by n.number_id limit 1;
+  v_facts := public.relay_facts(v_number, p_from);
+  if v_facts is null then
+    return null;
+  end if;
+  return v_facts || jsonb_build_object('numberId', v_number,
+    'countries', (select o.countries from public.orgs o where o.id = (v_facts ->> 'orgId')::uuid),
+    'phones', (
+      select coalesce(jsonb_object_agg(l.value ->> 'id', i.value order by i.id), '{}')
+      from jsonb_array_elements(coalesce(v_facts #> '{thread,legs}', '[]')) as l (value)
+      join public.contact_identities i on i.contact_id = (l.value ->> 'contactId')::uuid
+        and i.channel = 'sms' and i.kind = 'phone' and i.valid_to is null),
+    'desk', (
+      select i.value from public.org_members m
+      join public.contact_identities i on i.contact_id = m.contact_id and i.channel = 'sms' and i.kind = 'phone' and i.valid_to is null
+      where m.org_id = (v_facts ->> 'orgId')::uuid and m.role in ('owner', 'admin')
+      order by m.role = 'owner' desc, m.created_at, m.id limit 1));
+end $function$;
+grant execute on function public.call_facts(p_number text, p_from text) to service_role;
+
 -- Retries, or drops with a reason, the next deliveries of a list (dead, waiting) that match a filter {destination,
 -- error} and have not changed since p_before, at most p_limit (1,000). Returns how many: 0 says that all are done.
 -- Asked again after a lost answer, it goes on. For operators and secret keys. Errors: those of retry_deliveries and
@@ -6138,9 +6205,9 @@ begin
 end $function$;
 grant execute on function public.create_links(p_links jsonb, p_actor text) to service_role;
 
--- Plans a rollout of a flag, not yet started: {template: standard, canary or replies, user_ids, segments}, or a plan
--- {name, stages}; the same p_id again is the same rollout. For operators and secret keys. Errors: GL422 with what is
--- wrong with the plan, GL404 no such flag or segment.
+-- Plans a rollout of a flag, not yet started: {template: standard, canary, replies or masking, user_ids, segments},
+-- or a plan {name, stages}; the same p_id again is the same rollout. For operators and secret keys. Errors: GL422
+-- with what is wrong with the plan, GL404 no such flag or segment.
 CREATE OR REPLACE FUNCTION public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text DEFAULT NULL::text, p_id uuid DEFAULT NULL::uuid)
  RETURNS rollouts
  LANGUAGE plpgsql
@@ -6168,7 +6235,7 @@ begin
     end if;
     v_plan := private.rollout_template(p_plan ->> 'template', p_plan -> 'user_ids', p_plan -> 'segments');
     if v_plan is null then
-      raise exception 'there is no template %', p_plan ->> 'template' using errcode = 'GL422', hint = 'standard, canary or replies';
+      raise exception 'there is no template %', p_plan ->> 'template' using errcode = 'GL422', hint = 'standard, canary, replies or masking';
     end if;
   end if;
   v_faults := private.rollout_plan_faults(v_plan);
@@ -7830,9 +7897,10 @@ begin
 end $function$;
 grant execute on function public.list_suppressions(p_before timestamp with time zone, p_limit integer, p_same integer, p_search text) to authenticated, service_role;
 
--- The team: [{user_id, email, role, approvals, created_at, can_sign_in}]. Its members know each other's addresses;
--- histories name people by user_id. For viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_team()
+-- The team by address: [{user_id, email, role, approvals, created_at, can_sign_in}]. Filter: any of search (part of
+-- the address or role) and after (user_id of the last of the page before); at most p_limit, all without it. Its
+-- members know each other's addresses; histories name people by user_id. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_team(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT NULL::integer)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -7841,15 +7909,26 @@ AS $function$
 begin
   perform private.require_role('viewer');
   return (
-    select coalesce(jsonb_agg(jsonb_build_object('user_id', m.user_id, 'email', u.email, 'role', m.role,
-      'approvals', m.approvals, 'created_at', m.created_at, 'can_sign_in', private.can_sign_in(m.user_id)) order by u.email), '[]')
-    from public.team_members m join auth.users u on u.id = m.user_id);
+    select coalesce(jsonb_agg(jsonb_build_object('user_id', t.user_id, 'email', t.email, 'role', t.role,
+      'approvals', t.approvals, 'created_at', t.created_at, 'can_sign_in', private.can_sign_in(t.user_id)) order by t.email, t.user_id), '[]')
+    from (
+      select m.user_id, u.email, m.role, m.approvals, m.created_at
+      from public.team_members m join auth.users u on u.id = m.user_id
+      where (p_filter ->> 'after' is null or (u.email is null, u.email, m.user_id) > (
+          select a.email is null, a.email, a.id from auth.users a where a.id = (p_filter ->> 'after')::uuid)
+          or u.email is null and m.user_id > (p_filter ->> 'after')::uuid and exists (
+            select from auth.users a where a.id = (p_filter ->> 'after')::uuid and a.email is null))
+        and (p_filter ->> 'search' is null
+          or strpos(lower(concat_ws(' ', coalesce(u.email, m.user_id::text), m.role)), lower(p_filter ->> 'search')) > 0)
+      order by u.email, m.user_id limit p_limit) t);
 end $function$;
-grant execute on function public.list_team() to authenticated, service_role;
+grant execute on function public.list_team(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
--- All templates with their languages, status, quality and components, and when each account's were last fetched. For
--- viewers and secret keys.
-CREATE OR REPLACE FUNCTION public.list_templates()
+-- Templates by name with their languages, status, quality and components, and when each account's were last fetched.
+-- Filter: any of search (part of name, language, category or status), account, name, language, and after: {name,
+-- language, account} of the last of the page before; at most p_limit templates, all without it. For viewers and
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.list_templates(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT NULL::integer)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -7862,7 +7941,16 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object('account', t.account, 'account_name', a.name, 'name', t.name, 'language', t.language, 'id', t.id,
         'category', t.category, 'status', t.status, 'quality', t.quality, 'parameter_format', t.parameter_format, 'components', t.components,
         'reason', t.reason, 'told_at', t.told_at, 'synced_at', t.synced_at) order by t.name, t.language, t.account), '[]')
-      from public.wa_templates t left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = t.account),
+      from (
+        select * from public.wa_templates x
+        where (p_filter -> 'after' is null
+            or (x.name, x.language, x.account) > (p_filter #>> '{after,name}', p_filter #>> '{after,language}', p_filter #>> '{after,account}'))
+          and x.account = coalesce(p_filter ->> 'account', x.account) and x.name = coalesce(p_filter ->> 'name', x.name)
+          and x.language = coalesce(p_filter ->> 'language', x.language)
+          and (p_filter ->> 'search' is null
+            or strpos(lower(concat_ws(' ', x.name, x.language, x.category, x.status)), lower(p_filter ->> 'search')) > 0)
+        order by x.name, x.language, x.account limit p_limit) t
+      left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = t.account),
     'syncs', (
       select coalesce(jsonb_agg(jsonb_build_object('account', x.account, 'account_name', a.name, 'synced_at', y.synced_at, 'error', y.error,
         'numbers', (select jsonb_agg(s.id order by s.id) from public.senders s where s.channel = 'whatsapp' and s.account = x.account)) order by x.account), '[]')
@@ -7870,7 +7958,7 @@ begin
       left join private.template_syncs y on y.account = x.account
       left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = x.account));
 end $function$;
-grant execute on function public.list_templates() to authenticated, service_role;
+grant execute on function public.list_templates(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
 -- Our numbers for texts: [{number, provider, class, state, max_per_second (segments), held_since, held_code, waiting
 -- (conversations with something to send), created_at}]. For viewers and secret keys.
@@ -7886,6 +7974,36 @@ begin
     select coalesce(jsonb_agg(private.text_number_json(s) order by s.id), '[]') from public.senders s where s.channel = 'sms');
 end $function$;
 grant execute on function public.list_text_numbers() to authenticated, service_role;
+
+-- Threads of an organisation, the last written in first; of a sitter (org_members.id) those that the sitter sees.
+-- Filter: state (live if absent), search (part of the client's name or last digits), before: {at (last_at), id} of
+-- the last of the page before; 200 at most. For secret keys.
+CREATE OR REPLACE FUNCTION public.list_threads(p_org uuid, p_member uuid DEFAULT NULL::uuid, p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(private.thread_row(x.thread, p_member, v_now) order by x.last_at desc, x.id desc), '[]') from (
+      select t as thread, t.id, coalesce(last.at, t.opened_at) as last_at
+      from public.threads t
+      left join lateral (
+        select d.at from public.thread_decisions d
+        where d.thread_id = t.id and (p_member is null or d.outcome = 'leg') order by d.id desc limit 1) last on true
+      where t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
+        and (p_member is null or private.sitter_sees(t, p_member, v_now))
+        and (p_filter -> 'before' is null or (coalesce(last.at, t.opened_at), t.id)
+          < ((p_filter #>> '{before,at}')::timestamptz, (p_filter #>> '{before,id}')::uuid))
+        and (p_filter ->> 'search' is null
+          or strpos(lower(private.client_label(t.client_id, p_member is null)), lower(p_filter ->> 'search')) > 0)
+      order by last_at desc, t.id desc limit least(p_limit, 200)) x);
+end $function$;
+grant execute on function public.list_threads(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer) to service_role;
 
 -- Messages and forwards of which nobody knows whether they went, the oldest first: [{id, what (message, forward),
 -- channel, sender, contact_id, since, overdue (15 minutes without a word of the provider: a person decides)}].
@@ -8075,6 +8193,69 @@ begin
       from public.storage_objects o where o.message_id = v_message.id));
 end $function$;
 grant execute on function public.mail_to_show(p_message_id uuid, p_by text) to service_role;
+
+-- Of these conversations those with a number of an organisation, each with its undecided texts in order and what
+-- relay() asks of each: [{conversation_id, org_id, countries, zone, own_numbers, earlier, messages}]. For secret
+-- keys.
+CREATE OR REPLACE FUNCTION public.masked_waiting(p_conversations uuid[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('conversation_id', c.id, 'org_id', o.id, 'countries', to_jsonb(o.countries), 'zone', o.zone,
+      'own_numbers', (
+        select coalesce(jsonb_agg(s.address order by s.address), '[]')
+        from public.org_numbers d join public.senders s on s.channel = d.channel and s.id = d.number_id
+        where d.org_id = o.id and (d.class = 'front_desk' or d.number_id = n.number_id)),
+      'earlier', (
+        select coalesce(jsonb_agg(e.text order by e.seq), '[]') from (
+          select m.text, m.seq from public.messages m
+          where m.conversation_id = c.id and m.direction = 'in' and m.seq < waiting.first and m.text is not null
+            and m.created_at > waiting.since - interval '10 minutes'
+          order by m.seq desc limit 3) e),
+      'messages', waiting.messages)), '[]')
+    from public.conversations c
+    join public.org_numbers n on n.channel = c.channel and n.number_id = c.number_id
+    join public.orgs o on o.id = n.org_id
+    cross join lateral (
+      select i.value as phone from (select 1) one left join lateral (
+        select x.value from public.contact_identities x
+        where x.contact_id = c.contact_id and x.kind = 'phone' and x.valid_to is null order by x.id desc limit 1) i on true) who
+    cross join lateral (
+      select min(m.seq) as first, min(m.created_at) as since, jsonb_agg(jsonb_build_object(
+        'id', m.id, 'at', m.created_at, 'text', m.text, 'keyword', m.native ->> 'keyword', 'is_group', m.native ? 'group',
+        'is_phone', who.phone is not null,
+        'media', case when jsonb_typeof(m.native -> 'media') = 'array' then (
+          select coalesce(jsonb_agg(f.file -> 'type' order by f.place), '[]')
+          from jsonb_array_elements(m.native -> 'media') with ordinality as f (file, place)) else '[]' end)
+        || (private.relay_facts(n, c.contact_id, who.phone, m.created_at) - 'orgId') order by m.seq) as messages
+      from (
+        select * from public.messages m
+        where m.conversation_id = c.id and m.seq > c.routed_seq and m.direction = 'in'
+          and not exists (select from public.routing_decisions d where d.message_id = m.id)
+        order by m.seq limit 20) m) waiting
+    where c.id = any (p_conversations) and c.channel = 'sms' and waiting.messages is not null);
+end $function$;
+grant execute on function public.masked_waiting(p_conversations uuid[]) to service_role;
+
+-- The phone of a member, as a contact; null for one who only uses the pages. For secret keys.
+CREATE OR REPLACE FUNCTION public.member_contact(p_member uuid)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (select m.contact_id from public.org_members m where m.id = p_member);
+end $function$;
+grant execute on function public.member_contact(p_member uuid) to service_role;
 
 -- Says that two contacts are one person: opt-outs, export and erasure of one are those of the other; ids and
 -- conversations stay where they are, and answers go where they were asked. Who did it, when and why is in
@@ -8755,6 +8936,29 @@ begin
 end $function$;
 grant execute on function public.overview(p_minutes integer) to authenticated, service_role;
 
+-- What waits for the owner, the newest first, before one of them (p_before, its id): texts nobody could be found for,
+-- blocked ones, and what came while messaging was off. For secret keys.
+CREATE OR REPLACE FUNCTION public.owner_inbox(p_org uuid, p_before uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(private.thread_entry(d) || jsonb_build_object('org_id', d.org_id, 'thread_id', d.thread_id,
+      'from', case when d.from_last4 <> '' then '…' || d.from_last4 end, 'number_class', d.number_class, 'findings', (
+        select coalesce(jsonb_agg(jsonb_build_object('ord', f.ord, 'type', f.type, 'rule', f.rule, 'redacted', f.redacted) order by f.ord), '[]')
+        from public.policy_findings f where f.decision_id = d.id)) order by d.id desc), '[]')
+    from (
+      select * from public.thread_decisions d
+      where d.org_id = p_org and d.done_at is null and (d.outcome = 'owner_inbox' or d.outcome = 'blocked' or d.reason = 'off')
+        and (p_before is null or d.id < p_before)
+      order by d.id desc limit least(p_limit, 200)) d);
+end $function$;
+grant execute on function public.owner_inbox(p_org uuid, p_before uuid, p_limit integer) to service_role;
+
 -- Keeps a rollout where it is. The guard still watches, and rolls back. For operators and secret keys. Errors: GL409
 -- stale version or not running, GL404.
 CREATE OR REPLACE FUNCTION public.pause_rollout(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text)
@@ -8775,8 +8979,9 @@ begin
 end $function$;
 grant execute on function public.pause_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- A built-in plan (standard, canary, replies) as {name, stages}, to begin a plan of one's own with; the first stage
--- of standard still needs user_ids or segments. Null for another name. For viewers and secret keys.
+-- A built-in plan (standard, canary, replies, masking) as {name, stages}, to begin a plan of one's own with; the
+-- first stage of standard and masking still needs user_ids or segments. Null for another name. For viewers and secret
+-- keys.
 CREATE OR REPLACE FUNCTION public.plan_of_template(p_name text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8950,6 +9155,34 @@ begin
 end $function$;
 grant execute on function public.read_report(p_id uuid) to authenticated, service_role;
 
+-- A thread with its texts, the newest first, before one of them (p_before, its id): {thread, entries}; to a sitter
+-- (org_members.id) what was heard, and the sitter's own. Null if there is none, or the sitter does not see it. For
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.read_thread(p_org uuid, p_thread uuid, p_member uuid DEFAULT NULL::uuid, p_before uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_thread public.threads;
+begin
+  perform private.refuse_older_code();
+  select * into v_thread from public.threads t where t.id = p_thread and t.org_id = p_org;
+  if not found or p_member is not null and not private.sitter_sees(v_thread, p_member, clock_timestamp()) then
+    return null;
+  end if;
+  return jsonb_build_object('thread', private.thread_row(v_thread, p_member, clock_timestamp()), 'entries', (
+    select coalesce(jsonb_agg(private.thread_entry(d) order by d.id desc), '[]') from (
+      select * from public.thread_decisions d
+      where d.thread_id = p_thread and (p_before is null or d.id < p_before) and d.reason <> 'keyword'
+        -- A sitter sees what was heard, and what became of the own words.
+        and (p_member is null or d.outcome = 'leg' or d.from_role = 'sitter' and d.contact_id = (
+          select m.contact_id from public.org_members m where m.id = p_member))
+      order by d.id desc limit least(p_limit, 200)) d));
+end $function$;
+grant execute on function public.read_thread(p_org uuid, p_thread uuid, p_member uuid, p_before uuid, p_limit integer) to service_role;
+
 -- Proves in one snapshot that nothing was lost: {ok, checks: [{name, ok, expected, found}], updates, messages,
 -- deliveries}.
 CREATE OR REPLACE FUNCTION public.reconcile()
@@ -9034,9 +9267,9 @@ end $function$;
 grant execute on function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) to service_role;
 
 -- Writes down a decision with its findings, and counts it: {org_id, thread_id, contact_id, message_id, from_role,
--- from_last4, number_last4, number_class, outcome, reason, types, forces, force_reason, by}, findings [{type, rule,
--- score, redacted}]. forces names a blocked decision that an owner overrides. Returns the id. For secret keys.
--- Errors: GL404 no such blocked text, 23505 it was let pass already, 23514 invalid value.
+-- from_last4, number_last4, number_class, outcome, reason, types, forces, force_reason, kept_text, key, by}, findings
+-- [{type, rule, score, redacted}]. forces names a blocked decision that an owner overrides. Returns the id. For
+-- secret keys. Errors: GL404 no such blocked text, 23505 it was let pass already, 23514 invalid value.
 CREATE OR REPLACE FUNCTION public.record_decision(p_decision jsonb, p_findings jsonb DEFAULT '[]'::jsonb)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -9053,12 +9286,12 @@ begin
     raise exception 'there is no such blocked text' using errcode = 'GL404';
   end if;
   insert into public.thread_decisions (org_id, thread_id, contact_id, message_id, from_role, from_last4, number_last4, number_class,
-    outcome, reason, types, forces, force_reason, by)
+    outcome, reason, types, forces, force_reason, text, key, by)
   values (v_org, (p_decision ->> 'thread_id')::uuid, (p_decision ->> 'contact_id')::uuid, (p_decision ->> 'message_id')::uuid,
     p_decision ->> 'from_role', right(p_decision ->> 'from_last4', 4), right(p_decision ->> 'number_last4', 4), p_decision ->> 'number_class',
     v_outcome, p_decision ->> 'reason',
     array(select jsonb_array_elements_text(coalesce(p_decision -> 'types', '[]'))), (p_decision ->> 'forces')::uuid,
-    p_decision ->> 'force_reason', coalesce(p_decision ->> 'by', private.actor()))
+    p_decision ->> 'force_reason', p_decision ->> 'kept_text', p_decision ->> 'key', coalesce(p_decision ->> 'by', private.actor()))
   returning id into v_id;
   insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted)
   select v_id, f.ord, v_org, f.value ->> 'type', f.value ->> 'rule', (f.value ->> 'score')::real, f.value ->> 'redacted'
@@ -9070,6 +9303,7 @@ begin
   perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'masking_' || v_outcome, 'label', v_org, 'n', 1))
     || case when p_decision ->> 'reason' = 'no_active_window' and p_decision ->> 'from_role' = 'sitter'
       then jsonb_build_array(jsonb_build_object('name', 'masking_sitter_no_window', 'label', v_org, 'n', 1)) else '[]' end);
+  perform private.count_decision(v_id, v_org, p_decision);
   return v_id;
 end $function$;
 grant execute on function public.record_decision(p_decision jsonb, p_findings jsonb) to service_role;
@@ -9254,6 +9488,30 @@ AS $function$
 $function$;
 grant execute on function public.record_outcomes(p_outcomes jsonb, p_evaluated text[]) to service_role;
 
+-- Records where texts to numbers of organisations go, and queues the copies, in one transaction: [{id, relays:
+-- [{message_id, org_id, thread_id, from_role, number_class, outcome, reason, types, findings, legs, message, notice,
+-- opens}]}]. A decision whose legs have changed since is not recorded: its conversation is in stale, and waits on.
+-- The first decision on a text stands. Returns {decided, queued, stale, relayed: [{message_id, org_id, thread_id,
+-- outcome, reason}]}. For secret keys.
+CREATE OR REPLACE FUNCTION public.record_relays(p_revision bigint, p_conversations jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.record_relays(p_revision, p_conversations, clock_timestamp());
+    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.record_relays(p_revision bigint, p_conversations jsonb) to service_role;
+
 -- Counts further visits on rows of clicks, [{code, t, v, r, k, p, y, f, h, u, o, g, n, q, c}], once however often the
 -- batch is sent: the members are those of _shared/links/clicks/lines.ts, c is how many. For secret keys.
 CREATE OR REPLACE FUNCTION public.record_repeats(p_batch uuid, p_slot integer, p_repeats jsonb)
@@ -9393,11 +9651,8 @@ CREATE OR REPLACE FUNCTION public.relay_facts(p_number_id text, p_from text, p_a
  SET enable_seqscan TO 'off'
 AS $function$
 declare
-  v_at timestamptz := coalesce(p_at, clock_timestamp());
   v_number public.org_numbers;
   v_contact uuid;
-  v_legs jsonb := '[]';
-  v_past uuid;
 begin
   perform private.refuse_older_code();
   select * into v_number from public.org_numbers n where n.channel = 'sms' and n.number_id = p_number_id;
@@ -9406,17 +9661,7 @@ begin
   end if;
   select i.contact_id into v_contact from public.contact_identities i
   where i.channel = 'sms' and i.kind = 'phone' and i.value = p_from and i.valid_to is null;
-  select coalesce(jsonb_agg(private.leg_view(l)), '[]') into v_legs from public.thread_legs l
-  where l.contact_id = v_contact and l.channel = 'sms' and l.number_id = p_number_id and l.ended_at is null;
-  if v_legs = '[]' then
-    select l.thread_id into v_past from public.thread_legs l
-    where l.contact_id = v_contact and l.channel = 'sms' and l.number_id = p_number_id and l.ended_at is not null
-    order by l.ended_at desc limit 1;
-  end if;
-  return jsonb_build_object('orgId', v_number.org_id, 'contactId', v_contact, 'numberClass', v_number.class,
-    'fromOurs', exists (select from public.senders s where s.channel = 'sms' and s.address = p_from),
-    'senderLegs', v_legs, 'pastThreadId', v_past,
-    'thread', case when jsonb_array_length(v_legs) = 1 then private.thread_facts((v_legs #>> '{0,threadId}')::uuid, v_at) end);
+  return private.relay_facts(v_number, v_contact, p_from, coalesce(p_at, clock_timestamp()));
 end $function$;
 grant execute on function public.relay_facts(p_number_id text, p_from text, p_at timestamp with time zone) to service_role;
 
@@ -10472,6 +10717,30 @@ begin
     from each e);
 end $function$;
 grant execute on function public.search_everything(p_query text, p_limit integer) to authenticated, service_role;
+
+-- Writes down a text from the app as it was decided, and queues it to the legs, in one transaction, once for each
+-- key: a decision as record_decision takes it, with member_id (the sitter who writes; absent for the owner), legs,
+-- message and findings. Returns {decision_id, outcome, reason, types, repeated}. For secret keys. Errors: GL404 no
+-- such thread or blocked text, GL409 the thread has changed since it was read, 23505 a blocked text was let pass
+-- already.
+CREATE OR REPLACE FUNCTION public.send_in_thread(p_send jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.send_in_thread(p_send, clock_timestamp());
+    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.send_in_thread(p_send jsonb) to service_role;
 
 -- Queues a template to the person of a conversation on WhatsApp, whether the window is open or not; the same p_key is
 -- the same message. Returns {id, status} or {error}: channel_unsupported, feature_off, nobody, opted_out,
@@ -14698,6 +14967,18 @@ AS $function$
 $function$;
 grant execute on function private.click_groups(p_code text, p_from timestamp with time zone, p_to timestamp with time zone, p_by text, p_limit integer) to service_role;
 
+-- A client by name; without one the last four digits of the phone, for owners.
+CREATE OR REPLACE FUNCTION private.client_label(p_client uuid, p_whole boolean)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(c.name, case when p_whole then '…' || right(private.address_of(c.id, c.channel, null), 4) end)
+  from public.contacts c where c.id = p_client
+$function$;
+grant execute on function private.client_label(p_client uuid, p_whole boolean) to service_role;
+
 -- Why a call of the clock has not arrived: no_secret (the Vault lacks address or key), not_sent (pg_net sends
 -- nothing), no_answer, or status and which; null without pg_cron. Definer, for Vault and pg_net are the owner's.
 CREATE OR REPLACE FUNCTION private.clock_fault()
@@ -15186,6 +15467,50 @@ exception when others then
   return null;
 end $function$;
 grant execute on function private.count_conversion() to service_role;
+
+-- Counts a decision for rollouts by organisation: business metrics text.decided, text.owner_inbox, text.blocked and
+-- text.no_window (a sitter outside of every window), and an outcome of the flags that are rolled out; a failure where
+-- a thread has lost its client.
+CREATE OR REPLACE FUNCTION private.count_decision(p_id uuid, p_org uuid, p_decision jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_subject text := 'org:' || p_org;
+  v_failed boolean := p_decision ->> 'reason' = 'no_client';
+  v_outcomes jsonb;
+begin
+  -- Messaging that is off has decided nothing.
+  if p_decision ->> 'reason' = 'off' then
+    return;
+  end if;
+  -- Of an organisation one outcome a minute counts, and each failure: the guard counts subjects, and the row of a minute is hot.
+  select jsonb_agg(jsonb_build_object('flag', r.flag_key, 'arm', a.arm, 'minute', floor(extract(epoch from v_now) / 60)::bigint, 'n', 1,
+      'failed', v_failed::integer, 'timed', 0, 'ms', 0, 'le', to_jsonb(array_fill(0, array[27])),
+      'people', case when v_failed and a.arm = 'on' then jsonb_build_array(jsonb_build_array(v_subject, true, 0)) else '[]' end))
+  into v_outcomes
+  from public.rollouts r cross join lateral private.arm_of(r.flag_key, v_subject, v_now) a
+  where r.state in ('running', 'paused') and a.arm is not null
+    and (r.flag_key = 'messaging_v1.enabled' or r.flag_key = 'proactive_thread_creation.enabled' and p_decision ? 'thread_id'
+      or r.flag_key = 'sitter_messages_v1.enabled' and p_decision ->> 'from_role' = 'sitter')
+    and (v_failed or coalesce((select d.at from public.thread_decisions d where d.org_id = p_org and d.id < p_id order by d.id desc limit 1),
+      '-infinity') < date_trunc('minute', v_now));
+  if v_outcomes is not null then
+    perform private.record_outcomes(v_outcomes, v_now);
+  end if;
+  perform private.record_metrics((
+    select jsonb_agg(jsonb_build_object('name', m.name, 'subject', v_subject))
+    from (values ('text.decided', true), ('text.owner_inbox', p_decision ->> 'outcome' = 'owner_inbox'),
+      ('text.blocked', p_decision ->> 'outcome' = 'blocked'),
+      ('text.no_window', p_decision ->> 'reason' = 'no_active_window' and p_decision ->> 'from_role' = 'sitter')) as m (name, counts)
+    where m.counts), v_now);
+exception when others then
+  raise warning 'a decision could not be counted: % (%)', sqlerrm, sqlstate;
+end $function$;
+grant execute on function private.count_decision(p_id uuid, p_org uuid, p_decision jsonb) to service_role;
 
 -- Counts outcomes of replies, and business metrics of mails [{name, subject}]: mail.sent, mail.tokened,
 -- reply.received, reply.legacy, reply.threaded (its headers name a Message-ID of ours), reply.to_forward,
@@ -16184,7 +16509,7 @@ begin
   return (
     select coalesce(jsonb_object_agg(e.key, e.value), '{}')
     from jsonb_each(case jsonb_typeof(p_metadata) when 'object' then p_metadata else '{}' end) e
-    where e.key in ('attempt', 'bounce', 'class', 'classification', 'code', 'machine', 'status', 'url_offset')
+    where e.key in ('attempt', 'bounce', 'class', 'classification', 'code', 'machine', 'reasons', 'status', 'url_offset', 'verdict')
       and jsonb_typeof(e.value) in ('string', 'number', 'boolean') and e.value::text !~ '@' and length(e.value::text) <= 100);
 end $function$;
 grant execute on function private.event_words(p_metadata jsonb) to service_role;
@@ -19671,6 +19996,22 @@ AS $function$
 $function$;
 grant execute on function private.leg_view(p_leg thread_legs) to service_role;
 
+-- Whether a thread is live, its writer still meets this number in it, and these legs of it are live.
+CREATE OR REPLACE FUNCTION private.legs_stand(p_thread uuid, p_writer uuid, p_number text, p_legs uuid[])
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+      select from public.threads t
+      join public.thread_legs l on l.thread_id = t.id and l.contact_id = p_writer and l.number_id = p_number and l.ended_at is null
+      where t.id = p_thread and t.state = 'live')
+    and cardinality(p_legs) = (
+      select count(*) from public.thread_legs l where l.id = any (p_legs) and l.thread_id = p_thread and l.ended_at is null)
+$function$;
+grant execute on function private.legs_stand(p_thread uuid, p_writer uuid, p_number text, p_legs uuid[]) to service_role;
+
 -- Messages that a link brought from p_from to before p_to: {total, first_touch, by_confidence}.
 CREATE OR REPLACE FUNCTION private.link_attributions(p_code text, p_from timestamp with time zone, p_to timestamp with time zone)
  RETURNS jsonb
@@ -21238,6 +21579,24 @@ AS $function$
         and (0::oid = any (p.polroles) or (select r.oid from pg_catalog.pg_roles r where r.rolname = 'anon') = any (p.polroles))))
 $function$;
 
+-- The thread of somebody who writes to the front desk for the first time: with the sitter whose window comes first,
+-- else with the owner. Null for members.
+CREATE OR REPLACE FUNCTION private.open_for(p_org uuid, p_client uuid, p_now timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if exists (select from public.org_members m where m.org_id = p_org and m.contact_id = p_client) then
+    return null;
+  end if;
+  return (public.open_thread(p_org, p_client, (
+    select w.member_id from public.assignment_windows w
+    where w.org_id = p_org and w.client_id = p_client and w.cancelled_at is null and w.closes_at > p_now
+    order by w.opens_at, w.id limit 1), 'first_message') ->> 'thread_id')::uuid;
+end $function$;
+grant execute on function private.open_for(p_org uuid, p_client uuid, p_now timestamp with time zone) to service_role;
+
 -- Trigger, after insert of rollout_events: opens an incident where the guard rolled back, P0 where more than 5 %
 -- failed, else P1; once a rollout.
 CREATE OR REPLACE FUNCTION private.open_for_rollback()
@@ -21555,7 +21914,14 @@ AS $function$
       where known.routed),
     (select min(first.due_at) from public.destinations d
       cross join known
-      cross join lateral (select private.lane_due_at(d.id, known.channel) as due_at) first
+      -- As lane_due_at, without a call for each of thousands of destinations.
+      cross join lateral (select least(
+        (select l.due_at from private.delivery_lanes l
+        where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null and l.lease is null
+        order by l.due_at limit 1),
+        (select l.due_at from private.delivery_lanes l
+        where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null and l.lease is not null
+        order by l.due_at limit 1)) as due_at) first
       where known.routed and d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null),
     (select min(first.due_at) from public.senders n
       cross join lateral (
@@ -21767,9 +22133,9 @@ AS $function$
     ('public.service_events', '{conversation_id,message_id,detail,native}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.policy_findings', '{decision_id,redacted}',
       't.decision_id in (select d.id from public.thread_decisions d where d.contact_id = any (($1).contacts) or d.message_id = any (($1).messages))', 'deleted'),
-    ('public.thread_decisions', '{thread_id,contact_id,message_id,from_last4,force_reason}',
+    ('public.thread_decisions', '{thread_id,contact_id,message_id,from_last4,force_reason,text,key}',
       't.contact_id = any (($1).contacts) or t.message_id = any (($1).messages)', 'deleted'),
-    ('public.thread_decisions', '{force_reason}', '', 'words'),
+    ('public.thread_decisions', '{force_reason,text}', '', 'words'),
     ('public.assignment_windows', '{booking_id,client_id}', 't.client_id = any (($1).contacts)', 'deleted'),
     ('public.bookings', '{id,external_id,client_id}', 't.client_id = any (($1).contacts)', 'deleted'),
     ('public.thread_legs', '{id,thread_id,contact_id}', 't.contact_id = any (($1).contacts)', 'deleted'),
@@ -22262,18 +22628,20 @@ CREATE OR REPLACE FUNCTION private.queue_health(p_now timestamp with time zone)
  STABLE
  SET search_path TO ''
 AS $function$
-  select jsonb_build_object('component', 'queue',
-    'status', case when q.overdue >= 600 then 'down' when q.overdue >= 60 or q.stopped is not null then 'degraded' else 'healthy' end,
-    'because', case when q.overdue >= 60 then 'overdue' when q.stopped is not null then 'stopped' else 'taken' end,
-    'figures', jsonb_strip_nulls(jsonb_build_object(
-      'seconds', case when q.overdue >= 60 then q.overdue end, 'destinations', q.stopped)))
-  from (
+  -- Once, and not for each place that names it.
+  with q as materialized (
     select private.overdue_seconds(p_now) as overdue, (
       select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
         'name', t.name, 'state', t.state, 'n', t.n, 'error', t.error, 'waiting', nullif(t.waiting, 0)))
         order by t.name, t.state)
       from private.troubled_destinations(p_now) t) as stopped
-  ) q
+  )
+  select jsonb_build_object('component', 'queue',
+    'status', case when q.overdue >= 600 then 'down' when q.overdue >= 60 or q.stopped is not null then 'degraded' else 'healthy' end,
+    'because', case when q.overdue >= 60 then 'overdue' when q.stopped is not null then 'stopped' else 'taken' end,
+    'figures', jsonb_strip_nulls(jsonb_build_object(
+      'seconds', case when q.overdue >= 60 then q.overdue end, 'destinations', q.stopped)))
+  from q
 $function$;
 grant execute on function private.queue_health(p_now timestamp with time zone) to service_role;
 
@@ -22384,6 +22752,48 @@ begin
   return jsonb_build_object('replies', v_queued, 'left_out', v_left_out);
 end $function$;
 grant execute on function private.queue_replies(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
+
+-- Queues a text to a person from a number, once for each key. Returns {id, status} or {error}, as enqueue_outbound.
+CREATE OR REPLACE FUNCTION private.queue_text(p_contact uuid, p_number text, p_message jsonb, p_key text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'sms', 'number_id', p_number,
+    'identities', jsonb_build_array(jsonb_build_object('kind', 'contact', 'value', p_contact)),
+    'message', p_message, 'text', nullif(p_message ->> 'text', ''), 'idempotency_key', p_key)), p_now) -> 0
+$function$;
+grant execute on function private.queue_text(p_contact uuid, p_number text, p_message jsonb, p_key text, p_now timestamp with time zone) to service_role;
+
+-- Queues a text to each of these legs of a thread, once for each key: how many people it reaches, how many texts
+-- wait, the first of them, and why one could not be queued.
+CREATE OR REPLACE FUNCTION private.queue_to_legs(p_thread uuid, p_legs uuid[], p_message jsonb, p_key text, p_now timestamp with time zone, OUT reached integer, OUT queued integer, OUT first uuid, OUT error text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_leg record;
+  v_answer jsonb;
+begin
+  reached := 0;
+  queued := 0;
+  for v_leg in
+    select l.id, l.contact_id, l.number_id from public.thread_legs l where l.id = any (p_legs) order by l.id
+  loop
+    -- Who has no number in the thread reads it in the app.
+    if v_leg.number_id is not null then
+      v_answer := private.queue_text(v_leg.contact_id, v_leg.number_id, p_message, 'relay:' || p_key || ':' || v_leg.id, p_now);
+      error := coalesce(v_answer ->> 'error', error);
+      continue when v_answer ? 'error';
+      queued := queued + 1;
+      first := coalesce(first, (v_answer ->> 'id')::uuid);
+      update public.messages m set thread_id = p_thread where m.id = (v_answer ->> 'id')::uuid;
+    end if;
+    reached := reached + 1;
+  end loop;
+end $function$;
+grant execute on function private.queue_to_legs(p_thread uuid, p_legs uuid[], p_message jsonb, p_key text, p_now timestamp with time zone, OUT reached integer, OUT queued integer, OUT first uuid, OUT error text) to service_role;
 
 -- What a service or a provider wrote about a message of this contact, for operators: without the contact's ids, and
 -- without numbers and mail addresses of others as far as they show.
@@ -23036,6 +23446,114 @@ begin
 end $function$;
 grant execute on function private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone) to service_role;
 
+-- Writes one decision on a text with what follows from it: the copies to the other legs, words to the writer (of one
+-- reason once an hour), the thread of a first message. The caller holds the conversation's lock and has asked
+-- legs_stand. Returns {message_id, org_id, thread_id, outcome, reason, queued}.
+CREATE OR REPLACE FUNCTION private.record_relay(p_conversation conversations, p_relay jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_message uuid := (p_relay ->> 'message_id')::uuid;
+  v_org uuid := (p_relay ->> 'org_id')::uuid;
+  v_thread uuid := (p_relay ->> 'thread_id')::uuid;
+  v_outcome text := p_relay ->> 'outcome';
+  v_reason text := p_relay ->> 'reason';
+  v_copies record;
+  v_answer jsonb;
+  v_queued integer := 0;
+begin
+  if (p_relay ->> 'opens')::boolean then
+    v_thread := private.open_for(v_org, p_conversation.contact_id, p_now);
+  end if;
+  if v_outcome = 'leg' then
+    v_copies := private.queue_to_legs(v_thread, array(select value::uuid from jsonb_array_elements_text(p_relay -> 'legs')),
+      p_relay -> 'message', v_message::text, p_now);
+    v_queued := v_copies.queued;
+    -- Nothing is lost: what could go to nobody waits for the owner.
+    if v_copies.reached = 0 then
+      v_outcome := 'owner_inbox';
+      v_reason := coalesce(v_copies.error, 'no_sitter');
+    end if;
+  end if;
+  if p_relay ? 'notice' and not exists (
+      select from public.thread_decisions d
+      where d.contact_id = p_conversation.contact_id and d.reason = v_reason and d.at > p_now - interval '1 hour') then
+    v_answer := private.queue_text(p_conversation.contact_id, p_conversation.number_id, p_relay -> 'notice', 'relay-notice:' || v_message, p_now);
+    v_queued := v_queued + case when v_answer ? 'error' then 0 else 1 end;
+  end if;
+  update public.messages m set thread_id = v_thread where m.id = v_message and v_thread is not null;
+  perform public.record_decision(p_relay || jsonb_build_object('thread_id', v_thread, 'contact_id', p_conversation.contact_id,
+      'outcome', v_outcome, 'reason', v_reason,
+      'number_last4', right(regexp_replace(coalesce((
+        select s.address from public.senders s where s.channel = p_conversation.channel and s.id = p_conversation.number_id), ''), '[^0-9]', '', 'g'), 4),
+      'from_last4', right(regexp_replace(coalesce(private.address_of(p_conversation.contact_id, p_conversation.channel, p_conversation.number_id), ''), '[^0-9]', '', 'g'), 4)),
+    coalesce(p_relay -> 'findings', '[]'));
+  return jsonb_build_object('message_id', v_message, 'org_id', v_org, 'thread_id', v_thread, 'outcome', v_outcome, 'reason', v_reason,
+    'queued', v_queued);
+end $function$;
+grant execute on function private.record_relay(p_conversation conversations, p_relay jsonb, p_now timestamp with time zone) to service_role;
+
+-- record_relays with a given time.
+CREATE OR REPLACE FUNCTION private.record_relays(p_revision bigint, p_conversations jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_item jsonb;
+  v_relay jsonb;
+  v_conversation public.conversations;
+  v_relayed jsonb := '[]';
+  v_stale jsonb := '[]';
+  v_decisions jsonb;
+  v_through bigint;
+  v_seq bigint;
+  v_decided jsonb := '[]';
+begin
+  -- The locks first and in the order of ids, as ingest_updates takes them: of those who write and of those who are written to.
+  perform from public.conversations c
+  where c.id in (select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i)
+    or c.id in (
+      select k.id from jsonb_array_elements(p_conversations) i
+      cross join jsonb_array_elements(i -> 'relays') r
+      cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)
+      join public.thread_legs l on l.id = leg.id::uuid
+      join public.conversations k on k.channel = l.channel and k.number_id = l.number_id and k.contact_id = l.contact_id)
+  order by c.id for update;
+  for v_item in select * from jsonb_array_elements(p_conversations) loop
+    select * into v_conversation from public.conversations c where c.id = (v_item ->> 'id')::uuid;
+    continue when not found;
+    v_decisions := '[]';
+    v_through := null;
+    for v_relay in select * from jsonb_array_elements(v_item -> 'relays') loop
+      select m.seq into v_seq from public.messages m
+      where m.id = (v_relay ->> 'message_id')::uuid and not exists (select from public.routing_decisions d where d.message_id = m.id);
+      -- Somebody else decided it, or it was withdrawn.
+      continue when not found;
+      if v_relay ->> 'outcome' = 'leg' and not private.legs_stand((v_relay ->> 'thread_id')::uuid, v_conversation.contact_id,
+          v_conversation.number_id, array(select value::uuid from jsonb_array_elements_text(v_relay -> 'legs'))) then
+        v_stale := v_stale || to_jsonb(v_conversation.id);
+        exit;
+      end if;
+      v_relayed := v_relayed || private.record_relay(v_conversation, v_relay, p_now);
+      v_decisions := v_decisions || jsonb_build_object('message_id', v_relay -> 'message_id', 'reason', 'masked', 'destination_ids', '[]'::jsonb,
+        'explanation', '[]'::jsonb);
+      v_through := v_seq;
+    end loop;
+    v_decided := v_decided || jsonb_build_object('id', v_conversation.id, 'held', false, 'through_seq', v_through,
+      'sticky_route_id', v_conversation.sticky_route_id, 'sticky_until', v_conversation.sticky_until, 'decisions', v_decisions);
+  end loop;
+  perform public.record_decisions(p_revision, v_decided);
+  return jsonb_build_object('decided', jsonb_array_length(v_relayed), 'stale', v_stale,
+    'queued', (select coalesce(sum((r ->> 'queued')::integer), 0) from jsonb_array_elements(v_relayed) r),
+    'relayed', (select coalesce(jsonb_agg(r - 'queued'), '[]') from jsonb_array_elements(v_relayed) r));
+end $function$;
+grant execute on function private.record_relays(p_revision bigint, p_conversations jsonb, p_now timestamp with time zone) to service_role;
+
 -- Records a route's current version in its history, unless it is already there.
 CREATE OR REPLACE FUNCTION private.record_route(p_id uuid)
  RETURNS void
@@ -23301,7 +23819,7 @@ begin
         and jsonb_typeof(n -> 'text') = 'string' and char_length(n ->> 'text') between 1 and 1000
         and jsonb_typeof(coalesce(n -> 'report', 'false')) = 'boolean') is true) then
     raise exception 'notices are 1 to 50 of {day (-90 to 400), to (1 to 100 characters), text (1 to 1000), report (true or false)}'
-      using errcode = 'GL422', hint = 'Only the plan replies has notices of its own.';
+      using errcode = 'GL422', hint = 'Only the plans replies and masking have notices of their own.';
   end if;
 end $function$;
 
@@ -23351,6 +23869,34 @@ begin
   end if;
 end $function$;
 grant execute on function private.refuse_too_many(p_more bigint, p_except_flag text) to service_role;
+
+-- What is known of a text from a person, whose address is p_from, to a number of an organisation at a time, as
+-- relay() takes it.
+CREATE OR REPLACE FUNCTION private.relay_facts(p_number org_numbers, p_contact uuid, p_from text, p_at timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_legs jsonb := '[]';
+  v_past uuid;
+begin
+  select coalesce(jsonb_agg(private.leg_view(l)), '[]') into v_legs from public.thread_legs l
+  where l.contact_id = p_contact and l.channel = p_number.channel and l.number_id = p_number.number_id and l.ended_at is null;
+  if v_legs = '[]' then
+    select l.thread_id into v_past from public.thread_legs l
+    where l.contact_id = p_contact and l.channel = p_number.channel and l.number_id = p_number.number_id and l.ended_at is not null
+    order by l.ended_at desc limit 1;
+  end if;
+  return jsonb_build_object('orgId', p_number.org_id, 'contactId', p_contact, 'numberClass', p_number.class,
+    'fromOurs', exists (select from public.senders s where s.channel = p_number.channel and s.address = p_from),
+    'senderLegs', v_legs, 'pastThreadId', v_past,
+    'thread', case when jsonb_array_length(v_legs) = 1 then private.thread_facts((v_legs #>> '{0,threadId}')::uuid, p_at) end);
+end $function$;
+grant execute on function private.relay_facts(p_number org_numbers, p_contact uuid, p_from text, p_at timestamp with time zone) to service_role;
 
 -- Queues the answer of an identity's owner as a mail to the person whose mail was forwarded. One that may not go is
 -- kept as failed, with its code. The caller holds the conversation's lock.
@@ -24399,8 +24945,9 @@ $function$;
 
 -- A built-in plan: standard (internal, beta 10 %, 25, 50, 75, 100 %, full: 17 days at least) for which the ids or
 -- segments of the internal stage are given, canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least), or replies (for
--- email_reply_tokens.enabled: 10, 25, 50, 100 % in the first week, and the rest of a month at 100 %). Null for
--- another name.
+-- email_reply_tokens.enabled: 10, 25, 50, 100 % in the first week, and the rest of a month at 100 %), or masking (for
+-- the flags of masked messaging: the organisations whose ids, org:<id>, are given for 7 days, then everybody). Null
+-- for another name.
 CREATE OR REPLACE FUNCTION private.rollout_template(p_name text, p_user_ids jsonb, p_segments jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -24449,6 +24996,13 @@ AS $function$
         (4, 'week 1', 100, 3, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}', m.week),
         (5, 'month 1', 100, 23, 300, '{"error_rate_below": 0.01, "p95_ms_below": 1000, "positive_share_above": 0.5, "min_ratings": 5}', m.month)
       ) as t (i, name, percentage, days, samples, go, metrics)))
+    when 'masking' then jsonb_build_object('name', 'masking', 'stages', (
+      select jsonb_agg(jsonb_build_object('name', t.name, 'percentage', t.percentage, 'hold_minutes', t.days * 1440, 'min_samples', 0,
+          'overdue_minutes', 2 * t.days * 1440, 'advance_when', '{"no_errors": true, "complaints_at_most": 0}'::jsonb,
+          'roll_back_when', '{"error_rate_above": 0.05, "complaints_above": 2}'::jsonb, 'metrics', m.masking)
+        || case when t.i = 1 then jsonb_strip_nulls(jsonb_build_object('user_ids', p_user_ids, 'segments', p_segments)) else '{}' end
+        order by t.i)
+      from (values (1, 'pilot', 0, 7), (2, 'everybody', 100, 1)) as t (i, name, percentage, days)))
   end
   from (values (
     '[{"name": "reply.forwarded", "max_fall": 0.1, "then": "roll_back", "min_people": 0, "by": "value"},
@@ -24456,7 +25010,10 @@ AS $function$
     '[{"name": "mail.tokened", "of": "mail.sent", "share_above": 0.95},
       {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb,
     '[{"name": "reply.legacy", "of": "reply.received", "share_below": 0.1},
-      {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb)) as m (compared, week, month)
+      {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb,
+    '[{"name": "text.owner_inbox", "of": "text.decided", "share_below": 0.3},
+      {"name": "text.blocked", "of": "text.decided", "share_below": 0.1},
+      {"name": "text.no_window", "of": "text.decided", "share_below": 0.1}]'::jsonb)) as m (compared, week, month, masking)
 $function$;
 grant execute on function private.rollout_template(p_name text, p_user_ids jsonb, p_segments jsonb) to service_role;
 
@@ -25203,6 +25760,61 @@ AS $function$
 $function$;
 grant execute on function private.send_flag(p_channel text) to service_role;
 
+-- send_in_thread with a given time.
+CREATE OR REPLACE FUNCTION private.send_in_thread(p_send jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_thread public.threads;
+  v_before public.thread_decisions;
+  v_copies record;
+  v_sent uuid;
+  v_legs uuid[] := array(select value::uuid from jsonb_array_elements_text(coalesce(p_send -> 'legs', '[]')));
+  v_outcome text := p_send ->> 'outcome';
+  v_reason text := p_send ->> 'reason';
+  v_id uuid;
+begin
+  select * into v_thread from public.threads t
+  where t.id = (p_send ->> 'thread_id')::uuid and t.org_id = (p_send ->> 'org_id')::uuid for update;
+  if not found then
+    raise exception 'there is no such thread' using errcode = 'GL404';
+  end if;
+  if p_send ? 'key' then
+    select * into v_before from public.thread_decisions d where d.org_id = v_thread.org_id and d.key = p_send ->> 'key';
+    if found then
+      return jsonb_build_object('decision_id', v_before.id, 'outcome', v_before.outcome, 'reason', v_before.reason, 'types', v_before.types,
+        'repeated', true);
+    end if;
+  end if;
+  if v_outcome = 'leg' then
+    if v_thread.state <> 'live' or cardinality(v_legs) <> (
+        select count(*) from public.thread_legs l where l.id = any (v_legs) and l.thread_id = v_thread.id and l.ended_at is null)
+      or p_send ? 'member_id' and (not private.sitter_sees(v_thread, (p_send ->> 'member_id')::uuid, p_now)
+        or private.window_status(v_thread, (p_send ->> 'member_id')::uuid, p_now) ->> 'state' <> 'active') then
+      raise exception 'the thread has changed' using errcode = 'GL409', hint = 'Read it again.';
+    end if;
+    v_copies := private.queue_to_legs(v_thread.id, v_legs, p_send -> 'message', private.uuid_v7()::text, p_now);
+    if v_copies.reached = 0 then
+      -- A blocked text is let pass once: it stays in the inbox until it can go.
+      if p_send ? 'forces' then
+        raise exception 'the text could not be queued: %', coalesce(v_copies.error, 'nobody is there') using errcode = 'GL409';
+      end if;
+      v_outcome := 'held';
+      v_reason := coalesce(v_copies.error, 'no_sitter');
+    end if;
+    v_sent := v_copies.first;
+  end if;
+  v_id := public.record_decision(p_send || jsonb_build_object('outcome', v_outcome, 'reason', v_reason, 'message_id', v_sent,
+      'number_class', v_thread.number_class, 'contact_id', (
+        select m.contact_id from public.org_members m where m.id = (p_send ->> 'member_id')::uuid))
+    || case when v_sent is null then jsonb_build_object('kept_text', nullif(p_send #>> '{message,text}', '')) else '{}' end,
+    coalesce(p_send -> 'findings', '[]'));
+  return jsonb_build_object('decision_id', v_id, 'outcome', v_outcome, 'reason', v_reason, 'types', coalesce(p_send -> 'types', '[]'), 'repeated', false);
+end $function$;
+grant execute on function private.send_in_thread(p_send jsonb, p_now timestamp with time zone) to service_role;
+
 -- Why a message may not be sent in a conversation now: opted_out, window_closed or template_not_sendable, for a mail
 -- also suppressed or identity_unverified; null if it may, as far as is known.
 CREATE OR REPLACE FUNCTION private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone)
@@ -25932,6 +26544,23 @@ AS $function$
     where l.thread_id = p_thread and l.role = 'sitter' and l.ended_at is null and m.user_id = (select auth.uid()))
 $function$;
 grant execute on function private.sits_on(p_thread uuid) to authenticated, service_role;
+
+-- Whether a sitter sees a thread: live, on it, with a window that is open or to come.
+CREATE OR REPLACE FUNCTION private.sitter_sees(p_thread threads, p_member uuid, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select p_thread.state = 'live'
+    and exists (
+      select from public.thread_legs l join public.org_members m on m.contact_id = l.contact_id and m.org_id = p_thread.org_id
+      where l.thread_id = p_thread.id and l.role = 'sitter' and l.ended_at is null and m.id = p_member)
+    and exists (
+      select from public.assignment_windows w
+      where w.member_id = p_member and w.client_id = p_thread.client_id and w.cancelled_at is null and w.closes_at > p_now)
+$function$;
+grant execute on function private.sitter_sees(p_thread threads, p_member uuid, p_now timestamp with time zone) to service_role;
 
 -- Every spelling of an id, including itself, always in the same order: for a phone number, with and without the digit
 -- that only one of dialling and display has.
@@ -26847,6 +27476,14 @@ AS $function$
     {"day": 7, "to": "All teams", "text": "Report of the first week.", "report": true},
     {"day": 14, "to": "Users", "text": "Optional: publish a blog post about the improved threads."},
     {"day": 30, "to": "Users", "text": "Announce the management of identities: gatelink announce create."}
+  ]'::jsonb when 'masking' then '[
+    {"day": -1, "to": "Support", "text": "The four common issues, and what to look at: docs/messages-support.md."},
+    {"day": 0, "to": "Owners", "text": "Messaging begins for the pilot: clients and sitters write to numbers of the business."},
+    {"day": 0, "to": "Sitters", "text": "Tell the sitters of the pilot when they may write, and that contact details are held back."},
+    {"day": 1, "to": "Engineering", "text": "Status of the first day of the pilot.", "report": true},
+    {"day": 7, "to": "Leadership", "text": "Report of the pilot. Messaging begins for everybody once the stage has passed.", "report": true},
+    {"day": 7, "to": "Owners and sitters", "text": "Messaging is about to begin for everybody: gatelink announce create."},
+    {"day": 14, "to": "Engineering", "text": "Review false alarms of detection, and the buffers of windows.", "report": true}
   ]'::jsonb end
 $function$;
 
@@ -27003,6 +27640,25 @@ AS $function$
 $function$;
 grant execute on function private.texts_fault(p_list jsonb, p_path text, p_form text, p_said text) to service_role;
 
+-- A decision as a thread's page shows it: the words, where they went, and how far the copies came.
+CREATE OR REPLACE FUNCTION private.thread_entry(p_decision thread_decisions)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('id', p_decision.id, 'at', p_decision.at, 'from_role', p_decision.from_role, 'text', coalesce(m.text, p_decision.text),
+    'media', case when jsonb_typeof(m.native -> 'media') = 'array' then jsonb_array_length(m.native -> 'media') else 0 end,
+    'outcome', p_decision.outcome, 'reason', p_decision.reason, 'types', p_decision.types,
+    'status', case m.direction when 'out' then m.status when 'in' then (
+      select c.status from public.thread_legs l
+      join public.outbound_messages o on o.channel = 'sms' and o.idempotency_key = 'relay:' || m.id || ':' || l.id
+      join public.messages c on c.id = o.message_id
+      where l.thread_id = p_decision.thread_id order by c.status_rank nulls first limit 1) end)
+  from (select 1) one left join public.messages m on m.id = p_decision.message_id
+$function$;
+grant execute on function private.thread_entry(p_decision thread_decisions) to service_role;
+
 -- A thread with its live legs and the windows that are not over, as relay() takes it.
 CREATE OR REPLACE FUNCTION private.thread_facts(p_thread uuid, p_at timestamp with time zone)
  RETURNS jsonb
@@ -27052,6 +27708,29 @@ begin
   thread_id := coalesce(v_parent.thread_id, v_parent.id);
 end $function$;
 grant execute on function private.thread_headers(p_parent_id uuid, OUT in_reply_to text, OUT "references" text[], OUT thread_id uuid) to service_role;
+
+-- A thread as lists and its page show it, to the owner, or to a sitter (org_members.id).
+CREATE OR REPLACE FUNCTION private.thread_row(p_thread threads, p_member uuid, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('id', p_thread.id, 'org_id', p_thread.org_id, 'client', private.client_label(p_thread.client_id, p_member is null),
+    'number_class', p_thread.number_class, 'message_number_id', p_thread.message_number_id, 'state', p_thread.state,
+    'recurring', p_thread.recurring, 'window', private.window_status(p_thread, p_member, p_now),
+    'last_at', coalesce(last.at, p_thread.opened_at), 'last_text', left(last.text, 200),
+    'waiting', case when p_member is null then (
+      select count(*) from public.thread_decisions d
+      where d.thread_id = p_thread.id and d.done_at is null and (d.outcome in ('owner_inbox', 'blocked') or d.reason = 'off')) else 0 end)
+  from (select 1) one
+  left join lateral (
+    select d.at, coalesce(m.text, d.text) as text
+    from public.thread_decisions d left join public.messages m on m.id = d.message_id
+    where d.thread_id = p_thread.id and (p_member is null or d.outcome = 'leg')
+    order by d.id desc limit 1) last on true
+$function$;
+grant execute on function private.thread_row(p_thread threads, p_member uuid, p_now timestamp with time zone) to service_role;
 
 -- A thread as open_thread returns it.
 CREATE OR REPLACE FUNCTION private.thread_view(p_thread threads, p_created boolean)
@@ -27271,17 +27950,26 @@ CREATE OR REPLACE FUNCTION private.undo_merge(p_merge contact_merges, p_reason t
 AS $function$
 declare
   v_one record;
+  v_own jsonb := '{}';
+  v_has jsonb;
 begin
   update public.contact_merges m set undone_at = clock_timestamp(), undone_by = private.actor() where m.id = p_merge.id;
   -- The latest first; what a person has said since stays.
   for v_one in
-    select (o.item ->> 'id')::uuid as id, (o.item #>> '{before,0}')::timestamptz as before_out, (o.item #>> '{before,1}')::timestamptz as before_told,
+    select o.item ->> 'id' as id, o.item -> 'before' as before,
       (o.item #>> '{after,0}')::timestamptz as after_out, (o.item #>> '{after,1}')::timestamptz as after_told
     from jsonb_array_elements(p_merge.opt_outs) with ordinality as o (item, place) order by o.place desc
   loop
-    update public.conversations c set opted_out_at = v_one.before_out, opt_told_at = v_one.before_told
-    where c.id = v_one.id and c.opted_out_at is not distinct from v_one.after_out and c.opt_told_at is not distinct from v_one.after_told;
+    v_has := coalesce(v_own -> v_one.id, (
+      select jsonb_build_array(c.opted_out_at, c.opt_told_at) from public.conversations c where c.id = v_one.id::uuid));
+    if v_has is not null and (v_has ->> 0)::timestamptz is not distinct from v_one.after_out
+      and (v_has ->> 1)::timestamptz is not distinct from v_one.after_told then
+      v_own := v_own || jsonb_build_object(v_one.id, v_one.before);
+    end if;
   end loop;
+  -- In one statement: share_opt_word then finds all of them as they were, and not one with the word that the others still have.
+  update public.conversations c set opted_out_at = (o.value ->> 0)::timestamptz, opt_told_at = (o.value ->> 1)::timestamptz
+  from jsonb_each(v_own) o where c.id = o.key::uuid;
   insert into public.contact_acts (act, contact_id, reason) values ('split', p_merge.kept_id, p_reason), ('split', p_merge.other_id, p_reason);
 end $function$;
 
@@ -27760,6 +28448,26 @@ AS $function$
     when p_window.opens_at > p_at then 'upcoming' else 'active' end
 $function$;
 grant execute on function private.window_state(p_window assignment_windows, p_at timestamp with time zone) to service_role;
+
+-- The open window of a thread, else the next one: {state (active, upcoming, none), at (when it closes, or opens),
+-- zone}; of one sitter, or of any.
+CREATE OR REPLACE FUNCTION private.window_status(p_thread threads, p_member uuid, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('state', case when w.opens_at is null then 'none' when w.opens_at <= p_now then 'active' else 'upcoming' end,
+    'at', case when w.opens_at <= p_now then w.closes_at else w.opens_at end,
+    'zone', (select o.zone from public.orgs o where o.id = p_thread.org_id))
+  from (select 1) one
+  left join lateral (
+    select x.opens_at, x.closes_at from public.assignment_windows x
+    where x.client_id = p_thread.client_id and x.org_id = p_thread.org_id and x.cancelled_at is null and x.closes_at > p_now
+      and (p_member is null or x.member_id = p_member)
+    order by x.opens_at, x.id limit 1) w on true
+$function$;
+grant execute on function private.window_status(p_thread threads, p_member uuid, p_now timestamp with time zone) to service_role;
 
 -- A person with these messages.
 CREATE OR REPLACE FUNCTION private.with_messages(p_person private.person, p_messages uuid[])

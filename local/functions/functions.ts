@@ -33,12 +33,13 @@ const LINK_PATHS: readonly string[] = ["/l/", "/.well-known/"];
 
 /**
  * Addresses at the stack's root that lead to a function, as a proxy in front of a project would rewrite them: those that
- * teams have given to SendGrid and to their services.
+ * teams have given to SendGrid, to their services and to their scripts.
  */
 export const REWRITES: Readonly<Record<string, string>> = {
   "/api/sendgrid/send": "email-send",
   "/api/sendgrid/inbound": "email-webhook/inbound",
   "/api/messages": "messages",
+  "/health": "health/plain",
   "/sendgrid/inbound": "email-webhook/inbound",
 };
 

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "../../tests/support/assert.ts";
-import { ForwardedHeaders, listFunctions } from "./functions.ts";
+import { ForwardedHeaders, listFunctions, serveFunctions } from "./functions.ts";
 import { join } from "../../lib/paths.ts";
 
 Deno.test("ForwardedHeaders: the caller's address is last, read singly and as a list", () => {
@@ -65,4 +65,20 @@ Deno.test("listFunctions: without a config.toml, returns each folder with an ind
   const folder = await project(undefined, ["a", "_shared"]);
   await Deno.mkdir(join(folder, "empty"));
   assertEquals([...listFunctions(folder).keys()], ["a"]);
+});
+
+Deno.test("serveFunctions: health at the root is that without a key, and keeps its own address beside it", async () => {
+  const folder = await project(undefined, ["health"]);
+  await Deno.writeTextFile(
+    join(folder, "health", "index.ts"),
+    "export default { fetch: ({ url }) => new Response(new URL(url).pathname) };",
+  );
+  const { fetch } = serveFunctions(folder);
+  const seen = async (path: string) =>
+    await (await fetch(new Request(`http://127.0.0.1:1${path}`), "127.0.0.1"))?.text();
+  assertEquals(await seen("/health"), "/health/plain");
+  assertEquals(await seen("/health/detailed"), "/health/plain/detailed");
+  assertEquals(await seen("/functions/v1/health/detailed"), "/health/detailed");
+  assertEquals(await seen("/healthy"), undefined);
+  await Deno.remove(join(folder, ".."), { recursive: true });
 });

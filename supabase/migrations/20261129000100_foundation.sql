@@ -402,17 +402,26 @@ end $$;
 comment on function public.remove_team_member(uuid) is
   'Takes a user off the team; false when there was none. For admins and secret keys. Errors: 42501 not allowed, GL409 last admin.';
 
-create function public.list_team() returns jsonb
+create function public.list_team(p_filter jsonb default '{}', p_limit integer default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
   perform private.require_role('viewer');
   return (
-    select coalesce(jsonb_agg(jsonb_build_object('user_id', m.user_id, 'email', u.email, 'role', m.role,
-      'approvals', m.approvals, 'created_at', m.created_at, 'can_sign_in', private.can_sign_in(m.user_id)) order by u.email), '[]')
-    from public.team_members m join auth.users u on u.id = m.user_id);
+    select coalesce(jsonb_agg(jsonb_build_object('user_id', t.user_id, 'email', t.email, 'role', t.role,
+      'approvals', t.approvals, 'created_at', t.created_at, 'can_sign_in', private.can_sign_in(t.user_id)) order by t.email, t.user_id), '[]')
+    from (
+      select m.user_id, u.email, m.role, m.approvals, m.created_at
+      from public.team_members m join auth.users u on u.id = m.user_id
+      where (p_filter ->> 'after' is null or (u.email is null, u.email, m.user_id) > (
+          select a.email is null, a.email, a.id from auth.users a where a.id = (p_filter ->> 'after')::uuid)
+          or u.email is null and m.user_id > (p_filter ->> 'after')::uuid and exists (
+            select from auth.users a where a.id = (p_filter ->> 'after')::uuid and a.email is null))
+        and (p_filter ->> 'search' is null
+          or strpos(lower(concat_ws(' ', coalesce(u.email, m.user_id::text), m.role)), lower(p_filter ->> 'search')) > 0)
+      order by u.email, m.user_id limit p_limit) t);
 end $$;
-comment on function public.list_team() is
-  'The team: [{user_id, email, role, approvals, created_at, can_sign_in}]. Its members know each other''s addresses; histories name people by user_id. For viewers and secret keys.';
+comment on function public.list_team(jsonb, integer) is
+  'The team by address: [{user_id, email, role, approvals, created_at, can_sign_in}]. Filter: any of search (part of the address or role) and after (user_id of the last of the page before); at most p_limit, all without it. Its members know each other''s addresses; histories name people by user_id. For viewers and secret keys.';
 
 create function public.whoami() returns jsonb
 language sql stable set search_path = '' as $$
@@ -632,7 +641,7 @@ grant execute on function
   public.set_team_member(uuid, text, text[]),
   public.add_team_member(text, text, text[]),
   public.remove_team_member(uuid),
-  public.list_team(),
+  public.list_team(jsonb, integer),
   public.whoami()
   to authenticated, service_role;
 

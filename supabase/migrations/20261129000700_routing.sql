@@ -102,7 +102,7 @@ create table public.routing_decisions (
   message_id uuid primary key references public.messages (id) on delete cascade,
   route_id uuid references public.routes (id) on delete set null,
   route_name text,
-  reason text not null check (reason in ('matched', 'sticky', 'default', 'no_match', 'kept', 'taken_over')),
+  reason text not null check (reason in ('matched', 'sticky', 'default', 'no_match', 'kept', 'taken_over', 'masked')),
   destination_ids uuid[] not null default '{}',
   contact text check (length(contact) <= 8),
   explanation jsonb not null default '[]',
@@ -113,7 +113,7 @@ comment on table public.routing_decisions is 'One row per routed message: which 
 comment on column public.routing_decisions.message_id is 'The message; it is decided only once.';
 comment on column public.routing_decisions.route_id is 'The route that took it; null if none matched or the route has been removed since.';
 comment on column public.routing_decisions.route_name is 'The route''s name at that time.';
-comment on column public.routing_decisions.reason is 'matched, sticky (the conversation stayed), default (a fallback), no_match, kept (routes were not evaluated: an automatic mail, a bounce, a forgery), or taken_over (a person had the conversation, and none of the route''s destinations receives such messages).';
+comment on column public.routing_decisions.reason is 'matched, sticky (the conversation stayed), default (a fallback), no_match, kept (routes were not evaluated: an automatic mail, a bounce, a forgery), taken_over (a person had the conversation, and none of the route''s destinations receives such messages), or masked (a text to an organisation''s number: thread_decisions says where it went).';
 comment on column public.routing_decisions.destination_ids is 'The destinations it was sent to.';
 comment on column public.routing_decisions.contact is 'The contact, redacted: at most the last four digits of the number.';
 comment on column public.routing_decisions.explanation is 'A list of {route, name, matched, why}, in the order of evaluation.';

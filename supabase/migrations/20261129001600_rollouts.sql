@@ -28,7 +28,7 @@ comment on table public.rollouts is 'How a flag goes live: which plan, where it 
 comment on constraint rollouts_pkey on public.rollouts is 'A rollout is named by its id.';
 comment on column public.rollouts.id is 'UUID v7.';
 comment on column public.rollouts.flag_key is 'The flag. It may be removed after the launch; the rollout stays as its record.';
-comment on column public.rollouts.plan is 'Name of the plan: standard, canary, replies, or what the plan calls itself.';
+comment on column public.rollouts.plan is 'Name of the plan: standard, canary, replies, masking, or what the plan calls itself.';
 comment on column public.rollouts.state is
   'draft (not started), running, paused (stays where it is; the guard still watches), completed, rolled_back.';
 comment on column public.rollouts.stage is 'Position of the stage, from 1; 0 before the start.';
@@ -392,6 +392,13 @@ language sql immutable set search_path = '' as $$
         (4, 'week 1', 100, 3, 60, '{"error_rate_below": 0.05, "p95_ms_below": 1000, "complaints_at_most": 0}', m.week),
         (5, 'month 1', 100, 23, 300, '{"error_rate_below": 0.01, "p95_ms_below": 1000, "positive_share_above": 0.5, "min_ratings": 5}', m.month)
       ) as t (i, name, percentage, days, samples, go, metrics)))
+    when 'masking' then jsonb_build_object('name', 'masking', 'stages', (
+      select jsonb_agg(jsonb_build_object('name', t.name, 'percentage', t.percentage, 'hold_minutes', t.days * 1440, 'min_samples', 0,
+          'overdue_minutes', 2 * t.days * 1440, 'advance_when', '{"no_errors": true, "complaints_at_most": 0}'::jsonb,
+          'roll_back_when', '{"error_rate_above": 0.05, "complaints_above": 2}'::jsonb, 'metrics', m.masking)
+        || case when t.i = 1 then jsonb_strip_nulls(jsonb_build_object('user_ids', p_user_ids, 'segments', p_segments)) else '{}' end
+        order by t.i)
+      from (values (1, 'pilot', 0, 7), (2, 'everybody', 100, 1)) as t (i, name, percentage, days)))
   end
   from (values (
     '[{"name": "reply.forwarded", "max_fall": 0.1, "then": "roll_back", "min_people": 0, "by": "value"},
@@ -399,10 +406,13 @@ language sql immutable set search_path = '' as $$
     '[{"name": "mail.tokened", "of": "mail.sent", "share_above": 0.95},
       {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb,
     '[{"name": "reply.legacy", "of": "reply.received", "share_below": 0.1},
-      {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb)) as m (compared, week, month)
+      {"name": "reply.forwarded", "of": "reply.to_forward", "share_above": 0.9}]'::jsonb,
+    '[{"name": "text.owner_inbox", "of": "text.decided", "share_below": 0.3},
+      {"name": "text.blocked", "of": "text.decided", "share_below": 0.1},
+      {"name": "text.no_window", "of": "text.decided", "share_below": 0.1}]'::jsonb)) as m (compared, week, month, masking)
 $$;
 comment on function private.rollout_template(text, jsonb, jsonb) is
-  'A built-in plan: standard (internal, beta 10 %, 25, 50, 75, 100 %, full: 17 days at least) for which the ids or segments of the internal stage are given, canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least), or replies (for email_reply_tokens.enabled: 10, 25, 50, 100 % in the first week, and the rest of a month at 100 %). Null for another name.';
+  'A built-in plan: standard (internal, beta 10 %, 25, 50, 75, 100 %, full: 17 days at least) for which the ids or segments of the internal stage are given, canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least), or replies (for email_reply_tokens.enabled: 10, 25, 50, 100 % in the first week, and the rest of a month at 100 %), or masking (for the flags of masked messaging: the organisations whose ids, org:<id>, are given for 7 days, then everybody). Null for another name.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

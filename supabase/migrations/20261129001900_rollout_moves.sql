@@ -257,7 +257,7 @@ begin
     end if;
     v_plan := private.rollout_template(p_plan ->> 'template', p_plan -> 'user_ids', p_plan -> 'segments');
     if v_plan is null then
-      raise exception 'there is no template %', p_plan ->> 'template' using errcode = 'GL422', hint = 'standard, canary or replies';
+      raise exception 'there is no template %', p_plan ->> 'template' using errcode = 'GL422', hint = 'standard, canary, replies or masking';
     end if;
   end if;
   v_faults := private.rollout_plan_faults(v_plan);
@@ -288,7 +288,7 @@ begin
   return v_rollout;
 end $$;
 comment on function public.create_rollout(text, jsonb, text, uuid) is
-  'Plans a rollout of a flag, not yet started: {template: standard, canary or replies, user_ids, segments}, or a plan {name, stages}; the same p_id again is the same rollout. For operators and secret keys. Errors: GL422 with what is wrong with the plan, GL404 no such flag or segment.';
+  'Plans a rollout of a flag, not yet started: {template: standard, canary, replies or masking, user_ids, segments}, or a plan {name, stages}; the same p_id again is the same rollout. For operators and secret keys. Errors: GL422 with what is wrong with the plan, GL404 no such flag or segment.';
 
 -- Failure policy: closed. Gates that nobody has looked at, and open ones, are passed for a reason only.
 create function private.start_gates(p_gates jsonb, p_reason text) returns jsonb

@@ -54,7 +54,14 @@ language sql stable set search_path = '' as $$
       where known.routed),
     (select min(first.due_at) from public.destinations d
       cross join known
-      cross join lateral (select private.lane_due_at(d.id, known.channel) as due_at) first
+      -- As lane_due_at, without a call for each of thousands of destinations.
+      cross join lateral (select least(
+        (select l.due_at from private.delivery_lanes l
+        where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null and l.lease is null
+        order by l.due_at limit 1),
+        (select l.due_at from private.delivery_lanes l
+        where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null and l.lease is not null
+        order by l.due_at limit 1)) as due_at) first
       where known.routed and d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null),
     (select min(first.due_at) from public.senders n
       cross join lateral (
@@ -106,18 +113,20 @@ comment on function private.troubled_destinations(timestamptz) is
 
 create function private.queue_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
-  select jsonb_build_object('component', 'queue',
-    'status', case when q.overdue >= 600 then 'down' when q.overdue >= 60 or q.stopped is not null then 'degraded' else 'healthy' end,
-    'because', case when q.overdue >= 60 then 'overdue' when q.stopped is not null then 'stopped' else 'taken' end,
-    'figures', jsonb_strip_nulls(jsonb_build_object(
-      'seconds', case when q.overdue >= 60 then q.overdue end, 'destinations', q.stopped)))
-  from (
+  -- Once, and not for each place that names it.
+  with q as materialized (
     select private.overdue_seconds(p_now) as overdue, (
       select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
         'name', t.name, 'state', t.state, 'n', t.n, 'error', t.error, 'waiting', nullif(t.waiting, 0)))
         order by t.name, t.state)
       from private.troubled_destinations(p_now) t) as stopped
-  ) q
+  )
+  select jsonb_build_object('component', 'queue',
+    'status', case when q.overdue >= 600 then 'down' when q.overdue >= 60 or q.stopped is not null then 'degraded' else 'healthy' end,
+    'because', case when q.overdue >= 60 then 'overdue' when q.stopped is not null then 'stopped' else 'taken' end,
+    'figures', jsonb_strip_nulls(jsonb_build_object(
+      'seconds', case when q.overdue >= 60 then q.overdue end, 'destinations', q.stopped)))
+  from q
 $$;
 comment on function private.queue_health(timestamptz) is
   'The queues: degraded when something is overdue by a minute or a destination is in trouble, down at ten minutes.';

@@ -169,7 +169,7 @@ begin
   return (
     select coalesce(jsonb_object_agg(e.key, e.value), '{}')
     from jsonb_each(case jsonb_typeof(p_metadata) when 'object' then p_metadata else '{}' end) e
-    where e.key in ('attempt', 'bounce', 'class', 'classification', 'code', 'machine', 'status', 'url_offset')
+    where e.key in ('attempt', 'bounce', 'class', 'classification', 'code', 'machine', 'reasons', 'status', 'url_offset', 'verdict')
       and jsonb_typeof(e.value) in ('string', 'number', 'boolean') and e.value::text !~ '@' and length(e.value::text) <= 100);
 end $$;
 comment on function private.event_words(jsonb) is 'What of an event''s metadata is kept where the team reads it: short words of the system.';

@@ -46,6 +46,14 @@ language sql immutable set search_path = '' as $$
     {"day": 7, "to": "All teams", "text": "Report of the first week.", "report": true},
     {"day": 14, "to": "Users", "text": "Optional: publish a blog post about the improved threads."},
     {"day": 30, "to": "Users", "text": "Announce the management of identities: gatelink announce create."}
+  ]'::jsonb when 'masking' then '[
+    {"day": -1, "to": "Support", "text": "The four common issues, and what to look at: docs/messages-support.md."},
+    {"day": 0, "to": "Owners", "text": "Messaging begins for the pilot: clients and sitters write to numbers of the business."},
+    {"day": 0, "to": "Sitters", "text": "Tell the sitters of the pilot when they may write, and that contact details are held back."},
+    {"day": 1, "to": "Engineering", "text": "Status of the first day of the pilot.", "report": true},
+    {"day": 7, "to": "Leadership", "text": "Report of the pilot. Messaging begins for everybody once the stage has passed.", "report": true},
+    {"day": 7, "to": "Owners and sitters", "text": "Messaging is about to begin for everybody: gatelink announce create."},
+    {"day": 14, "to": "Engineering", "text": "Review false alarms of detection, and the buffers of windows.", "report": true}
   ]'::jsonb end
 $$;
 comment on function private.template_notices(text) is 'The communication plan that belongs to a built-in plan: [{day, to, text, report}]; null for none.';
@@ -61,7 +69,7 @@ begin
         and jsonb_typeof(n -> 'text') = 'string' and char_length(n ->> 'text') between 1 and 1000
         and jsonb_typeof(coalesce(n -> 'report', 'false')) = 'boolean') is true) then
     raise exception 'notices are 1 to 50 of {day (-90 to 400), to (1 to 100 characters), text (1 to 1000), report (true or false)}'
-      using errcode = 'GL422', hint = 'Only the plan replies has notices of its own.';
+      using errcode = 'GL422', hint = 'Only the plans replies and masking have notices of their own.';
   end if;
 end $$;
 comment on function private.refuse_notices(jsonb) is 'GL422 where these cannot be notices.';

@@ -305,7 +305,7 @@ begin
 end $$;
 comment on function public.template_by_id(text) is 'The template with this id of Meta''s, and its account''s credentials: [{account, credentials, template}], at most one. For secret keys.';
 
-create function public.list_templates() returns jsonb
+create function public.list_templates(p_filter jsonb default '{}', p_limit integer default null) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
   perform private.require_role('viewer');
@@ -314,7 +314,16 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object('account', t.account, 'account_name', a.name, 'name', t.name, 'language', t.language, 'id', t.id,
         'category', t.category, 'status', t.status, 'quality', t.quality, 'parameter_format', t.parameter_format, 'components', t.components,
         'reason', t.reason, 'told_at', t.told_at, 'synced_at', t.synced_at) order by t.name, t.language, t.account), '[]')
-      from public.wa_templates t left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = t.account),
+      from (
+        select * from public.wa_templates x
+        where (p_filter -> 'after' is null
+            or (x.name, x.language, x.account) > (p_filter #>> '{after,name}', p_filter #>> '{after,language}', p_filter #>> '{after,account}'))
+          and x.account = coalesce(p_filter ->> 'account', x.account) and x.name = coalesce(p_filter ->> 'name', x.name)
+          and x.language = coalesce(p_filter ->> 'language', x.language)
+          and (p_filter ->> 'search' is null
+            or strpos(lower(concat_ws(' ', x.name, x.language, x.category, x.status)), lower(p_filter ->> 'search')) > 0)
+        order by x.name, x.language, x.account limit p_limit) t
+      left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = t.account),
     'syncs', (
       select coalesce(jsonb_agg(jsonb_build_object('account', x.account, 'account_name', a.name, 'synced_at', y.synced_at, 'error', y.error,
         'numbers', (select jsonb_agg(s.id order by s.id) from public.senders s where s.channel = 'whatsapp' and s.account = x.account)) order by x.account), '[]')
@@ -322,7 +331,7 @@ begin
       left join private.template_syncs y on y.account = x.account
       left join public.sender_accounts a on a.channel = 'whatsapp' and a.id = x.account));
 end $$;
-comment on function public.list_templates() is 'All templates with their languages, status, quality and components, and when each account''s were last fetched. For viewers and secret keys.';
+comment on function public.list_templates(jsonb, integer) is 'Templates by name with their languages, status, quality and components, and when each account''s were last fetched. Filter: any of search (part of name, language, category or status), account, name, language, and after: {name, language, account} of the last of the page before; at most p_limit templates, all without it. For viewers and secret keys.';
 
 create function public.send_template(p_conversation_id uuid, p_message jsonb, p_key uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -383,7 +392,7 @@ grant execute on function
   public.template_by_id(text)
   to service_role;
 grant execute on function
-  public.list_templates(),
+  public.list_templates(jsonb, integer),
   public.send_template(uuid, jsonb, uuid)
   to authenticated, service_role;
 

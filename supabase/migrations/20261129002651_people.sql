@@ -151,17 +151,26 @@ create function private.undo_merge(p_merge public.contact_merges, p_reason text)
 language plpgsql volatile set search_path = '' as $$
 declare
   v_one record;
+  v_own jsonb := '{}';
+  v_has jsonb;
 begin
   update public.contact_merges m set undone_at = clock_timestamp(), undone_by = private.actor() where m.id = p_merge.id;
   -- The latest first; what a person has said since stays.
   for v_one in
-    select (o.item ->> 'id')::uuid as id, (o.item #>> '{before,0}')::timestamptz as before_out, (o.item #>> '{before,1}')::timestamptz as before_told,
+    select o.item ->> 'id' as id, o.item -> 'before' as before,
       (o.item #>> '{after,0}')::timestamptz as after_out, (o.item #>> '{after,1}')::timestamptz as after_told
     from jsonb_array_elements(p_merge.opt_outs) with ordinality as o (item, place) order by o.place desc
   loop
-    update public.conversations c set opted_out_at = v_one.before_out, opt_told_at = v_one.before_told
-    where c.id = v_one.id and c.opted_out_at is not distinct from v_one.after_out and c.opt_told_at is not distinct from v_one.after_told;
+    v_has := coalesce(v_own -> v_one.id, (
+      select jsonb_build_array(c.opted_out_at, c.opt_told_at) from public.conversations c where c.id = v_one.id::uuid));
+    if v_has is not null and (v_has ->> 0)::timestamptz is not distinct from v_one.after_out
+      and (v_has ->> 1)::timestamptz is not distinct from v_one.after_told then
+      v_own := v_own || jsonb_build_object(v_one.id, v_one.before);
+    end if;
   end loop;
+  -- In one statement: share_opt_word then finds all of them as they were, and not one with the word that the others still have.
+  update public.conversations c set opted_out_at = (o.value ->> 0)::timestamptz, opt_told_at = (o.value ->> 1)::timestamptz
+  from jsonb_each(v_own) o where c.id = o.key::uuid;
   insert into public.contact_acts (act, contact_id, reason) values ('split', p_merge.kept_id, p_reason), ('split', p_merge.other_id, p_reason);
 end $$;
 comment on function private.undo_merge(public.contact_merges, text) is 'Undoes a merge that is not undone.';

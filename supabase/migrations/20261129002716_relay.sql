@@ -20,17 +20,23 @@ create table public.thread_decisions (
   types text[] not null default '{}',
   forces uuid references public.thread_decisions (id) on delete cascade,
   force_reason text constraint thread_decisions_force_length check (char_length(force_reason) between 1 and 500),
+  text text constraint thread_decisions_text_length check (char_length(text) between 1 and 1600),
+  key text constraint thread_decisions_key_length check (char_length(key) between 1 and 255),
   done_at timestamptz,
   done_by text,
   at timestamptz not null default clock_timestamp(),
   by text not null default private.actor(),
   constraint thread_decisions_forced_once unique (forces),
+  constraint thread_decisions_key_once unique (org_id, key),
+  constraint thread_decisions_text_of_app check (text is null or message_id is null),
   constraint thread_decisions_force_whole check ((forces is null) = (force_reason is null))
 );
 comment on table public.thread_decisions is 'Where each text went and why: one row a text, and one more when an owner lets a blocked one pass. Of numbers there are last fours.';
 comment on constraint thread_decisions_pkey on public.thread_decisions is 'In the order in which they were made.';
 comment on constraint thread_decisions_forced_once on public.thread_decisions is 'A blocked text is let pass once.';
 comment on constraint thread_decisions_force_whole on public.thread_decisions is 'Who lets a text pass says why.';
+comment on constraint thread_decisions_key_once on public.thread_decisions is 'A repeated request writes nothing again.';
+comment on constraint thread_decisions_text_of_app on public.thread_decisions is 'Words are kept where no message has them.';
 comment on column public.thread_decisions.id is 'UUID v7.';
 comment on column public.thread_decisions.org_id is 'The organisation.';
 comment on column public.thread_decisions.thread_id is 'The thread; null if none was known.';
@@ -45,6 +51,8 @@ comment on column public.thread_decisions.reason is 'Why: the rule of relay().';
 comment on column public.thread_decisions.types is 'Of a text with findings: their types, also where it was relayed with a warning.';
 comment on column public.thread_decisions.forces is 'The blocked decision that an owner overrode with this one.';
 comment on column public.thread_decisions.force_reason is 'Why.';
+comment on column public.thread_decisions.text is 'What was written in the app and not sent: an owner may let it pass.';
+comment on column public.thread_decisions.key is 'The idempotency key of whoever wrote in the app.';
 comment on column public.thread_decisions.done_at is 'When somebody dealt with it in the owner inbox.';
 comment on column public.thread_decisions.done_by is 'Who.';
 comment on column public.thread_decisions.at is 'When it was decided.';
@@ -131,14 +139,32 @@ language sql stable set search_path = '' set jit = off set enable_seqscan = off 
 $$;
 comment on function private.thread_facts(uuid, timestamptz) is 'A thread with its live legs and the windows that are not over, as relay() takes it.';
 
+create function private.relay_facts(p_number public.org_numbers, p_contact uuid, p_from text, p_at timestamptz) returns jsonb
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
+declare
+  v_legs jsonb := '[]';
+  v_past uuid;
+begin
+  select coalesce(jsonb_agg(private.leg_view(l)), '[]') into v_legs from public.thread_legs l
+  where l.contact_id = p_contact and l.channel = p_number.channel and l.number_id = p_number.number_id and l.ended_at is null;
+  if v_legs = '[]' then
+    select l.thread_id into v_past from public.thread_legs l
+    where l.contact_id = p_contact and l.channel = p_number.channel and l.number_id = p_number.number_id and l.ended_at is not null
+    order by l.ended_at desc limit 1;
+  end if;
+  return jsonb_build_object('orgId', p_number.org_id, 'contactId', p_contact, 'numberClass', p_number.class,
+    'fromOurs', exists (select from public.senders s where s.channel = p_number.channel and s.address = p_from),
+    'senderLegs', v_legs, 'pastThreadId', v_past,
+    'thread', case when jsonb_array_length(v_legs) = 1 then private.thread_facts((v_legs #>> '{0,threadId}')::uuid, p_at) end);
+end $$;
+comment on function private.relay_facts(public.org_numbers, uuid, text, timestamptz) is
+  'What is known of a text from a person, whose address is p_from, to a number of an organisation at a time, as relay() takes it.';
+
 create function public.relay_facts(p_number_id text, p_from text, p_at timestamptz default null) returns jsonb
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
-  v_at timestamptz := coalesce(p_at, clock_timestamp());
   v_number public.org_numbers;
   v_contact uuid;
-  v_legs jsonb := '[]';
-  v_past uuid;
 begin
   perform private.refuse_older_code();
   select * into v_number from public.org_numbers n where n.channel = 'sms' and n.number_id = p_number_id;
@@ -147,17 +173,7 @@ begin
   end if;
   select i.contact_id into v_contact from public.contact_identities i
   where i.channel = 'sms' and i.kind = 'phone' and i.value = p_from and i.valid_to is null;
-  select coalesce(jsonb_agg(private.leg_view(l)), '[]') into v_legs from public.thread_legs l
-  where l.contact_id = v_contact and l.channel = 'sms' and l.number_id = p_number_id and l.ended_at is null;
-  if v_legs = '[]' then
-    select l.thread_id into v_past from public.thread_legs l
-    where l.contact_id = v_contact and l.channel = 'sms' and l.number_id = p_number_id and l.ended_at is not null
-    order by l.ended_at desc limit 1;
-  end if;
-  return jsonb_build_object('orgId', v_number.org_id, 'contactId', v_contact, 'numberClass', v_number.class,
-    'fromOurs', exists (select from public.senders s where s.channel = 'sms' and s.address = p_from),
-    'senderLegs', v_legs, 'pastThreadId', v_past,
-    'thread', case when jsonb_array_length(v_legs) = 1 then private.thread_facts((v_legs #>> '{0,threadId}')::uuid, v_at) end);
+  return private.relay_facts(v_number, v_contact, p_from, coalesce(p_at, clock_timestamp()));
 end $$;
 comment on function public.relay_facts(text, text, timestamptz) is
   'What is known of a text from a phone (digits) to one of our numbers at a time (now without one): {orgId, contactId, numberClass, fromOurs, senderLegs, pastThreadId, thread}, the facts of relay(); null for a number of no organisation. For secret keys.';
@@ -175,6 +191,45 @@ comment on function public.thread_facts(uuid, timestamptz) is
 
 -- Decisions ---------------------------------------------------------------------------------------
 
+-- Failure policy: open. A text counts more than its figure.
+create function private.count_decision(p_id uuid, p_org uuid, p_decision jsonb) returns void
+language plpgsql volatile set search_path = '' set jit = off as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_subject text := 'org:' || p_org;
+  v_failed boolean := p_decision ->> 'reason' = 'no_client';
+  v_outcomes jsonb;
+begin
+  -- Messaging that is off has decided nothing.
+  if p_decision ->> 'reason' = 'off' then
+    return;
+  end if;
+  -- Of an organisation one outcome a minute counts, and each failure: the guard counts subjects, and the row of a minute is hot.
+  select jsonb_agg(jsonb_build_object('flag', r.flag_key, 'arm', a.arm, 'minute', floor(extract(epoch from v_now) / 60)::bigint, 'n', 1,
+      'failed', v_failed::integer, 'timed', 0, 'ms', 0, 'le', to_jsonb(array_fill(0, array[27])),
+      'people', case when v_failed and a.arm = 'on' then jsonb_build_array(jsonb_build_array(v_subject, true, 0)) else '[]' end))
+  into v_outcomes
+  from public.rollouts r cross join lateral private.arm_of(r.flag_key, v_subject, v_now) a
+  where r.state in ('running', 'paused') and a.arm is not null
+    and (r.flag_key = 'messaging_v1.enabled' or r.flag_key = 'proactive_thread_creation.enabled' and p_decision ? 'thread_id'
+      or r.flag_key = 'sitter_messages_v1.enabled' and p_decision ->> 'from_role' = 'sitter')
+    and (v_failed or coalesce((select d.at from public.thread_decisions d where d.org_id = p_org and d.id < p_id order by d.id desc limit 1),
+      '-infinity') < date_trunc('minute', v_now));
+  if v_outcomes is not null then
+    perform private.record_outcomes(v_outcomes, v_now);
+  end if;
+  perform private.record_metrics((
+    select jsonb_agg(jsonb_build_object('name', m.name, 'subject', v_subject))
+    from (values ('text.decided', true), ('text.owner_inbox', p_decision ->> 'outcome' = 'owner_inbox'),
+      ('text.blocked', p_decision ->> 'outcome' = 'blocked'),
+      ('text.no_window', p_decision ->> 'reason' = 'no_active_window' and p_decision ->> 'from_role' = 'sitter')) as m (name, counts)
+    where m.counts), v_now);
+exception when others then
+  raise warning 'a decision could not be counted: % (%)', sqlerrm, sqlstate;
+end $$;
+comment on function private.count_decision(uuid, uuid, jsonb) is
+  'Counts a decision for rollouts by organisation: business metrics text.decided, text.owner_inbox, text.blocked and text.no_window (a sitter outside of every window), and an outcome of the flags that are rolled out; a failure where a thread has lost its client.';
+
 create function public.record_decision(p_decision jsonb, p_findings jsonb default '[]') returns uuid
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -188,12 +243,12 @@ begin
     raise exception 'there is no such blocked text' using errcode = 'GL404';
   end if;
   insert into public.thread_decisions (org_id, thread_id, contact_id, message_id, from_role, from_last4, number_last4, number_class,
-    outcome, reason, types, forces, force_reason, by)
+    outcome, reason, types, forces, force_reason, text, key, by)
   values (v_org, (p_decision ->> 'thread_id')::uuid, (p_decision ->> 'contact_id')::uuid, (p_decision ->> 'message_id')::uuid,
     p_decision ->> 'from_role', right(p_decision ->> 'from_last4', 4), right(p_decision ->> 'number_last4', 4), p_decision ->> 'number_class',
     v_outcome, p_decision ->> 'reason',
     array(select jsonb_array_elements_text(coalesce(p_decision -> 'types', '[]'))), (p_decision ->> 'forces')::uuid,
-    p_decision ->> 'force_reason', coalesce(p_decision ->> 'by', private.actor()))
+    p_decision ->> 'force_reason', p_decision ->> 'kept_text', p_decision ->> 'key', coalesce(p_decision ->> 'by', private.actor()))
   returning id into v_id;
   insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted)
   select v_id, f.ord, v_org, f.value ->> 'type', f.value ->> 'rule', (f.value ->> 'score')::real, f.value ->> 'redacted'
@@ -205,10 +260,11 @@ begin
   perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'masking_' || v_outcome, 'label', v_org, 'n', 1))
     || case when p_decision ->> 'reason' = 'no_active_window' and p_decision ->> 'from_role' = 'sitter'
       then jsonb_build_array(jsonb_build_object('name', 'masking_sitter_no_window', 'label', v_org, 'n', 1)) else '[]' end);
+  perform private.count_decision(v_id, v_org, p_decision);
   return v_id;
 end $$;
 comment on function public.record_decision(jsonb, jsonb) is
-  'Writes down a decision with its findings, and counts it: {org_id, thread_id, contact_id, message_id, from_role, from_last4, number_last4, number_class, outcome, reason, types, forces, force_reason, by}, findings [{type, rule, score, redacted}]. forces names a blocked decision that an owner overrides. Returns the id. For secret keys. Errors: GL404 no such blocked text, 23505 it was let pass already, 23514 invalid value.';
+  'Writes down a decision with its findings, and counts it: {org_id, thread_id, contact_id, message_id, from_role, from_last4, number_last4, number_class, outcome, reason, types, forces, force_reason, kept_text, key, by}, findings [{type, rule, score, redacted}]. forces names a blocked decision that an owner overrides. Returns the id. For secret keys. Errors: GL404 no such blocked text, 23505 it was let pass already, 23514 invalid value.';
 
 create function public.finish_inbox(p_org uuid, p_decision uuid, p_by text) returns boolean
 language plpgsql volatile set search_path = '' as $$
@@ -398,6 +454,8 @@ grant execute on function
   private.leg_view(public.thread_legs),
   private.thread_facts(uuid, timestamptz),
   private.release_numbers(timestamptz),
+  private.relay_facts(public.org_numbers, uuid, text, timestamptz),
+  private.count_decision(uuid, uuid, jsonb),
   public.relay_facts(text, text, timestamptz),
   public.thread_facts(uuid, timestamptz),
   public.record_decision(jsonb, jsonb),

@@ -40,6 +40,21 @@ Deno.test("gatelink messages: diagnostics of an organisation", async () => {
   await fails(`messages diagnostics ${crypto.randomUUID()}`, 4, "not_found", /no organisation/);
 });
 
+Deno.test("gatelink messages explain: why a text went where it went, of a decision and of its message", async () => {
+  const { org } = await organisation();
+  const message = crypto.randomUUID();
+  const [{ id }] = await sql`
+    select public.record_decision(jsonb_build_object('org_id', ${org}::uuid, 'from_role', 'sitter', 'from_last4', '0200',
+      'message_id', ${message}::uuid, 'outcome', 'blocked', 'reason', 'anti_poaching', 'types', '["phone"]'::jsonb),
+      '[{"type": "phone", "rule": "phone.national", "score": 0.85, "redacted": "••• ••• ••43"}]') as id`;
+  const shown = await gatelink(`messages explain ${id}`);
+  assertMatch(shown.out, /sitter …0200\s+blocked\s+detection found contact details/);
+  assertMatch(shown.out, /phone ••• ••• ••43/);
+  const [said] = await document(`messages explain ${message}`);
+  assertEquals([said.id, said.reason, said.findings.length], [id, "anti_poaching", 1]);
+  await fails(`messages explain ${crypto.randomUUID()}`, 4, "not_found", /No decision belongs/);
+});
+
 Deno.test("gatelink messages check: what a text is taken for, without a trace of what it says", async () => {
   const held = await gatelink(`messages check "text me at 202 555 0143"`);
   assertMatch(held.out, /^It is held\./);

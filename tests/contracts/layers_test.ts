@@ -57,7 +57,7 @@ const SHELVES: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders of `_shared`: each may import those before it, so that there is no circle. Functions come after all. */
 const ORDER =
-  ("log crypto json contract time mail sms http config storage db gates flags routing masking delivery links incidents media rollouts serve " +
+  ("log crypto json contract agents time mail sms http config storage db gates flags routing masking delivery links incidents media rollouts serve " +
     "channels pipeline compose.ts").split(" ");
 
 /** What may import less than what comes before it, and what that is. */
@@ -67,19 +67,20 @@ const LESS: Record<string, string[]> = {
     json: [],
     contract: [],
     time: ["contract"],
-    mail: ["crypto"],
+    agents: ["crypto", "contract"],
+    mail: ["crypto", "agents"],
     sms: [],
     http: ["log"],
     flags: ["crypto", "contract"],
     routing: ["contract", "time"],
-    masking: ["contract"],
+    masking: ["contract", "flags"],
   },
   channels: ["crypto", "json", "contract", "mail", "sms", "http", "config"],
 };
 
 /** Decisions: by whatever way, they reach nothing that reads the environment, the network or the database. */
 const PURE =
-  /^_shared\/((crypto|json|time|contract|mail|sms|flags|routing|masking)\/|channels\/((channel|registry)\.|\w+\/inbound\/)|delivery\/(addresses|allowlist|retry|sign)\.|links\/(model\/|table\/|visitor\/(accept|agents|languages|visit)\.|answer\/(address|pages)\.))/;
+  /^_shared\/((crypto|json|time|contract|agents|mail|sms|flags|routing|masking)\/|channels\/((channel|registry)\.|\w+\/inbound\/)|delivery\/(addresses|allowlist|retry|sign)\.|links\/(model\/|table\/|visitor\/(accept|languages|visit)\.|answer\/(address|pages)\.))/;
 const IMPURE = /^_shared\/(log|http|config|db|gates|rollouts|serve|pipeline)\//;
 const COMPOSED = /^(_shared\/(compose|channels\/all)\.ts$|(?!_shared\/))/;
 

@@ -102,6 +102,11 @@ edgeTest(
     see("/health/detailed", "get", 401, await detailed({}));
     see("/health/detailed", "get", 403, await detailed({ apikey: KEYS.publishableKey }));
     see("/health/detailed", "get", 405, await call("health/detailed"));
+    const plain = (path: string) => call(`health/plain${path}`, { method: "GET" });
+    see("/health/plain", "get", 200, await plain(""));
+    see("/health/plain", "get", 405, await call("health/plain"));
+    see("/health/plain/detailed", "get", 200, await plain("/detailed"));
+    see("/health/plain/detailed", "get", 405, await call("health/plain/detailed"));
     await sql`select public.open_incident('Replies are delayed', 'bug', null, null, null, true)`;
     see("/health/status", "get", 200, await call("health/status", { method: "GET" }));
     see("/health/status", "get", 405, await call("health/status"));
@@ -119,6 +124,8 @@ edgeTest(
     await edge.away(async () => {
       see("/health", "get", 503, await health());
       see("/health/detailed", "get", 503, await detailed());
+      see("/health/plain", "get", 503, await plain(""));
+      see("/health/plain/detailed", "get", 503, await plain("/detailed"));
       see("/metrics", "get", 503, await metrics());
       see("/diagnostics", "get", 503, await diagnostics());
       see(path, method, 503, await hook({ any: "other thing" }));

@@ -129,6 +129,7 @@ const SECURITY: Record<Auth, Record<string, unknown>[]> = {
   "operator": TEAM,
   "admin": TEAM,
   "org owner": [{ secretKey: [] }, { orgToken: [] }],
+  "org member": [{ secretKey: [] }, { orgToken: [] }],
 };
 
 Deno.test("openapi.yaml: describes exactly the routes, each with its callers", () => {

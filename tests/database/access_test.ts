@@ -335,7 +335,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "erase_contact(text,uuid,integer)": { role: "admin", why: "An admin erases a person." },
   "set_route(uuid,integer,jsonb)": { role: "operator", why: "Operators keep the routes." },
   "move_route(uuid,integer,uuid)": { role: "operator", why: "Operators keep the routes." },
-  "list_team()": { role: "viewer", why: "The team knows itself by address." },
+  "list_team(jsonb,integer)": { role: "viewer", why: "The team knows itself by address." },
   "add_team_member(text,text,text[])": { role: "admin", why: "An admin adds people and changes roles." },
   "set_number_pace(text,integer,numeric,integer)": {
     role: "operator",
@@ -380,7 +380,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "viewer",
     why: "The team sees for whom a feature failed, redacted.",
   },
-  "list_templates()": { role: "viewer", why: "The team sees the templates." },
+  "list_templates(jsonb,integer)": { role: "viewer", why: "The team sees the templates." },
   "send_template(uuid,jsonb,uuid)": { role: "operator", why: "Operators write to people." },
   "list_numbers()": { role: "viewer", why: "The team sees how its numbers and accounts do." },
   "read_person(uuid)": { role: "viewer", why: "The team sees who is one person, redacted." },

@@ -54,3 +54,32 @@ databaseTest("set_number_pace: within Meta's limits, for operators", async (sql)
   assertEquals(await refusal(call(sql, operator, "public.set_number_pace('1', 1001, 6, 45)")), "23514");
   assertEquals(await refusal(call(sql, operator, "public.set_number_pace('2', 20, 6, 45)")), "GL404");
 });
+
+databaseTest("list_team: pages by address hold everybody once, whoever has no address last", async (sql) => {
+  const people = ["dora", "ada", null, "carl", "bob", null].map((name) => name && `${name}@example.com`);
+  for (const email of people) {
+    await sql`
+      with person as (
+        insert into auth.users (id, email, email_confirmed_at, phone_confirmed_at)
+        values (gen_random_uuid(), ${email}, now(), now()) returning id
+      ) insert into public.team_members (user_id, role) select id, 'viewer' from person`;
+  }
+  const page = async (filter: Record<string, string>, limit: number | null) =>
+    (await sql`select public.list_team(${sql.json(filter)}, ${limit}) as team`)[0].team as {
+      user_id: string;
+      email: string | null;
+    }[];
+  const whole = await page({}, null);
+  for (const size of [1, 2, 4]) {
+    const read: typeof whole = [];
+    for (;;) {
+      const last = read.at(-1);
+      const next = await page(last ? { after: last.user_id } : {}, size);
+      read.push(...next);
+      if (next.length < size) break;
+    }
+    assertEquals(read, whole, `pages of ${size}`);
+  }
+  assertEquals(whole.slice(-2).map(({ email }) => email), [null, null]);
+  assertEquals((await page({ search: "BOB@" }, null)).map(({ email }) => email), ["bob@example.com"]);
+});

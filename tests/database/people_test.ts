@@ -74,6 +74,20 @@ databaseTest("merge_people, undo_merge: merging and undoing leaves everything as
   );
 });
 
+databaseTest(
+  "undo_merge: of two merges the later undone, the first pair has its own word again",
+  async (sql) => {
+    for (const n of [1, 2, 3]) await ingest(sql, message({ phone: phone(n), at: at(0) }));
+    await ingest(sql, message({ phone: phone(2), body: "start", at: at(1) }));
+    await ingest(sql, message({ phone: phone(1), body: "stop", at: at(2) }));
+    await merge(sql, 3, 2);
+    const later = await merge(sql, 1, 2);
+    assertEquals(await optedOut(sql), [1, 2, 3]);
+    await undo(sql, later);
+    assertEquals(await optedOut(sql), [1]);
+  },
+);
+
 databaseTest("merge_people: the newest word of one person counts for all their contacts", async (sql) => {
   for (const n of [1, 2, 3]) await ingest(sql, message({ phone: phone(n), at: at(0) }));
   await ingest(sql, message({ phone: phone(1), body: "stop", at: at(1) }));

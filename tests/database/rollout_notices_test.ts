@@ -112,3 +112,23 @@ databaseTest("notices: what is long over is skipped, and what cannot be is refus
   assertEquals(await refusal(sql`select public.schedule_notices(${other.id}, now())`), "GL422");
   assertEquals(await refusal(sql`select public.schedule_notices(${crypto.randomUUID()}, now())`), "GL404");
 });
+
+databaseTest("notices: the plan of masked messaging has its own, for owners and sitters too", async (sql) => {
+  await sql`insert into public.settings (key, value) values ('messaging_v1.enabled', 'false')`;
+  const [{ id }] = await sql`
+    select id from public.create_rollout('messaging_v1.enabled', '{"template": "masking", "user_ids": ["org:1"]}')`;
+  const [{ planned }] = await sql`
+    select public.schedule_notices(${id}, ${new Date(Date.now() + 8 * DAY)}) as planned`;
+  assertEquals(
+    planned.map(({ day, to }: Record<string, unknown>) => `${day} ${to}`).sort(),
+    [
+      "-1 Support",
+      "0 Owners",
+      "0 Sitters",
+      "1 Engineering",
+      "14 Engineering",
+      "7 Leadership",
+      "7 Owners and sitters",
+    ],
+  );
+});

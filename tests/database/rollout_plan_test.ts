@@ -309,3 +309,30 @@ databaseTest(
     });
   },
 );
+
+databaseTest("plans: the template masking has a pilot of a week, and the plan's criteria", async (sql) => {
+  const [{ plan, nobody }] = await sql`
+    select private.rollout_template('masking', '["org:1", "org:2"]', null) as plan,
+      private.rollout_plan_faults(private.rollout_template('masking', null, null)) as nobody`;
+  const checked = checkPlan(plan);
+  if (!checked.ok) throw new Error(JSON.stringify(checked.faults));
+  assertEquals(
+    checked.plan.stages.map(({ name, percentage, user_ids, hold_minutes }) => [
+      name,
+      percentage,
+      user_ids,
+      hold_minutes / 1440,
+    ]),
+    [["pilot", 0, ["org:1", "org:2"], 7], ["everybody", 100, undefined, 1]],
+  );
+  for (const { advance_when, roll_back_when, metrics } of checked.plan.stages) {
+    assertEquals(advance_when, { no_errors: true, complaints_at_most: 0 });
+    assertEquals(roll_back_when, { error_rate_above: 0.05, complaints_above: 2 });
+    assertEquals(metrics, [
+      { name: "text.owner_inbox", of: "text.decided", share_below: 0.3 },
+      { name: "text.blocked", of: "text.decided", share_below: 0.1 },
+      { name: "text.no_window", of: "text.decided", share_below: 0.1 },
+    ]);
+  }
+  assertEquals(nobody.length, 1, "a pilot needs somebody");
+});

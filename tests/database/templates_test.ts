@@ -226,3 +226,39 @@ databaseTest(
     assertEquals((await send(sql, 2, offer({ number_id: "2" })))[0].error, "template_not_sendable");
   },
 );
+
+databaseTest(
+  "list_templates(): pages by name hold each language once, and a search is SQL's",
+  async (sql) => {
+    await sender(sql);
+    const kinds = ["parcel", "alarm", "visit"].flatMap((name) =>
+      ["en", "de", "fr"].map((language) => ({ name, language }))
+    );
+    await store(sql, kinds.map((one, i) => ({ ...TEMPLATE, ...one, id: `${i}` })));
+    type Listed = { name: string; language: string; account: string };
+    const page = async (filter: Record<string, unknown>, limit: number | null) =>
+      (await sql`select public.list_templates(${
+        sql.json(filter as Record<string, string>)
+      }, ${limit}) as list`)[0].list
+        .templates as Listed[];
+    const whole = await page({}, null);
+    assertEquals(whole.length, 9);
+    for (const size of [1, 2, 5]) {
+      const read: Listed[] = [];
+      for (;;) {
+        const last = read.at(-1);
+        const next = await page(
+          last ? { after: { name: last.name, language: last.language, account: last.account } } : {},
+          size,
+        );
+        read.push(...next);
+        if (next.length < size) break;
+      }
+      assertEquals(read, whole, `pages of ${size}`);
+    }
+    const names = async (filter: Record<string, unknown>) =>
+      (await page(filter, null)).map(({ name, language }) => `${name} ${language}`);
+    assertEquals(await names({ search: "ALARM F" }), ["alarm fr"]);
+    assertEquals(await names({ account: "A", name: "visit", language: "de" }), ["visit de"]);
+  },
+);

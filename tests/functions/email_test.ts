@@ -381,6 +381,35 @@ edgeTest(
   },
 );
 
+edgeTest(
+  "email-webhook/events: a reported click is stored with its verdict, and without agent and address",
+  async (edge) => {
+    await addAlex(edge);
+    const { id } = await sent(edge);
+    const click = { event: "click", gl_message: id, ip: "198.51.100.7", sg_message_id: "s1" };
+    const body = new TextEncoder().encode(JSON.stringify([
+      { ...click, timestamp: 1795688700, useragent: "curl/8.5.0", url: "https://a.example/" },
+      {
+        ...click,
+        timestamp: 1795692300,
+        useragent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        url: "https://a.example/",
+      },
+    ]));
+    const { status } = await edge.call("email-webhook/events", {
+      headers: edge.mail.poster.headersFor(body),
+      body,
+    });
+    assertEquals(status, 200);
+    const rows = await edge.sql`select metadata from public.email_events
+    where message_id = ${id} and event_type = 'click' order by id`;
+    assertEquals(rows.map(({ metadata }) => metadata), [
+      { verdict: "machine", reasons: "program" },
+      { verdict: "human", reasons: "browser" },
+    ]);
+  },
+);
+
 edgeTest("email-webhook: a secret address counts where nothing signs, and only there", async (edge) => {
   const mail = mailFrom("x@reply.example.com");
   const unsigned = (path: string) => {

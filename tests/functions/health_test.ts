@@ -156,3 +156,35 @@ edgeTest(
     assertEquals(headers.get("ratelimit-policy"), '"send";q=160;w=2');
   },
 );
+
+edgeTest("health/plain: statuses for everybody, and 503 while traffic should go elsewhere", async (edge) => {
+  const { sql, url, away } = edge;
+  const ask = async (path: string) => {
+    const response = await fetch(`${url}/functions/v1/health/plain${path}`);
+    return { status: response.status, body: await response.json() };
+  };
+  await until("plain health is of now", async () => {
+    const { status, body } = await ask("");
+    return status === 200 && body.environment === "blue" && ["healthy", "degraded"].includes(body.status);
+  });
+  await sql`update private.config_revision set installed_at = clock_timestamp() - interval '1 hour'`;
+  await sql`select private.sample_minutes(clock_timestamp())`;
+  await sql`insert into public.destinations (name, url) values ('shop', 'http://127.0.0.1:9/')`;
+  await sql`insert into public.routes (name, condition) values ('all', '{"type": "any"}')`;
+  await sql`insert into public.route_destinations select r.id, d.id, 0 from public.routes r, public.destinations d`;
+  const { body } = await until("all parts are healthy", async () => {
+    await edge.reread();
+    const answer = await ask("/detailed");
+    return answer.status === 200 && answer.body.status === "healthy" ? answer : undefined;
+  });
+  assertEquals(body.components.database, { status: "healthy" });
+  assertEquals(body.components.redis, { status: "healthy", why: "not used: Postgres is queue and cache" });
+  assertEquals(Object.keys(body).sort(), ["components", "environment", "status"]);
+  await away(async () => {
+    await until("both say that the database is away", async () => {
+      await edge.reread();
+      const answers = await Promise.all([ask(""), ask("/detailed")]);
+      return answers.every(({ status, body }) => status === 503 && body.status === "down");
+    });
+  });
+});

@@ -1,24 +1,14 @@
 /** `GET messages/diagnostics`: who gets what, with the flags on and off. */
 import { assert, assertEquals } from "../support/assert.ts";
-import { createHmac } from "node:crypto";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { type Caller, signedIn } from "../support/callers.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
 import { addOrg, book, type OrgRows } from "../support/masking.ts";
 import { witness } from "../support/openapi.ts";
+import { tokenOf } from "../support/tokens.ts";
 
 const KEY = { apikey: KEYS.secretKey };
-
-/** The access token of somebody, as Supabase Auth signs it. */
-function tokenOf({ sub }: Caller, secret = "jwt-secret-of-the-test"): HeadersInit {
-  const part = (value: unknown) => base64url(JSON.stringify(value));
-  const head = `${part({ alg: "HS256", typ: "JWT" })}.${
-    part({ sub, role: "authenticated", aud: "authenticated", exp: Math.floor(Date.now() / 1000) + 3600 })
-  }`;
-  return { authorization: `Bearer ${head}.${createHmac("sha256", secret).update(head).digest("base64url")}` };
-}
-const base64url = (text: string) => btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 
 const ask = ({ call }: Edge, headers: HeadersInit, org?: string) =>
   call(`messages/diagnostics${org === undefined ? "" : `?org=${org}`}`, { method: "GET", headers });
@@ -80,6 +70,43 @@ edgeTest(
       "true",
       async () => assertEquals(await statuses(), [404, 404, 404, 404, 404]),
     );
+  },
+);
+
+edgeTest(
+  "full rollback: all three variables false answer 404 to everybody, and threads stay",
+  async (edge) => {
+    const rows = await scene(edge);
+    for (const flag of ["messaging_v1", "proactive_thread_creation", "sitter_messages_v1"]) {
+      await edge.set({ [`${flag}.enabled`]: { value: "true", metadata: { rollout_percentage: 100 } } });
+    }
+    const booking = await book(edge.sql, rows, 0, "b");
+    await edge.sql`select public.assign_sitter(${booking}, ${rows.sitters[0].member}, true)`;
+    const all = [KEY, tokenOf(rows.owner), tokenOf(rows.admin), tokenOf(rows.sitter), {}];
+    const statuses = async () => {
+      const answers = [];
+      for (const headers of all) answers.push((await ask(edge, headers, rows.org)).status);
+      return answers;
+    };
+    const threads = () => edge.sql`select id, state, message_number_id from public.threads order by id`;
+    const before = [...await threads()];
+    assertEquals([await statuses(), before.length], [[200, 200, 200, 403, 401], 1]);
+    await withVariable(
+      "ENABLE_MESSAGING_V1",
+      "false",
+      () =>
+        withVariable(
+          "ENABLE_PROACTIVE_THREAD_CREATION",
+          "false",
+          () =>
+            withVariable("ENABLE_SITTER_MESSAGES_V1", "false", async () => {
+              assertEquals(await statuses(), [404, 404, 404, 404, 404]);
+              assertEquals([...await threads()], before);
+            }),
+        ),
+    );
+    // Recovery: the same threads, in use again.
+    assertEquals(await statuses(), [200, 200, 200, 403, 401]);
   },
 );
 
@@ -176,5 +203,5 @@ edgeTest("diagnostics of messages: answers are as in openapi.yaml", async (edge)
   await sql`delete from private.schema_breaks`;
   forgetRefusal();
   await reread();
-  assertAllMet((path) => path.startsWith("/messages"));
+  assertAllMet((path) => path === "/messages/diagnostics");
 });

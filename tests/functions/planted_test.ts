@@ -257,7 +257,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "private.is_member(uuid)": ({ contact }) => [`'${contact}'`],
   "my_orgs()": () => [""],
   "whoami()": () => [""],
-  "list_team()": () => [""],
+  "list_team(jsonb,integer)": () => [""],
   "set_team_member(uuid,text,text[])": ({ contact }) => [`'${contact}', 'viewer'`],
   "add_team_member(text,text,text[])": () => ["'nobody@example.com', 'viewer'"],
   "remove_team_member(uuid)": ({ contact }) => [`'${contact}'`],
@@ -291,7 +291,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "lift_suppression(text,text)": () => [`'${EMAIL}'`],
   "list_numbers()": () => [""],
   "list_imports()": () => [""],
-  "list_templates()": () => [""],
+  "list_templates(jsonb,integer)": () => [""],
   "send_template(uuid,jsonb,uuid)": ({ message }) => [
     `'${message}', '{"type": "template", "template": {"name": "hello", "language": {"code": "en"}}}', '${message}'`,
   ],

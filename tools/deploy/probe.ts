@@ -97,6 +97,12 @@ export const PROBES: Record<string, Probe[]> = {
     request: () => ({ init: { method: "POST", body: "Body=Hello" } }),
     status: 401,
     type: PROBLEM,
+  }, {
+    what: "refuses an unsigned call",
+    request: () => ({ query: "/voice", init: { method: "POST", body: "CallSid=CA1" } }),
+    status: 401,
+    type: PROBLEM,
+    body: { code: "signature_missing" },
   }],
   "health": [HEALTH],
   "messages": [{

@@ -84,9 +84,12 @@ async function settle<T>(answer: PromiseLike<Answer<T>>): Promise<T> {
   return settled.data as T;
 }
 
-/** Calls a database function. @throws {Refusal} */
+/**
+ * Calls a database function. Functions answer with one JSON document, of which the Data API cuts nothing.
+ * @throws {Refusal}
+ */
 export function rpc<Name extends FunctionName>(name: Name, args: Args<Name>): Promise<Result<Name>> {
-  return unwrap<unknown>(
+  return settle<unknown>(
     client().rpc(name, args as Database["public"]["Functions"][Name]["Args"]),
   ) as Promise<Result<Name>>;
 }

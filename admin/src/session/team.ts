@@ -1,4 +1,5 @@
 /** Names of actors: histories store a user's id, or the role of a key. */
+import { useMemo } from "react";
 import { useMe } from "./me.tsx";
 import { useRpc } from "../data/query.ts";
 
@@ -11,9 +12,12 @@ const ROLES: Record<string, string> = {
 export function useNames(): (who: string) => string {
   const me = useMe();
   const team = useRpc("list_team", {}, { every: 60_000 });
+  const emails = useMemo(() => new Map(team.data?.map(({ user_id, email }) => [user_id, email])), [
+    team.data,
+  ]);
   return (who) => {
     if (who === me.id) return "you";
-    return ROLES[who] ?? team.data?.find(({ user_id }) => user_id === who)?.email ??
+    return ROLES[who] ?? emails.get(who) ??
       (who.length > 20 ? "a former member" : who);
   };
 }

@@ -6,6 +6,7 @@ import { CliError } from "../../core/errors.ts";
 import { type Cell, clean, facts, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { id } from "../../core/values.ts";
+import { explaining } from "./explain.ts";
 
 /** Defines the commands of the group. */
 export function messages(group: Command, run: Run): void {
@@ -14,6 +15,7 @@ export function messages(group: Command, run: Run): void {
   diagnosing(group, run);
   backfilling(group, run);
   checking(group, run);
+  explaining(group, run);
 }
 
 function listing(group: Command, run: Run): void {

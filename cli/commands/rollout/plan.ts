@@ -10,7 +10,7 @@ import { several } from "../../core/values.ts";
 
 /** The choice of a plan. */
 export interface PlanOptions {
-  template?: "standard" | "canary" | "replies";
+  template?: "standard" | "canary" | "replies" | "masking";
   plan?: string;
   user?: string[];
   segment?: string[];
@@ -23,14 +23,15 @@ export function planned(command: Command): Command {
       new Option(
         "--template <name>",
         "standard: internal, 10, 25, 50, 75, 100 % in 17 days; canary: 1 to 100 % in 5.5 hours; " +
-          "replies: 10 to 100 % in a week, 30 days in all, for email_reply_tokens",
+          "replies: 10 to 100 % in a week, 30 days in all, for email_reply_tokens; " +
+          "masking: one or two organisations for a week, then everybody, for the flags of masked messaging",
       )
-        .choices(["standard", "canary", "replies"]),
+        .choices(["standard", "canary", "replies", "masking"]),
     )
     .option("--plan <file>", "or your own plan, a JSON file: {name, stages}")
     .option(
       "--user <id>",
-      "who has the feature in the first stage of standard; repeatable",
+      "who has the feature in the first stage of standard or masking (org:<id>); repeatable",
       several((id) => id),
     )
     .option("--segment <key>", "a segment that has it in that stage", several((key) => key));

@@ -62,9 +62,14 @@ export const TEXT_ERRORS: Readonly<Record<number, { status: number; message: str
     message: "The 'From' phone number provided is not a valid message-capable phone number",
   },
   21610: { status: 400, message: "Attempt to send to unsubscribed recipient" },
-  21611: { status: 429, message: "This 'From' number has exceeded the maximum number of queued messages" },
+  21611: { status: 400, message: "This 'From' number has exceeded the maximum number of queued messages" },
+  21612: {
+    status: 400,
+    message: "Message cannot be sent with the current combination of 'To' and/or 'From' parameters",
+  },
   21614: { status: 400, message: "'To' number is not a valid mobile number" },
   21617: { status: 400, message: "The concatenated message body exceeds the 1600 character limit" },
+  30038: { status: 400, message: "OTP Message Body Filtered" },
 };
 
 /** What the API can answer, as the page offers it. */

@@ -33,6 +33,8 @@ import { judge, misfit, missing, worst } from "./components.ts";
 export const ROUTES = [
   { method: "GET", path: "/", auth: "none", handler: "health" },
   { method: "GET", path: "/detailed", auth: "secret", handler: "detailed" },
+  { method: "GET", path: "/plain", auth: "none", handler: "plain" },
+  { method: "GET", path: "/plain/detailed", auth: "none", handler: "plainDetailed" },
   { method: "GET", path: "/status", auth: "none", handler: "status" },
 ] as const satisfies readonly Route[];
 

@@ -1,5 +1,5 @@
 /**
- * Masked messaging for owners and services: `GET messages/diagnostics`.
+ * Masked messaging for the people of organisations, and for services: its routes, and who may use them.
  *
  * Order of the gates: while the feature is on for no organisation, everything is 404, before anybody is asked
  * for a key, so that nobody learns whether it exists. Then the caller, then the organisation, and the flag for
@@ -9,71 +9,69 @@
  */
 import type { MessagesReport } from "../_shared/contract/http/masking.ts";
 import type { Config } from "../_shared/db/config.ts";
-import type { Rpc } from "../_shared/db/client.ts";
-import { evaluate, onForAnybody, prepareFlags } from "../_shared/flags/evaluate.ts";
+import { prepareFlags } from "../_shared/flags/evaluate.ts";
 import type { IdentifyOrgCaller, OrgCaller } from "../_shared/gates/org.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { createRouter, type Route } from "../_shared/http/routes.ts";
-import {
-  type FlagState,
-  MESSAGING_FLAGS,
-  type MessagingFlag,
-  messagingFlag,
-  orgTarget,
-} from "../_shared/masking/flags.ts";
+import { type OrgFlags, orgFlags } from "../_shared/masking/flags.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
+import { createThreads, type Entered, type ThreadDeps } from "./threads.ts";
 
 /** The routes of the function. */
 export const ROUTES = [
   // The gate comes after the flag.
   { method: "GET", path: "/diagnostics", auth: "org owner", checksItself: true, handler: "diagnostics" },
+  { method: "GET", path: "/threads", auth: "org member", checksItself: true, handler: "threads" },
+  { method: "GET", path: "/threads/{id}", auth: "org member", checksItself: true, handler: "thread" },
+  { method: "POST", path: "/threads/{id}/texts", auth: "org member", checksItself: true, handler: "write" },
+  { method: "GET", path: "/inbox", auth: "org owner", checksItself: true, handler: "inbox" },
+  { method: "POST", path: "/inbox/{id}/done", auth: "org owner", checksItself: true, handler: "finish" },
+  { method: "POST", path: "/inbox/{id}/force", auth: "org owner", checksItself: true, handler: "force" },
+  {
+    method: "POST",
+    path: "/inbox/{id}/findings/{ord}",
+    auth: "org owner",
+    checksItself: true,
+    handler: "review",
+  },
 ] as const satisfies readonly Route[];
 
 /** Dependencies of the handler. */
-export interface MessagesDeps {
+export interface MessagesDeps extends ThreadDeps {
+  /** Refuses who asks too often. */
+  limit(subject: string): Promise<unknown>;
   killed(feature: string): boolean;
   switchedOn(feature: string): boolean;
   loadConfig(): Promise<Config>;
   identify: IdentifyOrgCaller;
-  rpc: Rpc;
 }
-
-/** The flags of one organisation. */
-type Flags = Record<MessagingFlag, FlagState>;
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** The handler of `messages`. */
 export function createHandler(deps: MessagesDeps): Handler {
   const { killed, switchedOn, loadConfig, identify, rpc } = deps;
+  const threads = createThreads(deps);
 
   /** The flags for an organisation; without one, whether each may be on for anybody. */
-  async function flagsFor(org?: string): Promise<Flags> {
+  async function flagsFor(org?: string): Promise<OrgFlags> {
     const { settings, segments } = await loadConfig();
-    const flags = prepareFlags(settings, segments);
-    const stateOf = ({ key }: { key: string }) => {
-      const exists = flags.has(key);
-      const setting = !exists
-        ? undefined
-        : org === undefined
-        ? onForAnybody(flags, key)
-        : evaluate(flags, key, orgTarget(org), killed).value;
-      return messagingFlag({ killed: killed(key), setting, switchedOn: switchedOn(key) });
-    };
-    return {
-      core: stateOf(MESSAGING_FLAGS.core),
-      proactive: stateOf(MESSAGING_FLAGS.proactive),
-      sitter: stateOf(MESSAGING_FLAGS.sitter),
-    };
+    return orgFlags(prepareFlags(settings, segments), { killed, switchedOn }, org);
   }
 
-  async function diagnostics(request: Request): Promise<Response> {
+  /** The gates, in their order. @throws {Problem} */
+  async function enter(request: Request, need: "manager" | "member"): Promise<Entered> {
     if (!(await flagsFor()).core.value) throw new Problem("not_found");
     const caller = await identify(request.headers);
     const org = orgOf(caller, new URL(request.url).searchParams.get("org"));
     const flags = await flagsFor(org);
     if (!flags.core.value) throw new Problem("not_found");
-    requireManager(caller, org, flags);
+    if (need === "manager") requireManager(caller, org, flags);
+    return { org, flags, ...memberOf(caller, org, flags) };
+  }
+
+  async function diagnostics(request: Request): Promise<Response> {
+    const { org, flags } = await enter(request, "manager");
     const found = await rpc("messages_diagnostics", { p_org: org });
     if (found === null) throw new Problem("not_found");
     const body: MessagesReport = {
@@ -88,8 +86,39 @@ export function createHandler(deps: MessagesDeps): Handler {
     return Response.json(body, { headers: { "cache-control": "no-store" } });
   }
 
+  async function within(
+    request: Request,
+    need: "manager" | "member",
+    act: (entered: Entered, request: Request) => Promise<Response>,
+  ): Promise<Response> {
+    const entered = await enter(request, need);
+    await deps.limit(entered.by);
+    return await act(entered, request);
+  }
+
   return createRouter<(typeof ROUTES)[number]["handler"], Context>("messages", ROUTES, {
-    handlers: { diagnostics: ({ request }) => diagnostics(request) },
+    handlers: {
+      diagnostics: ({ request }) => diagnostics(request),
+      threads: ({ request }) => within(request, "member", threads.list),
+      thread: ({ request, params }) =>
+        within(request, "member", (entered) => threads.read(entered, idIn(params.id), request)),
+      write: ({ request, params }) =>
+        within(request, "member", (entered) => threads.write(entered, idIn(params.id), request)),
+      inbox: ({ request }) => within(request, "manager", threads.inbox),
+      finish: ({ request, params }) =>
+        within(request, "manager", async (entered) => {
+          await request.body?.cancel();
+          return await threads.finish(entered, idIn(params.id));
+        }),
+      force: ({ request, params }) =>
+        within(request, "manager", (entered) => threads.force(entered, idIn(params.id), request)),
+      review: ({ request, params }) =>
+        within(
+          request,
+          "manager",
+          (entered) => threads.review(entered, idIn(params.id), params.ord, request),
+        ),
+    },
   });
 }
 
@@ -115,10 +144,32 @@ function orgOf(caller: OrgCaller, named: string | null): string {
 }
 
 /** Owners and admins of the organisation, and services. A sitter learns of messaging only where sitters have it. */
-function requireManager(caller: OrgCaller, org: string, flags: Flags): void {
+function requireManager(caller: OrgCaller, org: string, flags: OrgFlags): void {
   if (caller.kind === "key") return;
   const role = caller.orgs.find(({ org_id }) => org_id === org)?.role;
   if (role === "owner" || role === "admin") return;
   if (role === "sitter" && !flags.sitter.value) throw new Problem("not_found");
   throw new Problem("forbidden", { detail: "This needs an owner or admin of the organisation." });
+}
+
+/** As whom a caller acts in an organisation. A sitter without sitters' messaging gets 404, as for all of it. */
+function memberOf(
+  caller: OrgCaller,
+  org: string,
+  flags: OrgFlags,
+): Pick<Entered, "by" | "sitter"> {
+  if (caller.kind === "key") return { by: caller.by };
+  const member = caller.orgs.find(({ org_id }) => org_id === org);
+  if (member === undefined) throw new Problem("forbidden", { detail: "You are not in this organisation." });
+  if (member.role === "sitter" && !flags.sitter.value) throw new Problem("not_found");
+  return {
+    by: `member:${member.member_id}`,
+    ...(member.role === "sitter" ? { sitter: member.member_id } : {}),
+  };
+}
+
+/** @throws {Problem} `not_found` for what is no id */
+function idIn(text: string): string {
+  if (!UUID.test(text)) throw new Problem("not_found");
+  return text.toLowerCase();
 }

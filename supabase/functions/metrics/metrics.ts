@@ -114,6 +114,18 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       counted("texts_recovered", "kind"),
     ),
     counter(
+      "text_decisions_total",
+      "Texts of masked messaging by organisation and outcome: leg (relayed), owner_inbox, held, blocked.",
+      ["leg", "owner_inbox", "held", "blocked"].flatMap((outcome) =>
+        counted(`masking_${outcome}`, "org").map(([labels, value]): Sample => [{ outcome, ...labels }, value])
+      ),
+    ),
+    counter(
+      "texts_outside_windows_total",
+      "Texts of sitters outside of every assignment window, by organisation.",
+      counted("masking_sitter_no_window", "org"),
+    ),
+    counter(
       "reply_tokens_total",
       "Reply tokens of mails and forwards, by result: created, or failed; a mail without one has the legacy address.",
       counted("reply_tokens", "result"),

@@ -151,3 +151,16 @@ Deno.test("metricsOf(): the guard's figures for a rollout, why it waits, and its
     [{ flag, verdict: "page", rule: "silent" }, 5],
   ]);
 });
+
+Deno.test("metricsOf(): texts of masked messaging by organisation and outcome", () => {
+  const counters = [
+    { name: "masking_leg", label: "moss", value: 7 },
+    { name: "masking_blocked", label: "moss", value: 2 },
+    { name: "masking_sitter_no_window", label: "moss", value: 1 },
+  ];
+  assertEquals(series("text_decisions_total", { counters }), [
+    [{ outcome: "leg", org: "moss" }, 7],
+    [{ outcome: "blocked", org: "moss" }, 2],
+  ]);
+  assertEquals(series("texts_outside_windows_total", { counters }), [[{ org: "moss" }, 1]]);
+});

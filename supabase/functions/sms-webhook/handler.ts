@@ -6,6 +6,7 @@
  * | `POST, GET /` | Twilio: a text came in | 200 with `<Response/>` once it is stored |
  * | `POST, GET /fallback` | Twilio, after the first address failed | the same |
  * | `POST, GET /status` | Twilio: a status, with our id of the text in the query | the same |
+ * | `POST /voice` | Twilio: a call came in, or one that we rang has ended | 200 with TwiML: who is rung, or what is said |
  * | `POST /telnyx` | Telnyx: all of this | 200 |
  * | `GET /media/{id}` | whoever has a signed address, or a key | a file of a text |
  * | `POST /check` | the clock, with a secret key | 202; compares with the provider's list |
@@ -32,6 +33,7 @@ export const ROUTES = [
   { method: "GET", path: "/fallback", auth: "none", handler: "twilio" },
   { method: "POST", path: "/status", auth: "none", handler: "twilio" },
   { method: "GET", path: "/status", auth: "none", handler: "twilio" },
+  { method: "POST", path: "/voice", auth: "none", handler: "voice" },
   { method: "POST", path: "/telnyx", auth: "none", handler: "telnyx" },
   {
     method: "GET",
@@ -59,6 +61,8 @@ export interface SmsWebhookDeps {
   parseTwilio(body: Uint8Array, query: string, callback: string | undefined): TwilioWebhook;
   parseTelnyx(body: Uint8Array): { updates: SmsUpdate[]; unreadable?: unknown };
   ingest: Ingest;
+  /** What is done with a call, as TwiML. @param dialled Whom we rang before, from the address that we gave Twilio. */
+  answerCall(call: ReadonlyMap<string, string>, dialled: string | null): Promise<string>;
   /** The keys whose signed addresses are valid. */
   linkSecrets(): readonly string[];
   /** The file of a text; `index` from 0. */
@@ -91,6 +95,7 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
     panelOrigins: deps.panelOrigins,
     handlers: {
       twilio,
+      voice,
       telnyx,
       media,
       check,
@@ -115,12 +120,23 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
     const bytes = await verified(deps.doors.twilio, request);
     const named = new URLSearchParams(query).get("message") ?? "";
     const { update, account } = deps.parseTwilio(bytes, query, UUID.test(named) ? named : undefined);
+    requireAccount(account);
+    await store([update], bytes.length, context);
+    // JSON gives an error in Twilio's console, and words would be sent to the person.
+    return twiml("<Response/>");
+  }
+
+  async function voice({ request, query }: Call<Context>): Promise<Response> {
+    const bytes = await verified(deps.doors.twilio, request);
+    const call = new Map(new URLSearchParams(new TextDecoder().decode(bytes)));
+    requireAccount(call.get("AccountSid"));
+    return twiml(await deps.answerCall(call, new URLSearchParams(query).get("dialled")));
+  }
+
+  function requireAccount(account: string | undefined): void {
     if (account !== undefined && !deps.accounts().includes(account)) {
       throw new Problem("forbidden", { detail: "This account of Twilio's is not configured here." });
     }
-    await store([update], bytes.length, context);
-    // JSON gives an error in Twilio's console, and words would be sent to the person.
-    return new Response("<Response/>", { headers: { "content-type": "text/xml; charset=utf-8" } });
   }
 
   async function telnyx({ request, context }: Call<Context>): Promise<Response> {
@@ -162,3 +178,6 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
     return Response.json({ status: "checking" }, { status: 202 });
   }
 }
+
+const twiml = (text: string) =>
+  new Response(text, { headers: { "content-type": "text/xml; charset=utf-8" } });

@@ -1,21 +1,24 @@
-import { providerOf, smsSetup, twilioAccounts } from "../_shared/channels/sms/config.ts";
+import { providerOf, smsSetup, twilioAccounts, webhookBase } from "../_shared/channels/sms/config.ts";
 import { createTelnyxDoor, twilioDoor } from "../_shared/channels/sms/doors.ts";
 import { parseTelnyx } from "../_shared/channels/sms/inbound/telnyx.ts";
 import { parseTwilio } from "../_shared/channels/sms/inbound/twilio.ts";
 import { FIELDS } from "../_shared/channels/sms/inbound/update.ts";
 import { pipeline } from "../_shared/compose.ts";
 import { env } from "../_shared/config/env.ts";
-import { killed } from "../_shared/config/kill_switch.ts";
+import { killed, switchedOn } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { loadConfig } from "../_shared/db/config.ts";
 import { count } from "../_shared/db/counters.ts";
+import { prepareFlags } from "../_shared/flags/evaluate.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { createAuthorise } from "../_shared/gates/team.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { readRules } from "../_shared/links/model/rules.ts";
 import { log } from "../_shared/log/log.ts";
 import { createIngest } from "../_shared/pipeline/ingest.ts";
+import { orgFlags } from "../_shared/masking/flags.ts";
 import { serve } from "../_shared/serve/serve.ts";
+import { createAnswerCall } from "./calls.ts";
 import { createCheck } from "./check.ts";
 import { createHandler } from "./handler.ts";
 import { createGiveMedia } from "./media.ts";
@@ -39,6 +42,16 @@ export default serve(
     parseTwilio,
     parseTelnyx,
     ingest,
+    answerCall: createAnswerCall({
+      rpc,
+      flags: async (org) => {
+        const { settings, segments } = await loadConfig();
+        const { core, sitter } = orgFlags(prepareFlags(settings, segments), { killed, switchedOn }, org);
+        return { core: core.value, sitter: sitter.value };
+      },
+      base: webhookBase,
+      log,
+    }),
     linkSecrets: () => Object.values(env("SUPABASE_SECRET_KEYS").SUPABASE_SECRET_KEYS),
     giveMedia: createGiveMedia(world),
     check: createCheck({

@@ -17,7 +17,7 @@ drop table private.config_changes;
 drop table private.config_revision;
 drop table public.erasures;
 drop function public.whoami();
-drop function public.list_team();
+drop function public.list_team(jsonb, integer);
 drop function public.remove_team_member(uuid);
 drop function public.add_team_member(text, text, text[]);
 drop function public.set_team_member(uuid, text, text[]);

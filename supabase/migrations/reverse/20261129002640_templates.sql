@@ -6,7 +6,7 @@ set local statement_timeout = '60s';
 delete from private.own_migrations where version = '20261129002640';
 
 drop function public.send_template(uuid, jsonb, uuid);
-drop function public.list_templates();
+drop function public.list_templates(jsonb, integer);
 drop function public.template_by_id(text);
 drop function public.known_templates(text[]);
 drop function private.template_refusal(text, text, jsonb);

@@ -50,6 +50,12 @@ const TEMPLATES = [
     description:
       "For email_reply_tokens.enabled: 10, 25, 50, 100 % in a week, then the rest of a month, by outcomes of replies.",
   },
+  {
+    value: "masking",
+    label: "Masking",
+    description:
+      "For the flags of masked messaging: one or two organisations (org:<id>) for a week, then everybody, by what became of texts.",
+  },
 ];
 
 export function NewRollout() {
@@ -119,8 +125,8 @@ function Form() {
     touches: MOVED,
     said: () => "Rollout created. It has not changed the flag yet.",
   });
-  // The first stage of the standard plan reaches only these people.
-  const first = stages ? stages[0].percentage === 0 : template === "standard";
+  // The first stage of these plans reaches only these people.
+  const first = stages ? stages[0].percentage === 0 : template === "standard" || template === "masking";
   const nobody = first && stages?.[0].users === undefined && ids.length + segments.length === 0;
 
   function submit(event: FormEvent) {

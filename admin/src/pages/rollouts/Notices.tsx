@@ -9,13 +9,13 @@ import { State } from "../../ui/State.tsx";
 import { Time } from "../../ui/Time.tsx";
 
 const TONES = { planned: "plain", told: "good", skipped: "plain" } as const;
-/** The built-in plan that has notices of its own; `private.template_notices`. */
-const WITH_NOTICES = "replies";
+/** The built-in plans that have notices of their own; `private.template_notices`. */
+const WITH_NOTICES: readonly string[] = ["replies", "masking"];
 
 export function Notices({ rollout }: { rollout: Rollout }) {
   const notices = useRpc("list_notices", { p_id: rollout.id });
   const planned = (notices.data?.length ?? 0) > 0;
-  if (!planned && rollout.plan !== WITH_NOTICES) return null;
+  if (!planned && !WITH_NOTICES.includes(rollout.plan)) return null;
   return (
     <Section
       title="Notices"
@@ -53,7 +53,7 @@ export function Notices({ rollout }: { rollout: Rollout }) {
           </Table.ScrollContainer>
         )
         : <Text size="sm" c="dimmed">Nothing is scheduled.</Text>}
-      {rollout.plan === WITH_NOTICES && rollout.state !== "rolled_back" && (
+      {WITH_NOTICES.includes(rollout.plan) && rollout.state !== "rolled_back" && (
         <For role="operator">
           <Schedule rollout={rollout} />
         </For>

@@ -2,7 +2,8 @@
 import { ActionIcon, Button, Group, MultiSelect, Paper, Select, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import type { Member } from "../../../../supabase/functions/_shared/contract/answers/people.ts";
-import { rpc, useChange, useRpc } from "../../data/query.ts";
+import { type LivePagesOptions, mapItems, useLivePages } from "../../data/pages.ts";
+import { rpc, useChange } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import { useDraft } from "../../session/draft.ts";
 import { For, grows, type Role, useMay, useMe } from "../../session/me.tsx";
@@ -11,7 +12,7 @@ import { ListTools } from "../../session/ListTools.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { useParameter } from "../../ui/location.ts";
 import { SearchField } from "../../ui/SearchField.tsx";
-import { Loaded } from "../../ui/states.tsx";
+import { Empty, LoadedPages } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { VirtualList } from "../../ui/VirtualList.tsx";
 import { TeamHistory } from "./Histories.tsx";
@@ -48,43 +49,53 @@ const grown = (email: string, role: Role): Question => ({
   reason: "none",
 });
 
+/** Members of a page. */
+const PAGE = 100;
+
 const TOUCHES = ["list_team", "me", "team_members", "team_history"];
 
 export function Team() {
-  const team = useRpc("list_team", {});
   const [search, setSearch] = useParameter("q");
+  const source: LivePagesOptions<Member> = {
+    key: ["list_team", { search }],
+    read: (last) =>
+      rpc("list_team", {
+        p_filter: { ...(search && { search }), ...(last && { after: last.user_id }) },
+        p_limit: PAGE,
+      }),
+    size: PAGE,
+  };
+  const team = useLivePages(source);
   return (
     <Stack>
       <For role="admin" otherwise={<Text size="sm" c="dimmed">Only admins can change the team.</Text>}>
         <Add />
         <Invitations />
       </For>
-      <Loaded of={team}>
-        {(team) => (
-          <>
-            <ListTools name="team" source={{ read: () => Promise.resolve(team), size: Infinity }}>
-              {team.length > 10 && (
-                <SearchField
-                  label="Search the team"
-                  value={search}
-                  onChange={setSearch}
-                />
-              )}
-            </ListTools>
-            <VirtualList
-              label="Team"
-              items={team.filter(({ email, user_id, role }) =>
-                `${email ?? user_id} ${role}`.toLowerCase().includes(search.toLowerCase())
-              )}
-              idOf={({ user_id }) => user_id}
-              height={70}
-              gap={10}
-            >
-              {(member) => <Row of={member} />}
-            </VirtualList>
-          </>
+      <ListTools name="team" source={source}>
+        {(search !== "" || team.hasMore || (team.items?.length ?? 0) > 10) && (
+          <SearchField label="Search the team" value={search} onChange={setSearch} />
         )}
-      </Loaded>
+      </ListTools>
+      <LoadedPages
+        of={team}
+        empty={<Empty icon="search" title={`No members match “${search}”`} />}
+      >
+        {(members) => (
+          <VirtualList
+            label="Team"
+            items={members}
+            idOf={({ user_id }) => user_id}
+            height={70}
+            gap={10}
+            hasMore={team.hasMore}
+            reading={team.reading}
+            more={team.more}
+          >
+            {(member) => <Row of={member} />}
+          </VirtualList>
+        )}
+      </LoadedPages>
       <For role="admin">
         <TeamHistory />
       </For>
@@ -159,7 +170,7 @@ function Row({ of }: { of: Member }) {
     foresee: (changes) => [{
       key: ["list_team"],
       data: (before) =>
-        (before as Member[]).map((one) => one.user_id === of.user_id ? { ...one, ...changes } : one),
+        mapItems<Member>(before, (one) => one.user_id === of.user_id ? { ...one, ...changes } : one),
     }],
     said: () => `${name} was changed.`,
     undo: (_, { approvals }) => async () => {

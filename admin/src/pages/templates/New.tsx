@@ -29,7 +29,7 @@ export function NewTemplate() {
   const [footer, setFooter] = useState("");
   const [buttons, setButtons] = useState("");
   const [examples, setExamples] = useState<Values>({});
-  const accounts = useTemplates().data?.syncs ?? [];
+  const accounts = useTemplates({}, 0).data?.syncs ?? [];
   const [, go] = useLocation();
   const names = namesIn(body);
   const isNamed = names.some((one) => !/^\d+$/.test(one));

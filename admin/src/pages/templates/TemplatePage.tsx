@@ -20,21 +20,17 @@ const CATEGORIES = ["utility", "marketing", "authentication"];
 export function TemplatePage(
   { account, name, language }: { account: string; name: string; language: string },
 ) {
-  const all = useTemplates();
+  const found = useTemplates({ account, name, language });
   return (
     <Page
       title={`${name} (${language})`}
       back={<Anchor component={Link} href="/templates" size="sm">← All templates</Anchor>}
     >
-      <Loaded of={all}>
-        {({ templates }) => {
-          const found = templates.find((one) =>
-            one.account === account && one.name === name && one.language === language
-          );
-          return found === undefined
+      <Loaded of={found}>
+        {({ templates: [found] }) =>
+          found === undefined
             ? <Empty icon="chat" title="Template not found">It may have been deleted at Meta.</Empty>
-            : <View of={found} />;
-        }}
+            : <View of={found} />}
       </Loaded>
     </Page>
   );

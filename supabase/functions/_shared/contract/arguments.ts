@@ -72,7 +72,27 @@ export interface ThreadDecision {
   /** The blocked decision that an owner overrides, with the reason. */
   forces?: string;
   force_reason?: string;
+  /** Words that no message has. */
+  kept_text?: string;
+  key?: string;
   by?: string;
+}
+
+/** A text from the app, decided. */
+export interface ThreadSend extends ThreadDecision {
+  thread_id: string;
+  /** The sitter who writes; absent for the owner. */
+  member_id?: string;
+  legs?: readonly string[];
+  message: Readonly<Record<string, unknown>>;
+  findings: readonly PolicyFinding[];
+}
+
+/** What a list of threads is narrowed to. */
+export interface ThreadFilter {
+  state?: "live" | "ended";
+  search?: string;
+  before?: { at: string; id: string };
 }
 
 /** What detection found in a text, redacted. */
@@ -364,6 +384,16 @@ export interface JsonArguments {
   list_audit: { p_filter: AuditFilter };
   list_dead_letters: { p_filter: DeadLetterFilter };
   list_announcements: { p_filter: { search?: string; before?: string } };
+  list_templates: {
+    p_filter: {
+      search?: string;
+      account?: string;
+      name?: string;
+      language?: string;
+      after?: { name: string; language: string; account: string };
+    };
+  };
+  list_team: { p_filter: { search?: string; after?: string } };
   list_identities: { p_filter: { search?: string; after?: string } };
   list_incidents: { p_filter: { search?: string; after?: number } };
   list_links: { p_filter: LinkFilter };
@@ -398,6 +428,8 @@ export interface JsonArguments {
   record_metrics: { p_metrics: readonly CountedMetric[] };
   record_rollback: { p_event: RollbackEvent };
   schedule_notices: { p_notices: readonly Notice[] | null };
+  send_in_thread: { p_send: ThreadSend };
+  list_threads: { p_filter: ThreadFilter };
   set_booking: { p_booking: BookingDraft };
   set_conversation_desk: { p_changes: { assigned_to?: string | null; unread?: boolean } };
   set_destination: { p_changes: DestinationOptions & { url?: string } };
@@ -436,6 +468,7 @@ type OfThePipeline =
   | "ingest_updates"
   | "note_storage_objects"
   | "record_decisions"
+  | "record_relays"
   | "record_number_check"
   | "record_orphans"
   | "record_outcomes"

@@ -114,6 +114,13 @@ export const LIMITS = {
     burstSeconds: 1200,
     engine: "database",
   },
+  threadTexts: {
+    name: "thread_text",
+    of: "Texts and reads of one person or key in masked threads",
+    perSecond: 5,
+    burstSeconds: 12,
+    engine: "database",
+  },
 } as const satisfies Record<string, LimitKind>;
 
 /** A limit that a setting changes. */

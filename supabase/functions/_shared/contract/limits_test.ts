@@ -14,6 +14,7 @@ Deno.test("limitOf(): has the built-in rate, and a burst of its seconds of takes
     { name: "evaluations", perSecond: 20_000, burst: 20_000 },
     { name: "destination_test", perSecond: 0.5, burst: 10 },
     { name: "invitation", perSecond: 1 / 60, burst: 20 },
+    { name: "thread_text", perSecond: 5, burst: 60 },
   ]);
   assertEquals(limitOf(LIMITS.send, "0.1"), { name: "send", perSecond: 0.1, burst: 1 });
   assertEquals(limitOf(LIMITS.manageLinks, "2.5"), { name: "links", perSecond: 2.5, burst: 13 });

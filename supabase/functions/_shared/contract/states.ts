@@ -42,7 +42,15 @@ export const ROUTE_MODES = ["first", "all"] as const;
 export type RouteMode = typeof ROUTE_MODES[number];
 
 /** Why a route matched a message, or none did. */
-export const ROUTING_REASONS = ["matched", "sticky", "default", "no_match", "kept", "taken_over"] as const;
+export const ROUTING_REASONS = [
+  "matched",
+  "sticky",
+  "default",
+  "no_match",
+  "kept",
+  "taken_over",
+  "masked",
+] as const;
 /** One of {@link ROUTING_REASONS}. */
 export type RoutingReason = typeof ROUTING_REASONS[number];
 

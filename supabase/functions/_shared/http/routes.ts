@@ -19,6 +19,7 @@ import { Problem } from "./problem.ts";
  * - `any key bearer`: also a publishable key.
  * - `viewer`, `operator`, `admin`: a team member with this role, or a secret key.
  * - `org owner`: an owner or admin of an organisation, or a secret key.
+ * - `org member`: anybody of an organisation, or a secret key.
  */
 export type Auth =
   | "none"
@@ -29,7 +30,8 @@ export type Auth =
   | "viewer"
   | "operator"
   | "admin"
-  | "org owner";
+  | "org owner"
+  | "org member";
 
 /** One method of one address. */
 export interface Route<Name extends string = string> {

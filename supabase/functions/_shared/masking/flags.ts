@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { evaluate, type Flag, onForAnybody } from "../flags/evaluate.ts";
 
 /** The flags, with the variable that a manual names for each. */
 export const MESSAGING_FLAGS = {
@@ -40,6 +41,36 @@ export function messagingFlag({ killed, setting, switchedOn }: FlagFacts): FlagS
   if (killed) return { value: false, from: "environment" };
   if (setting !== undefined) return { value: setting, from: "setting" };
   return switchedOn ? { value: true, from: "environment" } : { value: false, from: "default" };
+}
+
+/** The flags of one organisation. */
+export type OrgFlags = Readonly<Record<MessagingFlag, FlagState>>;
+
+/** What the environment says of a feature. */
+export interface Switches {
+  killed(feature: string): boolean;
+  switchedOn(feature: string): boolean;
+}
+
+/** The flags for an organisation; without one, whether each may be on for anybody. */
+export function orgFlags(
+  flags: ReadonlyMap<string, Flag>,
+  { killed, switchedOn }: Switches,
+  org?: string,
+): OrgFlags {
+  const stateOf = ({ key }: { key: string }) => {
+    const setting = !flags.has(key)
+      ? undefined
+      : org === undefined
+      ? onForAnybody(flags, key)
+      : evaluate(flags, key, orgTarget(org), killed).value;
+    return messagingFlag({ killed: killed(key), setting, switchedOn: switchedOn(key) });
+  };
+  return {
+    core: stateOf(MESSAGING_FLAGS.core),
+    proactive: stateOf(MESSAGING_FLAGS.proactive),
+    sitter: stateOf(MESSAGING_FLAGS.sitter),
+  };
 }
 
 /** The id with which flags are evaluated for an organisation. */

@@ -6,7 +6,7 @@
 import type { SendDeps, StoredFile } from "../channels/channel.ts";
 import type { Registry } from "../channels/registry.ts";
 import { env } from "../config/env.ts";
-import { killed } from "../config/kill_switch.ts";
+import { killed, switchedOn } from "../config/kill_switch.ts";
 import { rpc } from "../db/client.ts";
 import { type Config, loadConfig } from "../db/config.ts";
 import { count, countFlag } from "../db/counters.ts";
@@ -14,8 +14,11 @@ import { measure } from "../db/measurements.ts";
 import { type Flag, onForAnybody, prepareFlags } from "../flags/evaluate.ts";
 import { type DeliveryConfig, deliveryConfigOf, deliveryDepsOf } from "../delivery/compose.ts";
 import { log } from "../log/log.ts";
+import { createWebhookLogEntry } from "../log/redact.ts";
+import { orgFlags } from "../masking/flags.ts";
 import { uploads } from "../media/kept.ts";
 import { DEFAULT_MINUTES, signLink } from "../media/link.ts";
+import { relayedFileUrl } from "../media/relayed.ts";
 import { project } from "../config/project.ts";
 import { observe } from "../rollouts/observe.ts";
 import type { Arm, Outcome } from "../rollouts/outcomes.ts";
@@ -23,6 +26,7 @@ import { type CompiledRoute, compileRoutes, stoppedOf } from "../routing/routes.
 import type { Bucket } from "../storage/paths.ts";
 import { storage } from "../storage/storage.ts";
 import { createPipeline, type Pipeline } from "./pipeline.ts";
+import { createMasker } from "./relaying.ts";
 import { routedChannels, routerFlag } from "./routed_channels.ts";
 import { createChannelSteps } from "./channel_steps.ts";
 import { createDeliverByKind } from "./kinds.ts";
@@ -60,6 +64,14 @@ async function compiledOf(config: Config): Promise<CompiledConfig> {
   return await compiled;
 }
 
+const mask = createMasker({
+  rpc,
+  flagsFor: async (org) =>
+    orgFlags((await compiledOf(await loadConfig())).flags, { killed, switchedOn }, org),
+  mediaUrl: relayedFileUrl,
+  onRelayed: (fields) => log.info("a masked text was decided", createWebhookLogEntry(fields)),
+});
+
 /** Creates the pipeline of these channels; an isolate has one. */
 export function composePipeline(channels: Registry): Pipeline {
   const names = channels.all.map(({ name }) => name);
@@ -74,7 +86,15 @@ export function composePipeline(channels: Registry): Pipeline {
       const config = await loadConfig();
       return { revision: config.revision, ...await compiledOf(config), onFlag: countFlag };
     },
-    routed: () => routedChannels(names, killed, async () => (await compiledOf(await loadConfig())).flags),
+    routed: async () => {
+      const flags = async () => (await compiledOf(await loadConfig())).flags;
+      const routed = await routedChannels(names, killed, flags);
+      // Texts to organisations need no flag but their own; the others are held back one by one.
+      const isMasked = names.includes("sms") && !routed.includes("sms") && !killed(routerFlag("sms")) &&
+        orgFlags(await flags(), { killed, switchedOn }).core.value;
+      return isMasked ? [...routed, "sms"] : routed;
+    },
+    ...(names.includes("sms") ? { mask } : {}),
     world: async () => deliveryDepsOf(await compiledOf(await loadConfig())),
     mediaOf: async ({ id, channel, type, native }) => {
       const { mediaOf, mediaPath = "wa-media" } = channels.get(channel);

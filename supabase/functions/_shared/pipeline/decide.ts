@@ -14,6 +14,7 @@ import { match } from "../routing/match.ts";
 import type { CompiledRoute } from "../routing/routes.ts";
 import type { Places } from "./forward.ts";
 import type { Round } from "./pump.ts";
+import type { Mask } from "./relaying.ts";
 import { routerFlag } from "./routed_channels.ts";
 
 /** Most conversations in a round, and most messages of each; one call carries them easily. */
@@ -78,6 +79,8 @@ export interface DeciderDeps {
    */
   onDecided(decided: number, waiting: number): void;
   onError(message: string, error: unknown): void;
+  /** Decides about texts to numbers of organisations, see relaying.ts; absent where there are none. */
+  mask?: Mask;
 }
 
 /**
@@ -130,13 +133,18 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
 
   async function decideWaiting(channels: readonly string[], conversations: number): Promise<Round> {
     const rules = await deps.rules();
-    const waiting = await deps.rpc("claim_unrouted", {
+    const claimed = await deps.rpc("claim_unrouted", {
       p_revision: rules.revision,
       p_conversations: conversations,
       p_each: MESSAGES_EACH,
       p_channels: channels,
     });
-    if (waiting.length === 0) return { more: false };
+    if (claimed.length === 0) return { more: false };
+    const full = claimed.length === conversations || claimed.some((c) => c.messages.length === MESSAGES_EACH);
+    const masked = await deps.mask?.(claimed, rules.revision);
+    if (masked !== undefined && masked.decided > 0) deps.onDecided(masked.decided, 0);
+    const waiting = masked === undefined ? claimed : claimed.filter(({ id }) => !masked.taken.has(id));
+    if (waiting.length === 0) return { more: full || masked?.again === true };
     const now = deps.now();
     const results = await Promise.allSettled(
       waiting.map((conversation) =>
@@ -153,8 +161,7 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
       sum((each) => each.deliveries - (each.claim?.deliveries.length ?? 0)),
     );
     // A full conversation or a full round may have left something behind. What was refused may be refused again.
-    const more = waiting.length === conversations || waiting.some((c) => c.messages.length === MESSAGES_EACH);
-    return { more: more && refused.length === 0 };
+    return { more: (full || masked?.again === true) && refused.length === 0 };
   }
 }
 

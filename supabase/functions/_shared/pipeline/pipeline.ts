@@ -7,6 +7,7 @@ import { ending as isolateEnding } from "../http/ending.ts";
 import { createDecider, type DeciderDeps } from "./decide.ts";
 import { createForwarder, type ForwarderDeps } from "./forward.ts";
 import { createPump, type Pump } from "./pump.ts";
+import type { Mask } from "./relaying.ts";
 import { createSender, type SenderDeps } from "./send.ts";
 
 /**
@@ -104,6 +105,7 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
     onError: failed("deciding"),
     round: createDecider({
       ...deps,
+      ...(deps.mask === undefined ? {} : { mask: mask(deps.mask) }),
       places: async () => {
         const places = await forward.places();
         starved = places === undefined;
@@ -115,6 +117,14 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
       },
     }),
   });
+
+  function mask(mask: Mask): Mask {
+    return async (waiting, revision) => {
+      const masked = await mask(waiting, revision);
+      if (masked.queued > 0) sender.poke();
+      return masked;
+    };
+  }
 
   let idle: Promise<void> | undefined;
   function untilIdle(): Promise<void> {

@@ -54,6 +54,104 @@ const thread = z.strictObject({
   windows: z.array(z.strictObject({ legId: id, state: z.enum(["active", "upcoming", "past"]), from: at })),
 });
 
+const waiting = z.strictObject({
+  conversation_id: id,
+  org_id: id,
+  countries: z.array(z.string()),
+  zone: z.string(),
+  /** Phones of the organisation that a text may name. */
+  own_numbers: z.array(z.string()),
+  /** What the same person wrote within ten minutes before, oldest first. */
+  earlier: z.array(z.string()),
+  messages: z.array(z.strictObject({
+    id,
+    at,
+    /** As it was written; null for a picture without words. */
+    text: z.string().nullable(),
+    keyword: z.string().nullable(),
+    is_group: z.boolean(),
+    is_phone: z.boolean(),
+    /** Types of its files, in order. */
+    media: z.array(z.string().nullable()),
+    contactId: id,
+    numberClass,
+    fromOurs: z.boolean(),
+    senderLegs: z.array(leg),
+    pastThreadId: id.nullable(),
+    thread: thread.nullable(),
+  })),
+});
+/** A conversation with an organisation's number whose texts wait, with what is known of each. */
+export type MaskedWaiting = z.infer<typeof waiting>;
+const facts = z.strictObject({
+  orgId: id,
+  contactId: id.nullable(),
+  numberClass,
+  fromOurs: z.boolean(),
+  senderLegs: z.array(leg),
+  pastThreadId: id.nullable(),
+  thread: thread.nullable(),
+});
+
+const outcome = z.enum(["leg", "owner_inbox", "held", "blocked"]);
+const writer = z.enum(["client", "sitter", "owner", "unknown"]);
+
+const windowStatus = z.strictObject({
+  state: z.enum(["active", "upcoming", "none"]),
+  /** When the open window closes, or the next one opens; null without one. */
+  at: at.nullable(),
+  zone: z.string(),
+});
+
+const threadRow = z.strictObject({
+  id,
+  org_id: id,
+  /** The client's name, or the last four digits of the phone; to a sitter, the name alone. */
+  client: z.string().nullable(),
+  number_class: numberClass,
+  message_number_id: z.string(),
+  state: z.enum(["live", "ended"]),
+  recurring: z.boolean(),
+  /** Of the sitter who asks, or of all sitters of the thread. */
+  window: windowStatus,
+  /** When something was last written. */
+  last_at: at,
+  last_text: z.string().nullable(),
+  /** Decisions that wait for the owner; 0 to a sitter. */
+  waiting: count,
+});
+/** A thread in a list. */
+export type ThreadRow = z.infer<typeof threadRow>;
+
+const entry = z.strictObject({
+  id,
+  at,
+  from_role: writer,
+  /** Null for a picture without words, and for what is not kept any more. */
+  text: z.string().nullable(),
+  media: count,
+  outcome,
+  reason: z.string(),
+  types: z.array(z.string()),
+  /** Of the copies: the least that any of them has come to; null without one. */
+  status: z.string().nullable(),
+});
+/** A text of a thread, and where it went. */
+export type ThreadEntry = z.infer<typeof entry>;
+
+const inboxItem = entry.extend({
+  org_id: id,
+  thread_id: id.nullable(),
+  /** Last four digits. */
+  from: z.string().nullable(),
+  number_class: numberClass.nullable(),
+  findings: z.array(
+    z.strictObject({ ord: z.int(), type: z.string(), rule: z.string(), redacted: z.string() }),
+  ),
+});
+/** A text that waits for the owner. */
+export type InboxItem = z.infer<typeof inboxItem>;
+
 const forecast = z.strictObject({
   numbers: count,
   draining: count,
@@ -155,16 +253,49 @@ export const MASKING = {
     recurring_why: z.enum(["weekly", "daily", "count"]).nullable(),
     thread: opened.nullable(),
   }),
-  relay_facts: z.strictObject({
-    orgId: id,
-    contactId: id.nullable(),
-    numberClass,
-    fromOurs: z.boolean(),
-    senderLegs: z.array(leg),
-    pastThreadId: id.nullable(),
-    thread: thread.nullable(),
+  relay_facts: facts.nullable(),
+  call_facts: facts.extend({
+    numberId: z.string(),
+    countries: z.array(z.string()),
+    /** Digits, by leg. */
+    phones: z.record(z.string(), z.string()),
+    /** The owner's phone, digits. */
+    desk: z.string().nullable(),
   }).nullable(),
   thread_facts: thread.extend({ orgId: id, clientId: id }).nullable(),
+  masked_waiting: z.array(waiting),
+  record_relays: z.strictObject({
+    decided: count,
+    queued: count,
+    /** Conversations of which something changed since: they are decided again. */
+    stale: z.array(id),
+    relayed: z.array(z.strictObject({
+      message_id: id,
+      org_id: id,
+      thread_id: id.nullable(),
+      outcome: z.string(),
+      reason: z.string(),
+    })),
+  }),
+  send_in_thread: z.strictObject({
+    decision_id: id,
+    outcome,
+    reason: z.string(),
+    types: z.array(z.string()),
+    /** Whether an earlier request with the same key did it. */
+    repeated: z.boolean(),
+  }),
+  blocked_text: z.strictObject({
+    thread_id: id,
+    from_role: writer,
+    /** Null for words that are not kept any more. */
+    text: z.string().nullable(),
+    message_id: id.nullable(),
+    media: count,
+  }).nullable(),
+  list_threads: z.array(threadRow),
+  read_thread: z.strictObject({ thread: threadRow, entries: z.array(entry) }).nullable(),
+  owner_inbox: z.array(inboxItem),
   pool_forecast: forecast,
   messages_diagnostics: diagnostics.nullable(),
   messages_proof: proof,

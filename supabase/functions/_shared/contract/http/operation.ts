@@ -87,6 +87,23 @@ export const healthDetailed = z.strictObject({
 /** See {@linkcode healthDetailed}. */
 export type HealthDetailed = z.infer<typeof healthDetailed>;
 
+/** Which of two environments answers. */
+const side = z.enum(["blue", "green"]).describe("Which of two environments answers");
+
+/** The answer of `GET health/plain`. */
+export const healthPlain = z.strictObject({ status: partStatus, environment: side });
+/** See {@linkcode healthPlain}. */
+export type HealthPlain = z.infer<typeof healthPlain>;
+
+/** The answer of `GET health/plain/detailed`. */
+export const healthPlainDetailed = z.strictObject({
+  ...healthPlain.shape,
+  components: z.record(z.string(), z.strictObject({ status: partStatus, why: z.string().optional() }))
+    .describe("By name; redis is healthy because it is not used"),
+});
+/** See {@linkcode healthPlainDetailed}. */
+export type HealthPlainDetailed = z.infer<typeof healthPlainDetailed>;
+
 /** The answer of a running function to a request with the header `x-gatelink-state`, whose value is a flag's key. */
 export const functionState = z.strictObject({
   function: z.string(),
@@ -211,6 +228,8 @@ export const OPERATION = {
   Health: health,
   HealthDetailed: healthDetailed,
   HealthEvent: healthEvent,
+  HealthPlain: healthPlain,
+  HealthPlainDetailed: healthPlainDetailed,
   KillSwitches: killSwitches,
   PartBriefly: partBriefly,
   PartStatus: partStatus,

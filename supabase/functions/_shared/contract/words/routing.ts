@@ -11,6 +11,7 @@ const REASONS: Readonly<Record<RoutingReason, string>> = {
   default: "no other route matches",
   no_match: "no route matches: the message is stored but not delivered",
   taken_over: "a person had the conversation: the message is stored but not delivered",
+  masked: "it came to a number of an organisation, whose threads decide",
   kept: "routes were not asked: the mail is automatic, a bounce or forged",
 };
 

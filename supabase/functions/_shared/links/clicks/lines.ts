@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Verdict } from "../visitor/agents.ts";
+import type { Verdict } from "../../agents/agents.ts";
 
 /** A click; fields with their default value are omitted. No field contains a space or a non-ASCII character. */
 export interface Click {

@@ -6,7 +6,7 @@
  */
 import { wantsJson } from "./accept.ts";
 import { type InAppBrowser, type Platform, PLATFORMS } from "../../contract/link_limits.ts";
-import { type Agent, agentOf, type Verdict } from "./agents.ts";
+import { type Agent, agentOf, type Verdict } from "../../agents/agents.ts";
 import { preferredLanguage } from "./languages.ts";
 
 /** The facts of one visit. The same facts give the same decision. */

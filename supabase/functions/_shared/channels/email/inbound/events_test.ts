@@ -145,6 +145,48 @@ Deno.test("parseResend(): reads its events, and names a mail that is to be fetch
   );
 });
 
+Deno.test("parseSendGridEvents(), parseResend(): opens and clicks have a verdict, judged with the rest of their mail", () => {
+  const agent =
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
+  const OTHER = "0197a000-0000-7000-8000-000000000002";
+  const { events } = parseSendGridEvents(bytesOf([
+    { event: "delivered", gl_message: MESSAGE, timestamp: 1795688600 },
+    ...["a", "b", "c"].map((name, i) => ({
+      event: "click",
+      gl_message: MESSAGE,
+      timestamp: 1795688630 + i,
+      useragent: agent,
+      ip: "198.51.100.7",
+      url: `https://${name}.example/`,
+    })),
+    { event: "click", gl_message: OTHER, timestamp: 1795688632, useragent: agent, url: "https://c.example/" },
+    { event: "open", gl_message: OTHER, timestamp: 1795688632, useragent: agent, sg_machine_open: true },
+    {
+      event: "click",
+      gl_message: MESSAGE,
+      timestamp: 1795688605,
+      useragent: agent,
+      url: "https://a.example/",
+    },
+    { event: "click", useragent: agent, timestamp: "never" },
+  ]));
+  assertEquals(events.map(({ metadata }) => metadata), [
+    null,
+    ...Array(3).fill({ verdict: "machine", reasons: "burst" }),
+    { verdict: "human", reasons: "browser" },
+    { machine: true, verdict: "machine", reasons: "provider" },
+    { verdict: "machine", reasons: "instant" },
+    null,
+  ]);
+  const resend = (type: string, data: unknown) =>
+    parseResend(bytesOf({ type, created_at: "2026-11-29T12:00:00.000Z", data }), "msg_1").events[0].metadata;
+  assertEquals(resend("email.clicked", { click: { userAgent: "curl/8.5.0", link: "https://a.example/" } }), {
+    verdict: "machine",
+    reasons: "program",
+  });
+  assertEquals(resend("email.opened", {}), null, "nothing to judge by");
+});
+
 Deno.test("bounceOf(): only an address that does not exist counts as a bounce", () => {
   assertEquals(
     ["5.1.1", "5.1.10", "5.2.1", "5.4.4", "5.0.0", ""].map((status) => bounceOf("bounce", status)),

@@ -12,6 +12,7 @@ import { storableText } from "../../../json/text.ts";
 import { normalAddress } from "../../../mail/header_values.ts";
 import { bounceOf, type MailEvent, type MailEventName, type ParsedEvents, type Suppress } from "./events.ts";
 import { uuidOf } from "./ids.ts";
+import { judged, type Reported } from "./judged.ts";
 
 const PROVIDER = "resend";
 
@@ -51,7 +52,7 @@ export function parseResend(bytes: Uint8Array, id: string): ResendBody {
     // An id stands in an address.
     if (received !== undefined && /^[\w-]{1,100}$/.test(received)) return { events: [], received };
   }
-  return { events: [eventOf(item, id, toStorable(item))] };
+  return { events: judged([{ event: eventOf(item, id, toStorable(item)), access: accessOf(item) }]) };
 }
 
 function eventOf(item: Record<string, unknown>, id: string, raw: unknown): MailEvent {
@@ -89,6 +90,14 @@ function eventOf(item: Record<string, unknown>, id: string, raw: unknown): MailE
     metadata: event === "other" && stated !== "" ? { name: storableText(stated.slice(0, 60)) } : null,
     raw,
   };
+}
+
+/** Who clicked: Resend says so of clicks alone, and an open without an agent is not judged. */
+function accessOf(item: Record<string, unknown>): Reported["access"] {
+  const data = object(item.data);
+  const seen = object(data?.click) ?? object(data?.open);
+  if (seen === undefined) return undefined;
+  return { userAgent: text(seen.userAgent) ?? "", address: text(seen.ipAddress), link: text(seen.link) };
 }
 
 function suppressionOf(event: MailEventName): Suppress | null {

@@ -13,6 +13,7 @@ import { storableText } from "../../../json/text.ts";
 import { normalAddress } from "../../../mail/header_values.ts";
 import { bounceOf, type MailEvent, type MailEventName, type ParsedEvents, type Suppress } from "./events.ts";
 import { uuidOf } from "./ids.ts";
+import { judged, type Reported } from "./judged.ts";
 
 const PROVIDER = "sendgrid";
 /** Longest part of an unreadable body that is kept. */
@@ -49,7 +50,7 @@ export function parseSendGridEvents(bytes: Uint8Array): ParsedEvents {
     return { events: [unreadable(bytes)], unreadable: cause };
   }
   const list = Array.isArray(body) ? body : [body];
-  return { events: list.map(eventOf) };
+  return { events: judged(list.map((value) => ({ event: eventOf(value), access: accessOf(value) }))) };
 }
 
 function eventOf(value: unknown): MailEvent {
@@ -83,6 +84,18 @@ function eventOf(value: unknown): MailEvent {
     suppress: suppressionOf(event, text(item.reason) ?? "", stated),
     metadata: metadataOf(item, stated, event),
     raw: toStorable(isObject(value) ? value : { value }),
+  };
+}
+
+/** Who opened or clicked, by `useragent`, `ip` and `sg_machine_open`; undefined for other events. */
+function accessOf(value: unknown): Reported["access"] {
+  const item = object(value) ?? {};
+  if (item.event !== "open" && item.event !== "click") return undefined;
+  return {
+    userAgent: text(item.useragent) ?? "",
+    address: text(item.ip),
+    link: text(item.url),
+    machine: item.sg_machine_open === true,
   };
 }
 

@@ -1,9 +1,9 @@
-import { assertEquals } from "../../../../../tests/support/assert.ts";
-import type { Platform } from "../../contract/link_limits.ts";
+import { assertEquals } from "../../../../tests/support/assert.ts";
+import type { Platform } from "../contract/link_limits.ts";
 import { agentOf, type Verdict } from "./agents.ts";
-import { assertLinear } from "../../../../../tests/support/growth.ts";
-import { BROWSER_AGENTS, IN_APP_AGENTS } from "../../../../../tests/support/in_app_agents.ts";
-import { AGENTS, visitOf } from "../../../../../tests/support/links_samples.ts";
+import { assertLinear } from "../../../../tests/support/growth.ts";
+import { BROWSER_AGENTS, IN_APP_AGENTS } from "../../../../tests/support/in_app_agents.ts";
+import { AGENTS, visitOf } from "../../../../tests/support/links_samples.ts";
 
 const cases: [string | null, Platform, Verdict, string?][] = [
   [AGENTS.iphone, "ios", "human"],

@@ -4,8 +4,8 @@
  * @module
  */
 import { isbot } from "isbot";
-import type { InAppBrowser, Platform } from "../../contract/link_limits.ts";
-import { sha256Hex } from "../../crypto/hmac.ts";
+import type { InAppBrowser, Platform } from "../contract/link_limits.ts";
+import { sha256Hex } from "../crypto/hmac.ts";
 
 /** Kind of visitor. Only a human's visit counts as a use and gets a token. */
 export type Verdict = "human" | "bot" | "preview" | "prefetch";

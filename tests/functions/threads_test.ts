@@ -1,0 +1,362 @@
+/** Threads over HTTP: what owners and sitters read and write, on a database, with the simulated Twilio. */
+import { assert, assertEquals } from "../support/assert.ts";
+import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
+import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
+import { signedIn } from "../support/callers.ts";
+import { type Answer, type Edge, edgeTest, KEYS, TEXT_NUMBERS } from "../support/edge.ts";
+import { openapi, witness } from "../support/openapi.ts";
+import { tokenOf } from "../support/tokens.ts";
+
+const [DESK, POOL] = TEXT_NUMBERS;
+const CLIENT = "+12025550143", SITTER = "+12025550144";
+const KEY = { apikey: KEYS.secretKey };
+const ON = {
+  "sms_send.enabled": "true",
+  "messaging_v1.enabled": "true",
+  "sitter_messages_v1.enabled": "true",
+};
+const POACHING = "Text me at 202-555-0190 instead, it's cheaper without the app";
+
+interface Scene {
+  org: string;
+  thread: string;
+  owner: HeadersInit;
+  sitter: HeadersInit;
+  /** A sitter of the same organisation who is on no thread. */
+  other: HeadersInit;
+  /** An owner of another organisation. */
+  stranger: HeadersInit;
+}
+
+/** An organisation with a client and a sitter in a thread, whose window begins in so many hours and lasts two. */
+async function scene(edge: Edge, inHours = -1): Promise<Scene> {
+  const { sql } = edge;
+  await edge.set(ON);
+  const orgNamed = async (name: string) =>
+    (await sql`select public.set_org(null, ${sql.json({ name, zone: "Europe/Berlin" })}) ->> 'id' as org`)[0]
+      .org as string;
+  const org = await orgNamed("Moss"), elsewhere = await orgNamed("Fern");
+  for (const [number, kind] of [[DESK, "front_desk"], [POOL, "pool"]]) {
+    const id = number.slice(1);
+    await sql`
+      insert into public.senders (channel, id, address, provider) values ('sms', ${id}, ${id}, 'twilio')
+      on conflict (channel, id) do nothing`;
+    await sql`select public.set_org_number(${org}, ${id}, ${kind})`;
+  }
+  const person = async (phone: string) => {
+    const [{ id }] = await sql`insert into public.contacts (channel) values ('sms') returning id`;
+    await sql`
+      insert into public.contact_identities (contact_id, channel, kind, value)
+      values (${id}, 'sms', 'phone', ${phone.slice(1)})`;
+    return id as string;
+  };
+  const client = await person(CLIENT);
+  const member = async (org: string, role: string, phone: string | null) => {
+    const caller = await signedIn(sql);
+    const contact = phone === null ? null : await person(phone);
+    const [{ id }] = await sql`
+      select public.set_org_member(${org}, ${role}, ${caller.sub!}, ${contact}) ->> 'id' as id`;
+    return { id: id as string, headers: tokenOf(caller) };
+  };
+  const owner = await member(org, "owner", null), sitter = await member(org, "sitter", SITTER);
+  const other = await member(org, "sitter", "+12025550145");
+  const stranger = await member(elsewhere, "owner", null);
+  const at = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString().slice(0, 19);
+  const booking = {
+    client_id: client,
+    starts_local: at(inHours),
+    ends_local: at(inHours + 2),
+    zone: "UTC",
+    repeats: "weekly",
+  };
+  const [{ assigned }] = await sql`
+    select public.assign_sitter((public.set_booking(${org}, 'b1', ${
+    sql.json(booking)
+  }) ->> 'id')::uuid, ${sitter.id}, true) as assigned`;
+  return {
+    org,
+    thread: assigned.thread.thread_id,
+    owner: owner.headers,
+    sitter: sitter.headers,
+    other: other.headers,
+    stranger: stranger.headers,
+  };
+}
+
+async function rest(edge: Edge): Promise<void> {
+  for (let i = 0; i < 3; i++) {
+    await edge.texts.settled();
+    await edge.settled();
+  }
+}
+
+const get = ({ call }: Edge, path: string, headers: HeadersInit) =>
+  call(`messages/${path}`, { method: "GET", headers });
+const post = ({ call }: Edge, path: string, headers: HeadersInit, body: unknown = {}) =>
+  call(`messages/${path}`, { headers, body: body as Record<string, unknown> });
+const got = ({ texts }: Edge) =>
+  [...texts.texts.values()].filter(({ direction }) => direction === "outbound-api")
+    .map(({ from, to, body }) => [from, to, body]);
+
+edgeTest(
+  "threads: owner and sitter write, the client hears both, and everybody reads what was said",
+  async (edge) => {
+    const { thread, owner, sitter } = await scene(edge);
+    const first = await post(edge, `threads/${thread}/texts`, owner, { text: "Your sitter is on the way." });
+    assertEquals([first.status, first.body.outcome, first.body.reason], [202, "leg", "owner"]);
+    const second = await post(edge, `threads/${thread}/texts`, sitter, { text: "Bello is fine." });
+    assertEquals([second.status, second.body.outcome, second.body.reason, second.body.segments], [
+      202,
+      "leg",
+      "relayed",
+      1,
+    ]);
+    await rest(edge);
+    assertEquals(got(edge), [[POOL, CLIENT, "Your sitter is on the way."], [POOL, CLIENT, "Bello is fine."]]);
+    for (const reader of [owner, sitter]) {
+      const { body } = await get(edge, `threads/${thread}`, reader);
+      assertEquals(
+        body.entries.map(({ from_role, text, status }: Record<string, string>) => [from_role, text, status]),
+        [["sitter", "Bello is fine.", "delivered"], ["owner", "Your sitter is on the way.", "delivered"]],
+      );
+      assertEquals([body.thread.window.state, body.thread.window.zone], ["active", "Europe/Berlin"]);
+    }
+    const { body: { threads: [row] } } = await get(edge, "threads", owner);
+    assertEquals([row.id, row.client, row.last_text, row.waiting], [thread, "…0143", "Bello is fine.", 0]);
+    // To a sitter a client without a name has no number either.
+    assertEquals((await get(edge, "threads", sitter)).body.threads[0].client, null);
+  },
+);
+
+edgeTest("threads: a repeated request sends nothing again", async (edge) => {
+  const { thread, owner } = await scene(edge);
+  const text = { text: "At nine.", idempotency_key: "k1" };
+  const [first, again] = [
+    await post(edge, `threads/${thread}/texts`, owner, text),
+    await post(edge, `threads/${thread}/texts`, owner, text),
+  ];
+  assertEquals([first.body.repeated, again.body.repeated, again.body.decision_id], [
+    false,
+    true,
+    first.body.decision_id,
+  ]);
+  await rest(edge);
+  assertEquals(got(edge).length, 1);
+});
+
+edgeTest(
+  "threads: a sitter sees the own threads alone, no inbox, and writes in the window alone",
+  async (edge) => {
+    const { thread, sitter, other, stranger } = await scene(edge, 30);
+    assertEquals((await get(edge, "threads", other)).body.threads, []);
+    for (
+      const [path, headers, status] of [
+        [`threads/${thread}`, other, 404],
+        [`threads/${thread}`, stranger, 404],
+        ["inbox", sitter, 403],
+      ] as const
+    ) {
+      assertEquals((await get(edge, path, headers)).status, status, path);
+    }
+    assertEquals((await post(edge, `threads/${thread}/texts`, other, { text: "hi" })).status, 404);
+    const held = await post(edge, `threads/${thread}/texts`, sitter, { text: "Shall I bring food?" });
+    assertEquals([held.status, held.body.outcome, held.body.reason], [202, "held", "no_active_window"]);
+    assert(Date.parse(held.body.next) > Date.now());
+    await edge.set({ "sitter_messages_v1.enabled": "false" });
+    assertEquals((await get(edge, "threads", sitter)).status, 404);
+    await rest(edge);
+    assertEquals(got(edge), []);
+  },
+);
+
+edgeTest(
+  "threads: an owner lets a blocked text pass once, whether it was written in the app or on a phone",
+  async (edge) => {
+    const { thread, owner, sitter } = await scene(edge);
+    const blocked = await post(edge, `threads/${thread}/texts`, sitter, { text: POACHING });
+    assertEquals([blocked.body.outcome, blocked.body.types.includes("phone")], ["blocked", true]);
+    edge.texts.receive({ from: SITTER, to: POOL, body: POACHING });
+    await rest(edge);
+    const { body: { texts } } = await get(edge, "inbox", owner);
+    assertEquals(texts.map(({ outcome, text }: Record<string, string>) => [outcome, text]), [
+      ["blocked", POACHING],
+      ["blocked", POACHING],
+    ]);
+    // What cannot be queued now stays, and can be let pass later.
+    await edge.set({ "sms_send.enabled": "false" });
+    const refused = await post(edge, `inbox/${texts[0].id}/force`, owner, { reason: "too early" });
+    assertEquals([refused.status, refused.body.code], [409, "conflict"]);
+    assertEquals((await get(edge, "inbox", owner)).body.texts.length, 2);
+    await edge.set({ "sms_send.enabled": "true" });
+    for (const { id } of texts) {
+      const force = () => post(edge, `inbox/${id}/force`, owner, { reason: "It is the vet's" });
+      assertEquals([(await force()).status, (await force()).status], [202, 409]);
+    }
+    await rest(edge);
+    assertEquals(got(edge).filter(([, to]) => to === CLIENT).map(([, , body]) => body), [POACHING, POACHING]);
+    assertEquals((await get(edge, "inbox", owner)).body.texts, []);
+    const forced = await edge.sql`select force_reason from public.thread_decisions where forces is not null`;
+    assertEquals(forced.map(({ force_reason }) => force_reason), Array(2).fill("It is the vet's"));
+  },
+);
+
+edgeTest("threads: a finding is reviewed, and what is dealt with leaves the inbox", async (edge) => {
+  const { thread, owner, sitter } = await scene(edge);
+  await post(edge, `threads/${thread}/texts`, sitter, { text: POACHING });
+  const { body: { texts: [{ id, findings }] } } = await get(edge, "inbox", owner);
+  assert(!JSON.stringify(findings).includes("555"));
+  assertEquals(
+    (await post(edge, `inbox/${id}/findings/${findings[0].ord}`, owner, { was_right: false })).status,
+    204,
+  );
+  assertEquals(
+    (await edge.sql`select was_right from public.policy_findings where ord = ${findings[0].ord}`)[0]
+      .was_right,
+    false,
+  );
+  assertEquals((await post(edge, `inbox/${id}/findings/99`, owner, { was_right: true })).status, 404);
+  assertEquals((await post(edge, `inbox/${id}/done`, owner)).status, 204);
+  assertEquals((await post(edge, `inbox/${id}/done`, owner)).status, 404);
+});
+
+edgeTest("threads: pages hold every thread and every text once", async (edge) => {
+  const { org, thread, owner } = await scene(edge);
+  for (let i = 0; i < 60; i++) {
+    await edge.sql`
+      with client as (insert into public.contacts (channel, name) values ('sms', ${`Client ${i}`}) returning id)
+      insert into public.threads (org_id, client_id, message_number_id, number_class, opened_by)
+      select ${org}, id, ${DESK.slice(1)}, 'front_desk', 'owner' from client`;
+    await edge.sql`
+      insert into public.thread_decisions (org_id, thread_id, from_role, outcome, reason, text)
+      values (${org}, ${thread}, 'owner', 'held', 'no_client', ${`text ${i}`})`;
+  }
+  const rows: { id: string; last_at: string }[] = [];
+  for (;;) {
+    const last = rows.at(-1);
+    const page = (await get(
+      edge,
+      `threads${last ? `?before_at=${encodeURIComponent(last.last_at)}&before_id=${last.id}` : ""}`,
+      owner,
+    )).body.threads as typeof rows;
+    if (page.length === 0) break;
+    rows.push(...page);
+  }
+  assertEquals([rows.length, new Set(rows.map(({ id }) => id)).size], [61, 61]);
+  const texts: { id: string; text: string }[] = [];
+  for (;;) {
+    const last = texts.at(-1)?.id;
+    const page = (await get(edge, `threads/${thread}${last ? `?before=${last}` : ""}`, owner)).body
+      .entries as typeof texts;
+    if (page.length === 0) break;
+    texts.push(...page);
+  }
+  assertEquals(texts.map(({ text }) => text), Array.from({ length: 60 }, (_, i) => `text ${59 - i}`));
+  assertEquals((await get(edge, "threads?search=CLIENT%207", owner)).body.threads.length, 1);
+});
+
+edgeTest("threads: answers are as in openapi.yaml", async (edge) => {
+  const { sql, call, set, away, reread } = edge;
+  const { see, assertAllMet } = witness();
+  const { org, thread, owner, sitter } = await scene(edge);
+  const blocked = async () =>
+    (await post(edge, `threads/${thread}/texts`, sitter, { text: POACHING })).body.decision_id as string;
+  const id = await blocked();
+  const text = { text: "At nine." }, reason = { reason: "fine" };
+  const asks: [path: string, method: "get" | "post", at: string, body: unknown, fn: string, ok: number][] = [
+    ["/messages/threads", "get", "threads", undefined, "list_threads(uuid, uuid, jsonb, integer)", 200],
+    [
+      "/messages/threads/{id}",
+      "get",
+      `threads/${thread}`,
+      undefined,
+      "read_thread(uuid, uuid, uuid, uuid, integer)",
+      200,
+    ],
+    ["/messages/threads/{id}/texts", "post", `threads/${thread}/texts`, text, "send_in_thread(jsonb)", 202],
+    ["/messages/inbox", "get", "inbox", undefined, "owner_inbox(uuid, uuid, integer)", 200],
+    [
+      "/messages/inbox/{id}/findings/{ord}",
+      "post",
+      `inbox/${id}/findings/1`,
+      { was_right: true },
+      "review_finding(uuid, uuid, integer, boolean, text)",
+      204,
+    ],
+    ["/messages/inbox/{id}/force", "post", `inbox/${id}/force`, reason, "blocked_text(uuid, uuid)", 202],
+    [
+      "/messages/inbox/{id}/done",
+      "post",
+      `inbox/${await blocked()}/done`,
+      {},
+      "finish_inbox(uuid, uuid, text)",
+      204,
+    ],
+  ];
+  const rested = () => sql`delete from public.rate_limits`;
+  for (const [path, method, at, body, fn, ok] of asks) {
+    const ask = async (headers: HeadersInit = KEY, query = `?org=${org}`, given = body): Promise<Answer> => {
+      await rested();
+      return await call(`messages/${at}${query}`, {
+        method: method.toUpperCase(),
+        headers,
+        ...(given === undefined ? {} : { body: given as Record<string, unknown> | string }),
+      });
+    };
+    await set({ "messaging_v1.enabled": "false" });
+    see(path, method, 404, await ask());
+    await set({ "messaging_v1.enabled": "true" });
+    see(path, method, 401, await ask({}));
+    see(path, method, 403, await ask({ apikey: KEYS.publishableKey }));
+    see(path, method, 405, await call(`messages/${at}`, { method: "DELETE" }));
+    see(path, method, 422, await ask(KEY, "?org=moss"));
+    const takesJson = openapi.paths[path][method].requestBody !== undefined;
+    if (takesJson) {
+      see(path, method, 400, await ask(KEY, undefined, "{"));
+      see(path, method, 413, await ask(KEY, undefined, JSON.stringify({ text: "x".repeat(20_000) })));
+      see(path, method, 422, await ask(KEY, undefined, { text: "" }));
+    }
+    await away(async () => see(path, method, 503, await ask()));
+    await sql.unsafe(`alter function public.${fn} rename to elsewhere`);
+    see(path, method, 503, await ask());
+    const [, name, types] = /^(\w+)\((.*)\)$/.exec(fn)!;
+    await sql.unsafe(`alter function public.elsewhere(${types}) rename to ${name}`);
+    await sql`insert into private.schema_breaks (version, why) values ('20991231000000', 'a test')`;
+    see(path, method, 503, await ask());
+    await sql`delete from private.schema_breaks`;
+    forgetRefusal();
+    await reread();
+    const keys = Deno.env.get("SUPABASE_SECRET_KEYS")!;
+    Deno.env.delete("SUPABASE_SECRET_KEYS");
+    forgetEnv();
+    try {
+      see(path, method, 500, await ask());
+    } finally {
+      Deno.env.set("SUPABASE_SECRET_KEYS", keys);
+      forgetEnv();
+    }
+    see(path, method, ok, await ask());
+    await rested();
+    await sql`select public.take_rate('thread_text:key:default', 5, 60, 60)`;
+    see(
+      path,
+      method,
+      429,
+      await call(`messages/${at}?org=${org}`, {
+        method: method.toUpperCase(),
+        headers: KEY,
+        ...(body === undefined ? {} : { body: body as Record<string, unknown> }),
+      }),
+    );
+  }
+  await rested();
+  see("/messages/inbox/{id}/force", "post", 409, await post(edge, `inbox/${id}/force`, owner, reason));
+  // Another transaction takes the sitter off the thread between the reading and the writing.
+  await sql`
+    create function public.take_off() returns trigger language plpgsql as $$
+    begin
+      raise exception 'the thread has changed' using errcode = 'GL409';
+    end $$`;
+  await sql`create trigger take_off before insert on public.thread_decisions for each row execute function public.take_off()`;
+  see("/messages/threads/{id}/texts", "post", 409, await post(edge, `threads/${thread}/texts`, owner, text));
+  assertAllMet((path) => path.startsWith("/messages/") && path !== "/messages/diagnostics");
+});
