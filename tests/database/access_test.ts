@@ -358,10 +358,10 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "read_incident(bigint)": { role: "viewer", why: "The team sees what is wrong." },
   "create_campaign(jsonb)": { role: "operator", why: "Operators write to people." },
   "add_campaign_recipients(uuid,jsonb)": { role: "operator", why: "Operators write to people." },
-  "test_campaign(uuid,text,jsonb)": { role: "operator", why: "Operators write to people." },
-  "start_campaign(uuid,bigint)": { role: "operator", why: "Operators write to people." },
+  "test_campaign(uuid,text,jsonb,boolean)": { role: "operator", why: "Operators write to people." },
+  "start_campaign(uuid,bigint,jsonb)": { role: "operator", why: "Operators write to people." },
   "stop_campaign(uuid,bigint,text,boolean)": { role: "operator", why: "Operators write to people." },
-  "list_campaigns(integer,uuid)": { role: "viewer", why: "The team sees what is sent." },
+  "list_campaigns(integer,jsonb)": { role: "viewer", why: "The team sees what is sent." },
   "read_campaign(uuid)": { role: "viewer", why: "The team sees what is sent." },
   "list_campaign_recipients(uuid,bigint,integer)": {
     role: "viewer",

@@ -69,7 +69,7 @@ const BOUNDED: Record<string, string> = {
   "public.policy_findings": "with thread_decisions",
   "public.announcement_recipients": "with announcements",
   "private.campaign_counts": "with campaigns",
-  "public.campaign_recipients": "with campaigns",
+  "private.campaign_news": "counted by the clock",
   "public.allowlist_history": "with what the team does",
   "public.saved_views": "with what the team does, and with the member",
   "public.click_counts": "rolled up",

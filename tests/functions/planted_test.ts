@@ -375,10 +375,10 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "add_campaign_recipients(uuid,jsonb)": ({ campaign }) => [
     `'${campaign}', '[{"to": "another@people.example", "fields": {}}]'`,
   ],
-  "test_campaign(uuid,text,jsonb)": ({ campaign }) => [`'${campaign}', 'test@people.example'`],
-  "start_campaign(uuid,bigint)": ({ campaign }) => [`'${campaign}', 1`],
+  "test_campaign(uuid,text,jsonb,boolean)": ({ campaign }) => [`'${campaign}', 'test@people.example'`],
+  "start_campaign(uuid,bigint,jsonb)": ({ campaign }) => [`'${campaign}', 1`],
   "stop_campaign(uuid,bigint,text,boolean)": ({ campaign }) => [`'${campaign}', 1, 'a test', true`],
-  "list_campaigns(integer,uuid)": () => [""],
+  "list_campaigns(integer,jsonb)": () => [""],
   "read_campaign(uuid)": ({ campaign }) => [`'${campaign}'`],
   "list_campaign_recipients(uuid,bigint,integer)": ({ campaign }) => [`'${campaign}'`],
   "create_announcement(jsonb)": () => [

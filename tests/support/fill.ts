@@ -287,6 +287,9 @@ export const FILL: Record<string, string> = {
   "public.campaign_recipients": `
     insert into public.campaign_recipients (campaign_id, address) values
       ('00000000-0000-7000-8000-00000000f00c', 'reader@example.org')`,
+  "private.campaign_news": `
+    insert into private.campaign_news (campaign_id, recipient_id, what) values
+      ('00000000-0000-7000-8000-00000000f00c', 1, 'sent')`,
   "private.campaign_counts": `
     insert into private.campaign_counts (campaign_id, hour, what, n) values
       ('00000000-0000-7000-8000-00000000f00c', now(), 'recipients', 1)`,
