@@ -151,21 +151,20 @@ begin
     end if;
     raise exception 'there is no such campaign' using errcode = 'GL404', hint = 'gatelink campaign list';
   end if;
-  with given as (
-    select lower(btrim(g.recipient ->> 'to')) as address, g.recipient -> 'fields' as fields
-    from jsonb_array_elements(p_recipients) as g (recipient)
-  ), fit as materialized (
-    select g.address, case when jsonb_typeof(g.fields) = 'object' then g.fields else '{}' end as fields
-    from given g where g.address ~ '^[^@[:space:]<>]{1,64}@[^@[:space:]<>]{1,185}$'
+  v_given := jsonb_array_length(p_recipients);
+  -- Bounded repetitions would cost more than all the rest.
+  with fit as materialized (
+    select lower(btrim(g."to")) as address, case when jsonb_typeof(g.fields) = 'object' then g.fields else '{}' end as fields
+    from jsonb_to_recordset(p_recipients) as g ("to" text, fields jsonb)
+    where btrim(g."to") ~ '^[^@[:space:]<>]+@[^@[:space:]<>]+$' and length(g."to") <= 250 and strpos(btrim(g."to"), '@') <= 65
   ), added as (
     insert into public.campaign_recipients (campaign_id, address, fields)
     select p_id, f.address, f.fields from fit f
     on conflict on constraint campaign_recipients_once do nothing
     returning address
   )
-  select (select count(*) from given), (select count(*) from fit), count(*),
-    count(*) filter (where exists (select from public.suppressions s where s.address = a.address))
-  into v_given, v_fit, v_added, v_suppressed from added a;
+  select (select count(*) from fit), count(*), count(*) filter (where exists (select from public.suppressions s where s.address = a.address))
+  into v_fit, v_added, v_suppressed from added a;
   -- Last, because uploads beside this one wait for the row.
   insert into private.campaign_counts as c (campaign_id, hour, what, n)
   select p_id, date_trunc('hour', clock_timestamp(), 'UTC'), 'recipients', v_added where v_added > 0
