@@ -69,6 +69,11 @@ const FREE: Record<string, string> = {
   "public.thread_decisions":
     "id org_id from_role number_last4 number_class outcome reason types forces done_at done_by at by",
   "public.policy_findings": "ord org_id type rule score was_right reviewed_by reviewed_at",
+  "private.campaign_news": "id campaign_id recipient_id what n at",
+  "private.campaign_counts": "campaign_id hour what n",
+  "public.campaign_recipients": "id campaign_id state arm why next_at told at",
+  "public.campaigns":
+    "id from_email flag_key per_minute bounce_limit complaint_limit start_at state version created_at created_by started_at stopped_at stopped_by finished_at",
   "public.announcement_recipients": "announcement_id state why next_at at",
   "public.announcements":
     "id audience number_id per_minute state unreachable version created_at created_by started_at started_by stopped_at stopped_by finished_at",
@@ -391,6 +396,12 @@ async function plant(sql: Sql) {
     ('00000000-0000-7000-8000-0000000000f3', ${`news for ${NAME}`}, '{"kind": "wrote", "days": 1}', ${`Dear ${NAME}`}, ${
     sql.json({ type: "template", template: { components: [{ text: NAME }] } })
   }, ${`${PHONE} complained`})`;
+  await sql`insert into public.campaigns (id, name, from_email, subject, text, stopped_because) values
+    ('00000000-0000-7000-8000-0000000000f4', ${`news for ${NAME}`}, 'desk@send.example', ${`Dear ${NAME}`}, ${`Hello ${NAME}`}, ${`${PHONE} complained`})`;
+  await sql`insert into public.campaign_recipients (campaign_id, address, fields) values
+    ('00000000-0000-7000-8000-0000000000f4', ${ADDRESS}, ${
+    sql.json({ name: NAME })
+  }), ('00000000-0000-7000-8000-0000000000f4', 'else@people.example', '{}')`;
   await sql`insert into auth.users (id, email, email_confirmed_at) values ('00000000-0000-7000-8000-0000000000f9', 'someone@team.example.com', now())`;
   await sql`insert into public.team_members (user_id, role) values ('00000000-0000-7000-8000-0000000000f9', 'viewer')`;
   await sql`insert into public.saved_views (page, name, search, created_by) values

@@ -70,6 +70,8 @@ const BOUNDED: Record<string, string> = {
   "public.assignment_windows": "with bookings",
   "public.policy_findings": "with thread_decisions",
   "public.announcement_recipients": "with announcements",
+  "private.campaign_counts": "with campaigns",
+  "private.campaign_news": "counted by the clock",
   "public.allowlist_history": "with what the team does",
   "public.saved_views": "with what the team does, and with the member",
   "public.click_counts": "rolled up",

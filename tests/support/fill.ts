@@ -281,6 +281,18 @@ export const FILL: Record<string, string> = {
   "public.announcements": `
     insert into public.announcements (id, name, audience, text) values
       ('00000000-0000-7000-8000-00000000f003', 'beta', '{"kind": "segments", "segments": ["beta"]}', 'It is here.')`,
+  "public.campaigns": `
+    insert into public.campaigns (id, name, from_email, subject, text) values
+      ('00000000-0000-7000-8000-00000000f00c', 'news', 'ada@example.com', 'News', 'It is here.')`,
+  "public.campaign_recipients": `
+    insert into public.campaign_recipients (campaign_id, address) values
+      ('00000000-0000-7000-8000-00000000f00c', 'reader@example.org')`,
+  "private.campaign_news": `
+    insert into private.campaign_news (campaign_id, recipient_id, what) values
+      ('00000000-0000-7000-8000-00000000f00c', 1, 'sent')`,
+  "private.campaign_counts": `
+    insert into private.campaign_counts (campaign_id, hour, what, n) values
+      ('00000000-0000-7000-8000-00000000f00c', now(), 'recipients', 1)`,
   "public.announcement_recipients": `
     insert into public.announcement_recipients (announcement_id, contact_id) values
       ('00000000-0000-7000-8000-00000000f003', '00000000-0000-7000-8000-0000000000c1')`,
