@@ -15,6 +15,8 @@ drop function public.list_threads(uuid, uuid, jsonb, integer);
 drop function private.inbox_entry(public.thread_decisions);
 drop function private.thread_entry(public.thread_decisions, uuid);
 drop function private.thread_people(public.threads, timestamptz);
+drop function private.threads_of_sitter(uuid, uuid, jsonb, integer, timestamptz);
+drop function private.threads_of_owner(uuid, jsonb, integer);
 drop function private.sitter_sees(public.threads, uuid, timestamptz);
 drop function private.thread_row(public.threads, uuid, timestamptz);
 drop function private.window_status(public.threads, uuid, timestamptz);
