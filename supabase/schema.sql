@@ -8010,6 +8010,25 @@ begin
 end $function$;
 grant execute on function public.list_numbers() to authenticated, service_role;
 
+-- People of an organisation: [{id, role, email (of who signs in), name, last4 (of the phone)}]. For secret keys.
+CREATE OR REPLACE FUNCTION public.list_org_people(p_org uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'role', m.role, 'email', u.email, 'name', c.name,
+        'last4', right(private.address_of(c.id, c.channel, null), 4)) order by m.role, m.id), '[]')
+    from public.org_members m
+    left join auth.users u on u.id = m.user_id
+    left join public.contacts c on c.id = m.contact_id
+    where m.org_id = p_org);
+end $function$;
+grant execute on function public.list_org_people(p_org uuid) to service_role;
+
 -- The pools of organisations by their names, 500 at most: [{org_id, name, and what pool_forecast says}]. For secret
 -- keys.
 CREATE OR REPLACE FUNCTION public.list_pools()
@@ -9114,6 +9133,25 @@ begin
   end loop;
 end $function$;
 grant execute on function public.open_window(p_to text, p_at timestamp with time zone, p_number_id text) to service_role;
+
+-- The contact with this phone (+12025550143), made if there is none, for bookings and members; with a name it is
+-- called so from then on. For secret keys. Errors: GL422 no phone.
+CREATE OR REPLACE FUNCTION public.org_contact(p_phone text, p_name text DEFAULT NULL::text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_phone text := regexp_replace(p_phone, '[^0-9]', '', 'g');
+begin
+  perform private.refuse_older_code();
+  if p_phone !~ '^\+[0-9 ().-]{7,30}$' or v_phone !~ '^[1-9][0-9]{6,14}$' then
+    raise exception 'a phone is written with its country code' using errcode = 'GL422', hint = 'For example +12025550143.';
+  end if;
+  perform private.lock_contacts();
+  return private.resolve_contact('sms', array[('phone', v_phone, null)::private.identity], nullif(trim(p_name), ''), now(), null);
+end $function$;
+grant execute on function public.org_contact(p_phone text, p_name text) to service_role;
 
 -- What became of a queued message so far: {state, error (the provider's), provider_id, phone, bsuid (of the
 -- recipient)}. For secret keys.
@@ -11541,6 +11579,47 @@ begin
   return to_jsonb(v_number);
 end $function$;
 grant execute on function public.set_org_number(p_org uuid, p_number_id text, p_class text, p_member uuid, p_state text) to service_role;
+
+-- Adds somebody to an organisation, or changes role, account or phone of one who is in it: {email (of a confirmed
+-- account), phone (+12025550143), name}; one of the first two. Returns what set_org_member does. For secret keys.
+-- Errors: GL404 no such organisation or account, GL300 several accounts, GL422 no phone, or an account that cannot
+-- sign in, 23505 another member has the phone or account, 23514 unknown role.
+CREATE OR REPLACE FUNCTION public.set_org_person(p_org uuid, p_role text, p_person jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_email text := lower(trim(p_person ->> 'email'));
+  v_known uuid[];
+  v_users uuid[];
+begin
+  perform private.refuse_older_code();
+  if not exists (select from public.orgs o where o.id = p_org) then
+    raise exception 'there is no such organisation' using errcode = 'GL404';
+  end if;
+  if v_email is null and p_person ->> 'phone' is null then
+    raise exception 'a person has an e-mail address, a phone, or both' using errcode = 'GL422';
+  end if;
+  if v_email is not null then
+    select array_agg(u.id), array_agg(u.id) filter (where private.can_sign_in(u.id)) into v_known, v_users
+    from auth.users u where lower(u.email) = v_email and u.deleted_at is null;
+    if v_known is null then
+      raise exception 'nobody has signed up as %', v_email using errcode = 'GL404',
+        hint = 'Invite them in Supabase (Authentication, Users) first.';
+    elsif v_users is null then
+      raise exception '% cannot sign in: the address is not confirmed, or the account is banned', v_email using errcode = 'GL422',
+        hint = 'They open the link in the mail that Supabase sent them; then add them.';
+    elsif cardinality(v_users) > 1 then
+      raise exception '% accounts have confirmed the address %', cardinality(v_users), v_email using errcode = 'GL300',
+        hint = 'Delete all but one in Supabase (Authentication, Users), or add one by its id with set_org_member.';
+    end if;
+  end if;
+  return public.set_org_member(p_org, p_role, v_users[1],
+    case when p_person ->> 'phone' is not null then public.org_contact(p_person ->> 'phone', p_person ->> 'name') end);
+end $function$;
+grant execute on function public.set_org_person(p_org uuid, p_role text, p_person jsonb) to service_role;
 
 -- Changes a route that is still at the version the caller read: any of name, condition, mode, flag_key,
 -- sticky_minutes, active, channels, destinations (names). Returns the route. Both versions are in route_history. For
@@ -28451,6 +28530,7 @@ AS $function$
   select jsonb_build_object('id', p_decision.id, 'at', p_decision.at, 'from_role', p_decision.from_role, 'text', coalesce(m.text, p_decision.text),
     'mine', mine.is_so, 'writer', case p_decision.from_role when 'sitter' then private.client_label(p_decision.contact_id, p_member is null) end,
     'media', case when jsonb_typeof(m.native -> 'media') = 'array' then jsonb_array_length(m.native -> 'media') else 0 end,
+    'files_of', case when m.direction = 'in' and jsonb_typeof(m.native -> 'media') = 'array' then m.id end,
     'outcome', p_decision.outcome, 'reason', p_decision.reason,
     -- What was found in the words of others is for the owner.
     'types', case when p_member is null or mine.is_so then p_decision.types else '{}' end,

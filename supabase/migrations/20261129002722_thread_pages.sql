@@ -155,6 +155,7 @@ language sql stable set search_path = '' as $$
   select jsonb_build_object('id', p_decision.id, 'at', p_decision.at, 'from_role', p_decision.from_role, 'text', coalesce(m.text, p_decision.text),
     'mine', mine.is_so, 'writer', case p_decision.from_role when 'sitter' then private.client_label(p_decision.contact_id, p_member is null) end,
     'media', case when jsonb_typeof(m.native -> 'media') = 'array' then jsonb_array_length(m.native -> 'media') else 0 end,
+    'files_of', case when m.direction = 'in' and jsonb_typeof(m.native -> 'media') = 'array' then m.id end,
     'outcome', p_decision.outcome, 'reason', p_decision.reason,
     -- What was found in the words of others is for the owner.
     'types', case when p_member is null or mine.is_so then p_decision.types else '{}' end,

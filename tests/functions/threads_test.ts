@@ -333,6 +333,27 @@ edgeTest(
   },
 );
 
+edgeTest(
+  "threads: files of a text are opened by those who may read it, at an address of ours",
+  async (edge) => {
+    const { thread, owner, sitter } = await scene(edge);
+    edge.texts.receive({ from: CLIENT, to: POOL, body: "The key is here", media: ["900000000000001"] });
+    await rest(edge);
+    for (const reader of [owner, sitter]) {
+      const { body: { entries: [entry] } } = await get(edge, `threads/${thread}`, reader);
+      assertEquals([entry.text, entry.media, entry.files.length, "files_of" in entry], [
+        "The key is here",
+        1,
+        1,
+        false,
+      ]);
+      const file = await fetch(entry.files[0]);
+      assertEquals([file.status, file.headers.get("content-type")], [200, "image/jpeg"]);
+      await file.body?.cancel();
+    }
+  },
+);
+
 edgeTest("threads: a text that was let pass shows who had written it, and to the owner why", async (edge) => {
   const { thread, owner, sitter } = await scene(edge);
   const { body: { decision_id } } = await post(edge, `threads/${thread}/texts`, sitter, { text: POACHING });

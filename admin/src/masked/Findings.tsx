@@ -1,12 +1,12 @@
 /** What detection found in a text, and what a person says of it. */
 import { Button, Group, Text } from "@mantine/core";
-import type { InboxItem } from "../../../supabase/functions/_shared/contract/answers/masking.ts";
+import type { InboxText } from "../../../supabase/functions/_shared/contract/http/masking.ts";
 import { useChange } from "../data/query.ts";
 import { KEYS, review } from "./api.ts";
 import { typesInWords, WORDS } from "./words.ts";
 import classes from "./masked.module.css";
 
-export function Findings({ org, item: { id, findings } }: { org: string; item: InboxItem }) {
+export function Findings({ org, item: { id, findings } }: { org: string; item: InboxText }) {
   const change = useChange({
     act: ({ ord, wasRight }: { ord: number; wasRight: boolean }) => review(org, id, ord, wasRight),
     touches: [KEYS.findings, KEYS.inbox],

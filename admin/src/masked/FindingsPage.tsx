@@ -1,7 +1,7 @@
 /** The review of what detection found: right, or a false alarm. */
 import { Button, SegmentedControl, Text, Title } from "@mantine/core";
 import { useState } from "react";
-import type { InboxItem } from "../../../supabase/functions/_shared/contract/answers/masking.ts";
+import type { InboxText } from "../../../supabase/functions/_shared/contract/http/masking.ts";
 import { useLivePages } from "../data/pages.ts";
 import { useRead } from "../data/query.ts";
 import { Empty, LoadedPages } from "../ui/states.tsx";
@@ -15,7 +15,7 @@ export default function FindingsPage({ org }: { org: string }) {
   const [which, setWhich] = useState("open");
   const reviewed = which === "reviewed";
   const figures = useRead([KEYS.findings, org, "figures"], () => readFindings(org, true, undefined));
-  const texts = useLivePages<InboxItem>({
+  const texts = useLivePages<InboxText>({
     key: [KEYS.findings, org, which],
     read: async (after) => (await readFindings(org, reviewed, after)).texts,
     size: SIZE,

@@ -1,6 +1,6 @@
 /** What waits for the owner: texts that reached nobody, those that detection held, and those that came while off. */
 import { Button, Group, Text, Title } from "@mantine/core";
-import type { InboxItem } from "../../../supabase/functions/_shared/contract/answers/masking.ts";
+import type { InboxText } from "../../../supabase/functions/_shared/contract/http/masking.ts";
 import { useLivePages } from "../data/pages.ts";
 import { useChange } from "../data/query.ts";
 import { State } from "../ui/State.tsx";
@@ -15,7 +15,7 @@ import { reasonInWords, typesInWords, WORDS } from "./words.ts";
 import classes from "./masked.module.css";
 
 export default function InboxPage({ org }: { org: string }) {
-  const texts = useLivePages<InboxItem>({
+  const texts = useLivePages<InboxText>({
     key: [KEYS.inbox, org],
     read: (after) => readInbox(org, after),
     size: SIZE,
@@ -47,7 +47,7 @@ export default function InboxPage({ org }: { org: string }) {
   );
 }
 
-function Item({ org, item }: { org: string; item: InboxItem }) {
+function Item({ org, item }: { org: string; item: InboxText }) {
   const { id, outcome, reason, types, findings, thread_id } = item;
   const done = useChange({
     act: () => finish(org, id),

@@ -1,12 +1,13 @@
 /** A text outside of its thread. */
 import { Group, Text } from "@mantine/core";
-import type { InboxItem } from "../../../supabase/functions/_shared/contract/answers/masking.ts";
+import type { InboxText } from "../../../supabase/functions/_shared/contract/http/masking.ts";
 import { Time } from "../ui/Time.tsx";
+import { Files } from "./Files.tsx";
 import { senderOf, WORDS } from "./words.ts";
 import classes from "./masked.module.css";
 
 /** Who wrote a text, when and what. */
-export function Said({ item }: { item: InboxItem }) {
+export function Said({ item }: { item: InboxText }) {
   return (
     <>
       <Group justify="space-between" gap="xs" wrap="nowrap">
@@ -25,7 +26,7 @@ export function Said({ item }: { item: InboxItem }) {
           </Text>
         )
         : <Text size="sm" dir="auto" className={classes.words}>{item.text}</Text>}
-      {item.media > 0 && <Text size="xs" c="dimmed">{WORDS.thread.media(item.media)}</Text>}
+      <Files files={item.files} media={item.media} />
     </>
   );
 }

@@ -2,10 +2,8 @@
 import { Alert, Button, Group, Text, Title, UnstyledButton } from "@mantine/core";
 import { type InfiniteData, useInfiniteQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useLayoutEffect, useRef, useState } from "react";
-import type {
-  ThreadEntry,
-  ThreadPerson,
-} from "../../../supabase/functions/_shared/contract/answers/masking.ts";
+import type { ThreadPerson } from "../../../supabase/functions/_shared/contract/answers/masking.ts";
+import type { ReadText } from "../../../supabase/functions/_shared/contract/http/masking.ts";
 import type { ThreadPage } from "../../../supabase/functions/_shared/contract/http/masking.ts";
 import type { Refusal } from "../data/refusal.ts";
 import { Icon } from "../ui/icons.tsx";
@@ -15,6 +13,7 @@ import { Time } from "../ui/Time.tsx";
 import { KEYS, readThread, SIZE } from "./api.ts";
 import { Composer } from "./Composer.tsx";
 import { addressOf } from "./places.ts";
+import { Files } from "./Files.tsx";
 import { Note } from "./Note.tsx";
 import { clientOf, fateOf, typesInWords, windowInWords, WORDS, writerOf } from "./words.ts";
 import classes from "./masked.module.css";
@@ -159,7 +158,7 @@ function Person({ person: { role, name, last4, app_only, opted_out, window } }: 
 interface TextsProps {
   org: string;
   /** Oldest first. */
-  entries: ThreadEntry[];
+  entries: ReadText[];
   client: string;
   reader: "owner" | "sitter";
   earlier: (() => void) | undefined;
@@ -222,7 +221,7 @@ function Texts({ org, entries, client, reader, earlier, reading }: TextsProps) {
 function Bubble(
   { org, entry, client, reader }: {
     org: string;
-    entry: ThreadEntry;
+    entry: ReadText;
     client: string;
     reader: "owner" | "sitter";
   },
@@ -248,7 +247,7 @@ function Bubble(
           : <Text size="sm" dir="auto" className={classes.words}>{entry.text}</Text>}
         <div className={classes.how}>
           <Time at={entry.at} />
-          {entry.media > 0 && <span>{WORDS.thread.media(entry.media)}</span>}
+          <Files files={entry.files} media={entry.media} />
           {words !== "" && (tone === "plain" ? <span>{words}</span> : <Note tone={tone}>{words}</Note>)}
           {entry.reason === "forced" && (
             <span>

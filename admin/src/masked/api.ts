@@ -8,7 +8,8 @@ import type {
   Threads,
   ThreadTextSent,
 } from "../../../supabase/functions/_shared/contract/http/masking.ts";
-import type { InboxItem, ThreadRow } from "../../../supabase/functions/_shared/contract/answers/masking.ts";
+import type { ThreadRow } from "../../../supabase/functions/_shared/contract/answers/masking.ts";
+import type { InboxText } from "../../../supabase/functions/_shared/contract/http/masking.ts";
 import { callFunction } from "../data/functions.ts";
 
 /** Rows of a page, as the function cuts them. */
@@ -47,7 +48,7 @@ export const checkText = (org: string, id: string, text: string): Promise<Thread
 export const sendText = (org: string, id: string, text: string, key: string): Promise<ThreadTextSent> =>
   post(`threads/${id}/texts`, org, { text, idempotency_key: key });
 
-export async function readInbox(org: string, after: InboxItem | undefined): Promise<InboxItem[]> {
+export async function readInbox(org: string, after: InboxText | undefined): Promise<InboxText[]> {
   return (await callFunction<OwnerInbox>(at("inbox", { org, before: after?.id }))).texts;
 }
 
@@ -59,7 +60,7 @@ export const letPass = (org: string, id: string, reason: string): Promise<Thread
 export const readFindings = (
   org: string,
   reviewed: boolean,
-  after: InboxItem | undefined,
+  after: InboxText | undefined,
 ): Promise<Findings> => callFunction(at("findings", { org, reviewed: String(reviewed), before: after?.id }));
 
 export const review = (org: string, id: string, ord: number, wasRight: boolean): Promise<null> =>

@@ -3,11 +3,8 @@
  *
  * @module
  */
-import type {
-  InboxItem,
-  ThreadEntry,
-  WindowStatus,
-} from "../../../supabase/functions/_shared/contract/answers/masking.ts";
+import type { WindowStatus } from "../../../supabase/functions/_shared/contract/answers/masking.ts";
+import type { InboxText, ReadText } from "../../../supabase/functions/_shared/contract/http/masking.ts";
 
 export const WORDS = {
   brand: "Messages",
@@ -55,6 +52,7 @@ export const WORDS = {
     client: "Client",
     sitter: "Sitter",
     media: (n: number) => n === 1 ? "1 file" : `${n} files`,
+    file: (n: number, of: number) => of === 1 ? "Open the file" : `Open file ${n}`,
     noWords: "A text without words",
     notKept: "Its words are not kept any more",
   },
@@ -194,7 +192,7 @@ export interface Fate {
 }
 
 /** What became of a text. */
-export function fateOf(entry: ThreadEntry): Fate {
+export function fateOf(entry: ReadText): Fate {
   const { outcome, reason, types, status, done } = entry;
   if (outcome === "blocked") {
     return done
@@ -211,7 +209,7 @@ export function fateOf(entry: ThreadEntry): Fate {
 }
 
 /** Who wrote a text, as its reader calls them; undefined for the reader. */
-export function writerOf(entry: ThreadEntry, reader: "owner" | "sitter", client: string): string | undefined {
+export function writerOf(entry: ReadText, reader: "owner" | "sitter", client: string): string | undefined {
   const role = entry.forced_role ?? entry.from_role;
   if (entry.mine && entry.forced_role === null) return undefined;
   if (role === "client") return client;
@@ -226,7 +224,7 @@ export function writerOf(entry: ThreadEntry, reader: "owner" | "sitter", client:
 export const clientOf = (name: string | null): string => name ?? "Your client";
 
 /** Who wrote a text of the inbox. */
-export function senderOf({ client, from, from_role, writer }: InboxItem): string {
+export function senderOf({ client, from, from_role, writer }: InboxText): string {
   if (from_role === "sitter") return writer ?? from ?? WORDS.thread.sitter;
   if (from_role === "owner") return WORDS.inbox.writes.owner;
   return client ?? from ?? WORDS.inbox.unknown;

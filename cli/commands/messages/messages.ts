@@ -10,6 +10,7 @@ import { type Cell, clean, facts, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { id } from "../../core/values.ts";
 import { explaining } from "./explain.ts";
+import { settingUp } from "./setting_up.ts";
 
 /** Defines the commands of the group. */
 export function messages(group: Command, run: Run): void {
@@ -20,6 +21,7 @@ export function messages(group: Command, run: Run): void {
   backfilling(group, run);
   checking(group, run);
   explaining(group, run);
+  settingUp(group, run);
 }
 
 function listing(group: Command, run: Run): void {
@@ -45,7 +47,7 @@ function listing(group: Command, run: Run): void {
               `${org.grace_hours} h`,
               `${org.quarantine_days} days`,
             ]),
-            "There is no organisation yet: set_org adds one, see docs/masked-messaging.md.",
+            "There is no organisation yet: gatelink messages add-org.",
           ),
         };
       })

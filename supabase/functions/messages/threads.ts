@@ -87,7 +87,8 @@ export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
       p_before: beforeIn(request),
     });
     if (page === null) throw new Problem("not_found");
-    return Response.json(page satisfies ThreadPage, NO_STORE);
+    const body: ThreadPage = { ...page, entries: page.entries.map(withFiles) };
+    return Response.json(body, NO_STORE);
   }
 
   /** What would become of a text's words, without writing anything: asked before a sitter sends it. */
@@ -134,7 +135,7 @@ export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
 
   async function inbox({ org }: Entered, request: Request): Promise<Response> {
     const texts = await rpc("owner_inbox", { p_org: org, p_before: beforeIn(request) });
-    return Response.json({ texts } satisfies OwnerInbox, NO_STORE);
+    return Response.json({ texts: texts.map(withFiles) } satisfies OwnerInbox, NO_STORE);
   }
 
   /** `?reviewed=true` for those that somebody has looked at, `?before=` for the next page. */
@@ -143,11 +144,12 @@ export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
     if (reviewed !== "true" && reviewed !== "false") {
       throw new Problem("invalid_request", { detail: "`reviewed` is true or false." });
     }
-    const body: Findings = await rpc("list_findings", {
+    const found = await rpc("list_findings", {
       p_org: org,
       p_reviewed: reviewed === "true",
       p_before: beforeIn(request),
     });
+    const body: Findings = { ...found, texts: found.texts.map(withFiles) };
     return Response.json(body, NO_STORE);
   }
 
@@ -192,6 +194,16 @@ export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
     });
     if (!isThere) throw new Problem("not_found");
     return new Response(null, { status: 204 });
+  }
+
+  /** A text with addresses of its files. Whoever may read the text may see them. */
+  function withFiles<T extends { files_of: string | null; media: number }>(
+    { files_of, ...entry }: T,
+  ): Omit<T, "files_of"> & { files: string[] } {
+    const files = files_of === null
+      ? []
+      : Array.from({ length: entry.media }, (_, file) => mediaUrl(files_of, file));
+    return { ...entry, files };
   }
 
   /** What detection says of a sitter's text. The owner may write whatever the business wants to say. */

@@ -46,6 +46,15 @@ export interface OrgConfig {
   recurring_from?: number;
 }
 
+/** Somebody of an organisation, by what others know them by: an address, a phone, or both. */
+export interface OrgPerson {
+  /** Of a confirmed account. */
+  email?: string;
+  /** With its country code: +12025550143. */
+  phone?: string;
+  name?: string;
+}
+
 /** A booking, by the clocks on the wall: `2026-12-24T18:00:00`. */
 export interface BookingDraft {
   client_id: string;
@@ -448,6 +457,7 @@ export interface JsonArguments {
   set_flag: { p_changes: FlagChanges };
   set_identity: { p_changes: IdentityOptions & { is_default?: boolean; state?: "active" | "paused" } };
   set_org: { p_config: OrgConfig };
+  set_org_person: { p_person: OrgPerson };
   set_route: {
     p_changes: RouteOptions & { condition?: Condition; active?: boolean; destinations?: readonly string[] };
   };

@@ -20,6 +20,7 @@ interface Arguments {
   claim_click: { p_token: string | null };
   move_route: { p_before: string | null };
   name_account: { p_name: string | null };
+  set_org: { p_id: string | null };
   settle_password_attempt: { p_client: string | null };
 }
 

@@ -24,6 +24,15 @@ const org = z.strictObject({
 /** An organisation and its settings. */
 export type Org = z.infer<typeof org>;
 
+const member = z.strictObject({
+  id,
+  org_id: id,
+  role: z.enum(["owner", "admin", "sitter"]),
+  user_id: id.nullable(),
+  contact_id: id.nullable(),
+  created_at: at,
+});
+
 const opened = z.strictObject({
   thread_id: id,
   /** False if it was live already. */
@@ -138,6 +147,8 @@ const entry = z.strictObject({
   /** Null for a picture without words, and for what is not kept any more. */
   text: z.string().nullable(),
   media: count,
+  /** The message whose files they are; null without any that we have. */
+  files_of: id.nullable(),
   outcome,
   reason: z.string(),
   types: z.array(z.string()),
@@ -250,14 +261,17 @@ export const MASKING = {
     zone: z.string(),
   })),
   set_org: org,
-  set_org_member: z.strictObject({
+  set_org_member: member,
+  set_org_person: member,
+  list_org_people: z.array(z.strictObject({
     id,
-    org_id: id,
     role: z.enum(["owner", "admin", "sitter"]),
-    user_id: id.nullable(),
-    contact_id: id.nullable(),
-    created_at: at,
-  }),
+    /** Of who signs in. */
+    email: z.string().nullable(),
+    name: z.string().nullable(),
+    /** Of the phone. */
+    last4: z.string().nullable(),
+  })),
   set_org_number: z.strictObject({
     channel: z.string(),
     number_id: z.string(),

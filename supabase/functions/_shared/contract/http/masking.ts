@@ -26,15 +26,24 @@ const threads = z.strictObject({ threads: ANSWERS.list_threads });
 /** A page of threads. */
 export type Threads = z.infer<typeof threads>;
 
-const thread = ANSWERS.read_thread.unwrap();
+/** Addresses of a text's files, in order; each expires after an hour. */
+const files = z.array(z.url());
+const entry = ANSWERS.read_thread.unwrap().shape.entries.element.omit({ files_of: true }).extend({ files });
+/** A text of a thread, where it went, and its files. */
+export type ReadText = z.infer<typeof entry>;
+const item = ANSWERS.owner_inbox.element.omit({ files_of: true }).extend({ files });
+/** A text outside of its thread, and its files. */
+export type InboxText = z.infer<typeof item>;
+
+const thread = ANSWERS.read_thread.unwrap().extend({ entries: z.array(entry) });
 /** A thread with a page of its texts. */
 export type ThreadPage = z.infer<typeof thread>;
 
-const inbox = z.strictObject({ texts: ANSWERS.owner_inbox });
+const inbox = z.strictObject({ texts: z.array(item) });
 /** A page of the owner inbox. */
 export type OwnerInbox = z.infer<typeof inbox>;
 
-const findings = ANSWERS.list_findings;
+const findings = ANSWERS.list_findings.extend({ texts: z.array(item) });
 /** A page of texts with findings. */
 export type Findings = z.infer<typeof findings>;
 
