@@ -1,5 +1,6 @@
 /** `gatelink messages add-org`, `add-number`, `add-person`, `people` and `assign`: an organisation from nothing to its first thread. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { CliError } from "../../core/errors.ts";
 import { type Cell, facts, table } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { id, whole } from "../../core/values.ts";
@@ -50,7 +51,18 @@ function addingOrgs(group: Command, run: Run): void {
       },
     ) =>
       run(async (session) => {
-        const document = await (await session.api()).rpc("set_org", {
+        const api = await session.api();
+        const [taken] = await api.rows((client) =>
+          client.from("orgs").select("id").eq("name", name).limit(1)
+        );
+        if (taken !== undefined) {
+          throw new CliError(
+            "conflict",
+            `There is an organisation ${name} already: ${taken.id}.`,
+            "gatelink messages orgs lists them.",
+          );
+        }
+        const document = await api.rpc("set_org", {
           p_id: null,
           p_config: { name, zone, countries, before_minutes: before, after_minutes: after },
         });
