@@ -619,7 +619,7 @@ accessTest(
 );
 
 accessTest(
-  "security definer functions are for people or triggers, except eight that are named here",
+  "security definer functions are for people or triggers, except ten that are named here",
   async (sql) => {
     const definers = await names(
       sql,
@@ -630,14 +630,17 @@ accessTest(
     // applied_migrations() reads the CLI's record of migrations, clock_fault() whether the Vault holds what the clock needs
     // and how pg_net's last call went, for secret keys only; lock_holders() other roles' sessions, in brief; the two of
     // incidents write them for the clock, which has no other door to them. The two of invitations read the accounts of Auth
-    // and write the history, for a secret key whose caller was found to be an admin.
+    // and write the history, for a secret key whose caller was found to be an admin. The two of organisations' people read
+    // the accounts of Auth, for secret keys only.
     assertEquals(definers.filter((name) => !open.has(name)), [
+      "list_org_people(uuid)",
       "private.applied_migrations()",
       "private.clock_fault()",
       "private.escalate_incidents(timestamp with time zone)",
       "private.incident_of_part(text,jsonb,timestamp with time zone)",
       "private.lock_holders(text[])",
       "private.require_role(text)",
+      "set_org_person(uuid,text,jsonb)",
       "settle_invitation(uuid,uuid)",
       "start_invitation(text,text,text)",
     ]);
