@@ -264,20 +264,29 @@ begin
 end $$;
 comment on function public.set_tracking_consent(text, text, text, uuid) is 'Writes what somebody (the id of a contact, or an e-mail address) allows when mails are tracked: {contact_id, mode, campaign_id}. Counts for mails that were sent before, too. For operators and secret keys. Errors: 42501 not allowed, GL404 no such contact, GL422 no such mode.';
 
-create function public.withdraw_tracking(p_ticket bigint) returns boolean
+create function public.ticket_message(p_ticket bigint) returns uuid
+language plpgsql stable set search_path = '' as $$
+begin
+  perform private.refuse_older_code();
+  return (select t.message_id from private.mail_tickets t where t.id = p_ticket);
+end $$;
+comment on function public.ticket_message(bigint) is 'The mail of a ticket; null for none. For secret keys.';
+
+create function public.withdraw_tracking(p_message_id uuid) returns boolean
 language plpgsql volatile set search_path = '' as $$
 declare
   v_contact uuid;
 begin
   perform private.refuse_older_code();
-  select t.contact_id into v_contact from private.mail_tickets t where t.id = p_ticket;
-  if v_contact is null or not exists (select from public.contacts c where c.id = v_contact) then
+  select c.contact_id into v_contact from public.messages m join public.conversations c on c.id = m.conversation_id
+  where m.id = p_message_id and m.channel = 'email' and m.direction = 'out';
+  if v_contact is null then
     return false;
   end if;
   perform private.write_consent(v_contact, 'off', 'link', null);
   return true;
 end $$;
-comment on function public.withdraw_tracking(bigint) is 'Whoever got the mail of this ticket wants no tracking any more; false where there is no such mail. For secret keys.';
+comment on function public.withdraw_tracking(uuid) is 'Whoever got this mail wants no tracking any more; false where there is no such mail. For secret keys.';
 
 -- Reading -----------------------------------------------------------------------------------------
 
@@ -326,7 +335,8 @@ grant execute on function
   private.judge_again(),
   private.withdraw_tracking(uuid[], uuid),
   private.write_consent(uuid, text, text, uuid),
-  public.withdraw_tracking(bigint)
+  public.ticket_message(bigint),
+  public.withdraw_tracking(uuid)
   to service_role;
 grant execute on function
   public.set_tracking_consent(text, text, text, uuid),

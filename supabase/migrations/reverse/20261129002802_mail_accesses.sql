@@ -8,7 +8,8 @@ delete from private.own_migrations where version = '20261129002802';
 
 drop trigger judge_again on public.email_events;
 drop function public.mail_accesses(uuid);
-drop function public.withdraw_tracking(bigint);
+drop function public.withdraw_tracking(uuid);
+drop function public.ticket_message(bigint);
 drop function public.set_tracking_consent(text, text, text, uuid);
 drop function private.write_consent(uuid, text, text, uuid);
 drop function private.withdraw_tracking(uuid[], uuid);
