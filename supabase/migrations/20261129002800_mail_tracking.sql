@@ -129,9 +129,9 @@ create table public.email_opens (
   campaign_id uuid,
   at timestamptz not null,
   verdict text not null check (verdict in ('human', 'machine', 'unsure')),
-  reasons text not null check (reasons ~ '^[a-z][a-z_ ]{0,300}$'),
+  reasons text not null check (reasons ~ '^[a-z][a-z_ ]{0,250}$'),
   client text not null check (client ~ '^[a-z][a-z_]{0,31}$'),
-  signs text not null check (signs ~ '^[a-z_.,]{1,400}$'),
+  signs text not null check (signs ~ '^[a-z_.,]{1,250}$'),
   judged boolean not null
 );
 comment on table public.email_opens is 'Each time the pixel of a tracked mail was loaded. Neither address nor agent is kept, only what they say.';
@@ -170,9 +170,9 @@ create table public.email_clicks (
   at timestamptz not null,
   link smallint not null check (link >= 0),
   verdict text not null check (verdict in ('human', 'machine', 'unsure')),
-  reasons text not null check (reasons ~ '^[a-z][a-z_ ]{0,300}$'),
+  reasons text not null check (reasons ~ '^[a-z][a-z_ ]{0,250}$'),
   client text not null check (client ~ '^[a-z][a-z_]{0,31}$'),
-  signs text not null check (signs ~ '^[a-z_.,]{1,400}$'),
+  signs text not null check (signs ~ '^[a-z_.,]{1,250}$'),
   judged boolean not null
 );
 comment on table public.email_clicks is 'Each time a link of a tracked mail was followed. Neither address nor agent is kept, only what they say.';
