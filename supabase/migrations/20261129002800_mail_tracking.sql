@@ -204,4 +204,9 @@ create policy "team reads mail clicks" on public.email_clicks for select to auth
   using ((select private.has_role('viewer')));
 comment on policy "team reads mail clicks" on public.email_clicks is 'Holds no personal data of its own: every role may read.';
 
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function private.tracking_rank(text), private.tracking_mode(uuid, uuid, text) to service_role;
+
 insert into private.own_migrations (version) values ('20261129002800');

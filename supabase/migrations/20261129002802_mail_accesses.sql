@@ -321,8 +321,6 @@ comment on function public.mail_accesses(uuid) is 'Who looked at a mail and foll
 
 call private.close_functions();
 grant execute on function
-  private.tracking_rank(text),
-  private.tracking_mode(uuid, uuid, text),
   private.link_set_of(text[], timestamptz),
   private.track_mail(jsonb, timestamptz),
   public.track_mails(jsonb),

@@ -337,9 +337,9 @@ async function plant(sql: Sql) {
     `https://shop.example/?of=${ADDRESS}`,
   ]}, now()), ('\\x02', '{https://shop.example/}', now())`;
   await sql`insert into private.mail_tickets (message_id, contact_id, link_set, mode, created_at)
-    select ${about}, ${id}, s.id, 'individual', now() from private.mail_link_sets s where s.hash = '\\x01'
+    select ${about}::uuid, ${id}::uuid, s.id, 'individual', now() from private.mail_link_sets s where s.hash = '\\x01'
     union all
-    select ${theirs}, ${other}, s.id, 'individual', now() from private.mail_link_sets s where s.hash = '\\x02'`;
+    select ${theirs}::uuid, ${other}::uuid, s.id, 'individual', now() from private.mail_link_sets s where s.hash = '\\x02'`;
   await sql`insert into public.email_opens (ticket, message_id, at, verdict, reasons, client, signs, judged)
     select t.id, t.message_id, now(), 'human', 'browser', 'chrome', 'p.browser', true from private.mail_tickets t`;
   await sql`insert into public.email_clicks (ticket, message_id, at, link, verdict, reasons, client, signs, judged)

@@ -305,6 +305,7 @@ export const FILL: Record<string, string> = {
   "public.email_events": `
     insert into public.email_events (event_type, message_id, metadata) values
       ('reply', '00000000-0000-7000-8000-0000000000e2', '{"via": "token"}')`,
+  "private.ticket_key": `insert into private.ticket_key default values on conflict do nothing`,
   "public.tracking_consents": `
     insert into public.tracking_consents (contact_id, mode, source)
     select c.id, 'aggregate', 'form' from public.contacts c order by c.id limit 1`,

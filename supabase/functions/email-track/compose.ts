@@ -107,7 +107,7 @@ export function createEmailTrack(deps: Partial<EmailTrackDeps> = {}): EmailTrack
     waitUntil,
     onWritten: () => judgeLater.begin(),
     onLost: (n, error) => {
-      count("mail_accesses", "access lost", n);
+      count("tracked_accesses", "access lost", n);
       log.error("opens and clicks were lost", { n, error });
     },
     onDelayed: (error) => log.warn("opens and clicks could not be written and will be sent again", { error }),
@@ -116,7 +116,7 @@ export function createEmailTrack(deps: Partial<EmailTrackDeps> = {}): EmailTrack
   function record(request: Request, { mail }: Ticket, link: number | undefined): void {
     if (!recording) return;
     const at = date(), kind = link === undefined ? "open" : "click";
-    if (pace.take(at, String(mail), kind, IN_MINUTE) > 0) return count("mail_accesses", `${kind} dropped`);
+    if (pace.take(at, String(mail), kind, IN_MINUTE) > 0) return count("tracked_accesses", `${kind} dropped`);
     const { headers, method } = request;
     const userAgent = headers.get("user-agent") ?? "";
     const access: Access = {
@@ -130,7 +130,7 @@ export function createEmailTrack(deps: Partial<EmailTrackDeps> = {}): EmailTrack
     };
     const signs = signsOf(access);
     const [{ verdict, reasons }] = judgeSigned([{ ...access, signs }]);
-    count("mail_accesses", kind === "open" ? OPENS[verdict] : CLICKS[verdict]);
+    count("tracked_accesses", kind === "open" ? OPENS[verdict] : CLICKS[verdict]);
     accesses.record({
       kind,
       ticket: mail,

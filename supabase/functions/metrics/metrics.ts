@@ -106,7 +106,7 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
     counter(
       "mail_accesses_total",
       "Opens and clicks of tracked mails by kind and first verdict; dropped (one mail far too often) and lost (not written).",
-      counted("mail_accesses", "kind", "verdict"),
+      counted("tracked_accesses", "kind", "verdict"),
     ),
     counter(
       "text_checks_total",
