@@ -1300,8 +1300,8 @@ create table public.email_clicks (
   constraint email_clicks_pkey PRIMARY KEY (id),
   constraint email_clicks_client_check CHECK ((client ~ '^[a-z][a-z_]{0,31}$'::text)),
   constraint email_clicks_link_check CHECK ((link >= 0)),
-  constraint email_clicks_reasons_check CHECK ((reasons ~ '^[a-z][a-z_ ]{0,300}$'::text)),
-  constraint email_clicks_signs_check CHECK ((signs ~ '^[a-z_.,]{1,400}$'::text)),
+  constraint email_clicks_reasons_check CHECK ((reasons ~ '^[a-z][a-z_ ]{0,250}$'::text)),
+  constraint email_clicks_signs_check CHECK ((signs ~ '^[a-z_.,]{1,250}$'::text)),
   constraint email_clicks_verdict_check CHECK ((verdict = ANY (ARRAY['human'::text, 'machine'::text, 'unsure'::text])))
 );
 -- Counts of a period, and the purge; rows arrive in this order.
@@ -1427,8 +1427,8 @@ create table public.email_opens (
   -- The order in which they were stored.
   constraint email_opens_pkey PRIMARY KEY (id),
   constraint email_opens_client_check CHECK ((client ~ '^[a-z][a-z_]{0,31}$'::text)),
-  constraint email_opens_reasons_check CHECK ((reasons ~ '^[a-z][a-z_ ]{0,300}$'::text)),
-  constraint email_opens_signs_check CHECK ((signs ~ '^[a-z_.,]{1,400}$'::text)),
+  constraint email_opens_reasons_check CHECK ((reasons ~ '^[a-z][a-z_ ]{0,250}$'::text)),
+  constraint email_opens_signs_check CHECK ((signs ~ '^[a-z_.,]{1,250}$'::text)),
   constraint email_opens_verdict_check CHECK ((verdict = ANY (ARRAY['human'::text, 'machine'::text, 'unsure'::text])))
 );
 -- Counts of a period, and the purge; rows arrive in this order.
@@ -27767,7 +27767,7 @@ begin
   v_most := coalesce(v_special, v_general, (select s.value from public.settings s where s.key = 'email.track_unasked'), 'aggregate');
   return case when private.tracking_rank(v_most) < private.tracking_rank(p_wanted) then v_most else p_wanted end;
 end $function$;
-grant execute on function private.tracking_mode(p_contact_id uuid, p_campaign_id uuid, p_wanted text) to public, service_role;
+grant execute on function private.tracking_mode(p_contact_id uuid, p_campaign_id uuid, p_wanted text) to service_role;
 
 -- How much a mode of tracking keeps, from 1 (off).
 CREATE OR REPLACE FUNCTION private.tracking_rank(p_mode text)
@@ -27778,7 +27778,7 @@ CREATE OR REPLACE FUNCTION private.tracking_rank(p_mode text)
 AS $function$
   select array_position('{off,aggregate,individual}'::text[], p_mode)
 $function$;
-grant execute on function private.tracking_rank(p_mode text) to public, service_role;
+grant execute on function private.tracking_rank(p_mode text) to service_role;
 
 -- Services that somebody should look at: paused or circuit_open with a queue (error: what it answered, where that
 -- paused it), failing (three times in a row or more; error: how), gave_up (n dead letters within the hour), replies

@@ -12,6 +12,7 @@
  *
  * @module
  */
+import type { Judged } from "../_shared/contract/http/mail.ts";
 import { readBody } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { addressOf, type Call, createRouter, ownPaths, type Route } from "../_shared/http/routes.ts";
@@ -69,7 +70,7 @@ export function createHandler(deps: EmailTrackDeps): Handler {
       },
     },
     handlers: {
-      judge: async () => Response.json({ judged: await deps.judge() }),
+      judge: async () => Response.json({ judged: await deps.judge() } satisfies Judged),
       pixel: ({ request, context, params }) => pixel(request, context, params.name),
       click: ({ request, context, params }) => click(request, context, params.ticket, params.n),
       ask: ({ params }) => {
