@@ -94,6 +94,8 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002810",
   "20261129002811",
   "20261129002812",
+  "20261129002800",
+  "20261129002802",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */
