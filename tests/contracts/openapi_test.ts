@@ -13,6 +13,7 @@ import { ROUTES as EMAIL_SEND } from "../../supabase/functions/email-send/handle
 import { ROUTES as EMAIL_WEBHOOK } from "../../supabase/functions/email-webhook/handler.ts";
 import { SHOWN_ROUTES } from "../../supabase/functions/email-webhook/shown.ts";
 import { ROUTES as FLAGS } from "../../supabase/functions/flags/handler.ts";
+import { ROUTES as GATEWAY } from "../../supabase/functions/gateway/handler.ts";
 import { ROUTES as HEALTH } from "../../supabase/functions/health/handler.ts";
 import { ROUTES as GRAPH } from "../../supabase/functions/wa-graph/handler.ts";
 import { ROUTES as MEDIA } from "../../supabase/functions/wa-media/handler.ts";
@@ -106,6 +107,7 @@ const TABLES: Record<string, readonly Route[]> = {
   "email-send": EMAIL_SEND,
   "email-webhook": [...EMAIL_WEBHOOK, ...SHOWN_ROUTES],
   flags: FLAGS,
+  gateway: GATEWAY,
   health: HEALTH,
   messages: MASKED,
   metrics: METRICS,
@@ -128,6 +130,7 @@ const SECURITY: Record<Auth, Record<string, unknown>[]> = {
   "viewer": TEAM,
   "operator": TEAM,
   "admin": TEAM,
+  "traffic token": [{ trafficToken: [] }],
   "org owner": [{ secretKey: [] }, { orgToken: [] }],
   "org member": [{ secretKey: [] }, { orgToken: [] }],
 };

@@ -26,6 +26,7 @@ import { SEARCH } from "./answers/search.ts";
 import { SIGNALS } from "./answers/signals.ts";
 import { SMS } from "./answers/sms.ts";
 import { TEMPLATES } from "./answers/templates.ts";
+import { TRAFFIC } from "./answers/traffic.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
 
@@ -60,6 +61,7 @@ export const ANSWERS = {
   ...SIGNALS,
   ...SMS,
   ...TEMPLATES,
+  ...TRAFFIC,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 
 /** The types of the JSON answers, by function name. */

@@ -88,6 +88,7 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002720",
   "20261129002722",
   "20261129002725",
+  "20261129002830",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */
