@@ -160,7 +160,8 @@ export function serveFunctions(folder: string, two?: TwoEnvironments): Functions
       if (!link && target === undefined) return undefined;
       // Both are defined on the request at hand: a new Request would move its body through a stream, which costs more
       // than everything else here.
-      Object.defineProperty(request, "headers", { value: new ForwardedHeaders(request.headers, peer) });
+      const headers = new ForwardedHeaders(request.headers, peer);
+      Object.defineProperty(request, "headers", { value: headers, configurable: true });
       if (two !== undefined && !url.startsWith(PREFIX, path)) return split(request, path, target, two);
       return at(target, request, path, "blue");
     },

@@ -7,6 +7,7 @@ import { killed } from "../../supabase/functions/_shared/config/kill_switch.ts";
 import { loadConfig } from "../../supabase/functions/_shared/db/config.ts";
 import type { Environment } from "../../supabase/functions/_shared/http/environment.ts";
 import { Problem, problemResponse } from "../../supabase/functions/_shared/http/problem.ts";
+import { log } from "../../supabase/functions/_shared/log/log.ts";
 import { answered, createChoice, passedHeaders } from "../../supabase/functions/_shared/traffic/choose.ts";
 
 /**
@@ -31,6 +32,7 @@ export function createLocalGateway(): LocalGateway {
       return answered(await send(choice.environment), choice);
     } catch (error) {
       const problem = error instanceof Problem ? error : new Problem("internal_error", { cause: error });
+      if (problem !== error) log.error("the gateway failed", { error });
       return problemResponse(problem, crypto.randomUUID());
     }
   };

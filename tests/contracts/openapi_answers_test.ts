@@ -107,6 +107,39 @@ edgeTest(
     see("/health/plain", "get", 405, await call("health/plain"));
     see("/health/plain/detailed", "get", 200, await plain("/detailed"));
     see("/health/plain/detailed", "get", 405, await call("health/plain/detailed"));
+    const admin = { authorization: `Bearer ${KEYS.trafficToken}` };
+    const change = (body: string, headers: HeadersInit = admin) =>
+      call("gateway/api/traffic", { headers, body });
+    const all = (environment: string) => JSON.stringify({ environment, percentage: 100 });
+    const gateway = (path: string, headers: HeadersInit = admin) =>
+      call(`gateway/${path}`, { method: "GET", headers });
+    see("/gateway/api/traffic", "get", 200, await gateway("api/traffic"));
+    see("/gateway/api/traffic", "get", 401, await gateway("api/traffic", {}));
+    see("/gateway/api/traffic", "get", 405, await call("gateway/api/traffic", { method: "PUT" }));
+    see("/gateway/api/traffic", "post", 200, await change(all("blue")));
+    see("/gateway/api/traffic", "post", 400, await change("{"));
+    see("/gateway/api/traffic", "post", 401, await change(all("blue"), {}));
+    see("/gateway/api/traffic", "post", 405, await call("gateway/api/traffic", { method: "DELETE" }));
+    see("/gateway/api/traffic", "post", 413, await change(" ".repeat(5000)));
+    see("/gateway/api/traffic", "post", 422, await change(all("red")));
+    see("/gateway/api/metrics/error-rate", "get", 200, await gateway("api/metrics/error-rate", {}));
+    see("/gateway/api/metrics/error-rate", "get", 405, await call("gateway/api/metrics/error-rate"));
+    const preflight = { origin: "https://app.example.net", "access-control-request-method": "GET" };
+    see(
+      "/gateway/api/metrics/error-rate",
+      "options",
+      204,
+      await call("gateway/api/metrics/error-rate", { method: "OPTIONS", headers: preflight }),
+    );
+    see("/gateway/choose", "get", 204, await gateway("choose", {}));
+    see("/gateway/choose", "get", 401, await gateway("choose", { "x-environment": "green" }));
+    see("/gateway/choose", "get", 405, await call("gateway/choose"));
+    see("/gateway/choose", "get", 422, await gateway("choose", { "x-environment": "red", ...admin }));
+    see("/gateway/split", "get", 200, await gateway("split"));
+    see("/gateway/split", "get", 401, await gateway("split", {}));
+    see("/gateway/split", "get", 405, await call("gateway/split"));
+    await sql`select public.open_incident('Green is slow', 'bug', 'P1', 'green.enabled')`;
+    see("/gateway/api/traffic", "post", 409, await change(all("green")));
     await sql`select public.open_incident('Replies are delayed', 'bug', null, null, null, true)`;
     see("/health/status", "get", 200, await call("health/status", { method: "GET" }));
     see("/health/status", "get", 405, await call("health/status"));
@@ -126,6 +159,9 @@ edgeTest(
       see("/health/detailed", "get", 503, await detailed());
       see("/health/plain", "get", 503, await plain(""));
       see("/health/plain/detailed", "get", 503, await plain("/detailed"));
+      see("/gateway/api/traffic", "get", 503, await gateway("api/traffic"));
+      see("/gateway/api/traffic", "post", 503, await change(all("blue")));
+      see("/gateway/split", "get", 503, await gateway("split"));
       see("/metrics", "get", 503, await metrics());
       see("/diagnostics", "get", 503, await diagnostics());
       see(path, method, 503, await hook({ any: "other thing" }));

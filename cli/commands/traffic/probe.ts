@@ -1,5 +1,4 @@
 /** Asks a gateway which environment it sends new visitors to. */
-import type { Environment } from "../../../supabase/functions/_shared/http/environment.ts";
 import { CliError, fetchReason } from "../../core/errors.ts";
 import type { Stack } from "../../core/stack.ts";
 
@@ -15,12 +14,13 @@ export function gatewayOf(stack: Stack, given: string | undefined): string {
   return stack.dbUrl === undefined ? `${stack.url}/functions/v1/gateway` : stack.url;
 }
 
-/** The environment of a new visitor: each probe comes without a cookie. @throws {CliError} stack_unreachable */
-export async function probe(gateway: string): Promise<Environment | string> {
+/** The environment of a new visitor, or the status of an answer that names none: each probe comes without a cookie. @throws {CliError} stack_unreachable */
+export async function probe(gateway: string): Promise<string> {
   try {
     const response = await fetch(`${gateway}/health`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
-    const body = await response.json() as { environment?: string };
-    return body.environment ?? `HTTP ${response.status}`;
+    const text = await response.text();
+    const said = /"environment" *: *"(blue|green)"/.exec(text)?.[1];
+    return said ?? `HTTP ${response.status}`;
   } catch (error) {
     throw new CliError("stack_unreachable", `${gateway}/health does not answer: ${fetchReason(error)}`);
   }
@@ -50,7 +50,9 @@ export async function verify(
   const deadline = Date.now() + withinMs;
   for (;;) {
     const seen = await probes(gateway);
-    if (agree(seen) || Date.now() > deadline) return { seen, agree: agree(seen) };
+    // What does not name an environment is no gateway, and waiting would not make it one.
+    const strange = seen.every((one) => one !== "blue" && one !== "green");
+    if (agree(seen) || strange || Date.now() > deadline) return { seen, agree: agree(seen) };
     await new Promise((done) => setTimeout(done, 250));
   }
 }
