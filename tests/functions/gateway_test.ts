@@ -42,7 +42,8 @@ async function visit({ url }: Edge, path = "/health", headers: Record<string, st
 edgeTest(
   "POST /api/traffic: 401 without the token, whatever the body; JSON whatever the content type",
   async (edge) => {
-    for (const headers of [{}, { authorization: "Bearer wrong" }, { apikey: KEYS.secretKey }]) {
+    const without: HeadersInit[] = [{}, { authorization: "Bearer wrong" }, { apikey: KEYS.secretKey }];
+    for (const headers of without) {
       const { status, body } = await change(edge, "no JSON", headers);
       assertEquals([status, body.code], [401, "unauthorized"]);
     }
