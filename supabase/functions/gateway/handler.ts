@@ -58,6 +58,8 @@ export function createHandler(deps: GatewayDeps): Handler {
   const figures = cached<TrafficFigures>({
     ttlMs: FIGURES_MS,
     load: () => rpc("traffic_figures", { p_minutes: FIGURES_MINUTES }),
+    // Old figures would tell that all is well while nobody knows.
+    isFinal: () => true,
   });
 
   /** @param asked What the caller wrote; the larger side if nothing. */
@@ -181,7 +183,7 @@ export function createHandler(deps: GatewayDeps): Handler {
   const router = createRouter<(typeof ROUTES)[number]["handler"], Context>("gateway", ROUTES, {
     gates: {
       "traffic token": (headers) => {
-        if (hasToken(headers, tokens())) return "traffic";
+        if (hasToken(headers, tokens())) return "load balancer";
         throw new Problem("unauthorized", {
           detail: tokens().length === 0 ? "LB_ADMIN_TOKEN is not set." : "LB_ADMIN_TOKEN is needed.",
           headers: { "www-authenticate": 'Bearer realm="traffic"' },
