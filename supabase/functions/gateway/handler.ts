@@ -186,7 +186,7 @@ export function createHandler(deps: GatewayDeps): Handler {
         if (hasToken(headers, tokens())) return "load balancer";
         throw new Problem("unauthorized", {
           detail: tokens().length === 0 ? "LB_ADMIN_TOKEN is not set." : "LB_ADMIN_TOKEN is needed.",
-          headers: { "www-authenticate": 'Bearer realm="traffic"' },
+          headers: { "www-authenticate": 'Bearer realm="load balancer"' },
         });
       },
     },

@@ -75,7 +75,7 @@ export function createChoice({ tokens, loadConfig, killed }: ChoiceDeps) {
       if (!free && !hasToken(headers, secrets)) {
         throw new Problem("unauthorized", {
           detail: `${ENVIRONMENT_HEADER} needs LB_ADMIN_TOKEN here.`,
-          headers: { "www-authenticate": 'Bearer realm="traffic"' },
+          headers: { "www-authenticate": 'Bearer realm="load balancer"' },
         });
       }
       if (wanted !== "blue" && wanted !== "green") {
