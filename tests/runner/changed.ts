@@ -95,6 +95,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/slow/db_push_test.ts": ["supabase/"],
   "tests/slow/deploy_test.ts": ["supabase/"],
   "tests/slow/drill_test.ts": ["cli/main.ts", "supabase/"],
+  "tests/slow/green_deploy_test.ts": ["supabase/"],
   "tests/slow/patterns_test.ts": ["supabase/functions/"],
   "tests/slow/package_test.ts": ["tools/release/release.ts"],
   "tests/stack/examples_test.ts": ["examples/"],
