@@ -351,6 +351,7 @@ set_team_member: { Args: { p_user_id: string; p_role: string; p_approvals?: read
 set_text_number: { Args: { p_number: string; p_changes?: Json; }; Returns: Json };
 set_tracking_consent: { Args: { p_person: string; p_mode: string; p_source?: string; p_campaign_id?: string | null; }; Returns: Json };
 settle_accesses: { Args: { p_verdicts: Json; }; Returns: number };
+set_traffic: { Args: { p_environment: string; p_percentage: number; p_reason?: string | null; }; Returns: Json };
 settle_deliveries: { Args: { p_results: Json; p_claim?: Json; }; Returns: Json };
 settle_invitation: { Args: { p_id: string; p_user_id: string; }; Returns: boolean };
 settle_media: { Args: { p_message_id: string; p_lease: string; p_outcome: string; p_path?: string | null; p_bytes?: number | null; p_error?: string | null; p_retry_after_ms?: number | null; }; Returns: boolean };
@@ -390,6 +391,8 @@ trace_mail: { Args: { p_message_id: string; }; Returns: Json };
 trace_message: { Args: { p_message: string; }; Returns: Json };
 track_mails: { Args: { p_mails: Json; }; Returns: Json };
 traffic: { Args: { p_minutes: number; p_until: string; }; Returns: Json };
+traffic_figures: { Args: { p_minutes?: number; }; Returns: Json };
+traffic_split: { Args: Record<never, never>; Returns: Json };
 unassign_sitter: { Args: { p_booking: string; p_member: string; }; Returns: boolean };
 undo_backfill: { Args: { p_org: string; }; Returns: number };
 undo_merge: { Args: { p_id: string; p_reason?: string | null; }; Returns: Json };
