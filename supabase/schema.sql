@@ -1465,12 +1465,12 @@ grant select, insert, update, delete on public.email_events to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads mail events" on public.email_events for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Whoever looks within seconds of the delivery is a machine.
+create TRIGGER judge_again AFTER INSERT ON public.email_events FOR EACH ROW WHEN (((new.event_type = 'delivered'::text) AND (new.message_id IS NOT NULL))) EXECUTE FUNCTION private.judge_again();
 -- Figures of campaigns.
 create TRIGGER tell_campaign AFTER INSERT ON public.email_events FOR EACH ROW WHEN (((new.message_id IS NOT NULL) AND (new.event_type = ANY (ARRAY['delivered'::text, 'bounce'::text, 'complaint'::text, 'unsubscribe'::text, 'open'::text, 'click'::text])))) EXECUTE FUNCTION private.campaign_event();
 -- Figures follow verdicts.
 create TRIGGER tell_campaign_again AFTER UPDATE OF metadata ON public.email_events FOR EACH ROW WHEN (((new.message_id IS NOT NULL) AND (new.event_type = ANY (ARRAY['open'::text, 'click'::text])) AND (new.metadata IS DISTINCT FROM old.metadata))) EXECUTE FUNCTION private.campaign_event();
--- Whoever looks within seconds of the delivery is a machine.
-create TRIGGER judge_again AFTER INSERT ON public.email_events FOR EACH ROW WHEN (((new.event_type = 'delivered'::text) AND (new.message_id IS NOT NULL))) EXECUTE FUNCTION private.judge_again();
 
 -- Whom mail is sent as, and where the answers are forwarded to. Sender, destination and private.inboxes follow by
 -- trigger.
@@ -12017,11 +12017,6 @@ grant execute on function public.set_text_number(p_number text, p_changes jsonb)
 -- campaign_id}. Counts for mails that were sent before, too. For operators and secret keys. Errors: 42501 not
 -- allowed, GL404 no such contact, GL422 no such mode.
 CREATE OR REPLACE FUNCTION public.set_tracking_consent(p_person text, p_mode text, p_source text DEFAULT 'team'::text, p_campaign_id uuid DEFAULT NULL::uuid)
--- Sends this percentage of visitors to blue or green, and the others to the other one; answers as traffic_split does.
--- All to blue ends a ramp as rolled back; another split by hand pauses it. For operators and secret keys. Errors:
--- GL422 no such split, GL409 an incident of green.enabled is open and green would get everybody, GL423 after 1 s
--- where another transaction holds the split, with who.
-CREATE OR REPLACE FUNCTION public.set_traffic(p_environment text, p_percentage numeric, p_reason text DEFAULT NULL::text)
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -12043,35 +12038,15 @@ begin
 end $function$;
 grant execute on function public.set_tracking_consent(p_person text, p_mode text, p_source text, p_campaign_id uuid) to authenticated, service_role;
 
--- Writes verdicts that were made with all that is known of a mail: [{kind, id, verdict, reasons}]. Answers how many.
--- For secret keys.
-CREATE OR REPLACE FUNCTION public.settle_accesses(p_verdicts jsonb)
- RETURNS integer
+-- Sends this percentage of visitors to blue or green, and the others to the other one; answers as traffic_split does.
+-- All to blue ends a ramp as rolled back; another split by hand pauses it. For operators and secret keys. Errors:
+-- GL422 no such split, GL409 an incident of green.enabled is open and green would get everybody, GL423 after 1 s
+-- where another transaction holds the split, with who.
+CREATE OR REPLACE FUNCTION public.set_traffic(p_environment text, p_percentage numeric, p_reason text DEFAULT NULL::text)
+ RETURNS jsonb
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO ''
- SET jit TO 'off'
- SET enable_seqscan TO 'off'
-AS $function$
-declare
-  v_opens integer;
-  v_clicks integer;
-begin
-  perform private.refuse_older_code();
-  with given as (
-    select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
-    where v.kind = 'open' order by v.id
-  )
-  update public.email_opens o set verdict = g.verdict, reasons = g.reasons, judged = true from given g where o.id = g.id;
-  get diagnostics v_opens = row_count;
-  with given as (
-    select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
-    where v.kind = 'click' order by v.id
-  )
-  update public.email_clicks c set verdict = g.verdict, reasons = g.reasons, judged = true from given g where c.id = g.id;
-  get diagnostics v_clicks = row_count;
-  return v_opens + v_clicks;
-end $function$;
-grant execute on function public.settle_accesses(p_verdicts jsonb) to service_role;
  SET lock_timeout TO '1s'
 AS $function$
 declare
@@ -12108,6 +12083,36 @@ begin
   return private.traffic_split();
 end $function$;
 grant execute on function public.set_traffic(p_environment text, p_percentage numeric, p_reason text) to authenticated, service_role;
+
+-- Writes verdicts that were made with all that is known of a mail: [{kind, id, verdict, reasons}]. Answers how many.
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_accesses(p_verdicts jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_opens integer;
+  v_clicks integer;
+begin
+  perform private.refuse_older_code();
+  with given as (
+    select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
+    where v.kind = 'open' order by v.id
+  )
+  update public.email_opens o set verdict = g.verdict, reasons = g.reasons, judged = true from given g where o.id = g.id;
+  get diagnostics v_opens = row_count;
+  with given as (
+    select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
+    where v.kind = 'click' order by v.id
+  )
+  update public.email_clicks c set verdict = g.verdict, reasons = g.reasons, judged = true from given g where c.id = g.id;
+  get diagnostics v_clicks = row_count;
+  return v_opens + v_clicks;
+end $function$;
+grant execute on function public.settle_accesses(p_verdicts jsonb) to service_role;
 
 -- Records the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was
 -- not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false if
@@ -29386,6 +29391,7 @@ AS $function$
   select array_position('{off,aggregate,individual}'::text[], p_mode)
 $function$;
 grant execute on function private.tracking_rank(p_mode text) to service_role;
+
 -- traffic_split for every caller.
 CREATE OR REPLACE FUNCTION private.traffic_split()
  RETURNS jsonb

@@ -62,6 +62,9 @@ export function listFunctions(folder: string): Map<string, string> {
   );
 }
 
+/** A function's address, or the function that sees the address as it is. */
+type Target = string | { readonly own: string };
+
 /** Two environments; see {@linkcode serveFunctions}. */
 export interface TwoEnvironments {
   /** Folder of the functions that have green's slugs. */
@@ -110,14 +113,14 @@ export function serveFunctions(folder: string, two?: TwoEnvironments): Functions
     return response instanceof Promise ? response.then(withoutPages) : withoutPages(response);
   }
 
-  /** Answers at a function's address; at that of a link without one. */
+  /** Answers at a function's address, or as the function that serves an address at the root as it is. */
   function at(
-    target: string | undefined,
+    target: Target,
     request: Request,
     path: number,
     environment: Environment,
   ): Response | Promise<Response> {
-    if (target === undefined) return answer(deployed("deeplinks", environment), request);
+    if (typeof target !== "string") return answer(deployed(target.own, environment), request);
     const name = functionIn(target);
     const slug = deployed(name, environment);
     // On the platform the function sees /NAME/rest?query.
@@ -136,11 +139,11 @@ export function serveFunctions(folder: string, two?: TwoEnvironments): Functions
   async function split(
     request: Request,
     path: number,
-    target: string | undefined,
+    target: Target,
     { gateway }: TwoEnvironments,
   ): Promise<Response> {
     // The gateway's own addresses are not split.
-    if (target !== undefined && functionIn(target) === "gateway") {
+    if (typeof target === "string" && functionIn(target) === "gateway") {
       return await at(target, request, path, "blue");
     }
     const { url } = request;
@@ -168,19 +171,13 @@ export function serveFunctions(folder: string, two?: TwoEnvironments): Functions
         ? url.slice(path + PREFIX.length)
         : rewritten(url, path);
       if (own === undefined && target === undefined) return undefined;
+      const to = target ?? { own: own! };
       // Both are defined on the request at hand: a new Request would move its body through a stream, which costs more
       // than everything else here.
-      Object.defineProperty(request, "headers", { value: new ForwardedHeaders(request.headers, peer) });
-      if (target === undefined) return answer(own!, request);
-      const length = target.search(/[/?]/);
-      const name = length === -1 ? target : target.slice(0, length);
-      // On the platform the function sees /NAME/rest?query.
-      Object.defineProperty(request, "url", { value: url.slice(0, path + 1) + target });
-      return answerWithoutPages(name, request);
       const headers = new ForwardedHeaders(request.headers, peer);
       Object.defineProperty(request, "headers", { value: headers, configurable: true });
-      if (two !== undefined && !url.startsWith(PREFIX, path)) return split(request, path, target, two);
-      return at(target, request, path, "blue");
+      if (two !== undefined && !url.startsWith(PREFIX, path)) return split(request, path, to, two);
+      return at(to, request, path, "blue");
     },
   };
 }

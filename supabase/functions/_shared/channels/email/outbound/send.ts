@@ -70,6 +70,7 @@ async function mailOf(
   const replyTo = answersTo(id, mail, replyDomain);
   const contents = attachmentsOf(message, world);
   const unsubscribe = mail.bulk ? `${baseUrl}/u/${mail.token ?? id}` : undefined;
+  const html = wordsFor(mail.html ?? textIn(message, "html"), unsubscribe);
   const composed = await composeMail({
     messageId: mail.message_id_header,
     replyTo,
@@ -77,10 +78,8 @@ async function mailOf(
     to: { address: to, name: textIn(message, "to_name") ?? "" },
     cc: Array.isArray(message.cc) ? message.cc as MailAddress[] : [],
     subject: textIn(message, "subject") ?? "",
-    html: wordsFor(mail.html ?? textIn(message, "html"), unsubscribe),
+    html: await trackedHtml({ id, message: { ...message, html } }, trackUrl, [`${baseUrl}/`], world),
     text: wordsFor(mail.text ?? textIn(message, "text"), unsubscribe),
-    html: await trackedHtml({ id, message }, trackUrl, [`${baseUrl}/`], world),
-    text: textIn(message, "text"),
     ...(mail.in_reply_to === null
       ? {}
       : { parent: { messageId: mail.in_reply_to, references: mail.references } }),
