@@ -125,19 +125,20 @@ comment on column private.text_checks.recovered is 'Updates that came by the lis
 alter table private.text_checks enable row level security;
 revoke all on private.text_checks from public, anon, authenticated, service_role;
 grant select, insert, update on private.text_checks to service_role;
-insert into private.text_checks (provider) values ('twilio');
+insert into private.text_checks (provider) values ('twilio'), ('telnyx');
 
 -- Most texts change nothing, and none waits for another one's transaction.
 create function private.note_text() returns trigger
 language plpgsql set search_path = '' as $$
 begin
-  perform from private.text_checks c
-  where c.provider = 'twilio' and (c.last_text_at is null or c.last_text_at < new.created_at - interval '1 minute')
-  for update skip locked;
-  if found then
-    update private.text_checks c set last_text_at = new.created_at, next_at = least(c.next_at, new.created_at + interval '1 minute')
-    where c.provider = 'twilio';
-  end if;
+  -- Whose number it is does not matter: a provider without one of ours is not asked.
+  with stale as (
+    select c.provider from private.text_checks c
+    where c.last_text_at is null or c.last_text_at < new.created_at - interval '1 minute'
+    for update skip locked
+  )
+  update private.text_checks c set last_text_at = new.created_at, next_at = least(c.next_at, new.created_at + interval '1 minute')
+  from stale where c.provider = stale.provider;
   return null;
 end $$;
 comment on function private.note_text() is 'Trigger, after insert of messages of channel sms: texts are expected from now on.';
@@ -150,8 +151,8 @@ language plpgsql stable set search_path = '' as $$
 begin
   return exists (
     select from private.text_checks c
-    where c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now)
-    and exists (select from public.senders s where s.channel = 'sms' and s.provider = 'twilio' and s.state = 'active');
+    where c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now
+      and exists (select from public.senders s where s.channel = 'sms' and s.provider = c.provider and s.state = 'active'));
 end $$;
 comment on function private.text_check_is_due(timestamptz) is 'Whether a provider''s list is to be read: only where a number of ours is at it. For the clock.';
 
@@ -159,34 +160,33 @@ create function private.claim_text_check(p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_check private.text_checks;
-  v_numbers text[] := array(
-    select s.id from public.senders s where s.channel = 'sms' and s.provider = 'twilio' and s.state = 'active' order by s.id);
+  v_numbers text[];
   v_deep boolean;
   v_unknown timestamptz;
   v_since timestamptz;
 begin
-  if v_numbers = '{}' then
-    return null;
-  end if;
   select * into v_check from private.text_checks c
-  where c.provider = 'twilio' and c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now
-  for update skip locked;
+  where c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now
+    and exists (select from public.senders s where s.channel = 'sms' and s.provider = c.provider and s.state = 'active')
+  order by c.next_at limit 1 for update skip locked;
   if not found then
     return null;
   end if;
+  v_numbers := array(
+    select s.id from public.senders s where s.channel = 'sms' and s.provider = v_check.provider and s.state = 'active' order by s.id);
   v_deep := v_check.next_deep_at <= p_now;
   -- What nobody knows whether it went is looked up, too.
   select min(coalesce(o.tried_at, o.created_at)) into v_unknown
   from public.outbound_messages o
-  where o.state = 'unknown' and o.channel = 'sms' and o.updated_at > p_now - interval '2 hours' and not coalesce(o.error ? 'listed', false);
+  where o.state = 'unknown' and o.channel = 'sms' and o.number_id = any (v_numbers) and o.updated_at > p_now - interval '2 hours' and not coalesce(o.error ? 'listed', false);
   v_since := greatest(p_now - interval '7 days', least(
     coalesce(v_check.checked_until, p_now - interval '1 day') - interval '3 minutes',
     v_unknown - interval '2 minutes',
     case when v_deep then p_now - interval '6 hours' end));
   update private.text_checks c
   set lease_until = p_now + interval '3 minutes', next_deep_at = case when v_deep then p_now + interval '1 hour' else c.next_deep_at end
-  where c.provider = 'twilio';
-  return jsonb_build_object('provider', 'twilio', 'since', v_since, 'numbers', to_jsonb(v_numbers), 'began', p_now);
+  where c.provider = v_check.provider;
+  return jsonb_build_object('provider', v_check.provider, 'since', v_since, 'numbers', to_jsonb(v_numbers), 'began', p_now);
 end $$;
 comment on function private.claim_text_check(timestamptz) is 'claim_text_check with a given time.';
 
@@ -227,7 +227,7 @@ end $$;
 comment on function public.settle_text_check(jsonb) is 'Ends a comparison: {provider, began, recovered (updates that no webhook had brought)}, or {provider, error}; after an error it is repeated, later each time. For secret keys.';
 
 -- Failure policy: closed. A text that the provider does not have is not sent again by itself: a person decides.
-create function private.find_sent_texts(p_texts jsonb, p_since timestamptz, p_complete boolean, p_now timestamptz) returns jsonb
+create function private.find_sent_texts(p_texts jsonb, p_since timestamptz, p_complete boolean, p_provider text, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_ids uuid[];
@@ -238,6 +238,7 @@ begin
   v_ids := array(
     select o.id from public.outbound_messages o
     where o.state = 'unknown' and o.channel = 'sms' and o.updated_at <= p_now - interval '1 minute'
+      and exists (select from public.senders s where s.channel = 'sms' and s.id = o.number_id and s.provider = p_provider)
       and coalesce(o.tried_at, o.created_at) > p_since and not coalesce(o.error ? 'listed', false)
     order by o.updated_at limit 500);
   if v_ids = '{}' then
@@ -252,8 +253,8 @@ begin
   ), theirs as (
     select t.provider_id, t."from", t."to", t.body, t.at,
       row_number() over (partition by t."from", t."to", t.body order by t.at, t.provider_id) as n
-    from jsonb_to_recordset(p_texts) as t (provider_id text, "from" text, "to" text, body text, at timestamptz)
-    where not exists (select from public.messages m where m.provider_id = t.provider_id and m.channel = 'sms')
+    from jsonb_to_recordset(p_texts) as t (provider_id text, "from" text, "to" text, body text, at timestamptz, ours uuid)
+    where t.ours is null and not exists (select from public.messages m where m.provider_id = t.provider_id and m.channel = 'sms')
       -- Its clock and ours may differ.
       and exists (
         select from ours
@@ -262,6 +263,10 @@ begin
   ), pairs as (
     select ours.id, theirs.provider_id from ours join theirs
       on theirs."from" = ours.number_id and theirs."to" = ours.recipient and theirs.body = ours.body and theirs.n = ours.n
+    union
+    -- One provider gives our id back.
+    select ours.id, min(t.provider_id) from ours
+    join jsonb_to_recordset(p_texts) as t (provider_id text, ours uuid) on t.ours = ours.id group by ours.id
   ), settled as (
     update public.outbound_messages o set state = 'sent', error = null, updated_at = p_now from pairs where o.id = pairs.id
   ), named as (
@@ -278,15 +283,25 @@ begin
   end if;
   return jsonb_build_object('found', to_jsonb(v_found), 'absent', v_absent);
 end $$;
-comment on function private.find_sent_texts(jsonb, timestamptz, boolean, timestamptz) is 'find_sent_texts with a given time.';
+comment on function private.find_sent_texts(jsonb, timestamptz, boolean, text, timestamptz) is 'find_sent_texts with a given time.';
 
-create function public.find_sent_texts(p_texts jsonb, p_since timestamptz, p_complete boolean) returns jsonb
+create function public.find_sent_texts(p_texts jsonb, p_since timestamptz, p_complete boolean, p_provider text) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 begin
   perform private.refuse_older_code();
-  return private.find_sent_texts(p_texts, p_since, p_complete, clock_timestamp());
+  return private.find_sent_texts(p_texts, p_since, p_complete, p_provider, clock_timestamp());
 end $$;
-comment on function public.find_sent_texts(jsonb, timestamptz, boolean) is 'Settles texts of which nobody knows whether they went, by a provider''s list [{provider_id, from, to, body, at}] back to p_since: a text of the same number to the same person with the same words, at about that time, is it. Answers {found (their provider ids), absent (how many)}; absent ones, if the list was read whole, stay unknown with error.listed = false. For secret keys.';
+comment on function public.find_sent_texts(jsonb, timestamptz, boolean, text) is 'Settles texts of the numbers of p_provider (twilio, telnyx) of which nobody knows whether they went, by its list [{provider_id, from, to, body, at, ours (our id, where it gives it back)}] back to p_since: a text with our id, or of the same number to the same person with the same words, at about that time, is it. Answers {found (their provider ids), absent (how many)}; absent ones, if the list was read whole, stay unknown with error.listed = false. For secret keys.';
+
+create function public.known_texts(p_ids text[]) returns text[]
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
+begin
+  perform private.refuse_older_code();
+  return array(
+    select distinct m.provider_id from public.messages m
+    where m.provider_id = any (p_ids) and m.channel = 'sms' and m.direction = 'in');
+end $$;
+comment on function public.known_texts(text[]) is 'Which of these ids of a provider are texts that came in and are stored. For secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -301,8 +316,9 @@ grant execute on function
   public.claim_text_check(),
   private.settle_text_check(jsonb, timestamptz),
   public.settle_text_check(jsonb),
-  private.find_sent_texts(jsonb, timestamptz, boolean, timestamptz),
-  public.find_sent_texts(jsonb, timestamptz, boolean)
+  private.find_sent_texts(jsonb, timestamptz, boolean, text, timestamptz),
+  public.find_sent_texts(jsonb, timestamptz, boolean, text),
+  public.known_texts(text[])
   to service_role;
 grant execute on function
   public.list_text_numbers(),

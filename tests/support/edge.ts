@@ -19,6 +19,7 @@ import { flushOutcomes } from "../../supabase/functions/_shared/rollouts/outcome
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { forgetRefusal, isTooOld } from "../../supabase/functions/_shared/db/schema.ts";
 import { loadSamples } from "../../local/simulator/samples.ts";
+import { telnyxKeys, TelnyxSimulator } from "../../local/simulator/texts/telnyx.ts";
 import { TwilioSimulator } from "../../local/simulator/texts/twilio.ts";
 import { watch } from "./guard.ts";
 import { advance } from "./monotonic_clock.ts";
@@ -38,6 +39,7 @@ export const KEYS = {
   apiToken: "api-token-of-the-test",
   twilioAccount: "AC0123456789abcdef0123456789abcdef",
   twilioToken: "auth-token-of-the-test",
+  telnyxKey: "telnyx-key-of-the-test",
 } as const;
 
 /** A second account of the business, unused unless a test writes to it and sets its secrets. */
@@ -71,6 +73,9 @@ export const NUMBER = { id: "301245600017789", display: "12025550100" } as const
 
 /** Our numbers for texts, as Twilio writes them. */
 export const TEXT_NUMBERS = ["+12025550100", "+12025550101"] as const;
+
+/** Our number at Telnyx. */
+export const TELNYX_NUMBER = "+12025550102";
 
 type Function =
   | "wa-webhook"
@@ -124,6 +129,8 @@ export interface Edge {
   mail: SendGridSimulator;
   /** The simulated Twilio. */
   texts: TwilioSimulator;
+  /** The simulated Telnyx. */
+  telnyx: TelnyxSimulator;
   /** Calls a function. A body that is neither text nor bytes is sent as JSON. */
   call(
     name: Function | `${Function}/${string}`,
@@ -155,7 +162,14 @@ export interface Edge {
 }
 
 let serving:
-  | { api: DataApi; meta: MetaSimulator; mail: SendGridSimulator; texts: TwilioSimulator; files: StorageApi }
+  | {
+    api: DataApi;
+    meta: MetaSimulator;
+    mail: SendGridSimulator;
+    texts: TwilioSimulator;
+    telnyx: TelnyxSimulator;
+    files: StorageApi;
+  }
   | undefined;
 /** Number of requests that are being answered. */
 let underWay = 0;
@@ -170,12 +184,13 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, asy
 });
 
 function answer(request: Request): Promise<Response> {
-  const { api, meta, mail, texts, files } = serving ?? fail("a request came outside of a test");
+  const { api, meta, mail, texts, telnyx, files } = serving ?? fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
   if (pathname.startsWith("/functions/v1/")) return functions[name as Function].fetch(request);
   if (pathname.startsWith("/sendgrid/")) return mail.fetch(request);
   if (pathname.startsWith("/twilio/")) return texts.fetch(request);
+  if (pathname.startsWith("/telnyx/")) return telnyx.fetch(request);
   if (pathname.startsWith("/storage/")) return files.fetch(request);
   return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
 }
@@ -207,6 +222,9 @@ for (
     TWILIO_ACCOUNT_SID: KEYS.twilioAccount,
     TWILIO_AUTH_TOKEN: KEYS.twilioToken,
     TWILIO_URL: `${url}/twilio`,
+    TELNYX_API_KEY: KEYS.telnyxKey,
+    TELNYX_PUBLIC_KEY: telnyxKeys(KEYS.telnyxKey).publicKey,
+    TELNYX_URL: `${url}/telnyx`,
   })
 ) Deno.env.set(name, value);
 
@@ -244,6 +262,14 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     webhookUrl: `${url}/functions/v1/sms-webhook`,
     samples: loadSamples(),
   });
+  const telnyx = new TelnyxSimulator({
+    apiKey: KEYS.telnyxKey,
+    seed: KEYS.telnyxKey,
+    numbers: [TELNYX_NUMBER],
+    webhookUrl: `${url}/functions/v1/sms-webhook/telnyx`,
+    url: `${url}/telnyx`,
+    samples: loadSamples(),
+  });
   const folder = join(tmpdir(), `gatelink-test-files-${crypto.randomUUID()}`);
   const files = createStorageApi({
     folder,
@@ -251,8 +277,8 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     jwtSecret: "jwt-secret-of-the-test",
     buckets: () => database.sql<StorageBucket[]>`select id, file_size_limit::float8 from storage.buckets`,
   });
-  serving = { api, meta, mail, texts, files };
-  const edge = edgeOf(database.sql, meta, mail, texts);
+  serving = { api, meta, mail, texts, telnyx, files };
+  const edge = edgeOf(database.sql, meta, mail, texts, telnyx);
   try {
     await database.sql`
       insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;
@@ -273,6 +299,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     meta.stop();
     mail.stop();
     texts.stop();
+    telnyx.stop();
     await edge.settled();
     // What still comes in is counted too.
     await until("nothing is under way", () => underWay === 0);
@@ -304,7 +331,13 @@ function newMeta(settings: Partial<Settings>): MetaSimulator {
   });
 }
 
-function edgeOf(sql: Sql, meta: MetaSimulator, mail: SendGridSimulator, texts: TwilioSimulator): Edge {
+function edgeOf(
+  sql: Sql,
+  meta: MetaSimulator,
+  mail: SendGridSimulator,
+  texts: TwilioSimulator,
+  telnyx: TelnyxSimulator,
+): Edge {
   const call: Edge["call"] = async (name, { method = "POST", headers, body } = {}) => {
     const isRaw = body === undefined || typeof body === "string" || body instanceof Uint8Array;
     const sent = (isRaw ? body : JSON.stringify(body)) as BodyInit | undefined;
@@ -346,6 +379,7 @@ function edgeOf(sql: Sql, meta: MetaSimulator, mail: SendGridSimulator, texts: T
     meta,
     mail,
     texts,
+    telnyx,
     call,
     reread,
     fetch: (request) => {

@@ -83,6 +83,7 @@ export const SMS = {
   set_text_number: textNumber,
   list_text_numbers: z.array(textNumber),
   claim_text_check: textCheck.nullable(),
+  known_texts: z.array(z.string()),
   find_sent_texts: z.strictObject({ found: z.array(z.string()), absent: count }),
   find_text_media: foundTextMedia,
   claim_text_file: dueTextFile.nullable(),
