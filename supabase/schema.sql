@@ -6657,20 +6657,21 @@ begin
 end $function$;
 grant execute on function public.find_media(p_id uuid) to service_role;
 
--- Settles texts of which nobody knows whether they went, by a provider's list [{provider_id, from, to, body, at}]
--- back to p_since: a text of the same number to the same person with the same words, at about that time, is it.
--- Answers {found (their provider ids), absent (how many)}; absent ones, if the list was read whole, stay unknown with
--- error.listed = false. For secret keys.
-CREATE OR REPLACE FUNCTION public.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean)
+-- Settles texts of the numbers of p_provider (twilio, telnyx) of which nobody knows whether they went, by its list
+-- [{provider_id, from, to, body, at, ours (our id, where it gives it back)}] back to p_since: a text with our id, or
+-- of the same number to the same person with the same words, at about that time, is it. Answers {found (their
+-- provider ids), absent (how many)}; absent ones, if the list was read whole, stay unknown with error.listed = false.
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean, p_provider text)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
   perform private.refuse_older_code();
-  return private.find_sent_texts(p_texts, p_since, p_complete, clock_timestamp());
+  return private.find_sent_texts(p_texts, p_since, p_complete, p_provider, clock_timestamp());
 end $function$;
-grant execute on function public.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean) to service_role;
+grant execute on function public.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean, p_provider text) to service_role;
 
 -- Why an address gets no mail: [{scope, reason, source, since}], empty where it does. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.find_suppression(p_address text)
@@ -6963,6 +6964,23 @@ begin
     from public.wa_templates t where t.name = any (p_names));
 end $function$;
 grant execute on function public.known_templates(p_names text[]) to service_role;
+
+-- Which of these ids of a provider are texts that came in and are stored. For secret keys.
+CREATE OR REPLACE FUNCTION public.known_texts(p_ids text[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return array(
+    select distinct m.provider_id from public.messages m
+    where m.provider_id = any (p_ids) and m.channel = 'sms' and m.direction = 'in');
+end $function$;
+grant execute on function public.known_texts(p_ids text[]) to service_role;
 
 -- What the database knows about whether a flag may go live, in one snapshot: {flag, approvals, migrations,
 -- without_rls, open_to_anon, policies_for_anon, plans, allowlist, rolled_back_at, under_way, evaluated_at, outcomes,
@@ -14483,34 +14501,33 @@ CREATE OR REPLACE FUNCTION private.claim_text_check(p_now timestamp with time zo
 AS $function$
 declare
   v_check private.text_checks;
-  v_numbers text[] := array(
-    select s.id from public.senders s where s.channel = 'sms' and s.provider = 'twilio' and s.state = 'active' order by s.id);
+  v_numbers text[];
   v_deep boolean;
   v_unknown timestamptz;
   v_since timestamptz;
 begin
-  if v_numbers = '{}' then
-    return null;
-  end if;
   select * into v_check from private.text_checks c
-  where c.provider = 'twilio' and c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now
-  for update skip locked;
+  where c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now
+    and exists (select from public.senders s where s.channel = 'sms' and s.provider = c.provider and s.state = 'active')
+  order by c.next_at limit 1 for update skip locked;
   if not found then
     return null;
   end if;
+  v_numbers := array(
+    select s.id from public.senders s where s.channel = 'sms' and s.provider = v_check.provider and s.state = 'active' order by s.id);
   v_deep := v_check.next_deep_at <= p_now;
   -- What nobody knows whether it went is looked up, too.
   select min(coalesce(o.tried_at, o.created_at)) into v_unknown
   from public.outbound_messages o
-  where o.state = 'unknown' and o.channel = 'sms' and o.updated_at > p_now - interval '2 hours' and not coalesce(o.error ? 'listed', false);
+  where o.state = 'unknown' and o.channel = 'sms' and o.number_id = any (v_numbers) and o.updated_at > p_now - interval '2 hours' and not coalesce(o.error ? 'listed', false);
   v_since := greatest(p_now - interval '7 days', least(
     coalesce(v_check.checked_until, p_now - interval '1 day') - interval '3 minutes',
     v_unknown - interval '2 minutes',
     case when v_deep then p_now - interval '6 hours' end));
   update private.text_checks c
   set lease_until = p_now + interval '3 minutes', next_deep_at = case when v_deep then p_now + interval '1 hour' else c.next_deep_at end
-  where c.provider = 'twilio';
-  return jsonb_build_object('provider', 'twilio', 'since', v_since, 'numbers', to_jsonb(v_numbers), 'began', p_now);
+  where c.provider = v_check.provider;
+  return jsonb_build_object('provider', v_check.provider, 'since', v_since, 'numbers', to_jsonb(v_numbers), 'began', p_now);
 end $function$;
 grant execute on function private.claim_text_check(p_now timestamp with time zone) to service_role;
 
@@ -16349,7 +16366,7 @@ begin
 end $function$;
 
 -- find_sent_texts with a given time.
-CREATE OR REPLACE FUNCTION private.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean, p_now timestamp with time zone)
+CREATE OR REPLACE FUNCTION private.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean, p_provider text, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -16365,6 +16382,7 @@ begin
   v_ids := array(
     select o.id from public.outbound_messages o
     where o.state = 'unknown' and o.channel = 'sms' and o.updated_at <= p_now - interval '1 minute'
+      and exists (select from public.senders s where s.channel = 'sms' and s.id = o.number_id and s.provider = p_provider)
       and coalesce(o.tried_at, o.created_at) > p_since and not coalesce(o.error ? 'listed', false)
     order by o.updated_at limit 500);
   if v_ids = '{}' then
@@ -16379,8 +16397,8 @@ begin
   ), theirs as (
     select t.provider_id, t."from", t."to", t.body, t.at,
       row_number() over (partition by t."from", t."to", t.body order by t.at, t.provider_id) as n
-    from jsonb_to_recordset(p_texts) as t (provider_id text, "from" text, "to" text, body text, at timestamptz)
-    where not exists (select from public.messages m where m.provider_id = t.provider_id and m.channel = 'sms')
+    from jsonb_to_recordset(p_texts) as t (provider_id text, "from" text, "to" text, body text, at timestamptz, ours uuid)
+    where t.ours is null and not exists (select from public.messages m where m.provider_id = t.provider_id and m.channel = 'sms')
       -- Its clock and ours may differ.
       and exists (
         select from ours
@@ -16389,6 +16407,10 @@ begin
   ), pairs as (
     select ours.id, theirs.provider_id from ours join theirs
       on theirs."from" = ours.number_id and theirs."to" = ours.recipient and theirs.body = ours.body and theirs.n = ours.n
+    union
+    -- One provider gives our id back.
+    select ours.id, min(t.provider_id) from ours
+    join jsonb_to_recordset(p_texts) as t (provider_id text, ours uuid) on t.ours = ours.id group by ours.id
   ), settled as (
     update public.outbound_messages o set state = 'sent', error = null, updated_at = p_now from pairs where o.id = pairs.id
   ), named as (
@@ -16405,7 +16427,7 @@ begin
   end if;
   return jsonb_build_object('found', to_jsonb(v_found), 'absent', v_absent);
 end $function$;
-grant execute on function private.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean, p_now timestamp with time zone) to service_role;
+grant execute on function private.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean, p_provider text, p_now timestamp with time zone) to service_role;
 
 -- References of a mail, kept to the first and the last 20.
 CREATE OR REPLACE FUNCTION private.first_and_last(p_ids text[])
@@ -20953,13 +20975,14 @@ CREATE OR REPLACE FUNCTION private.note_text()
  SET search_path TO ''
 AS $function$
 begin
-  perform from private.text_checks c
-  where c.provider = 'twilio' and (c.last_text_at is null or c.last_text_at < new.created_at - interval '1 minute')
-  for update skip locked;
-  if found then
-    update private.text_checks c set last_text_at = new.created_at, next_at = least(c.next_at, new.created_at + interval '1 minute')
-    where c.provider = 'twilio';
-  end if;
+  -- Whose number it is does not matter: a provider without one of ours is not asked.
+  with stale as (
+    select c.provider from private.text_checks c
+    where c.last_text_at is null or c.last_text_at < new.created_at - interval '1 minute'
+    for update skip locked
+  )
+  update private.text_checks c set last_text_at = new.created_at, next_at = least(c.next_at, new.created_at + interval '1 minute')
+  from stale where c.provider = stale.provider;
   return null;
 end $function$;
 grant execute on function private.note_text() to service_role;
@@ -27114,8 +27137,8 @@ AS $function$
 begin
   return exists (
     select from private.text_checks c
-    where c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now)
-    and exists (select from public.senders s where s.channel = 'sms' and s.provider = 'twilio' and s.state = 'active');
+    where c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now
+      and exists (select from public.senders s where s.channel = 'sms' and s.provider = c.provider and s.state = 'active'));
 end $function$;
 grant execute on function private.text_check_is_due(p_now timestamp with time zone) to service_role;
 

@@ -113,7 +113,11 @@ const entry = (n: number, more: Record<string, unknown> = {}) => ({
   ...more,
 });
 const SINCE = Date.parse("2026-11-30T11:00:00Z");
-const query = { since: SINCE, isOurs: (number: string) => number === "12025550100" };
+const query = {
+  since: SINCE,
+  isOurs: (number: string) => number === "12025550100",
+  known: (ids: readonly string[]) => Promise.resolve(new Set(ids.filter((id) => id === "m-known"))),
+};
 
 Deno.test("twilio: the list is read page by page back to a time, for our numbers alone", async () => {
   const next = `/2010-04-01/Accounts/${ACCOUNT}/Messages.json?Page=1`;
@@ -244,4 +248,82 @@ Deno.test("telnyx: files are fetched from its storage alone", async () => {
   assertEquals(await telnyx.openMedia("https://evil.example/x", world), undefined);
   assertEquals(world.calls, []);
   assertEquals(await (await telnyx.openMedia("https://media.telnyx.com/x", world))?.text(), "picture");
+});
+
+const record = (uuid: string, more: Record<string, unknown> = {}) => ({
+  record_type: "message_detail_record",
+  uuid,
+  direction: "inbound",
+  cli: "+12025550143",
+  cld: "+12025550100",
+  status: "RECEIVED",
+  created_at: "2026-11-30T12:00:00Z",
+  ...more,
+});
+
+Deno.test("telnyx: the records are read page by page back to a time, and messages that are not stored one by one", async () => {
+  const world = answering(
+    Response.json({
+      data: [
+        record("m-other", { cld: "+12025550199" }),
+        record("m-known"),
+        record("m-1"),
+        record("m-2", {
+          direction: "outbound",
+          cli: "+12025550100",
+          cld: "+12025550143",
+          status: "GW_REJECT",
+          errors: ["40003"],
+          tags: `a,gl:${TEXT.id}`,
+        }),
+      ],
+      meta: { total_pages: 9 },
+    }),
+    Response.json({
+      data: {
+        id: "m-1",
+        text: "hello",
+        from: { phone_number: "+12025550143" },
+        to: [{ phone_number: "+12025550100" }],
+        received_at: "2026-11-30T12:00:00Z",
+      },
+    }),
+    Response.json({
+      data: [record("m-old", { created_at: "2026-11-30T10:59:59Z" })],
+      meta: { total_pages: 9 },
+    }),
+  );
+  const listed = await telnyx.list!(query, world);
+  assertEquals([
+    listed.complete,
+    listed.updates.map(({ key, body, failure, callback }) => [key, body, failure, callback]),
+  ], [
+    true,
+    [["s:m-2:gw_reject", undefined, "40003", TEXT.id], ["m:m-1", "hello", undefined, undefined]],
+  ]);
+  assertEquals(listed.sent.map(({ provider_id, ours }) => [provider_id, ours]), [["m-2", TEXT.id]]);
+  const [first, second, third] = world.calls.map(({ url }) => new URL(url));
+  assertEquals([...first.searchParams], [
+    ["filter[record_type]", "messaging"],
+    ["filter[created_at][gte]", "2026-11-30"],
+    ["page[number]", "1"],
+    ["page[size]", "50"],
+    ["sort", "-created_at"],
+  ]);
+  assertEquals([second.pathname, third.searchParams.get("page[number]")], ["/v2/messages/m-1", "2"]);
+});
+
+Deno.test("telnyx: a message that it keeps no more is left out, an unreadable page is an error", async () => {
+  const page = () => Response.json({ data: [record("m-1")], meta: { total_pages: 1 } });
+  const gone = answering(page(), Response.json({ errors: [{ code: "10005" }] }, { status: 404 }));
+  assertEquals(await telnyx.list!(query, gone), { updates: [], sent: [], complete: true });
+  for (
+    const answer of [
+      new Response("<html>", { status: 404 }),
+      new Response("<html>", { status: 503 }),
+      new TypeError("broken"),
+    ]
+  ) {
+    await assertRejects(() => telnyx.list!(query, answering(answer)), Error, "Telnyx's records");
+  }
 });
