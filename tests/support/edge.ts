@@ -223,7 +223,7 @@ for (
     TWILIO_AUTH_TOKEN: KEYS.twilioToken,
     TWILIO_URL: `${url}/twilio`,
     TELNYX_API_KEY: KEYS.telnyxKey,
-    TELNYX_PUBLIC_KEY: telnyxKeys(KEYS.telnyxKey).publicKey,
+    TELNYX_PUBLIC_KEY: ed25519Pair(KEYS.telnyxKey).publicKey,
     TELNYX_URL: `${url}/telnyx`,
   })
 ) Deno.env.set(name, value);
@@ -267,7 +267,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     seed: KEYS.telnyxKey,
     numbers: [TELNYX_NUMBER],
     webhookUrl: `${url}/functions/v1/sms-webhook/telnyx`,
-    url: `${url}/telnyx`,
+    url: () => `${url}/telnyx`,
     samples: loadSamples(),
   });
   const folder = join(tmpdir(), `gatelink-test-files-${crypto.randomUUID()}`);

@@ -13,10 +13,11 @@
  * | `POST /settings` | some of {@link TextSettings} -> all of them |
  */
 import { Buffer } from "node:buffer";
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto";
+import { type KeyObject, sign } from "node:crypto";
 import { timingSafeEqual } from "../../../supabase/functions/_shared/crypto/timing_safe_equal.ts";
 import { optWordOf } from "../../../supabase/functions/_shared/sms/opt_words.ts";
 import { segmentsOf } from "../../../supabase/functions/_shared/sms/segments.ts";
+import { ed25519Pair } from "../../project/ed25519.ts";
 import type { MediaFile } from "../media.ts";
 import { type Clock, type Json, systemClock } from "../model.ts";
 import { Random } from "../random.ts";
@@ -31,7 +32,7 @@ export interface TelnyxOptions {
   /** Address for webhooks, as it is configured at Telnyx. */
   webhookUrl: string;
   /** Its own address, without a trailing slash: files lie below it. */
-  url: string;
+  url(): string;
   /** Files that people can send, by id. @default none */
   samples?: ReadonlyMap<string, MediaFile>;
   /** @default {systemClock} */
@@ -85,16 +86,6 @@ const TIMEOUT_MS = 2_000;
 const TRIES = 3;
 const PAGE = 50;
 
-/** The key pair of a seed: the private key, and the public one in base64, as Telnyx shows it. */
-export function telnyxKeys(seed: string): { privateKey: KeyObject; publicKey: string } {
-  // PKCS #8 of Ed25519 (RFC 8410), before the 32 bytes of the seed.
-  const head = Buffer.from("302e020100300506032b657004220420", "hex");
-  const der = Buffer.concat([head, createHash("sha256").update(seed).digest()]);
-  const privateKey = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
-  const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" });
-  return { privateKey, publicKey: Buffer.from(spki.subarray(-32)).toString("base64") };
-}
-
 /** The simulated Telnyx. */
 export class TelnyxSimulator {
   readonly texts = new Map<string, TelnyxText>();
@@ -114,7 +105,7 @@ export class TelnyxSimulator {
 
   constructor(options: TelnyxOptions) {
     this.#options = options;
-    const { privateKey, publicKey } = telnyxKeys(options.seed);
+    const { privateKey, publicKey } = ed25519Pair(options.seed);
     this.#key = privateKey;
     this.publicKey = publicKey;
     this.#clock = options.clock ?? systemClock;
@@ -302,7 +293,7 @@ export class TelnyxSimulator {
       }],
       cc: [],
       media: text.media.map((id) => ({
-        url: this.#options.samples?.has(id) ? `${this.#options.url}/media/${id}` : id,
+        url: this.#options.samples?.has(id) ? `${this.#options.url()}/media/${id}` : id,
         content_type: this.#options.samples?.get(id)?.mimeType ?? null,
       })),
       parts: segmentsOf(text.text).segments,
