@@ -19,7 +19,8 @@ import { flushOutcomes } from "../../supabase/functions/_shared/rollouts/outcome
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { forgetRefusal, isTooOld } from "../../supabase/functions/_shared/db/schema.ts";
 import { loadSamples } from "../../local/simulator/samples.ts";
-import { telnyxKeys, TelnyxSimulator } from "../../local/simulator/texts/telnyx.ts";
+import { ed25519Pair } from "../../local/project/ed25519.ts";
+import { TelnyxSimulator } from "../../local/simulator/texts/telnyx.ts";
 import { TwilioSimulator } from "../../local/simulator/texts/twilio.ts";
 import { watch } from "./guard.ts";
 import { advance } from "./monotonic_clock.ts";
