@@ -237,6 +237,8 @@ language sql stable set search_path = '' as $$
     ('public.incident_updates', '{text,changes}', '', 'words'),
     ('public.announcements', '{name,text,template,stopped_because}', '', 'words'),
     ('public.saved_views', '{name,search}', '', 'words'),
+    ('public.campaigns', '{name,subject,html,text,otherwise,stopped_because}', '', 'words'),
+    ('public.campaign_recipients', '{address,fields,message_id}', 't.address = any (($1).needles)', 'deleted'),
     ('public.announcement_recipients', '{contact_id,message_id}', 't.contact_id = any (($1).contacts)', 'deleted'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),

@@ -30,6 +30,10 @@ language sql immutable set search_path = '' as $$
     ('attributions', 'public.attributions', 'message_id', 'attribution_days', null, 2, 'true', null),
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
     ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
+    ('campaign_recipients', 'public.campaign_recipients', null, 'campaign_days', 365, 2,
+      'x.campaign_id in (select c.id from public.campaigns c where c.state <> ''sending'' and c.id < private.uuid_v7_from($1))', null),
+    ('campaigns', 'public.campaigns', 'id', 'campaign_days', 365, 2,
+      'x.state <> ''sending'' and not exists (select from public.campaign_recipients r where r.campaign_id = x.id)', null),
     ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
     ('thread_decisions', 'public.thread_decisions', 'id', 'decision_days', 90, 2, 'true', null),
     ('account_events', 'public.account_events', 'id', 'account_event_days', 400, 8, 'true', null),
@@ -265,12 +269,14 @@ language sql stable set search_path = '' as $$
     ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
     ('gatelink_notices', 60, 'sql', 'select private.tell_notices(now())', null),
     ('gatelink_announce', 10, 'sql', 'select private.send_announcements(now())', null),
+    ('gatelink_campaigns', 2, 'sql', 'select private.send_campaigns(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
     ('gatelink_release_numbers', 300, 'sql', 'select private.release_numbers(now())', null),
+    ('gatelink_watch_pools', 300, 'sql', 'select private.watch_pools(now())', null),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
@@ -279,8 +285,10 @@ language sql stable set search_path = '' as $$
     ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())', null)
   ) as j (name, every_seconds, kind, target, due)
   -- A later migration makes these tables, and a team may take them back.
-  where (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
+  where (j.name <> 'gatelink_campaigns' or to_regprocedure('private.send_campaigns(timestamptz)') is not null)
+    and (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
+    and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $$;
