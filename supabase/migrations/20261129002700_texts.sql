@@ -36,7 +36,7 @@ comment on trigger tidy_text_number on public.senders is 'A number that first ap
 create function private.text_number_json(p_sender public.senders) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
-  return jsonb_build_object('number', p_sender.id, 'provider', p_sender.provider, 'class', p_sender.class, 'state', p_sender.state,
+  return jsonb_build_object('number', p_sender.id, 'provider', p_sender.provider, 'account', p_sender.account, 'class', p_sender.class, 'state', p_sender.state,
     'max_per_second', p_sender.max_per_second, 'held_since', p_sender.held_since, 'held_code', p_sender.held_code,
     'waiting', (
       select count(*) from private.outbound_lanes l
@@ -52,7 +52,7 @@ begin
   return (
     select coalesce(jsonb_agg(private.text_number_json(s) order by s.id), '[]') from public.senders s where s.channel = 'sms');
 end $$;
-comment on function public.list_text_numbers() is 'Our numbers for texts: [{number, provider, class, state, max_per_second (segments), held_since, held_code, waiting (conversations with something to send), created_at}]. For viewers and secret keys.';
+comment on function public.list_text_numbers() is 'Our numbers for texts: [{number, provider, account (of the provider; null: the main one), class, state, max_per_second (segments), held_since, held_code, waiting (conversations with something to send), created_at}]. For viewers and secret keys.';
 
 create function public.set_text_number(p_number text, p_changes jsonb default '{}') returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -67,19 +67,39 @@ begin
   if coalesce(p_changes ->> 'provider', 'twilio') not in ('twilio', 'telnyx') then
     raise exception 'the provider is twilio or telnyx' using errcode = 'GL422', hint = 'Without one, twilio.';
   end if;
-  insert into public.senders as s (channel, id, provider, class, state, max_per_second, pair_seconds)
-  select 'sms', v_number, coalesce(p_changes ->> 'provider', 'twilio'), p_changes ->> 'class', coalesce(p_changes ->> 'state', 'active'),
+  if p_changes ->> 'account' !~ '^[A-Za-z0-9-]{1,64}$' then
+    raise exception 'an account is named by its id at the provider' using errcode = 'GL422', hint = 'At Twilio AC and 32 hexadecimal digits.';
+  end if;
+  insert into public.senders as s (channel, id, provider, account, class, state, max_per_second, pair_seconds)
+  select 'sms', v_number, coalesce(p_changes ->> 'provider', 'twilio'), p_changes ->> 'account', p_changes ->> 'class', coalesce(p_changes ->> 'state', 'active'),
     coalesce((p_changes ->> 'max_per_second')::integer, p.max_per_second), p.pair_seconds
   from private.channel_policy('sms') p
   on conflict (channel, id) do update
     set provider = coalesce(p_changes ->> 'provider', s.provider),
+      account = case when p_changes ? 'account' then p_changes ->> 'account' else s.account end,
       class = case when p_changes ? 'class' then p_changes ->> 'class' else s.class end,
       state = coalesce(p_changes ->> 'state', s.state),
       max_per_second = coalesce((p_changes ->> 'max_per_second')::integer, s.max_per_second)
   returning * into v_sender;
   return private.text_number_json(v_sender);
 end $$;
-comment on function public.set_text_number(text, jsonb) is 'Adds a number for texts, or changes one: {provider (twilio, telnyx), class, state (active, paused), max_per_second (segments)}; absent members stay as they are, or get their defaults. Answers the number as list_text_numbers does. For operators and secret keys. Errors: 42501 not allowed, GL422 no number or provider, 23514 invalid value.';
+comment on function public.set_text_number(text, jsonb) is 'Adds a number for texts, or changes one: {provider (twilio, telnyx), account (of the provider; null: the main one), class, state (active, paused), max_per_second (segments)}; absent members stay as they are, or get their defaults. Answers the number as list_text_numbers does. For operators and secret keys. Errors: 42501 not allowed, GL422 no number, provider or account, 23514 invalid value.';
+
+-- Failure policy: closed. Who may sign for one account cannot bring texts for the numbers of another.
+create function public.text_account(p_number text, p_account text) returns text
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_account text;
+begin
+  perform private.refuse_older_code();
+  insert into public.senders (channel, id, provider, account, max_per_second, pair_seconds)
+  select 'sms', p_number, 'twilio', p_account, p.max_per_second, p.pair_seconds from private.channel_policy('sms') p
+  where not exists (select from public.senders s where s.channel = 'sms' and s.id = p_number)
+  on conflict (channel, id) do nothing;
+  select s.account into v_account from public.senders s where s.channel = 'sms' and s.id = p_number;
+  return v_account;
+end $$;
+comment on function public.text_account(text, text) is 'The provider''s account that has a number (digits), null for the main one. A number that first appears gets p_account. For secret keys.';
 
 create function public.remove_text_number(p_number text) returns void
 language plpgsql volatile security definer set search_path = '' as $$
@@ -318,7 +338,8 @@ grant execute on function
   public.settle_text_check(jsonb),
   private.find_sent_texts(jsonb, timestamptz, boolean, text, timestamptz),
   public.find_sent_texts(jsonb, timestamptz, boolean, text),
-  public.known_texts(text[])
+  public.known_texts(text[]),
+  public.text_account(text, text)
   to service_role;
 grant execute on function
   public.list_text_numbers(),

@@ -15,6 +15,8 @@ export interface OutgoingText {
   readonly id: string;
   /** Our number, digits. */
   readonly from: string;
+  /** The provider's account that has it, if that is not the main one. */
+  readonly account?: string;
   /** Digits. */
   readonly to: string;
   readonly text: string;

@@ -5,13 +5,25 @@ import { createTelnyx } from "./telnyx.ts";
 import { createTwilio } from "./twilio.ts";
 
 const ACCOUNT = "AC00000000000000000000000000000007";
-const twilio = createTwilio(() => ({
+const SUB = "AC00000000000000000000000000000008";
+const access = (accountSid: string, user: string, password: string) => ({
   url: "https://twilio.example.org",
-  accountSid: ACCOUNT,
-  user: "SK7",
-  password: "the-secret",
+  accountSid,
+  user,
+  password,
   webhookUrl: "https://texts.example.org/functions/v1/sms-webhook",
-}));
+});
+const MAIN = access(ACCOUNT, "SK7", "the-secret");
+const twilio = createTwilio({
+  of: (sid) => sid === undefined || sid === ACCOUNT ? MAIN : undefined,
+  all: () => [MAIN],
+});
+/** With a subaccount. */
+const OWN = access(SUB, SUB, "the-sub-token");
+const both = createTwilio({
+  of: (sid) => [MAIN, OWN].find(({ accountSid }) => accountSid === (sid ?? ACCOUNT)),
+  all: () => [MAIN, OWN],
+});
 const telnyx = createTelnyx(() => ({
   url: "https://telnyx.example.org",
   key: "the-key",
@@ -325,5 +337,55 @@ Deno.test("telnyx: a message that it keeps no more is left out, an unreadable pa
     ]
   ) {
     await assertRejects(() => telnyx.list!(query, answering(answer)), Error, "Telnyx's records");
+  }
+});
+
+Deno.test("twilio: a subaccount's numbers send, and its files are fetched and deleted, with its own token", async () => {
+  const basic = `Basic ${btoa(`${SUB}:the-sub-token`)}`;
+  const world = answering(
+    Response.json({ sid: "SM1" }, { status: 201 }),
+    new Response("picture"),
+    new Response(null, { status: 204 }),
+  );
+  const file = `https://api.twilio.com/2010-04-01/Accounts/${SUB}/Messages/MM1/Media/ME1`;
+  assertEquals((await both.send({ ...TEXT, account: SUB }, world)).ok, true);
+  assertEquals([both.owns(file), twilio.owns(file)], [true, false]);
+  assertEquals(await (await both.openMedia(file, world))?.text(), "picture");
+  await both.deleteMedia!(file, world);
+  assertEquals(
+    world.calls.map((
+      { url, init },
+    ) => [
+      init.method ?? "GET",
+      new URL(url).pathname.split("/")[3],
+      new Headers(init.headers).get("authorization"),
+    ]),
+    [["POST", SUB, basic], ["GET", SUB, basic], ["DELETE", SUB, basic]],
+  );
+  const unknown = await twilio.send({ ...TEXT, account: SUB }, answering());
+  assertEquals([!unknown.ok && unknown.kind, !unknown.ok && unknown.code], ["held", "not_ready"]);
+});
+
+Deno.test("twilio: the lists of all accounts are one", async () => {
+  const page = (n: number) => Response.json({ messages: [entry(n)], next_page_uri: null });
+  const world = answering(page(1), page(2));
+  const { updates, complete } = await both.list!(query, world);
+  assertEquals([updates.map(({ key }) => key), complete], [["m:SM1", "m:SM2"], true]);
+  assertEquals(world.calls.map(({ url }) => new URL(url).pathname.split("/")[3]), [ACCOUNT, SUB]);
+});
+
+Deno.test("twilio: what is gone counts as deleted, and a refusal is an error", async () => {
+  const file = `https://api.twilio.com/2010-04-01/Accounts/${ACCOUNT}/Messages/MM1/Media/ME1`;
+  await twilio.deleteMedia!(file, answering(new Response(null, { status: 404 })));
+  for (
+    const [url, answer] of [[file, new Response(null, { status: 401 })], [
+      "https://evil.example/x",
+      undefined,
+    ]] as const
+  ) {
+    await assertRejects(
+      () => twilio.deleteMedia!(url, answering(...answer === undefined ? [] : [answer])),
+      Error,
+    );
   }
 });
