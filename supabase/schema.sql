@@ -5994,9 +5994,10 @@ grant execute on function public.claim_notifications(p_limit integer, p_lease_se
 -- many of each channel (by name) it has under way, within the limits of pair and sender and if the channel's flag
 -- (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred,
 -- channel, number_id, credentials (senders.credentials), contact_id, to, message, traceparent, for a mail also mail
--- (see private.mail_to_send), for a text sms: {provider}, and, if the person has opted out, opted_out: true (do not
--- send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A
--- single channel may take every place; of several, each gets half of those that the others leave.
+-- (see private.mail_to_send), for a text sms: {provider, account (null: the main one)}, and, if the person has opted
+-- out, opted_out: true (do not send it) or ask: {name, account} (ask the provider about the template, see
+-- answer_category)}], next_due_ms}. A single channel may take every place; of several, each gets half of those that
+-- the others leave.
 CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -8175,8 +8176,9 @@ begin
 end $function$;
 grant execute on function public.list_templates(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
--- Our numbers for texts: [{number, provider, class, state, max_per_second (segments), held_since, held_code, waiting
--- (conversations with something to send), created_at}]. For viewers and secret keys.
+-- Our numbers for texts: [{number, provider, account (of the provider; null: the main one), class, state,
+-- max_per_second (segments), held_since, held_code, waiting (conversations with something to send), created_at}]. For
+-- viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_text_numbers()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -11680,9 +11682,10 @@ begin
 end $function$;
 grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[]) to authenticated, service_role;
 
--- Adds a number for texts, or changes one: {provider (twilio, telnyx), class, state (active, paused), max_per_second
--- (segments)}; absent members stay as they are, or get their defaults. Answers the number as list_text_numbers does.
--- For operators and secret keys. Errors: 42501 not allowed, GL422 no number or provider, 23514 invalid value.
+-- Adds a number for texts, or changes one: {provider (twilio, telnyx), account (of the provider; null: the main one),
+-- class, state (active, paused), max_per_second (segments)}; absent members stay as they are, or get their defaults.
+-- Answers the number as list_text_numbers does. For operators and secret keys. Errors: 42501 not allowed, GL422 no
+-- number, provider or account, 23514 invalid value.
 CREATE OR REPLACE FUNCTION public.set_text_number(p_number text, p_changes jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -11700,12 +11703,16 @@ begin
   if coalesce(p_changes ->> 'provider', 'twilio') not in ('twilio', 'telnyx') then
     raise exception 'the provider is twilio or telnyx' using errcode = 'GL422', hint = 'Without one, twilio.';
   end if;
-  insert into public.senders as s (channel, id, provider, class, state, max_per_second, pair_seconds)
-  select 'sms', v_number, coalesce(p_changes ->> 'provider', 'twilio'), p_changes ->> 'class', coalesce(p_changes ->> 'state', 'active'),
+  if p_changes ->> 'account' !~ '^[A-Za-z0-9-]{1,64}$' then
+    raise exception 'an account is named by its id at the provider' using errcode = 'GL422', hint = 'At Twilio AC and 32 hexadecimal digits.';
+  end if;
+  insert into public.senders as s (channel, id, provider, account, class, state, max_per_second, pair_seconds)
+  select 'sms', v_number, coalesce(p_changes ->> 'provider', 'twilio'), p_changes ->> 'account', p_changes ->> 'class', coalesce(p_changes ->> 'state', 'active'),
     coalesce((p_changes ->> 'max_per_second')::integer, p.max_per_second), p.pair_seconds
   from private.channel_policy('sms') p
   on conflict (channel, id) do update
     set provider = coalesce(p_changes ->> 'provider', s.provider),
+      account = case when p_changes ? 'account' then p_changes ->> 'account' else s.account end,
       class = case when p_changes ? 'class' then p_changes ->> 'class' else s.class end,
       state = coalesce(p_changes ->> 'state', s.state),
       max_per_second = coalesce((p_changes ->> 'max_per_second')::integer, s.max_per_second)
@@ -12610,6 +12617,26 @@ begin
   return jsonb_build_object('id', v_id);
 end $function$;
 grant execute on function public.test_notification_endpoint(p_name text) to authenticated, service_role;
+
+-- The provider's account that has a number (digits), null for the main one. A number that first appears gets
+-- p_account. For secret keys.
+CREATE OR REPLACE FUNCTION public.text_account(p_number text, p_account text DEFAULT NULL::text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_account text;
+begin
+  perform private.refuse_older_code();
+  insert into public.senders (channel, id, provider, account, max_per_second, pair_seconds)
+  select 'sms', p_number, 'twilio', p_account, p.max_per_second, p.pair_seconds from private.channel_policy('sms') p
+  where not exists (select from public.senders s where s.channel = 'sms' and s.id = p_number)
+  on conflict (channel, id) do nothing;
+  select s.account into v_account from public.senders s where s.channel = 'sms' and s.id = p_number;
+  return v_account;
+end $function$;
+grant execute on function public.text_account(p_number text, p_account text) to service_role;
 
 -- A thread that is open in the app, with legs and windows: {id, orgId, clientId, numberClass, live, legs, windows};
 -- null if there is none. For secret keys.
@@ -15156,7 +15183,7 @@ begin
           when b.channel = 'email' and private.suppression_of(b.recipient, coalesce((m.native ->> 'bulk')::boolean, false)) is not null
             then '{"opted_out": true}'
           else '{}' end || case b.channel when 'email' then jsonb_build_object('mail', private.mail_to_send(b.id, b.number_id, m.native))
-          when 'sms' then jsonb_build_object('sms', jsonb_build_object('provider', v_number.provider))
+          when 'sms' then jsonb_build_object('sms', jsonb_build_object('provider', v_number.provider, 'account', v_number.account))
           else '{}' end order by b.id),
       -- Carriers pace texts by segments.
       count(b.message_id) + coalesce(sum((m.native ->> 'segments')::integer - 1)
@@ -28333,7 +28360,7 @@ CREATE OR REPLACE FUNCTION private.text_number_json(p_sender senders)
  SET search_path TO ''
 AS $function$
 begin
-  return jsonb_build_object('number', p_sender.id, 'provider', p_sender.provider, 'class', p_sender.class, 'state', p_sender.state,
+  return jsonb_build_object('number', p_sender.id, 'provider', p_sender.provider, 'account', p_sender.account, 'class', p_sender.class, 'state', p_sender.state,
     'max_per_second', p_sender.max_per_second, 'held_since', p_sender.held_since, 'held_code', p_sender.held_code,
     'waiting', (
       select count(*) from private.outbound_lanes l

@@ -86,7 +86,7 @@ end $$;
 comment on function public.set_text_number(text, jsonb) is 'Adds a number for texts, or changes one: {provider (twilio, telnyx), account (of the provider; null: the main one), class, state (active, paused), max_per_second (segments)}; absent members stay as they are, or get their defaults. Answers the number as list_text_numbers does. For operators and secret keys. Errors: 42501 not allowed, GL422 no number, provider or account, 23514 invalid value.';
 
 -- Failure policy: closed. Who may sign for one account cannot bring texts for the numbers of another.
-create function public.text_account(p_number text, p_account text) returns text
+create function public.text_account(p_number text, p_account text default null) returns text
 language plpgsql volatile set search_path = '' as $$
 declare
   v_account text;

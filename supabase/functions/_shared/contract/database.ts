@@ -374,6 +374,7 @@ tell_accounts: { Args: { p_senders: Json; }; Returns: null };
 template_by_id: { Args: { p_id: string; }; Returns: Json };
 test_campaign: { Args: { p_id: string; p_to: string; p_fields?: Json; p_otherwise?: boolean; }; Returns: Json };
 test_notification_endpoint: { Args: { p_name: string; }; Returns: Json };
+text_account: { Args: { p_number: string; p_account?: string | null; }; Returns: string };
 thread_facts: { Args: { p_thread: string; p_at?: string | null; }; Returns: Json };
 trace_mail: { Args: { p_message_id: string; }; Returns: Json };
 trace_message: { Args: { p_message: string; }; Returns: Json };

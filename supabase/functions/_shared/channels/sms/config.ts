@@ -89,6 +89,7 @@ export function smsSetup(): SmsSetup {
       accounts: hasAccount ? [...twilioAccounts()] : [],
       webhook_url: `${base}#rc=5&rp=all`,
       fallback_url: `${base}/fallback`,
+      voice_url: `${base}/voice`,
       verifies_by: [
         ...(own.length > 0
           ? ["webhook_auth_token" as const]
