@@ -109,7 +109,7 @@ databaseTest("a number is paced by segments, not by texts", async (sql) => {
   await sql`update private.outbound_lanes set due_at = ${NOW}`;
   await sql`update public.outbound_messages set next_attempt_at = ${NOW}`;
   const { messages } = await claim(sql, NOW);
-  assertEquals(messages.map(({ sms }: { sms: unknown }) => sms), [{ provider: "twilio" }]);
+  assertEquals(messages.map(({ sms }: { sms: unknown }) => sms), [{ provider: "twilio", account: null }]);
   const [{ seconds }] = await sql`
     select extract(epoch from send_tat - ${NOW}::timestamptz)::float8 as seconds from public.senders where id = ${OURS}`;
   // At nine tenths of the rate, as for every sender.
