@@ -1,5 +1,6 @@
 /** The environment of the functions: the variables that the platform injects, and the user's own secrets. */
 import { createHash } from "node:crypto";
+import { ed25519Pair } from "./ed25519.ts";
 import { parseEnv } from "node:util";
 import { join } from "../../lib/paths.ts";
 import type { Keys } from "./data_folder.ts";
@@ -92,6 +93,18 @@ export function emailAccount(
 /** Numbers of the local stack for texts; they are reserved for fiction. */
 export const TEXT_NUMBERS: readonly string[] = ["+12025550160", "+12025550161"];
 
+/** The local stack's number at Telnyx. */
+export const TELNYX_NUMBER = "+12025550169";
+
+/** What the simulated Telnyx and the functions share, unless the user's secrets set it. Its key pair is made of the seed. */
+export function telnyxAccount(
+  { secretKey }: Pick<Keys, "secretKey">,
+  secrets: Record<string, string>,
+): { apiKey: string; seed: string } {
+  const seed = createHash("sha256").update(`telnyx ${secretKey}`).digest("hex");
+  return { apiKey: secrets.TELNYX_API_KEY || `KEY${seed.slice(0, 32)}`, seed };
+}
+
 /** What the simulated Twilio and the functions share, unless the user's secrets set it. */
 export function textAccount(
   { secretKey }: Pick<Keys, "secretKey">,
@@ -137,6 +150,9 @@ export function functionsEnvironment(options: EnvironmentOptions): Record<string
     TWILIO_ACCOUNT_SID: textAccount(keys, {}).accountSid,
     TWILIO_AUTH_TOKEN: textAccount(keys, {}).authToken,
     TWILIO_URL: `${apiUrl}/simulator/twilio`,
+    TELNYX_API_KEY: telnyxAccount(keys, {}).apiKey,
+    TELNYX_PUBLIC_KEY: ed25519Pair(telnyxAccount(keys, {}).seed).publicKey,
+    TELNYX_URL: `${apiUrl}/simulator/telnyx`,
     PUBLIC_BASE_URL: url,
     TRACK_BASE_URL: url,
     // The host adds the caller's address itself, so nobody can forge it.

@@ -1,3 +1,4 @@
+import { readEd25519Key } from "../../supabase/functions/_shared/crypto/ed25519.ts";
 import { assert, assertEquals, assertThrows } from "../../tests/support/assert.ts";
 import { readSealingKeys } from "../../supabase/functions/_shared/crypto/seal.ts";
 import type { Keys } from "./data_folder.ts";
@@ -33,11 +34,14 @@ function environment(secrets: Record<string, string>): Record<string, string> {
   });
 }
 
-Deno.test("functionsEnvironment: what the platform injects, a Meta, a SendGrid and a Twilio of the stack's own", () => {
-  const { SEALING_KEYS, TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, ...rest } = environment({});
+Deno.test("functionsEnvironment: what the platform injects, a Meta, a SendGrid, a Twilio and a Telnyx of the stack's own", () => {
+  const { SEALING_KEYS, TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TELNYX_API_KEY, TELNYX_PUBLIC_KEY, ...rest } =
+    environment({});
   assert(typeof readSealingKeys(SEALING_KEYS) !== "string");
   assert(/^AC[0-9a-f]{32}$/.test(TWILIO_ACCOUNT_SID), TWILIO_ACCOUNT_SID);
   assert(/^[0-9a-f]{32}$/.test(TWILIO_AUTH_TOKEN), TWILIO_AUTH_TOKEN);
+  assert(/^KEY[0-9a-f]{32}$/.test(TELNYX_API_KEY), TELNYX_API_KEY);
+  assert(readEd25519Key(TELNYX_PUBLIC_KEY) !== undefined, TELNYX_PUBLIC_KEY);
   assertEquals(rest, {
     DEPLOY_ENVIRONMENT: "local",
     SUPABASE_URL: "http://127.0.0.1:1",
@@ -56,12 +60,14 @@ Deno.test("functionsEnvironment: what the platform injects, a Meta, a SendGrid a
     SENDGRID_INBOUND_PUBLIC_KEY: "public",
     SENDGRID_EVENTS_PUBLIC_KEY: "public",
     TWILIO_URL: "http://127.0.0.1:1/simulator/twilio",
+    TELNYX_URL: "http://127.0.0.1:1/simulator/telnyx",
     INBOUND_PARSE_DOMAIN: "reply.example.com",
     SEND_DOMAIN: "example.com",
     FORWARD_FROM_EMAIL: "replies@example.com",
     FORWARD_FROM_NAME: "Gatelink",
     API_TOKEN: "api-token",
     PUBLIC_BASE_URL: "http://127.0.0.1:9",
+    TRACK_BASE_URL: "http://127.0.0.1:9",
     CLIENT_IP_HEADER: "x-forwarded-for",
     LB_ADMIN_TOKEN: "944e398004ea7a7e25de45661180672b7cbfc887",
     LINK_DOMAIN: "127.0.0.1:9/l",

@@ -1,7 +1,7 @@
 /** The initial content of a new local stack, so that a first message has a destination: see {@link STEPS}. */
 import type { Sql, TransactionSql } from "postgres";
 import type { Keys } from "../project/data_folder.ts";
-import { SECOND_ACCOUNT, secondAccount, TEXT_NUMBERS } from "../project/environment.ts";
+import { SECOND_ACCOUNT, secondAccount, TELNYX_NUMBER, TEXT_NUMBERS } from "../project/environment.ts";
 
 export interface SeedOptions {
   sql: Sql;
@@ -93,6 +93,7 @@ const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promi
   texts: async (sql) => {
     await seedFlags(sql, ["sms_router.enabled", "sms_send.enabled"]);
     for (const number of TEXT_NUMBERS) await sql`select public.set_text_number(${number})`;
+    await sql`select public.set_text_number(${TELNYX_NUMBER}, '{"provider": "telnyx"}')`;
     // The service that answers WhatsApp answers texts, too.
     await sql`update public.routes set channels = channels || '{sms}'
       where name = ${DEMO_ROUTE} and not 'sms' = any (channels)`;

@@ -9,6 +9,7 @@
  * | `/simulator/texts` | the page of phones; what it needs is below `/simulator/api/texts`: see texts/api.ts |
  * | `/simulator/masked` | the page of two phones; what it needs is below `/simulator/api/masked`: see texts/masked.ts |
  * | `/simulator/twilio/…` | Twilio's API and what it has and posts: see texts/twilio.ts |
+ * | `/simulator/telnyx/…` | Telnyx's, without a page: see texts/telnyx.ts |
  * | `GET /simulator/outbox` | what "Meta" received: `{messages: [{wamid, to, type, payload, time, status}], receipts}` |
  * | `/simulator/sendgrid/…` | SendGrid's API and what it received and posts: see mail/sendgrid.ts |
  * | `POST /simulator/graph/{version}/{phone_number_id}/messages` | the Graph API, also `/media` and `…/{version}/{media_id}` |
@@ -42,6 +43,7 @@ import { MailApi } from "./mail/api.ts";
 import { type SendGridOptions, SendGridSimulator } from "./mail/sendgrid.ts";
 import { scan } from "./scan.ts";
 import { TextsApi } from "./texts/api.ts";
+import { type TelnyxOptions, TelnyxSimulator } from "./texts/telnyx.ts";
 import { MaskedApi, type MaskedBusiness } from "./texts/masked.ts";
 import { type TwilioOptions, TwilioSimulator } from "./texts/twilio.ts";
 import { EventStreams } from "./streams.ts";
@@ -57,6 +59,8 @@ export interface Simulator {
   inboxes: MailApi | undefined;
   /** The simulated Twilio, if it has options. */
   texts: TwilioSimulator | undefined;
+  /** The simulated Telnyx, if it has options. */
+  telnyx: TelnyxSimulator | undefined;
   /** Ends timers, calls and event streams; conversations stay in `dataFile`. */
   stop(): void;
 }
@@ -79,6 +83,8 @@ export interface SimulatorOptions extends MetaOptions {
   mail?: SendGridOptions;
   /** Of the simulated Twilio. @default there is none */
   texts?: TwilioOptions;
+  /** Of the simulated Telnyx. @default there is none */
+  telnyx?: TelnyxOptions;
   /** The organisation behind the page of two phones. @default none: the page says so */
   masked?: MaskedBusiness;
 }
@@ -118,6 +124,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   const meta = new MetaSimulator({ media, ...options });
   const mail = options.mail && new SendGridSimulator(options.mail);
   const texts = options.texts && new TwilioSimulator({ samples: media, ...options.texts });
+  const telnyx = options.telnyx && new TelnyxSimulator({ samples: media, ...options.telnyx });
   const textsApi = texts &&
     new TextsApi(texts, [...media].map(([id, { filename }]) => ({ id, filename })));
   const maskedApi = texts && options.masked && new MaskedApi(options.masked, texts);
@@ -194,6 +201,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       mail?.reset();
       mailApi?.welcome();
       texts?.reset();
+      telnyx?.reset();
       newcomers();
       streams.restate();
       return {};
@@ -238,6 +246,9 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     if (rest.startsWith("graph/")) return meta.graph(request);
     if (mail !== undefined && rest.startsWith("sendgrid/")) return await refusing(() => mail.fetch(request));
     if (texts !== undefined && rest.startsWith("twilio/")) return await refusing(() => texts.fetch(request));
+    if (telnyx !== undefined && rest.startsWith("telnyx/")) {
+      return await refusing(() => telnyx.fetch(request));
+    }
     if (request.method === "GET" && rest === "api/events") {
       return streams.response(state, (tell) => meta.listen(tell));
     }
@@ -298,10 +309,12 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     mail,
     inboxes: mailApi,
     texts,
+    telnyx,
     stop() {
       meta.stop();
       mail?.stop();
       texts?.stop();
+      telnyx?.stop();
       streams.close();
     },
   };

@@ -913,7 +913,7 @@ begin
           when b.channel = 'email' and private.suppression_of(b.recipient, coalesce((m.native ->> 'bulk')::boolean, false)) is not null
             then '{"opted_out": true}'
           else '{}' end || case b.channel when 'email' then jsonb_build_object('mail', private.mail_to_send(b.id, b.number_id, m.native))
-          when 'sms' then jsonb_build_object('sms', jsonb_build_object('provider', v_number.provider))
+          when 'sms' then jsonb_build_object('sms', jsonb_build_object('provider', v_number.provider, 'account', v_number.account))
           else '{}' end order by b.id),
       -- Carriers pace texts by segments.
       count(b.message_id) + coalesce(sum((m.native ->> 'segments')::integer - 1)
@@ -955,7 +955,7 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $$;
-comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the limits of pair and sender and if the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred, channel, number_id, credentials (senders.credentials), contact_id, to, message, traceparent, for a mail also mail (see private.mail_to_send), for a text sms: {provider}, and, if the person has opted out, opted_out: true (do not send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A single channel may take every place; of several, each gets half of those that the others leave.';
+comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the limits of pair and sender and if the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred, channel, number_id, credentials (senders.credentials), contact_id, to, message, traceparent, for a mail also mail (see private.mail_to_send), for a text sms: {provider, account (null: the main one)}, and, if the person has opted out, opted_out: true (do not send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A single channel may take every place; of several, each gets half of those that the others leave.';
 
 create function private.learn_answered(p_results jsonb, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$

@@ -36,7 +36,7 @@ comment on trigger tidy_text_number on public.senders is 'A number that first ap
 create function private.text_number_json(p_sender public.senders) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
-  return jsonb_build_object('number', p_sender.id, 'provider', p_sender.provider, 'class', p_sender.class, 'state', p_sender.state,
+  return jsonb_build_object('number', p_sender.id, 'provider', p_sender.provider, 'account', p_sender.account, 'class', p_sender.class, 'state', p_sender.state,
     'max_per_second', p_sender.max_per_second, 'held_since', p_sender.held_since, 'held_code', p_sender.held_code,
     'waiting', (
       select count(*) from private.outbound_lanes l
@@ -52,7 +52,7 @@ begin
   return (
     select coalesce(jsonb_agg(private.text_number_json(s) order by s.id), '[]') from public.senders s where s.channel = 'sms');
 end $$;
-comment on function public.list_text_numbers() is 'Our numbers for texts: [{number, provider, class, state, max_per_second (segments), held_since, held_code, waiting (conversations with something to send), created_at}]. For viewers and secret keys.';
+comment on function public.list_text_numbers() is 'Our numbers for texts: [{number, provider, account (of the provider; null: the main one), class, state, max_per_second (segments), held_since, held_code, waiting (conversations with something to send), created_at}]. For viewers and secret keys.';
 
 create function public.set_text_number(p_number text, p_changes jsonb default '{}') returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -67,19 +67,39 @@ begin
   if coalesce(p_changes ->> 'provider', 'twilio') not in ('twilio', 'telnyx') then
     raise exception 'the provider is twilio or telnyx' using errcode = 'GL422', hint = 'Without one, twilio.';
   end if;
-  insert into public.senders as s (channel, id, provider, class, state, max_per_second, pair_seconds)
-  select 'sms', v_number, coalesce(p_changes ->> 'provider', 'twilio'), p_changes ->> 'class', coalesce(p_changes ->> 'state', 'active'),
+  if p_changes ->> 'account' !~ '^[A-Za-z0-9-]{1,64}$' then
+    raise exception 'an account is named by its id at the provider' using errcode = 'GL422', hint = 'At Twilio AC and 32 hexadecimal digits.';
+  end if;
+  insert into public.senders as s (channel, id, provider, account, class, state, max_per_second, pair_seconds)
+  select 'sms', v_number, coalesce(p_changes ->> 'provider', 'twilio'), p_changes ->> 'account', p_changes ->> 'class', coalesce(p_changes ->> 'state', 'active'),
     coalesce((p_changes ->> 'max_per_second')::integer, p.max_per_second), p.pair_seconds
   from private.channel_policy('sms') p
   on conflict (channel, id) do update
     set provider = coalesce(p_changes ->> 'provider', s.provider),
+      account = case when p_changes ? 'account' then p_changes ->> 'account' else s.account end,
       class = case when p_changes ? 'class' then p_changes ->> 'class' else s.class end,
       state = coalesce(p_changes ->> 'state', s.state),
       max_per_second = coalesce((p_changes ->> 'max_per_second')::integer, s.max_per_second)
   returning * into v_sender;
   return private.text_number_json(v_sender);
 end $$;
-comment on function public.set_text_number(text, jsonb) is 'Adds a number for texts, or changes one: {provider (twilio, telnyx), class, state (active, paused), max_per_second (segments)}; absent members stay as they are, or get their defaults. Answers the number as list_text_numbers does. For operators and secret keys. Errors: 42501 not allowed, GL422 no number or provider, 23514 invalid value.';
+comment on function public.set_text_number(text, jsonb) is 'Adds a number for texts, or changes one: {provider (twilio, telnyx), account (of the provider; null: the main one), class, state (active, paused), max_per_second (segments)}; absent members stay as they are, or get their defaults. Answers the number as list_text_numbers does. For operators and secret keys. Errors: 42501 not allowed, GL422 no number, provider or account, 23514 invalid value.';
+
+-- Failure policy: closed. Who may sign for one account cannot bring texts for the numbers of another.
+create function public.text_account(p_number text, p_account text default null) returns text
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_account text;
+begin
+  perform private.refuse_older_code();
+  insert into public.senders (channel, id, provider, account, max_per_second, pair_seconds)
+  select 'sms', p_number, 'twilio', p_account, p.max_per_second, p.pair_seconds from private.channel_policy('sms') p
+  where not exists (select from public.senders s where s.channel = 'sms' and s.id = p_number)
+  on conflict (channel, id) do nothing;
+  select s.account into v_account from public.senders s where s.channel = 'sms' and s.id = p_number;
+  return v_account;
+end $$;
+comment on function public.text_account(text, text) is 'The provider''s account that has a number (digits), null for the main one. A number that first appears gets p_account. For secret keys.';
 
 create function public.remove_text_number(p_number text) returns void
 language plpgsql volatile security definer set search_path = '' as $$
@@ -125,19 +145,20 @@ comment on column private.text_checks.recovered is 'Updates that came by the lis
 alter table private.text_checks enable row level security;
 revoke all on private.text_checks from public, anon, authenticated, service_role;
 grant select, insert, update on private.text_checks to service_role;
-insert into private.text_checks (provider) values ('twilio');
+insert into private.text_checks (provider) values ('twilio'), ('telnyx');
 
 -- Most texts change nothing, and none waits for another one's transaction.
 create function private.note_text() returns trigger
 language plpgsql set search_path = '' as $$
 begin
-  perform from private.text_checks c
-  where c.provider = 'twilio' and (c.last_text_at is null or c.last_text_at < new.created_at - interval '1 minute')
-  for update skip locked;
-  if found then
-    update private.text_checks c set last_text_at = new.created_at, next_at = least(c.next_at, new.created_at + interval '1 minute')
-    where c.provider = 'twilio';
-  end if;
+  -- Whose number it is does not matter: a provider without one of ours is not asked.
+  with stale as (
+    select c.provider from private.text_checks c
+    where c.last_text_at is null or c.last_text_at < new.created_at - interval '1 minute'
+    for update skip locked
+  )
+  update private.text_checks c set last_text_at = new.created_at, next_at = least(c.next_at, new.created_at + interval '1 minute')
+  from stale where c.provider = stale.provider;
   return null;
 end $$;
 comment on function private.note_text() is 'Trigger, after insert of messages of channel sms: texts are expected from now on.';
@@ -150,8 +171,8 @@ language plpgsql stable set search_path = '' as $$
 begin
   return exists (
     select from private.text_checks c
-    where c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now)
-    and exists (select from public.senders s where s.channel = 'sms' and s.provider = 'twilio' and s.state = 'active');
+    where c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now
+      and exists (select from public.senders s where s.channel = 'sms' and s.provider = c.provider and s.state = 'active'));
 end $$;
 comment on function private.text_check_is_due(timestamptz) is 'Whether a provider''s list is to be read: only where a number of ours is at it. For the clock.';
 
@@ -159,34 +180,33 @@ create function private.claim_text_check(p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_check private.text_checks;
-  v_numbers text[] := array(
-    select s.id from public.senders s where s.channel = 'sms' and s.provider = 'twilio' and s.state = 'active' order by s.id);
+  v_numbers text[];
   v_deep boolean;
   v_unknown timestamptz;
   v_since timestamptz;
 begin
-  if v_numbers = '{}' then
-    return null;
-  end if;
   select * into v_check from private.text_checks c
-  where c.provider = 'twilio' and c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now
-  for update skip locked;
+  where c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now
+    and exists (select from public.senders s where s.channel = 'sms' and s.provider = c.provider and s.state = 'active')
+  order by c.next_at limit 1 for update skip locked;
   if not found then
     return null;
   end if;
+  v_numbers := array(
+    select s.id from public.senders s where s.channel = 'sms' and s.provider = v_check.provider and s.state = 'active' order by s.id);
   v_deep := v_check.next_deep_at <= p_now;
   -- What nobody knows whether it went is looked up, too.
   select min(coalesce(o.tried_at, o.created_at)) into v_unknown
   from public.outbound_messages o
-  where o.state = 'unknown' and o.channel = 'sms' and o.updated_at > p_now - interval '2 hours' and not coalesce(o.error ? 'listed', false);
+  where o.state = 'unknown' and o.channel = 'sms' and o.number_id = any (v_numbers) and o.updated_at > p_now - interval '2 hours' and not coalesce(o.error ? 'listed', false);
   v_since := greatest(p_now - interval '7 days', least(
     coalesce(v_check.checked_until, p_now - interval '1 day') - interval '3 minutes',
     v_unknown - interval '2 minutes',
     case when v_deep then p_now - interval '6 hours' end));
   update private.text_checks c
   set lease_until = p_now + interval '3 minutes', next_deep_at = case when v_deep then p_now + interval '1 hour' else c.next_deep_at end
-  where c.provider = 'twilio';
-  return jsonb_build_object('provider', 'twilio', 'since', v_since, 'numbers', to_jsonb(v_numbers), 'began', p_now);
+  where c.provider = v_check.provider;
+  return jsonb_build_object('provider', v_check.provider, 'since', v_since, 'numbers', to_jsonb(v_numbers), 'began', p_now);
 end $$;
 comment on function private.claim_text_check(timestamptz) is 'claim_text_check with a given time.';
 
@@ -227,7 +247,7 @@ end $$;
 comment on function public.settle_text_check(jsonb) is 'Ends a comparison: {provider, began, recovered (updates that no webhook had brought)}, or {provider, error}; after an error it is repeated, later each time. For secret keys.';
 
 -- Failure policy: closed. A text that the provider does not have is not sent again by itself: a person decides.
-create function private.find_sent_texts(p_texts jsonb, p_since timestamptz, p_complete boolean, p_now timestamptz) returns jsonb
+create function private.find_sent_texts(p_texts jsonb, p_since timestamptz, p_complete boolean, p_provider text, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_ids uuid[];
@@ -238,6 +258,7 @@ begin
   v_ids := array(
     select o.id from public.outbound_messages o
     where o.state = 'unknown' and o.channel = 'sms' and o.updated_at <= p_now - interval '1 minute'
+      and exists (select from public.senders s where s.channel = 'sms' and s.id = o.number_id and s.provider = p_provider)
       and coalesce(o.tried_at, o.created_at) > p_since and not coalesce(o.error ? 'listed', false)
     order by o.updated_at limit 500);
   if v_ids = '{}' then
@@ -252,8 +273,8 @@ begin
   ), theirs as (
     select t.provider_id, t."from", t."to", t.body, t.at,
       row_number() over (partition by t."from", t."to", t.body order by t.at, t.provider_id) as n
-    from jsonb_to_recordset(p_texts) as t (provider_id text, "from" text, "to" text, body text, at timestamptz)
-    where not exists (select from public.messages m where m.provider_id = t.provider_id and m.channel = 'sms')
+    from jsonb_to_recordset(p_texts) as t (provider_id text, "from" text, "to" text, body text, at timestamptz, ours uuid)
+    where t.ours is null and not exists (select from public.messages m where m.provider_id = t.provider_id and m.channel = 'sms')
       -- Its clock and ours may differ.
       and exists (
         select from ours
@@ -262,6 +283,10 @@ begin
   ), pairs as (
     select ours.id, theirs.provider_id from ours join theirs
       on theirs."from" = ours.number_id and theirs."to" = ours.recipient and theirs.body = ours.body and theirs.n = ours.n
+    union
+    -- One provider gives our id back.
+    select ours.id, min(t.provider_id) from ours
+    join jsonb_to_recordset(p_texts) as t (provider_id text, ours uuid) on t.ours = ours.id group by ours.id
   ), settled as (
     update public.outbound_messages o set state = 'sent', error = null, updated_at = p_now from pairs where o.id = pairs.id
   ), named as (
@@ -278,15 +303,25 @@ begin
   end if;
   return jsonb_build_object('found', to_jsonb(v_found), 'absent', v_absent);
 end $$;
-comment on function private.find_sent_texts(jsonb, timestamptz, boolean, timestamptz) is 'find_sent_texts with a given time.';
+comment on function private.find_sent_texts(jsonb, timestamptz, boolean, text, timestamptz) is 'find_sent_texts with a given time.';
 
-create function public.find_sent_texts(p_texts jsonb, p_since timestamptz, p_complete boolean) returns jsonb
+create function public.find_sent_texts(p_texts jsonb, p_since timestamptz, p_complete boolean, p_provider text) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 begin
   perform private.refuse_older_code();
-  return private.find_sent_texts(p_texts, p_since, p_complete, clock_timestamp());
+  return private.find_sent_texts(p_texts, p_since, p_complete, p_provider, clock_timestamp());
 end $$;
-comment on function public.find_sent_texts(jsonb, timestamptz, boolean) is 'Settles texts of which nobody knows whether they went, by a provider''s list [{provider_id, from, to, body, at}] back to p_since: a text of the same number to the same person with the same words, at about that time, is it. Answers {found (their provider ids), absent (how many)}; absent ones, if the list was read whole, stay unknown with error.listed = false. For secret keys.';
+comment on function public.find_sent_texts(jsonb, timestamptz, boolean, text) is 'Settles texts of the numbers of p_provider (twilio, telnyx) of which nobody knows whether they went, by its list [{provider_id, from, to, body, at, ours (our id, where it gives it back)}] back to p_since: a text with our id, or of the same number to the same person with the same words, at about that time, is it. Answers {found (their provider ids), absent (how many)}; absent ones, if the list was read whole, stay unknown with error.listed = false. For secret keys.';
+
+create function public.known_texts(p_ids text[]) returns text[]
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
+begin
+  perform private.refuse_older_code();
+  return array(
+    select distinct m.provider_id from public.messages m
+    where m.provider_id = any (p_ids) and m.channel = 'sms' and m.direction = 'in');
+end $$;
+comment on function public.known_texts(text[]) is 'Which of these ids of a provider are texts that came in and are stored. For secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -301,8 +336,10 @@ grant execute on function
   public.claim_text_check(),
   private.settle_text_check(jsonb, timestamptz),
   public.settle_text_check(jsonb),
-  private.find_sent_texts(jsonb, timestamptz, boolean, timestamptz),
-  public.find_sent_texts(jsonb, timestamptz, boolean)
+  private.find_sent_texts(jsonb, timestamptz, boolean, text, timestamptz),
+  public.find_sent_texts(jsonb, timestamptz, boolean, text),
+  public.known_texts(text[]),
+  public.text_account(text, text)
   to service_role;
 grant execute on function
   public.list_text_numbers(),

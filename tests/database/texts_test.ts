@@ -109,7 +109,7 @@ databaseTest("a number is paced by segments, not by texts", async (sql) => {
   await sql`update private.outbound_lanes set due_at = ${NOW}`;
   await sql`update public.outbound_messages set next_attempt_at = ${NOW}`;
   const { messages } = await claim(sql, NOW);
-  assertEquals(messages.map(({ sms }: { sms: unknown }) => sms), [{ provider: "twilio" }]);
+  assertEquals(messages.map(({ sms }: { sms: unknown }) => sms), [{ provider: "twilio", account: null }]);
   const [{ seconds }] = await sql`
     select extract(epoch from send_tat - ${NOW}::timestamptz)::float8 as seconds from public.senders where id = ${OURS}`;
   // At nine tenths of the rate, as for every sender.
@@ -163,6 +163,8 @@ databaseTest(
     assertEquals([await due(sql, NOW), await at(sql, NOW)], [false, null]);
     await setNumber(sql, OURS);
     await setNumber(sql, "12025550109", { provider: "telnyx" });
+    // Telnyx's list is another test's.
+    await sql`update private.text_checks set next_at = 'infinity' where provider = 'telnyx'`;
     assertEquals(await due(sql, NOW), true);
     const first = await at(sql, NOW);
     assertEquals([first.numbers, first.provider, first.since], [
@@ -213,7 +215,8 @@ databaseTest("a comparison that fails or dies is made again, from where the last
     false,
     true,
   ]);
-  const [{ checked_until, failures }] = await sql`select checked_until, failures from private.text_checks`;
+  const [{ checked_until, failures }] =
+    await sql`select checked_until, failures from private.text_checks where provider = 'twilio'`;
   assertEquals([checked_until.toISOString(), failures], ["2026-11-30T12:00:00.000Z", 9]);
 });
 
@@ -222,7 +225,7 @@ databaseTest("a text that comes or is queued makes the list due within a minute"
   await sql`update private.text_checks set next_at = now() + interval '15 minutes', last_text_at = null`;
   await ingest(sql, said("SM1", "hi"));
   const [{ soon }] =
-    await sql`select next_at <= now() + interval '1 minute' as soon from private.text_checks`;
+    await sql`select next_at <= now() + interval '1 minute' as soon from private.text_checks where provider = 'twilio'`;
   assertEquals(soon, true);
 });
 
@@ -247,7 +250,7 @@ databaseTest(
     const find = (texts: JSONValue[], complete: boolean, time: string) =>
       sql`select private.find_sent_texts(${
         sql.json(texts)
-      }, '2026-11-30T11:00:00Z', ${complete}, ${time}) as r`
+      }, '2026-11-30T11:00:00Z', ${complete}, 'twilio', ${time}) as r`
         .then(([{ r }]) => r);
     const texts = [
       listed("SM2", "hi", 3),
@@ -269,6 +272,42 @@ databaseTest(
     ]);
   },
 );
+
+databaseTest(
+  "find_sent_texts(): a text with our id is it, and each provider answers for its own numbers",
+  async (sql) => {
+    await on(sql);
+    await setNumber(sql, OURS, { provider: "telnyx" });
+    const ids = [await queue(sql, "hi"), await queue(sql, "bye")];
+    await sql`update public.outbound_messages set state = 'unknown', tried_at = ${NOW}, updated_at = ${NOW}, error = '{"code": "timeout"}'`;
+    await sql`update public.messages set status = 'unknown' where direction = 'out'`;
+    const text = { provider_id: "m-1", from: OURS, to: ANNA, body: "", at: NOW, ours: ids[1] };
+    const find = (provider: string) =>
+      sql`select private.find_sent_texts(${
+        sql.json([text])
+      }, '2026-11-30T11:00:00Z', true, ${provider}, '2026-11-30T12:02:00Z') as r`
+        .then(([{ r }]) => r);
+    assertEquals(await find("twilio"), { found: [], absent: 0 });
+    assertEquals(await find("telnyx"), { found: ["m-1"], absent: 1 });
+    assertEquals(
+      (await sql`select m.provider_id, o.state from public.messages m join public.outbound_messages o on o.id = m.id order by m.seq`)
+        .map((row) => Object.values(row)),
+      [[null, "unknown"], ["m-1", "sent"]],
+    );
+  },
+);
+
+databaseTest("the lists of two providers are read in turn, each for its own numbers", async (sql) => {
+  await sql`update private.text_checks set next_at = ${NOW}`;
+  await setNumber(sql, OURS);
+  await setNumber(sql, "12025550109", { provider: "telnyx" });
+  const [first, second, third] = [await at(sql, NOW), await at(sql, NOW), await at(sql, NOW)];
+  assertEquals([first, second].map(({ provider, numbers }) => [provider, numbers]).toSorted(), [
+    ["telnyx", ["12025550109"]],
+    ["twilio", [OURS]],
+  ]);
+  assertEquals(third, null);
+});
 
 databaseTest("find_text_media(): the files of a text that came in, of no other message", async (sql) => {
   const media = [{ url: "https://api.example.org/1", type: "image/png", size: null }];

@@ -319,7 +319,7 @@ textTest("sms-webhook/setup: says how texts are set up, and no secret", async (e
   const { status, body } = await edge.call("sms-webhook/setup", { method: "GET", headers: SECRET });
   assertEquals([status, body.sends_by, body.twilio.accounts, body.twilio.verifies_by], [
     200,
-    ["twilio"],
+    ["twilio", "telnyx"],
     [KEYS.twilioAccount],
     ["auth_token"],
   ]);

@@ -19,6 +19,8 @@ import { flushOutcomes } from "../../supabase/functions/_shared/rollouts/outcome
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { forgetRefusal, isTooOld } from "../../supabase/functions/_shared/db/schema.ts";
 import { loadSamples } from "../../local/simulator/samples.ts";
+import { ed25519Pair } from "../../local/project/ed25519.ts";
+import { TelnyxSimulator } from "../../local/simulator/texts/telnyx.ts";
 import { TwilioSimulator } from "../../local/simulator/texts/twilio.ts";
 import { watch } from "./guard.ts";
 import { advance } from "./monotonic_clock.ts";
@@ -38,6 +40,7 @@ export const KEYS = {
   apiToken: "api-token-of-the-test",
   twilioAccount: "AC0123456789abcdef0123456789abcdef",
   twilioToken: "auth-token-of-the-test",
+  telnyxKey: "telnyx-key-of-the-test",
   trafficToken: "traffic-token-of-the-test",
 } as const;
 
@@ -72,6 +75,9 @@ export const NUMBER = { id: "301245600017789", display: "12025550100" } as const
 
 /** Our numbers for texts, as Twilio writes them. */
 export const TEXT_NUMBERS = ["+12025550100", "+12025550101"] as const;
+
+/** Our number at Telnyx. */
+export const TELNYX_NUMBER = "+12025550102";
 
 type Function =
   | "wa-webhook"
@@ -129,6 +135,8 @@ export interface Edge {
   mail: SendGridSimulator;
   /** The simulated Twilio. */
   texts: TwilioSimulator;
+  /** The simulated Telnyx. */
+  telnyx: TelnyxSimulator;
   /** Calls a function. A body that is neither text nor bytes is sent as JSON. */
   call(
     name: Function | `${Function}/${string}`,
@@ -160,7 +168,14 @@ export interface Edge {
 }
 
 let serving:
-  | { api: DataApi; meta: MetaSimulator; mail: SendGridSimulator; texts: TwilioSimulator; files: StorageApi }
+  | {
+    api: DataApi;
+    meta: MetaSimulator;
+    mail: SendGridSimulator;
+    texts: TwilioSimulator;
+    telnyx: TelnyxSimulator;
+    files: StorageApi;
+  }
   | undefined;
 /** Number of requests that are being answered. */
 let underWay = 0;
@@ -175,12 +190,13 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, asy
 });
 
 function answer(request: Request): Promise<Response> {
-  const { api, meta, mail, texts, files } = serving ?? fail("a request came outside of a test");
+  const { api, meta, mail, texts, telnyx, files } = serving ?? fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
   if (pathname.startsWith("/functions/v1/")) return functions[inBlue(name)].fetch(request);
   if (pathname.startsWith("/sendgrid/")) return mail.fetch(request);
   if (pathname.startsWith("/twilio/")) return texts.fetch(request);
+  if (pathname.startsWith("/telnyx/")) return telnyx.fetch(request);
   if (pathname.startsWith("/storage/")) return files.fetch(request);
   return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
 }
@@ -216,6 +232,9 @@ for (
     TWILIO_ACCOUNT_SID: KEYS.twilioAccount,
     TWILIO_AUTH_TOKEN: KEYS.twilioToken,
     TWILIO_URL: `${url}/twilio`,
+    TELNYX_API_KEY: KEYS.telnyxKey,
+    TELNYX_PUBLIC_KEY: ed25519Pair(KEYS.telnyxKey).publicKey,
+    TELNYX_URL: `${url}/telnyx`,
   })
 ) Deno.env.set(name, value);
 
@@ -253,6 +272,14 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     webhookUrl: `${url}/functions/v1/sms-webhook`,
     samples: loadSamples(),
   });
+  const telnyx = new TelnyxSimulator({
+    apiKey: KEYS.telnyxKey,
+    seed: KEYS.telnyxKey,
+    numbers: [TELNYX_NUMBER],
+    webhookUrl: `${url}/functions/v1/sms-webhook/telnyx`,
+    url: () => `${url}/telnyx`,
+    samples: loadSamples(),
+  });
   const folder = join(tmpdir(), `gatelink-test-files-${crypto.randomUUID()}`);
   const files = createStorageApi({
     folder,
@@ -260,8 +287,8 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     jwtSecret: "jwt-secret-of-the-test",
     buckets: () => database.sql<StorageBucket[]>`select id, file_size_limit::float8 from storage.buckets`,
   });
-  serving = { api, meta, mail, texts, files };
-  const edge = edgeOf(database.sql, meta, mail, texts);
+  serving = { api, meta, mail, texts, telnyx, files };
+  const edge = edgeOf(database.sql, meta, mail, texts, telnyx);
   try {
     await database.sql`
       insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;
@@ -282,6 +309,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     meta.stop();
     mail.stop();
     texts.stop();
+    telnyx.stop();
     await edge.settled();
     // What still comes in is counted too.
     await until("nothing is under way", () => underWay === 0);
@@ -313,7 +341,13 @@ function newMeta(settings: Partial<Settings>): MetaSimulator {
   });
 }
 
-function edgeOf(sql: Sql, meta: MetaSimulator, mail: SendGridSimulator, texts: TwilioSimulator): Edge {
+function edgeOf(
+  sql: Sql,
+  meta: MetaSimulator,
+  mail: SendGridSimulator,
+  texts: TwilioSimulator,
+  telnyx: TelnyxSimulator,
+): Edge {
   const call: Edge["call"] = async (name, { method = "POST", headers, body } = {}) => {
     const isRaw = body === undefined || typeof body === "string" || body instanceof Uint8Array;
     const sent = (isRaw ? body : JSON.stringify(body)) as BodyInit | undefined;
@@ -355,6 +389,7 @@ function edgeOf(sql: Sql, meta: MetaSimulator, mail: SendGridSimulator, texts: T
     meta,
     mail,
     texts,
+    telnyx,
     call,
     reread,
     fetch: (request) => {

@@ -71,8 +71,7 @@ export const FILL: Record<string, string> = {
     insert into private.template_categories (channel, account, name, language, template_id, category, at) values
       ('whatsapp', '240011223344556', 'offer', 'en', '1689556908129832', 'marketing', now()),
       ('whatsapp', '240011223344556', 'unheard_of', 'en', null, null, now())`,
-  "private.text_checks": `
-    insert into private.text_checks (provider, last_text_at, checked_until) values ('telnyx', now(), now())`,
+  "private.text_checks": "", // its rows come with it
   "public.contacts": `
     insert into public.contacts (id, name) values
       ('00000000-0000-7000-8000-0000000000c1', 'Ada'), ('00000000-0000-7000-8000-0000000000c2', 'Ada L.');

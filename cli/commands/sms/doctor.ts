@@ -21,7 +21,12 @@ export interface NumberAtTwilio {
   smsUrl: string;
   fallbackUrl: string;
   method: string;
+  voiceUrl: string;
+  voiceMethod: string;
 }
+
+/** What came of asking whether calls would be answered: an HTTP status, or undefined without an answer. */
+export type VoiceAnswer = number | undefined;
 
 const TIMEOUT_MS = 15_000;
 
@@ -31,7 +36,8 @@ export function doctor(group: Command, run: Run): void {
     .addHelpText(
       "after",
       `
-Says what the functions lack, which numbers are held, and what nobody knows whether it went. With TWILIO_ACCOUNT_SID and
+Says what the functions lack, which numbers are held, what nobody knows whether it went, and whether the address for calls
+answers. With TWILIO_ACCOUNT_SID and
 TWILIO_AUTH_TOKEN in this shell (or TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET; TWILIO_URL for another address), also asks
 Twilio which addresses are entered at the numbers. Exit code 1 if there is a problem.
 
@@ -50,10 +56,15 @@ async function examine(session: Session): Promise<Result> {
     channel === "sms" && overdue
   );
   const atTwilio = await askTwilio(session.io.env);
-  const findings = findingsOf(setup, numbers, unknown.length, atTwilio);
+  const findings = findingsOf(setup, numbers, unknown.length, {
+    atTwilio,
+    voice: await askVoice(setup.twilio.voice_url),
+    account: session.io.env.TWILIO_ACCOUNT_SID?.split(",")[0].trim(),
+  });
   const enter = {
     "Twilio, a message comes in": `${setup.twilio.webhook_url} (POST)`,
     "Twilio, primary handler fails": `${setup.twilio.fallback_url} (POST)`,
+    "Twilio, a call comes in": `${setup.twilio.voice_url} (POST)`,
     "Telnyx, webhook": setup.telnyx.webhook_url,
   };
   const advice = findings.flatMap(({ about, advice }) => advice === undefined ? [] : [`${about}: ${advice}`]);
@@ -73,12 +84,22 @@ async function examine(session: Session): Promise<Result> {
 
 const COLOURS = { ok: "green", warning: "yellow", problem: "red" } as const;
 
-/** What there is to say. @param atTwilio Undefined if Twilio was not asked. */
+/** What was asked besides the functions. */
+export interface Asked {
+  /** Undefined if Twilio was not asked. */
+  atTwilio?: readonly NumberAtTwilio[];
+  /** Absent if nobody asked. */
+  voice?: VoiceAnswer;
+  /** The account of Twilio's that was asked. */
+  account?: string;
+}
+
+/** What there is to say. */
 export function findingsOf(
   setup: SmsSetup,
   numbers: readonly TextNumber[],
   overdue: number,
-  atTwilio?: readonly NumberAtTwilio[],
+  { atTwilio, account, ...asked }: Asked = {},
 ): SmsFinding[] {
   const findings: SmsFinding[] = [];
   const add = (level: SmsFinding["level"], about: string, what: string, advice?: string) =>
@@ -132,18 +153,41 @@ export function findingsOf(
       "gatelink sms unknown list, then look at the provider.",
     );
   }
+  // Numbers of an organisation have a class, and people call them.
+  const rings = numbers.some((number) => number.class !== null && number.provider === "twilio");
+  if ("voice" in asked && (rings || asked.voice === SIGNATURE_NEEDED)) {
+    if (asked.voice === SIGNATURE_NEEDED) {
+      add("ok", "calls", "their address answers, and asks for Twilio's signature");
+    } else {
+      add(
+        "problem",
+        "calls",
+        asked.voice === undefined ? "their address does not answer" : `their address answers ${asked.voice}`,
+        "Deploy sms-webhook, and check TWILIO_WEBHOOK_URL.",
+      );
+    }
+  }
   if (atTwilio !== undefined) {
-    for (const { number, provider } of numbers.filter(({ provider }) => provider === "twilio")) {
-      const entered = atTwilio.find((one) => one.number === number);
-      if (entered === undefined) add("problem", `+${number}`, `the account at ${provider} does not have it`);
-      else compare(entered, setup.twilio);
+    // Numbers of other accounts are seen with their credentials alone.
+    const here = numbers.filter((number) =>
+      number.provider === "twilio" &&
+      (number.account === null
+        ? account === undefined || account === setup.twilio.accounts[0]
+        : number.account === account)
+    );
+    for (const number of here) {
+      const entered = atTwilio.find((one) => one.number === number.number);
+      if (entered === undefined) {
+        add("problem", `+${number.number}`, `the account at ${number.provider} does not have it`);
+      } else compare(entered, setup.twilio, number.class);
     }
   }
   return findings;
 
   function compare(
-    { number, smsUrl, fallbackUrl, method }: NumberAtTwilio,
+    { number, smsUrl, fallbackUrl, method, voiceUrl, voiceMethod }: NumberAtTwilio,
     twilio: SmsSetup["twilio"],
+    purpose: string | null,
   ): void {
     const bare = (url: string) => url.split("#", 1)[0];
     const about = `+${number} at Twilio`;
@@ -153,7 +197,11 @@ export function findingsOf(
     } else if (method !== "POST") add("warning", about, `messages come by ${method}`, enter);
     else if (fallbackUrl === "") add("warning", about, "it has no fallback address", enter);
     else if (!smsUrl.includes("#")) add("warning", about, "its address asks for no repetitions", enter);
-    else add("ok", about, "its addresses are right");
+    else add("ok", about, "its addresses for messages are right");
+    if (bare(voiceUrl) === bare(twilio.voice_url)) {
+      if (voiceMethod === "POST") add("ok", about, "its address for calls is right");
+      else add("warning", about, `calls come by ${voiceMethod}`, enter);
+    } else if (purpose !== null) add("warning", about, `calls go to ${voiceUrl || "no address"}`, enter);
   }
 }
 
@@ -169,6 +217,23 @@ function adviceFor(code: string | null): string {
       return "Register the number in an A2P 10DLC campaign.";
     default:
       return "Look the code up at the provider.";
+  }
+}
+
+/** The function is there, and takes calls that Twilio signed alone. */
+const SIGNATURE_NEEDED = 401;
+
+async function askVoice(url: string): Promise<VoiceAnswer> {
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      redirect: "manual",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    await response.body?.cancel();
+    return response.status;
+  } catch {
+    return undefined;
   }
 }
 
@@ -211,12 +276,16 @@ async function askTwilio(env: Session["io"]["env"]): Promise<NumberAtTwilio[] | 
       sms_url: string;
       sms_fallback_url: string;
       sms_method: string;
+      voice_url?: string | null;
+      voice_method?: string | null;
     }[];
   };
-  return listed.map(({ phone_number, sms_url, sms_fallback_url, sms_method }) => ({
+  return listed.map(({ phone_number, sms_url, sms_fallback_url, sms_method, voice_url, voice_method }) => ({
     number: phone_number.replace("+", ""),
     smsUrl: sms_url,
     fallbackUrl: sms_fallback_url,
     method: sms_method,
+    voiceUrl: voice_url ?? "",
+    voiceMethod: voice_method ?? "POST",
   }));
 }

@@ -11,6 +11,7 @@ const SETUP: SmsSetup = {
     accounts: ["AC1"],
     webhook_url: `${HOOK}#rc=5&rp=all`,
     fallback_url: `${HOOK}/fallback`,
+    voice_url: `${HOOK}/voice`,
     verifies_by: ["auth_token"],
     proxy_service: false,
   },
@@ -19,6 +20,7 @@ const SETUP: SmsSetup = {
 const NUMBER: TextNumber = {
   number: "12025550100",
   provider: "twilio",
+  account: null,
   class: null,
   state: "active",
   max_per_second: 1,
@@ -32,13 +34,15 @@ const ENTERED: NumberAtTwilio = {
   smsUrl: SETUP.twilio.webhook_url,
   fallbackUrl: SETUP.twilio.fallback_url,
   method: "POST",
+  voiceUrl: SETUP.twilio.voice_url,
+  voiceMethod: "POST",
 };
 /** What is not as it should be. */
 const faults = (...args: Parameters<typeof findingsOf>) =>
   findingsOf(...args).filter(({ level }) => level !== "ok").map(({ level, what }) => `${level}: ${what}`);
 
 Deno.test("findingsOf(): nothing where all is set up", () => {
-  assertEquals(faults(SETUP, [NUMBER], 0, [ENTERED]), []);
+  assertEquals(faults(SETUP, [NUMBER], 0, { atTwilio: [ENTERED], voice: 401, account: "AC1" }), []);
 });
 
 Deno.test("findingsOf(): what the functions lack, for the providers in use", () => {
@@ -83,5 +87,37 @@ Deno.test("findingsOf(): numbers that are held or paused, and what is entered at
       [[{ ...ENTERED, fallbackUrl: "" }], "warning: it has no fallback address"],
       [[{ ...ENTERED, smsUrl: HOOK }], "warning: its address asks for no repetitions"],
     ] as const
-  ) assertEquals(faults(SETUP, [NUMBER], 0, entered), [found]);
+  ) assertEquals(faults(SETUP, [NUMBER], 0, { atTwilio: entered }), [found]);
+});
+
+Deno.test("findingsOf(): calls, where a number is an organisation's", () => {
+  const pool = { ...NUMBER, class: "pool" };
+  const silent = { ...ENTERED, voiceUrl: "" };
+  assertEquals(faults(SETUP, [NUMBER], 0, { atTwilio: [silent], voice: undefined }), []);
+  assertEquals(faults(SETUP, [pool], 0, { atTwilio: [silent], voice: undefined }), [
+    "problem: their address does not answer",
+    "warning: calls go to no address",
+  ]);
+  assertEquals(
+    faults(SETUP, [pool], 0, {
+      atTwilio: [{ ...ENTERED, voiceUrl: "https://old.example.org/" }],
+      voice: 404,
+    }),
+    [
+      "problem: their address answers 404",
+      "warning: calls go to https://old.example.org/",
+    ],
+  );
+  assertEquals(faults(SETUP, [pool], 0, { atTwilio: [{ ...ENTERED, voiceMethod: "GET" }], voice: 401 }), [
+    "warning: calls come by GET",
+  ]);
+});
+
+Deno.test("findingsOf(): numbers of another account are not looked for in this one", () => {
+  const elsewhere = { ...NUMBER, account: "AC2" };
+  assertEquals(faults(SETUP, [elsewhere], 0, { atTwilio: [], account: "AC1" }), []);
+  assertEquals(faults(SETUP, [elsewhere], 0, { atTwilio: [], account: "AC2" }), [
+    "problem: the account at twilio does not have it",
+  ]);
+  assertEquals(faults(SETUP, [NUMBER], 0, { atTwilio: [], account: "AC2" }), []);
 });

@@ -58,6 +58,7 @@ function add(group: Command, run: Run): void {
       "segments per second, 1 to 1,000 (default: by the kind of number)",
       whole(1, 1000),
     )
+    .option("--account <sid>", "the account at Twilio that has it; main for the main one (default: main)")
     .option("--class <name>", "what it is for; none removes it")
     .option("--pause", "its texts wait")
     .option("--resume", "its texts go on")
@@ -69,6 +70,7 @@ Without --per-second: 1 for a US or Canadian number, 3 for a toll-free one, 100 
 Examples:
   gatelink sms add +12025550100
   gatelink sms add +12025550100 --per-second 75
+  gatelink sms add +12025550101 --account AC0123456789abcdef0123456789abcdef
   gatelink sms add +442079460100 --provider telnyx`,
     )
     .action((
@@ -76,6 +78,7 @@ Examples:
       options: {
         provider?: TextNumber["provider"];
         perSecond?: number;
+        account?: string;
         class?: string;
         pause?: true;
         resume?: true;
@@ -89,6 +92,9 @@ Examples:
           p_changes: {
             ...(options.provider === undefined ? {} : { provider: options.provider as "twilio" | "telnyx" }),
             ...(options.perSecond === undefined ? {} : { max_per_second: options.perSecond }),
+            ...(options.account === undefined
+              ? {}
+              : { account: options.account === "main" ? null : options.account }),
             ...(options.class === undefined
               ? {}
               : { class: options.class === "none" ? null : options.class }),

@@ -252,6 +252,8 @@ export class TwilioSimulator {
           sms_url: `${webhookUrl}#rc=5&rp=all`,
           sms_fallback_url: `${webhookUrl}/fallback`,
           sms_method: "POST",
+          voice_url: `${webhookUrl}/voice`,
+          voice_method: "POST",
         })),
       });
     }

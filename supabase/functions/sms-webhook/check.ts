@@ -63,7 +63,11 @@ export function createCheck(deps: CheckDeps): () => Promise<void> {
     if ("ok" in provider) throw new Error(provider.message);
     if (provider.list === undefined) return 0;
     const { updates, sent, complete } = await provider.list(
-      { since, isOurs: (number) => ours.has(number) },
+      {
+        since,
+        isOurs: (number) => ours.has(number),
+        known: async (ids) => new Set(await deps.rpc("known_texts", { p_ids: [...ids] })),
+      },
       { fetch: deps.fetch },
     );
     // Before the statuses, which find their message by the id that it gets here.
@@ -71,6 +75,7 @@ export function createCheck(deps: CheckDeps): () => Promise<void> {
       p_texts: sent.map((text) => ({ ...text })),
       p_since: new Date(since).toISOString(),
       p_complete: complete,
+      p_provider: name,
     });
     // Their statuses may have been stored before, when they were about no message of ours.
     const known = new Set(found);
@@ -100,7 +105,7 @@ export function createCheck(deps: CheckDeps): () => Promise<void> {
   }
 }
 
-/** What a webhook would have said too: that a text is on its way says nothing. */
+/** What a webhook would have said too. That a text is on its way says something only of one that may never have gone. */
 function isTelling({ kind, rank }: SmsUpdate): boolean {
   return kind === "message" || (kind === "status" && rank !== undefined && rank > 0);
 }

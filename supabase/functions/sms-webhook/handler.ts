@@ -22,6 +22,7 @@ import type { SmsSetup } from "../_shared/contract/http/sms.ts";
 import { readBody } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { type Call, createRouter, type Route } from "../_shared/http/routes.ts";
+import { partyOf } from "../_shared/sms/numbers.ts";
 import { requireLink } from "../_shared/media/link.ts";
 import type { Ingest } from "../_shared/pipeline/ingest.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
@@ -58,8 +59,10 @@ export interface SmsWebhookDeps {
   /** Lets an operator or a secret key in, and returns its name. */
   requireOperator(headers: Headers): Promise<string>;
   doors: { twilio: Door; telnyx: Door };
-  /** Accounts of Twilio's whose webhooks are taken. */
-  accounts(): readonly string[];
+  /** The accounts of Twilio's that a webhook may be from, by its signature. */
+  signedBy(request: Request, bytes: Uint8Array): readonly string[];
+  /** Whether the account that a webhook is from has our number in it; see `createIsOfAccount`. */
+  isOfAccount(account: string, number: string): Promise<boolean>;
   parseTwilio(body: Uint8Array, query: string, callback: string | undefined): TwilioWebhook;
   parseTelnyx(body: Uint8Array): { updates: SmsUpdate[]; unreadable?: unknown };
   ingest: Ingest;
@@ -125,7 +128,7 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
     const bytes = await verified(deps.doors.twilio, request);
     const named = new URLSearchParams(query).get("message") ?? "";
     const { update, account } = deps.parseTwilio(bytes, query, UUID.test(named) ? named : undefined);
-    requireAccount(account);
+    await requireAccount(request, bytes, account, update.sender_id);
     await store([update], bytes.length, context);
     // JSON gives an error in Twilio's console, and words would be sent to the person.
     return twiml("<Response/>");
@@ -134,13 +137,25 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
   async function voice({ request, query }: Call<Context>): Promise<Response> {
     const bytes = await verified(deps.doors.twilio, request);
     const call = new Map(new URLSearchParams(new TextDecoder().decode(bytes)));
-    requireAccount(call.get("AccountSid"));
+    await requireAccount(request, bytes, call.get("AccountSid"), partyOf(call.get("To"))?.value);
     return twiml(await deps.answerCall(call, new URLSearchParams(query).get("dialled")));
   }
 
-  function requireAccount(account: string | undefined): void {
-    if (account !== undefined && !deps.accounts().includes(account)) {
-      throw new Problem("forbidden", { detail: "This account of Twilio's is not configured here." });
+  /** Failure policy: closed. An account speaks for itself alone, and for its own numbers. */
+  async function requireAccount(
+    request: Request,
+    bytes: Uint8Array,
+    account: string | undefined,
+    number: string | undefined,
+  ): Promise<void> {
+    if (account === undefined) return;
+    if (!deps.signedBy(request, bytes).includes(account)) {
+      throw new Problem("forbidden", {
+        detail: "This account of Twilio's is not configured here, or has not signed this.",
+      });
+    }
+    if (number !== undefined && !await deps.isOfAccount(account, number)) {
+      throw new Problem("forbidden", { detail: "This number belongs to another account of Twilio's." });
     }
   }
 

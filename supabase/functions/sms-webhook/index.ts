@@ -1,5 +1,6 @@
-import { providerOf, smsSetup, twilioAccounts, webhookBase } from "../_shared/channels/sms/config.ts";
-import { createTelnyxDoor, twilioDoor } from "../_shared/channels/sms/doors.ts";
+import { providerOf, smsSetup, webhookBase } from "../_shared/channels/sms/config.ts";
+import { createTelnyxDoor, signedBy, twilioDoor } from "../_shared/channels/sms/doors.ts";
+import { hasSubaccounts, mainAccounts } from "../_shared/channels/sms/twilio_accounts.ts";
 import { parseTelnyx } from "../_shared/channels/sms/inbound/telnyx.ts";
 import { parseTwilio } from "../_shared/channels/sms/inbound/twilio.ts";
 import { FIELDS } from "../_shared/channels/sms/inbound/update.ts";
@@ -33,6 +34,17 @@ const ingest = createIngest(rpc, { fields: FIELDS }, {
 });
 const world = { rpc, provider: providerOf, fetch: (url: string, init: RequestInit) => fetch(url, init) };
 
+/** Whether an account has one of our numbers. Without subaccounts, all are the main account's, and nobody is asked. */
+async function isOfAccount(account: string, number: string): Promise<boolean> {
+  if (!hasSubaccounts()) return true;
+  const main = mainAccounts();
+  const owner = await rpc("text_account", {
+    p_number: number,
+    p_account: main.includes(account) ? null : account,
+  });
+  return owner === null ? main.includes(account) : owner === account;
+}
+
 /** Most megabytes of a file that is stored on arrival. */
 async function maxBytes(): Promise<number> {
   const { settings } = await loadConfig();
@@ -46,7 +58,8 @@ export default serve(
     requireSecretKey: requireKey,
     requireOperator: (headers) => authorise(headers, "operator"),
     doors: { twilio: twilioDoor, telnyx: createTelnyxDoor(Date.now) },
-    accounts: twilioAccounts,
+    signedBy,
+    isOfAccount,
     parseTwilio,
     parseTelnyx,
     ingest,

@@ -15,8 +15,10 @@ end $$;
 
 drop trigger note_text on public.messages;
 drop trigger tidy_text_number on public.senders;
-drop function public.find_sent_texts(jsonb, timestamptz, boolean);
-drop function private.find_sent_texts(jsonb, timestamptz, boolean, timestamptz);
+drop function public.text_account(text, text);
+drop function public.known_texts(text[]);
+drop function public.find_sent_texts(jsonb, timestamptz, boolean, text);
+drop function private.find_sent_texts(jsonb, timestamptz, boolean, text, timestamptz);
 drop function public.settle_text_check(jsonb);
 drop function private.settle_text_check(jsonb, timestamptz);
 drop function public.claim_text_check();

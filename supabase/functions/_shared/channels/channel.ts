@@ -181,7 +181,7 @@ export interface Outgoing {
   readonly message: Outbound;
   /** What the database adds to a mail: the sender's name, the address for replies, the thread. */
   readonly mail?: ClaimedMail;
-  /** What the database adds to a text: who carries it. */
+  /** What the database adds to a text: who carries it, by which account. */
   readonly sms?: ClaimedText;
   /** W3C trace context, for a proxy between the provider and us. */
   readonly traceparent?: string;

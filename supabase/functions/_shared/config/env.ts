@@ -371,7 +371,14 @@ export function configFaults(...names: readonly VariableName[]): ConfigFault[] {
 }
 
 /** Variables that may exist once for each account of a provider, as `<name>_<ACCOUNT>`. */
-export type AccountVariable = "WHATSAPP_ACCESS_TOKEN" | "WHATSAPP_APP_SECRET";
+export type AccountVariable =
+  | "WHATSAPP_ACCESS_TOKEN"
+  | "WHATSAPP_APP_SECRET"
+  | "TWILIO_ACCOUNT_SID"
+  | "TWILIO_AUTH_TOKEN"
+  | "TWILIO_API_KEY_SID"
+  | "TWILIO_API_KEY_SECRET"
+  | "TWILIO_WEBHOOK_SHARED_KEYS";
 
 const byAccount = new Map<AccountVariable, ReadonlyMap<string, unknown>>();
 

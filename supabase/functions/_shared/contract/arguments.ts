@@ -373,6 +373,8 @@ export interface MatchingFilter {
 /** Changes to a number for texts; absent members stay as they are. */
 export interface TextNumberChanges {
   provider?: "twilio" | "telnyx";
+  /** Null: the main one. */
+  account?: string | null;
   class?: string | null;
   state?: "active" | "paused";
   /** Segments. */

@@ -6,11 +6,11 @@
 import { type ConfigFault, configFaults, env } from "../../config/env.ts";
 import type { SmsSetup } from "../../contract/http/sms.ts";
 import type { Missing, SendFailure } from "../channel.ts";
-import type { TwilioSecrets } from "./inbound/twilio_signature.ts";
 import type { SmsProviderName } from "./inbound/update.ts";
 import type { SmsProvider } from "./providers/provider.ts";
 import { createTelnyx } from "./providers/telnyx.ts";
 import { createTwilio } from "./providers/twilio.ts";
+import { accessTo, allAccess, twilioAccounts } from "./twilio_accounts.ts";
 
 /** The address of `sms-webhook` as providers have it: what Twilio signs. User, password and fragment belong to it. */
 export function webhookUrl(): string {
@@ -29,20 +29,6 @@ export function webhookBase(): string {
   return webhookUrl().split(/[?#]/, 1)[0].replace(/(?<!\/)\/+$/, "");
 }
 
-/** What Twilio signs with. @throws {Problem} `config_invalid` if there is nothing. */
-export function twilioSecrets(): TwilioSecrets {
-  const { TWILIO_WEBHOOK_AUTH_TOKEN: own, TWILIO_WEBHOOK_SHARED_KEYS: sharedKeys } = env(
-    "TWILIO_WEBHOOK_AUTH_TOKEN",
-    "TWILIO_WEBHOOK_SHARED_KEYS",
-  );
-  return { tokens: own.length > 0 ? own : env("TWILIO_AUTH_TOKEN").TWILIO_AUTH_TOKEN, sharedKeys };
-}
-
-/** Accounts whose webhooks are taken. @throws {Problem} `config_invalid` */
-export function twilioAccounts(): readonly string[] {
-  return env("TWILIO_ACCOUNT_SID").TWILIO_ACCOUNT_SID;
-}
-
 /** Public keys of Telnyx. @throws {Problem} `config_invalid` */
 export function telnyxKeys(): readonly string[] {
   return env("TELNYX_PUBLIC_KEY").TELNYX_PUBLIC_KEY;
@@ -50,23 +36,9 @@ export function telnyxKeys(): readonly string[] {
 
 /** Every provider, by the name that numbers have it under. */
 export const PROVIDERS: Readonly<Record<SmsProviderName, SmsProvider>> = {
-  twilio: createTwilio(() => {
-    const { TWILIO_URL: url, TWILIO_ACCOUNT_SID: accounts, TWILIO_AUTH_TOKEN: tokens, ...key } = env(
-      "TWILIO_URL",
-      "TWILIO_ACCOUNT_SID",
-      "TWILIO_AUTH_TOKEN",
-      "TWILIO_API_KEY_SID",
-      "TWILIO_API_KEY_SECRET",
-    );
-    const { TWILIO_API_KEY_SID: user, TWILIO_API_KEY_SECRET: password } = key;
-    const hasKey = user !== undefined && password !== undefined;
-    return {
-      url,
-      accountSid: accounts[0],
-      user: hasKey ? user : accounts[0],
-      password: hasKey ? password : tokens[0],
-      webhookUrl: webhookBase(),
-    };
+  twilio: createTwilio({
+    of: (sid) => accessTo(sid, webhookBase()),
+    all: () => allAccess(webhookBase()),
   }),
   telnyx: createTelnyx(() => {
     const { TELNYX_URL: url, TELNYX_API_KEY: key } = env("TELNYX_URL", "TELNYX_API_KEY");
@@ -117,6 +89,7 @@ export function smsSetup(): SmsSetup {
       accounts: hasAccount ? [...twilioAccounts()] : [],
       webhook_url: `${base}#rc=5&rp=all`,
       fallback_url: `${base}/fallback`,
+      voice_url: `${base}/voice`,
       verifies_by: [
         ...(own.length > 0
           ? ["webhook_auth_token" as const]

@@ -4,21 +4,22 @@
  * @module
  */
 import type { Door } from "../channel.ts";
-import { telnyxKeys, twilioSecrets, webhookUrl } from "./config.ts";
+import { telnyxKeys, webhookUrl } from "./config.ts";
 import { TELNYX_HEADERS, verifyTelnyx } from "./inbound/telnyx_signature.ts";
-import { SIGNATURE_HEADER, signedUrls, verifyTwilio } from "./inbound/twilio_signature.ts";
+import { SIGNATURE_HEADER, signedUrls } from "./inbound/twilio_signature.ts";
+import { signersOf } from "./twilio_accounts.ts";
 
 /** Twilio's webhooks: messages, statuses, the fallback. */
 export const twilioDoor: Door = {
   isSigned: ({ headers }) => headers.has(SIGNATURE_HEADER),
-  verify({ url, headers }, bytes) {
-    const { below, query } = belowFunction(url);
-    return verifyTwilio(
-      { urls: signedUrls(webhookUrl(), below, query), query, headers, bytes },
-      twilioSecrets(),
-    );
-  },
+  verify: (request, bytes) => signedBy(request, bytes).length > 0,
 };
+
+/** The accounts of Twilio's that a webhook may be from by its signature; empty for one that none of them signed. */
+export function signedBy({ url, headers }: Request, bytes: Uint8Array): readonly string[] {
+  const { below, query } = belowFunction(url);
+  return signersOf({ urls: signedUrls(webhookUrl(), below, query), query, headers, bytes });
+}
 
 /** Telnyx's webhooks. @param now Milliseconds since 1970, injected for tests. */
 export function createTelnyxDoor(now: () => number): Door {

@@ -51,6 +51,7 @@ async function sendText(outgoing: Outgoing, world: SendDeps): Promise<Sent> {
   return await provider.send({
     id,
     from,
+    ...(outgoing.sms?.account ? { account: outgoing.sms.account } : {}),
     to,
     text: wordsOf(message) ?? "",
     media: (list(message.media) ?? []).filter((url) => typeof url === "string"),

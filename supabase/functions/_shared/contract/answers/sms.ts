@@ -9,7 +9,11 @@ import { at, count, id } from "./common.ts";
 /** Who carries texts. */
 const provider = z.enum(["twilio", "telnyx"]);
 
-export const claimedText = z.strictObject({ provider });
+export const claimedText = z.strictObject({
+  provider,
+  /** The provider's account that has the number; null for the main one. */
+  account: z.string().nullable(),
+});
 /** What the database adds to a text that goes out. */
 export type ClaimedText = z.infer<typeof claimedText>;
 
@@ -17,6 +21,8 @@ const textNumber = z.strictObject({
   /** Digits. */
   number: z.string(),
   provider: z.string(),
+  /** The provider's account that has it; null for the main one. */
+  account: z.string().nullable(),
   /** What it is for, where numbers differ in that. */
   class: z.string().nullable(),
   state: z.enum(["active", "paused"]),
@@ -83,6 +89,8 @@ export const SMS = {
   set_text_number: textNumber,
   list_text_numbers: z.array(textNumber),
   claim_text_check: textCheck.nullable(),
+  text_account: z.string().nullable(),
+  known_texts: z.array(z.string()),
   find_sent_texts: z.strictObject({ found: z.array(z.string()), absent: count }),
   find_text_media: foundTextMedia,
   claim_text_file: dueTextFile.nullable(),

@@ -17,6 +17,7 @@ export const smsSetup = z.strictObject({
       "The address for incoming messages at Twilio, with its fragment, which asks for repetitions.",
     ),
     fallback_url: z.string().describe("The address for when the first one fails."),
+    voice_url: z.string().describe("The address for incoming calls at Twilio."),
     verifies_by: z.array(z.enum(["auth_token", "webhook_auth_token", "shared_key"])).describe(
       "What webhooks are verified by.",
     ),

@@ -1,7 +1,8 @@
 /**
  * What providers report about texts that we sent.
  *
- * Source: Twilio, "Outbound message status in status callbacks"; Telnyx, "Receiving webhooks for messaging". Reports
+ * Source: Twilio, "Outbound message status in status callbacks"; Telnyx, "Receiving webhooks for messaging"
+ * and "Search detail records". Reports
  * arrive in any order.
  *
  * @module
@@ -40,6 +41,11 @@ const TELNYX: Readonly<Record<string, SmsStatus>> = {
   sending_failed: "failed",
   delivery_failed: "failed",
   expired: "failed",
+  // The words of its detail records.
+  dlr_unconfirmed: "sent",
+  dlr_timeout: "sent",
+  failed: "failed",
+  gw_reject: "failed",
 };
 
 /** A provider's status in our words; undefined for one that is not known. */

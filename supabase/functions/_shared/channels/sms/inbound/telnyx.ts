@@ -53,8 +53,8 @@ function updateOf(event: JsonObject): SmsUpdate | undefined {
 /** Members whose content has a member of its own. */
 const NAMED = new Set(["id", "from", "to", "text", "media", "cc", "received_at", "record_type", "direction"]);
 
-/** A message that came in; undefined if it lacks an end or its id. */
-function receivedOf(message: JsonObject): SmsUpdate | undefined {
+/** A message that came in, from a webhook or the API; undefined if it lacks an end or its id. */
+export function receivedOf(message: JsonObject): SmsUpdate | undefined {
   const recipients = list(message.to) ?? [];
   const id = idOf(text(message.id));
   const from = partyOf(numberOf(message.from));
@@ -100,10 +100,39 @@ export function statusOfMessage(message: JsonObject, at: string | undefined): Sm
   });
 }
 
+/**
+ * A detail record of a text that we sent, as the update that its webhook would have been; undefined for one without id or
+ * status. It has the sender as `cli`, the recipient as `cld`, and tags in one text.
+ */
+export function statusOfRecord(record: JsonObject): SmsUpdate | undefined {
+  const id = idOf(text(record.uuid) ?? text(record.id));
+  const status = text(record.status)?.toLowerCase().slice(0, 64);
+  if (id === undefined || status === undefined) return undefined;
+  const [error] = list(record.errors) ?? [];
+  const code = isObject(error) ? text(error.code) : text(error);
+  return statusUpdate({
+    provider: "telnyx",
+    id,
+    status,
+    means: statusOf("telnyx", status),
+    sender: partyOf(text(record.cli)),
+    code: codeOf(code),
+    at: timeOf(record.completed_at) ?? timeOf(record.sent_at),
+    callback: ourIdIn(tagsOf(record)),
+    raw: { id, status, errors: list(record.errors) ?? [], listed: true },
+  });
+}
+
+/** The tags of a detail record. */
+export function tagsOf({ tags }: JsonObject): readonly unknown[] {
+  return list(tags) ?? text(tags)?.split(",").map((tag) => tag.trim()) ?? [];
+}
+
 /** We send our id of a message as a tag. */
 const TAG = /^gl:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
-function ourIdIn(tags: unknown): string | undefined {
+/** Our id of a message, from its tags. */
+export function ourIdIn(tags: unknown): string | undefined {
   for (const tag of list(tags) ?? []) {
     const id = typeof tag === "string" ? TAG.exec(tag)?.[1] : undefined;
     if (id !== undefined) return id;
@@ -127,7 +156,8 @@ function numberOf(end: unknown): string | undefined {
   return isObject(end) ? text(end.phone_number) : undefined;
 }
 
-function timeOf(value: unknown): string | undefined {
+/** Telnyx's times as ISO 8601. */
+export function timeOf(value: unknown): string | undefined {
   if (typeof value !== "string") return undefined;
   const at = Date.parse(value);
   return Number.isNaN(at) ? undefined : new Date(at).toISOString();

@@ -15,6 +15,8 @@ export interface OutgoingText {
   readonly id: string;
   /** Our number, digits. */
   readonly from: string;
+  /** The provider's account that has it, if that is not the main one. */
+  readonly account?: string;
   /** Digits. */
   readonly to: string;
   readonly text: string;
@@ -31,6 +33,8 @@ export interface ListQuery {
   readonly since: number;
   /** Whether a number is one of ours that it is asked about. */
   isOurs(number: string): boolean;
+  /** Which of these ids are texts that came in and are stored; the others are read one by one. */
+  known(ids: readonly string[]): Promise<ReadonlySet<string>>;
 }
 
 /** What a provider has, from its list. */
@@ -50,6 +54,8 @@ export interface ListedText {
   readonly body: string;
   /** ISO 8601. */
   readonly at: string;
+  /** Our id of it, where the provider gives it back. */
+  readonly ours?: string;
 }
 
 /** A provider with its account. */

@@ -5,13 +5,25 @@ import { createTelnyx } from "./telnyx.ts";
 import { createTwilio } from "./twilio.ts";
 
 const ACCOUNT = "AC00000000000000000000000000000007";
-const twilio = createTwilio(() => ({
+const SUB = "AC00000000000000000000000000000008";
+const access = (accountSid: string, user: string, password: string) => ({
   url: "https://twilio.example.org",
-  accountSid: ACCOUNT,
-  user: "SK7",
-  password: "the-secret",
+  accountSid,
+  user,
+  password,
   webhookUrl: "https://texts.example.org/functions/v1/sms-webhook",
-}));
+});
+const MAIN = access(ACCOUNT, "SK7", "the-secret");
+const twilio = createTwilio({
+  of: (sid) => sid === undefined || sid === ACCOUNT ? MAIN : undefined,
+  all: () => [MAIN],
+});
+/** With a subaccount. */
+const OWN = access(SUB, SUB, "the-sub-token");
+const both = createTwilio({
+  of: (sid) => [MAIN, OWN].find(({ accountSid }) => accountSid === (sid ?? ACCOUNT)),
+  all: () => [MAIN, OWN],
+});
 const telnyx = createTelnyx(() => ({
   url: "https://telnyx.example.org",
   key: "the-key",
@@ -113,7 +125,11 @@ const entry = (n: number, more: Record<string, unknown> = {}) => ({
   ...more,
 });
 const SINCE = Date.parse("2026-11-30T11:00:00Z");
-const query = { since: SINCE, isOurs: (number: string) => number === "12025550100" };
+const query = {
+  since: SINCE,
+  isOurs: (number: string) => number === "12025550100",
+  known: (ids: readonly string[]) => Promise.resolve(new Set(ids.filter((id) => id === "m-known"))),
+};
 
 Deno.test("twilio: the list is read page by page back to a time, for our numbers alone", async () => {
   const next = `/2010-04-01/Accounts/${ACCOUNT}/Messages.json?Page=1`;
@@ -244,4 +260,132 @@ Deno.test("telnyx: files are fetched from its storage alone", async () => {
   assertEquals(await telnyx.openMedia("https://evil.example/x", world), undefined);
   assertEquals(world.calls, []);
   assertEquals(await (await telnyx.openMedia("https://media.telnyx.com/x", world))?.text(), "picture");
+});
+
+const record = (uuid: string, more: Record<string, unknown> = {}) => ({
+  record_type: "message_detail_record",
+  uuid,
+  direction: "inbound",
+  cli: "+12025550143",
+  cld: "+12025550100",
+  status: "RECEIVED",
+  created_at: "2026-11-30T12:00:00Z",
+  ...more,
+});
+
+Deno.test("telnyx: the records are read page by page back to a time, and messages that are not stored one by one", async () => {
+  const world = answering(
+    Response.json({
+      data: [
+        record("m-other", { cld: "+12025550199" }),
+        record("m-known"),
+        record("m-1"),
+        record("m-2", {
+          direction: "outbound",
+          cli: "+12025550100",
+          cld: "+12025550143",
+          status: "GW_REJECT",
+          errors: ["40003"],
+          tags: `a,gl:${TEXT.id}`,
+        }),
+      ],
+      meta: { total_pages: 9 },
+    }),
+    Response.json({
+      data: {
+        id: "m-1",
+        text: "hello",
+        from: { phone_number: "+12025550143" },
+        to: [{ phone_number: "+12025550100" }],
+        received_at: "2026-11-30T12:00:00Z",
+      },
+    }),
+    Response.json({
+      data: [record("m-old", { created_at: "2026-11-30T10:59:59Z" })],
+      meta: { total_pages: 9 },
+    }),
+  );
+  const listed = await telnyx.list!(query, world);
+  assertEquals([
+    listed.complete,
+    listed.updates.map(({ key, body, failure, callback }) => [key, body, failure, callback]),
+  ], [
+    true,
+    [["s:m-2:gw_reject", undefined, "40003", TEXT.id], ["m:m-1", "hello", undefined, undefined]],
+  ]);
+  assertEquals(listed.sent.map(({ provider_id, ours }) => [provider_id, ours]), [["m-2", TEXT.id]]);
+  const [first, second, third] = world.calls.map(({ url }) => new URL(url));
+  assertEquals([...first.searchParams], [
+    ["filter[record_type]", "messaging"],
+    ["filter[created_at][gte]", "2026-11-30"],
+    ["page[number]", "1"],
+    ["page[size]", "50"],
+    ["sort", "-created_at"],
+  ]);
+  assertEquals([second.pathname, third.searchParams.get("page[number]")], ["/v2/messages/m-1", "2"]);
+});
+
+Deno.test("telnyx: a message that it keeps no more is left out, an unreadable page is an error", async () => {
+  const page = () => Response.json({ data: [record("m-1")], meta: { total_pages: 1 } });
+  const gone = answering(page(), Response.json({ errors: [{ code: "10005" }] }, { status: 404 }));
+  assertEquals(await telnyx.list!(query, gone), { updates: [], sent: [], complete: true });
+  for (
+    const answer of [
+      new Response("<html>", { status: 404 }),
+      new Response("<html>", { status: 503 }),
+      new TypeError("broken"),
+    ]
+  ) {
+    await assertRejects(() => telnyx.list!(query, answering(answer)), Error, "Telnyx's records");
+  }
+});
+
+Deno.test("twilio: a subaccount's numbers send, and its files are fetched and deleted, with its own token", async () => {
+  const basic = `Basic ${btoa(`${SUB}:the-sub-token`)}`;
+  const world = answering(
+    Response.json({ sid: "SM1" }, { status: 201 }),
+    new Response("picture"),
+    new Response(null, { status: 204 }),
+  );
+  const file = `https://api.twilio.com/2010-04-01/Accounts/${SUB}/Messages/MM1/Media/ME1`;
+  assertEquals((await both.send({ ...TEXT, account: SUB }, world)).ok, true);
+  assertEquals([both.owns(file), twilio.owns(file)], [true, false]);
+  assertEquals(await (await both.openMedia(file, world))?.text(), "picture");
+  await both.deleteMedia!(file, world);
+  assertEquals(
+    world.calls.map((
+      { url, init },
+    ) => [
+      init.method ?? "GET",
+      new URL(url).pathname.split("/")[3],
+      new Headers(init.headers).get("authorization"),
+    ]),
+    [["POST", SUB, basic], ["GET", SUB, basic], ["DELETE", SUB, basic]],
+  );
+  const unknown = await twilio.send({ ...TEXT, account: SUB }, answering());
+  assertEquals([!unknown.ok && unknown.kind, !unknown.ok && unknown.code], ["held", "not_ready"]);
+});
+
+Deno.test("twilio: the lists of all accounts are one", async () => {
+  const page = (n: number) => Response.json({ messages: [entry(n)], next_page_uri: null });
+  const world = answering(page(1), page(2));
+  const { updates, complete } = await both.list!(query, world);
+  assertEquals([updates.map(({ key }) => key), complete], [["m:SM1", "m:SM2"], true]);
+  assertEquals(world.calls.map(({ url }) => new URL(url).pathname.split("/")[3]), [ACCOUNT, SUB]);
+});
+
+Deno.test("twilio: what is gone counts as deleted, and a refusal is an error", async () => {
+  const file = `https://api.twilio.com/2010-04-01/Accounts/${ACCOUNT}/Messages/MM1/Media/ME1`;
+  await twilio.deleteMedia!(file, answering(new Response(null, { status: 404 })));
+  for (
+    const [url, answer] of [[file, new Response(null, { status: 401 })], [
+      "https://evil.example/x",
+      undefined,
+    ]] as const
+  ) {
+    await assertRejects(
+      () => twilio.deleteMedia!(url, answering(...answer === undefined ? [] : [answer])),
+      Error,
+    );
+  }
 });

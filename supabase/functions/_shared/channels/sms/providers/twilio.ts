@@ -42,12 +42,29 @@ const MAX_PAGE_BYTES = 8 * 1024 * 1024;
 /** Messages of one listing whose files are looked up. */
 const MAX_WITH_MEDIA = 200;
 
-/** Twilio as an {@linkcode SmsProvider}. @param account Read at each call, because keys are rotated. */
-export function createTwilio(account: () => TwilioAccount): SmsProvider {
+/** Accounts of Twilio's. Read at each call, because keys are rotated. */
+export interface TwilioAccounts {
+  /** An account by its SID, or the main one; undefined for one that is not configured. */
+  of(sid: string | undefined): TwilioAccount | undefined;
+  all(): readonly TwilioAccount[];
+}
+
+/** Twilio as an {@linkcode SmsProvider}. */
+export function createTwilio(accounts: TwilioAccounts): SmsProvider {
+  /** The account that has a file; undefined for an address that is not one of ours. */
+  const ownerOf = (url: string): [TwilioAccount, string] | undefined => {
+    const [path, sid] = mediaPath(url) ?? [];
+    const account = sid === undefined ? undefined : accounts.of(sid);
+    return path === undefined || account === undefined ? undefined : [account, path];
+  };
   return {
     name: "twilio",
     async send(text, { fetch }): Promise<Sent> {
-      const current = account();
+      const current = accounts.of(text.account);
+      if (current === undefined) {
+        const message = "the account of this number is not configured";
+        return { ok: false, kind: "held", scope: "number", code: "not_ready", message };
+      }
       const form = new URLSearchParams({
         To: toProvider(text.to),
         From: toProvider(text.from),
@@ -68,10 +85,25 @@ export function createTwilio(account: () => TwilioAccount): SmsProvider {
       });
       return "ok" in answer ? answer : outcomeOf(answer, current);
     },
-    list: (query, { fetch }) => listMessages(account(), query, fetch),
-    owns: (url) => mediaPath(url, account().accountSid) !== undefined,
-    openMedia: (url, { fetch }, signal) => openMedia(account(), url, fetch, signal),
-    deleteMedia: (url, { fetch }) => deleteMedia(account(), url, fetch),
+    async list(query, { fetch }) {
+      const lists: Listed[] = [];
+      for (const account of accounts.all()) lists.push(await listMessages(account, query, fetch));
+      return {
+        updates: lists.flatMap(({ updates }) => updates),
+        sent: lists.flatMap(({ sent }) => sent),
+        complete: lists.every(({ complete }) => complete),
+      };
+    },
+    owns: (url) => ownerOf(url) !== undefined,
+    async openMedia(url, { fetch }, signal) {
+      const owner = ownerOf(url);
+      return owner && await openMedia(...owner, fetch, signal);
+    },
+    async deleteMedia(url, { fetch }) {
+      const owner = ownerOf(url);
+      if (owner === undefined) throw new Error("its address is not one of Twilio's for our accounts");
+      await deleteMedia(...owner, fetch);
+    },
   };
 }
 
@@ -181,12 +213,10 @@ async function get(account: TwilioAccount, url: string, fetch: SendDeps["fetch"]
  */
 async function openMedia(
   account: TwilioAccount,
-  url: string,
+  path: string,
   fetch: SendDeps["fetch"],
   signal?: AbortSignal,
 ): Promise<Response | undefined> {
-  const path = mediaPath(url, account.accountSid);
-  if (path === undefined) return undefined;
   const first = await open(fetch, account.url + path, { headers: { authorization: basic(account) } }, signal);
   if (first.status === 200) return first;
   await first.body?.cancel();
@@ -203,9 +233,7 @@ async function openMedia(
 }
 
 /** Source: Twilio, "Media subresource", delete. */
-async function deleteMedia(account: TwilioAccount, url: string, fetch: SendDeps["fetch"]): Promise<void> {
-  const path = mediaPath(url, account.accountSid);
-  if (path === undefined) throw new Error("its address is not one of Twilio's for our account");
+async function deleteMedia(account: TwilioAccount, path: string, fetch: SendDeps["fetch"]): Promise<void> {
   const init = { method: "DELETE", headers: { authorization: basic(account) } };
   const { status, body } = await open(fetch, account.url + path, init);
   await body?.cancel();
@@ -214,10 +242,10 @@ async function deleteMedia(account: TwilioAccount, url: string, fetch: SendDeps[
   }
 }
 
-/** The path of a file of this account; undefined for any other address. */
-function mediaPath(url: string, accountSid: string): string | undefined {
-  const path =
-    /^https?:\/\/[^/?#]+(\/2010-04-01\/Accounts\/[A-Za-z0-9]+\/Messages\/[A-Za-z0-9]+\/Media\/[A-Za-z0-9]+)$/
-      .exec(url)?.[1];
-  return path?.startsWith(`/2010-04-01/Accounts/${accountSid}/`) ? path : undefined;
+/** The path of a file, and its account; undefined for any other address. */
+function mediaPath(url: string): [path: string, account: string] | undefined {
+  const [, path, account] =
+    /^https?:\/\/[^/?#]+(\/2010-04-01\/Accounts\/([A-Za-z0-9]+)\/Messages\/[A-Za-z0-9]+\/Media\/[A-Za-z0-9]+)$/
+      .exec(url) ?? [];
+  return path === undefined ? undefined : [path, account];
 }
