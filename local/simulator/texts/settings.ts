@@ -67,7 +67,8 @@ export const TEXT_ERRORS: Readonly<Record<number, { status: number; message: str
   21602: { status: 400, message: "Message body is required" },
   21606: {
     status: 400,
-    message: "The 'From' phone number provided is not a valid message-capable phone number",
+    message:
+      "The 'From' phone number provided is not a valid message-capable Twilio phone number for this destination",
   },
   21610: { status: 400, message: "Attempt to send to unsubscribed recipient" },
   21611: { status: 400, message: "This 'From' number has exceeded the maximum number of queued messages" },

@@ -6,7 +6,7 @@
  * | path below `/simulator/twilio` | |
  * |---|---|
  * | `POST, GET /2010-04-01/Accounts/{sid}/Messages.json` | Twilio's API: sends, lists newest first |
- * | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media.json`, `…/Media/{sid}` | its files; each is a redirect |
+ * | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media.json`, `GET, DELETE …/Media/{sid}` | its files; each is a redirect, until it is deleted |
  * | `GET /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json` | our numbers, and what is entered there |
  * | `GET /files/{sid}` | where that redirect leads |
  * | `GET /texts` | `{messages: [Text], posts, settings}` |
@@ -109,6 +109,8 @@ export class TwilioSimulator {
   #stopped = new AbortController();
   /** Pairs of our number and a person that Twilio sends nothing to. */
   #blocked = new Set<string>();
+  /** Files that were deleted, by their sid. */
+  readonly deleted = new Set<string>();
   #pending = 0;
   #idle: (() => void)[] = [];
   #ids = 0;
@@ -145,6 +147,7 @@ export class TwilioSimulator {
     this.texts.clear();
     this.posts.length = 0;
     this.#blocked.clear();
+    this.deleted.clear();
     this.#queues.clear();
     this.configure(TEXT_CALM);
   }
@@ -265,8 +268,13 @@ export class TwilioSimulator {
         media_list: text.media.map((id, i) => ({
           sid: mediaSid(text, i),
           content_type: this.#options.samples?.get(id)?.mimeType ?? "application/octet-stream",
-        })),
+        })).filter(({ sid }) => !this.deleted.has(sid)),
       });
+    }
+    if (this.deleted.has(file)) return refusal(20404);
+    if (request.method === "DELETE") {
+      this.deleted.add(file);
+      return new Response(null, { status: 204 });
     }
     // Twilio keeps files in a storage of its own, which must not get the credentials.
     const location = url.href.slice(0, url.href.indexOf("/2010-04-01/")) + `/files/${file}`;
@@ -274,6 +282,7 @@ export class TwilioSimulator {
   }
 
   async #file(sid: string): Promise<Response> {
+    if (this.deleted.has(sid)) return new Response(null, { status: 404 });
     for (const text of this.texts.values()) {
       const index = text.media.findIndex((_, i) => mediaSid(text, i) === sid);
       const file = index < 0 ? undefined : this.#options.samples?.get(text.media[index]);

@@ -29,6 +29,8 @@ assignment_windows: Read<{ booking_id: string; cancelled_at: string | null; clie
 attributions: Read<{ clicked_at: string | null; code: string | null; confidence: "exact" | "referral" | "contact" | "low"; contact_id: string; created_at: string; ctwa_clid: string | null; first_touch: boolean; message_id: string; reason: "first" | "ad" | "clicked" | "repeated" | "reused" | "forwarded" | "expired"; referral: JsonOf<"attributions.referral"> | null; token: string | null; user_id: string | null; }, [Key<"attributions_code_fkey", ["code"], false, "links", ["code"]>, Key<"attributions_contact_id_fkey", ["contact_id"], false, "contacts", ["id"]>, Key<"attributions_message_id_fkey", ["message_id"], true, "messages", ["id"]>]>;
 bookings: Read<{ cancelled_at: string | null; client_id: string; created_at: string; ends_local: string; external_id: string; id: string; org_id: string; repeats: "none" | "daily" | "weekly"; starts_local: string; zone: string; }, [Key<"bookings_client_id_fkey", ["client_id"], false, "contacts", ["id"]>, Key<"bookings_org_id_fkey", ["org_id"], false, "orgs", ["id"]>]>;
 business_metrics: Read<{ created_at: string; name: string; }>;
+campaign_recipients: Read<{ address: string; arm: "on" | "off" | null; at: string | null; campaign_id: string; fields: JsonOf<"campaign_recipients.fields">; id: number; message_id: string | null; next_at: string; state: "pending" | "queued" | "left_out"; told: number; why: string | null; }, [Key<"campaign_recipients_campaign_id_fkey", ["campaign_id"], false, "campaigns", ["id"]>]>;
+campaigns: Read<{ bounce_limit: number; complaint_limit: number; created_at: string; created_by: string; finished_at: string | null; flag_key: string | null; from_email: string; html: string | null; id: string; name: string; otherwise: JsonOf<"campaigns.otherwise"> | null; per_minute: number; start_at: string; started_at: string | null; state: "draft" | "sending" | "stopped" | "cancelled" | "done"; stopped_at: string | null; stopped_because: string | null; stopped_by: string | null; subject: string; text: string | null; version: number; }>;
 canned_replies: Read<{ name: string; text: string; updated_at: string; updated_by: string; }>;
 click_counts: Read<{ bot: number; code: string; day: string; human: number; own: number; prefetch: number; preview: number; slot: number; }>;
 click_days: Read<{ bot: number; code: string; countries: JsonOf<"click_days.countries">; day: string; human: number; own: number; platforms: JsonOf<"click_days.platforms">; prefetch: number; preview: number; referrers: JsonOf<"click_days.referrers">; rules: JsonOf<"click_days.rules">; sources: JsonOf<"click_days.sources">; targets: JsonOf<"click_days.targets">; visitors: number; }>;
@@ -72,7 +74,7 @@ org_members: Read<{ contact_id: string | null; created_at: string; id: string; o
 org_numbers: Read<{ channel: string; class: "front_desk" | "sitter" | "pool"; created_at: string; last_used_at: string | null; member_id: string | null; number_id: string; org_id: string; state: "active" | "draining" | "out"; }, [Key<"org_numbers_member_id_fkey", ["member_id"], false, "org_members", ["id"]>, Key<"org_numbers_org_id_fkey", ["org_id"], false, "orgs", ["id"]>, Key<"org_numbers_sender_fkey", ["channel", "number_id"], true, "senders", ["channel", "id"]>]>;
 orgs: Read<{ after_minutes: number; before_minutes: number; countries: string[]; created_at: string; grace_hours: number; id: string; name: string; quarantine_days: number; recurring_from: number; zone: string; }>;
 orphan_visits: Read<{ code: string; day: string; visits: number; }>;
-outbound_messages: Read<{ aside: boolean; attempt: number; channel: string; conversation_id: string; created_at: string; deferred: number; error: JsonOf<"outbound_messages.error"> | null; fallback: JsonOf<"outbound_messages.fallback"> | null; id: string; idempotency_key: string | null; message_id: string | null; next_attempt_at: string; number_id: string; payload: JsonOf<"outbound_messages.payload"> | null; recipient: string | null; request_hash: string | null; state: "queued" | "leased" | "sent" | "failed" | "unknown"; tried_at: string | null; updated_at: string; used_fallback: boolean; }, [Key<"outbound_messages_conversation_id_fkey", ["conversation_id"], false, "conversations", ["id"]>, Key<"outbound_messages_message_id_fkey", ["message_id"], false, "messages", ["id"]>]>;
+outbound_messages: Read<{ aside: boolean; attempt: number; channel: string; conversation_id: string; created_at: string; deferred: number; error: JsonOf<"outbound_messages.error"> | null; fallback: JsonOf<"outbound_messages.fallback"> | null; first_try: JsonOf<"outbound_messages.first_try"> | null; id: string; idempotency_key: string | null; message_id: string | null; next_attempt_at: string; number_id: string; payload: JsonOf<"outbound_messages.payload"> | null; recipient: string | null; request_hash: string | null; state: "queued" | "leased" | "sent" | "failed" | "unknown"; tried_at: string | null; updated_at: string; used_fallback: boolean; }, [Key<"outbound_messages_conversation_id_fkey", ["conversation_id"], false, "conversations", ["id"]>, Key<"outbound_messages_message_id_fkey", ["message_id"], false, "messages", ["id"]>]>;
 policy_findings: Read<{ decision_id: string; ord: number; org_id: string; redacted: string; reviewed_at: string | null; reviewed_by: string | null; rule: string; score: number; type: "phone" | "email" | "social" | "payment" | "off_platform" | "url"; was_right: boolean | null; }, [Key<"policy_findings_decision_id_fkey", ["decision_id"], false, "thread_decisions", ["id"]>, Key<"policy_findings_org_id_fkey", ["org_id"], false, "orgs", ["id"]>]>;
 rate_limits: Read<{ allowed: boolean; key: string; tat: string; }>;
 reply_tokens: Read<{ created_at: string; message_id: string; token: string; }, [Key<"reply_tokens_message_id_fkey", ["message_id"], false, "messages", ["id"]>]>;
@@ -102,9 +104,10 @@ suppressions: Read<{ address: string; by: string; reason: string; scope: "all" |
 team_history: Read<{ after: JsonOf<"team_history.after"> | null; at: string; before: JsonOf<"team_history.before"> | null; by: string; change: "added" | "changed" | "removed"; email: string | null; id: string; user_id: string; }>;
 team_invitations: Read<{ created_at: string; email: string; expires_at: string; id: string; invited_by: string; role: "viewer" | "operator" | "admin"; sends: number; sent_at: string | null; user_id: string | null; }>;
 team_members: Read<{ approvals: string[]; created_at: string; role: "viewer" | "operator" | "admin"; user_id: string; }>;
+text_files: Read<{ at_provider: "kept" | "to_delete" | "deleted"; attempt: number; bytes: number | null; created_at: string; error: string | null; id: string; lease: string | null; message_id: string | null; mime_type: string | null; next_attempt_at: string | null; path: string | null; place: number; provider: "twilio" | "telnyx"; settled_at: string | null; state: "pending" | "stored" | "gone" | "too_large" | "failed"; url: string | null; }, [Key<"text_files_message_id_fkey", ["message_id"], false, "messages", ["id"]>]>;
 thread_decisions: Read<{ at: string; by: string; contact_id: string | null; done_at: string | null; done_by: string | null; force_reason: string | null; forces: string | null; from_last4: string | null; from_role: "client" | "sitter" | "owner" | "unknown"; id: string; key: string | null; message_id: string | null; number_class: "front_desk" | "sitter" | "pool" | null; number_last4: string | null; org_id: string; outcome: "leg" | "owner_inbox" | "held" | "blocked"; reason: string; text: string | null; thread_id: string | null; types: string[]; }, [Key<"thread_decisions_contact_id_fkey", ["contact_id"], false, "contacts", ["id"]>, Key<"thread_decisions_forces_fkey", ["forces"], true, "thread_decisions", ["id"]>, Key<"thread_decisions_org_id_fkey", ["org_id"], false, "orgs", ["id"]>, Key<"thread_decisions_thread_id_fkey", ["thread_id"], false, "threads", ["id"]>]>;
 thread_legs: Read<{ channel: string; contact_id: string; ended_at: string | null; id: string; number_id: string | null; opened_at: string; quarantined_until: string | null; role: "client" | "sitter"; thread_id: string; }, [Key<"thread_legs_contact_id_fkey", ["contact_id"], false, "contacts", ["id"]>, Key<"thread_legs_thread_id_fkey", ["thread_id"], false, "threads", ["id"]>]>;
-threads: Read<{ channel: string; client_id: string; ended_at: string | null; id: string; message_number_id: string; number_class: "front_desk" | "sitter" | "pool"; opened_at: string; opened_by: "first_message" | "assignment" | "owner" | "backfill"; org_id: string; recurring: boolean; recurring_why: string | null; sitter_id: string | null; state: "live" | "ended"; }, [Key<"threads_client_id_fkey", ["client_id"], false, "contacts", ["id"]>, Key<"threads_number_fkey", ["channel", "message_number_id"], false, "org_numbers", ["channel", "number_id"]>, Key<"threads_org_id_fkey", ["org_id"], false, "orgs", ["id"]>, Key<"threads_sitter_id_fkey", ["sitter_id"], false, "org_members", ["id"]>]>;
+threads: Read<{ channel: string; client_id: string; ended_at: string | null; id: string; last_at: string; message_number_id: string; number_class: "front_desk" | "sitter" | "pool"; opened_at: string; opened_by: "first_message" | "assignment" | "owner" | "backfill"; org_id: string; recurring: boolean; recurring_why: string | null; sitter_id: string | null; state: "live" | "ended"; }, [Key<"threads_client_id_fkey", ["client_id"], false, "contacts", ["id"]>, Key<"threads_number_fkey", ["channel", "message_number_id"], false, "org_numbers", ["channel", "number_id"]>, Key<"threads_org_id_fkey", ["org_id"], false, "orgs", ["id"]>, Key<"threads_sitter_id_fkey", ["sitter_id"], false, "org_members", ["id"]>]>;
 wa_templates: Read<{ account: string; category: string | null; components: JsonOf<"wa_templates.components">; found: JsonOf<"wa_templates.found">; id: string | null; language: string; name: string; parameter_format: "positional" | "named"; quality: string | null; reason: string | null; status: string; synced_at: string | null; told_at: string | null; }>;
 webhook_events: Read<{ dedupe_key: string; field: string; kind: "message" | "echo" | "status" | "identity" | "past_message" | "past_echo" | "name" | "other"; number_id: string | null; provider: string; raw: JsonOf<"webhook_events.raw"> | null; received_at: string; }>;
 };
@@ -114,6 +117,7 @@ wa_numbers: Read<{ created_at: string; display_number: string | null; id: string
 Functions: {
 accept_invitation: { Args: Record<never, never>; Returns: Json };
 acknowledge_incident: { Args: { p_number: number; }; Returns: Database["public"]["Tables"]["incidents"]["Row"] };
+add_campaign_recipients: { Args: { p_id: string; p_recipients: Json; }; Returns: Json };
 add_conversation_note: { Args: { p_conversation_id: string; p_text: string; }; Returns: Json };
 add_counts: { Args: { p_counts: Json; }; Returns: null };
 add_destination: { Args: { p_name: string; p_url: string; p_options?: Json; }; Returns: Json };
@@ -149,12 +153,14 @@ claim_status_posts: { Args: { p_limit?: number; p_lease_seconds?: number; }; Ret
 claim_storage_purges: { Args: { p_limit?: number; }; Returns: Json };
 claim_template_syncs: { Args: { p_all?: boolean; }; Returns: Json };
 claim_text_check: { Args: Record<never, never>; Returns: Json };
+claim_text_file: { Args: { p_lease_seconds: number; }; Returns: Json };
 claim_unrouted: { Args: { p_revision: number; p_conversations: number; p_each?: number; p_channels?: readonly string[]; }; Returns: Json };
 complete_rollout: { Args: { p_id: string; p_expected_version: number; p_reason: string; }; Returns: Database["public"]["Tables"]["rollouts"]["Row"] };
 conversation_messages: { Args: { p_conversation_id: string; p_before?: number | null; p_limit?: number; }; Returns: Json };
 count_contacts: { Args: { p_now?: string; }; Returns: Json };
 count_matching_deliveries: { Args: { p_list: string; p_filter?: Json; }; Returns: Json };
 create_announcement: { Args: { p_announcement: Json; }; Returns: Json };
+create_campaign: { Args: { p_campaign: Json; }; Returns: Json };
 create_links: { Args: { p_links: Json; p_actor: string; }; Returns: Json };
 create_rollout: { Args: { p_flag_key: string; p_plan: Json; p_reason?: string | null; p_id?: string | null; }; Returns: Database["public"]["Tables"]["rollouts"]["Row"] };
 delete_announcement: { Args: { p_id: string; p_expected_version: number; }; Returns: boolean };
@@ -195,6 +201,8 @@ link_stats: { Args: { p_code: string; p_from: string; p_to: string; p_zone?: str
 list_affected: { Args: { p_flag_key: string; p_since?: string | null; p_offset?: number; p_limit?: number; }; Returns: Json };
 list_announcements: { Args: { p_limit?: number; p_filter?: Json; }; Returns: Json };
 list_audit: { Args: { p_filter?: Json; p_limit?: number; }; Returns: Json };
+list_campaign_recipients: { Args: { p_id: string; p_after?: number; p_limit?: number; }; Returns: Json };
+list_campaigns: { Args: { p_limit?: number; p_filter?: Json; }; Returns: Json };
 list_canned_replies: { Args: Record<never, never>; Returns: Json };
 list_conversation_work: { Args: { p_which: string; p_limit?: number; }; Returns: Json };
 list_conversations: { Args: { p_before?: string | null; p_limit?: number; }; Returns: Json };
@@ -211,6 +219,7 @@ list_links: { Args: { p_filter?: Json; p_limit?: number; }; Returns: Json };
 list_metrics: { Args: { p_days?: number; }; Returns: Json };
 list_notices: { Args: { p_id: string; }; Returns: Json };
 list_numbers: { Args: Record<never, never>; Returns: Json };
+list_pools: { Args: Record<never, never>; Returns: Json };
 list_reports: { Args: { p_flag_key?: string | null; p_limit?: number; p_before?: string | null; }; Returns: Json };
 list_routes: { Args: { p_filter?: Json; p_limit?: number; }; Returns: Json };
 list_suppressions: { Args: { p_before?: string | null; p_limit?: number; p_same?: number | null; p_search?: string | null; }; Returns: Json };
@@ -250,6 +259,7 @@ pause_rollout: { Args: { p_id: string; p_expected_version: number; p_reason?: st
 plan_of_template: { Args: { p_name: string; }; Returns: Json };
 pool_forecast: { Args: { p_org: string; }; Returns: Json };
 read_announcement: { Args: { p_id: string; p_after?: string | null; p_limit?: number; }; Returns: Json };
+read_campaign: { Args: { p_id: string; }; Returns: Json };
 read_incident: { Args: { p_number: number; }; Returns: Json };
 read_person: { Args: { p_contact_id: string; }; Returns: Json };
 read_report: { Args: { p_id: string; }; Returns: Json };
@@ -340,16 +350,19 @@ settle_password_attempt: { Args: { p_code: string; p_client: string; p_right: bo
 settle_status_posts: { Args: { p_results: Json; }; Returns: number };
 settle_storage_purges: { Args: { p_objects: Json; }; Returns: number };
 settle_text_check: { Args: { p_result: Json; }; Returns: null };
+settle_text_file: { Args: { p_id: string; p_lease: string; p_outcome: string; p_result?: Json; }; Returns: boolean };
 sign_gate: { Args: { p_flag_key: string; p_role: string; p_gate?: string; p_note?: string | null; p_applies?: boolean; p_signer?: string | null; }; Returns: Database["public"]["Tables"]["gate_approvals"]["Row"] };
 skip_deliveries: { Args: { p_ids: readonly string[]; }; Returns: number };
 split_contact: { Args: { p_contact_id: string; p_reason?: string | null; }; Returns: Json };
 stale_flags: { Args: { p_now?: string; }; Returns: { key: string; why: string; since: string; }[] };
 start_announcement: { Args: { p_id: string; p_expected_version: number; }; Returns: Json };
+start_campaign: { Args: { p_id: string; p_expected_version: number; p_changes?: Json; }; Returns: Json };
 start_invitation: { Args: { p_email: string; p_role: string; p_by: string; }; Returns: Json };
 start_rollout: { Args: { p_id: string; p_expected_version: number; p_reason?: string | null; p_gates?: Json; }; Returns: Database["public"]["Tables"]["rollouts"]["Row"] };
 status: { Args: Record<never, never>; Returns: Json };
 status_page: { Args: Record<never, never>; Returns: Json };
 stop_announcement: { Args: { p_id: string; p_expected_version: number; p_reason?: string | null; }; Returns: Json };
+stop_campaign: { Args: { p_id: string; p_expected_version: number; p_reason?: string | null; p_cancel?: boolean; }; Returns: Json };
 store_templates: { Args: { p_account: string; p_templates: Json; p_whole: boolean; }; Returns: Json };
 switch_off: { Args: { p_key: string; p_reason: string; }; Returns: number };
 take_conversation: { Args: { p_conversation_id: string; p_minutes?: number | null; p_by?: string | null; }; Returns: Json };
@@ -358,6 +371,7 @@ take_rate: { Args: { p_key: string; p_rate: number; p_burst: number; p_cost?: nu
 take_uses: { Args: { p_wanted: Json; }; Returns: Json };
 tell_accounts: { Args: { p_senders: Json; }; Returns: null };
 template_by_id: { Args: { p_id: string; }; Returns: Json };
+test_campaign: { Args: { p_id: string; p_to: string; p_fields?: Json; p_otherwise?: boolean; }; Returns: Json };
 test_notification_endpoint: { Args: { p_name: string; }; Returns: Json };
 thread_facts: { Args: { p_thread: string; p_at?: string | null; }; Returns: Json };
 trace_mail: { Args: { p_message_id: string; }; Returns: Json };
