@@ -8432,8 +8432,10 @@ begin
         select * from public.messages m
         where m.conversation_id = c.id and m.seq > c.routed_seq and m.direction = 'in'
           and not exists (select from public.routing_decisions d where d.message_id = m.id)
-        order by m.seq limit 20) m) waiting
-    where c.id = any (p_conversations) and c.channel = 'sms' and waiting.messages is not null);
+        order by m.seq limit 20) m
+      -- Here and not outside, where it would have the facts read twice.
+      having count(*) > 0) waiting
+    where c.id = any (p_conversations) and c.channel = 'sms');
 end $function$;
 grant execute on function public.masked_waiting(p_conversations uuid[]) to service_role;
 
@@ -12600,6 +12602,8 @@ CREATE OR REPLACE FUNCTION public.thread_facts(p_thread uuid, p_at timestamp wit
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
 AS $function$
 begin
   perform private.refuse_older_code();
@@ -20399,34 +20403,21 @@ begin
 end $function$;
 grant execute on function private.learn_recipients(p_updates private.inbound_update[]) to service_role;
 
--- A leg as relay() takes it.
-CREATE OR REPLACE FUNCTION private.leg_view(p_leg thread_legs)
- RETURNS jsonb
- LANGUAGE sql
- STABLE
- SET search_path TO ''
-AS $function$
-  select jsonb_build_object('id', p_leg.id, 'threadId', p_leg.thread_id, 'contactId', p_leg.contact_id, 'role', p_leg.role,
-    'numberId', p_leg.number_id, 'optedOut', exists (
-      select from public.conversations c
-      where c.contact_id = p_leg.contact_id and c.channel = p_leg.channel and c.number_id = p_leg.number_id and c.opted_out_at is not null))
-$function$;
-grant execute on function private.leg_view(p_leg thread_legs) to service_role;
-
 -- Whether a thread is live, its writer still meets this number in it, and these legs of it are live.
 CREATE OR REPLACE FUNCTION private.legs_stand(p_thread uuid, p_writer uuid, p_number text, p_legs uuid[])
  RETURNS boolean
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
 AS $function$
-  select exists (
+begin
+  return exists (
       select from public.threads t
       join public.thread_legs l on l.thread_id = t.id and l.contact_id = p_writer and l.number_id = p_number and l.ended_at is null
       where t.id = p_thread and t.state = 'live')
     and cardinality(p_legs) = (
-      select count(*) from public.thread_legs l where l.id = any (p_legs) and l.thread_id = p_thread and l.ended_at is null)
-$function$;
+      select count(*) from public.thread_legs l where l.id = any (p_legs) and l.thread_id = p_thread and l.ended_at is null);
+end $function$;
 grant execute on function private.legs_stand(p_thread uuid, p_writer uuid, p_number text, p_legs uuid[]) to service_role;
 
 -- Messages that a link brought from p_from to before p_to: {total, first_touch, by_confidence}.
@@ -24533,7 +24524,11 @@ declare
   v_legs jsonb := '[]';
   v_past uuid;
 begin
-  select coalesce(jsonb_agg(private.leg_view(l)), '[]') into v_legs from public.thread_legs l
+  select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'threadId', l.thread_id, 'contactId', l.contact_id, 'role', l.role,
+    'numberId', l.number_id, 'optedOut', exists (
+      select from public.conversations c
+      where c.contact_id = l.contact_id and c.channel = l.channel and c.number_id = l.number_id and c.opted_out_at is not null))), '[]')
+  into v_legs from public.thread_legs l
   where l.contact_id = p_contact and l.channel = p_number.channel and l.number_id = p_number.number_id and l.ended_at is null;
   if v_legs = '[]' then
     select l.thread_id into v_past from public.thread_legs l
@@ -28391,25 +28386,30 @@ grant execute on function private.thread_entry(p_decision thread_decisions) to s
 -- A thread with its live legs and the windows that are not over, as relay() takes it.
 CREATE OR REPLACE FUNCTION private.thread_facts(p_thread uuid, p_at timestamp with time zone)
  RETURNS jsonb
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
- SET jit TO 'off'
- SET enable_seqscan TO 'off'
 AS $function$
-  select jsonb_build_object('id', t.id, 'numberClass', t.number_class, 'live', t.state = 'live',
-    'legs', (
-      select coalesce(jsonb_agg(private.leg_view(l) order by l.opened_at, l.id), '[]')
-      from public.thread_legs l where l.thread_id = t.id and l.ended_at is null),
-    'windows', (
-      select coalesce(jsonb_agg(jsonb_build_object('legId', l.id, 'state', private.window_state(w, p_at), 'from', w.opens_at)
-        order by w.opens_at, w.id), '[]')
-      from public.thread_legs l
-      join public.org_members m on m.contact_id = l.contact_id and m.org_id = t.org_id
-      join public.assignment_windows w on w.member_id = m.id and w.client_id = t.client_id and w.closes_at > p_at
-      where l.thread_id = t.id and l.role = 'sitter' and l.ended_at is null))
-  from public.threads t where t.id = p_thread
-$function$;
+begin
+  return (
+    select jsonb_build_object('id', t.id, 'numberClass', t.number_class, 'live', t.state = 'live',
+      'legs', (
+        select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'threadId', l.thread_id, 'contactId', l.contact_id, 'role', l.role,
+          'numberId', l.number_id, 'optedOut', exists (
+            select from public.conversations c
+            where c.contact_id = l.contact_id and c.channel = l.channel and c.number_id = l.number_id and c.opted_out_at is not null))
+          order by l.opened_at, l.id), '[]')
+        from public.thread_legs l where l.thread_id = t.id and l.ended_at is null),
+      'windows', (
+        select coalesce(jsonb_agg(jsonb_build_object('legId', l.id,
+          'state', case when w.cancelled_at <= p_at then 'past' when w.opens_at > p_at then 'upcoming' else 'active' end, 'from', w.opens_at)
+          order by w.opens_at, w.id), '[]')
+        from public.thread_legs l
+        join public.org_members m on m.contact_id = l.contact_id and m.org_id = t.org_id
+        join public.assignment_windows w on w.member_id = m.id and w.client_id = t.client_id and w.closes_at > p_at
+        where l.thread_id = t.id and l.role = 'sitter' and l.ended_at is null))
+    from public.threads t where t.id = p_thread);
+end $function$;
 grant execute on function private.thread_facts(p_thread uuid, p_at timestamp with time zone) to service_role;
 
 -- In-Reply-To, References (RFC 5322 3.6.4: the parent's and its Message-ID) and the thread of an answer to a mail;

@@ -116,30 +116,30 @@ comment on policy "the team and owners read findings" on public.policy_findings 
 
 -- Facts -------------------------------------------------------------------------------------------
 
-create function private.leg_view(p_leg public.thread_legs) returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_build_object('id', p_leg.id, 'threadId', p_leg.thread_id, 'contactId', p_leg.contact_id, 'role', p_leg.role,
-    'numberId', p_leg.number_id, 'optedOut', exists (
-      select from public.conversations c
-      where c.contact_id = p_leg.contact_id and c.channel = p_leg.channel and c.number_id = p_leg.number_id and c.opted_out_at is not null))
-$$;
-comment on function private.leg_view(public.thread_legs) is 'A leg as relay() takes it.';
-
+-- In PL/pgSQL, and with the leg and the state of its window written out: a function of SQL with settings of its own is planned
+-- anew at each call, which costs more than all that is read here. The settings are the callers'.
 create function private.thread_facts(p_thread uuid, p_at timestamptz) returns jsonb
-language sql stable set search_path = '' set jit = off set enable_seqscan = off as $$
-  select jsonb_build_object('id', t.id, 'numberClass', t.number_class, 'live', t.state = 'live',
-    'legs', (
-      select coalesce(jsonb_agg(private.leg_view(l) order by l.opened_at, l.id), '[]')
-      from public.thread_legs l where l.thread_id = t.id and l.ended_at is null),
-    'windows', (
-      select coalesce(jsonb_agg(jsonb_build_object('legId', l.id, 'state', private.window_state(w, p_at), 'from', w.opens_at)
-        order by w.opens_at, w.id), '[]')
-      from public.thread_legs l
-      join public.org_members m on m.contact_id = l.contact_id and m.org_id = t.org_id
-      join public.assignment_windows w on w.member_id = m.id and w.client_id = t.client_id and w.closes_at > p_at
-      where l.thread_id = t.id and l.role = 'sitter' and l.ended_at is null))
-  from public.threads t where t.id = p_thread
-$$;
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select jsonb_build_object('id', t.id, 'numberClass', t.number_class, 'live', t.state = 'live',
+      'legs', (
+        select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'threadId', l.thread_id, 'contactId', l.contact_id, 'role', l.role,
+          'numberId', l.number_id, 'optedOut', exists (
+            select from public.conversations c
+            where c.contact_id = l.contact_id and c.channel = l.channel and c.number_id = l.number_id and c.opted_out_at is not null))
+          order by l.opened_at, l.id), '[]')
+        from public.thread_legs l where l.thread_id = t.id and l.ended_at is null),
+      'windows', (
+        select coalesce(jsonb_agg(jsonb_build_object('legId', l.id,
+          'state', case when w.cancelled_at <= p_at then 'past' when w.opens_at > p_at then 'upcoming' else 'active' end, 'from', w.opens_at)
+          order by w.opens_at, w.id), '[]')
+        from public.thread_legs l
+        join public.org_members m on m.contact_id = l.contact_id and m.org_id = t.org_id
+        join public.assignment_windows w on w.member_id = m.id and w.client_id = t.client_id and w.closes_at > p_at
+        where l.thread_id = t.id and l.role = 'sitter' and l.ended_at is null))
+    from public.threads t where t.id = p_thread);
+end $$;
 comment on function private.thread_facts(uuid, timestamptz) is 'A thread with its live legs and the windows that are not over, as relay() takes it.';
 
 create function private.relay_facts(p_number public.org_numbers, p_contact uuid, p_from text, p_at timestamptz) returns jsonb
@@ -148,7 +148,11 @@ declare
   v_legs jsonb := '[]';
   v_past uuid;
 begin
-  select coalesce(jsonb_agg(private.leg_view(l)), '[]') into v_legs from public.thread_legs l
+  select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'threadId', l.thread_id, 'contactId', l.contact_id, 'role', l.role,
+    'numberId', l.number_id, 'optedOut', exists (
+      select from public.conversations c
+      where c.contact_id = l.contact_id and c.channel = l.channel and c.number_id = l.number_id and c.opted_out_at is not null))), '[]')
+  into v_legs from public.thread_legs l
   where l.contact_id = p_contact and l.channel = p_number.channel and l.number_id = p_number.number_id and l.ended_at is null;
   if v_legs = '[]' then
     select l.thread_id into v_past from public.thread_legs l
@@ -182,7 +186,7 @@ comment on function public.relay_facts(text, text, timestamptz) is
   'What is known of a text from a phone (digits) to one of our numbers at a time (now without one): {orgId, contactId, numberClass, fromOurs, senderLegs, pastThreadId, thread}, the facts of relay(); null for a number of no organisation. For secret keys.';
 
 create function public.thread_facts(p_thread uuid, p_at timestamptz default null) returns jsonb
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
 begin
   perform private.refuse_older_code();
   return (
@@ -432,7 +436,6 @@ comment on function public.undo_backfill(uuid) is 'Removes threads that backfill
 
 call private.close_functions();
 grant execute on function
-  private.leg_view(public.thread_legs),
   private.thread_facts(uuid, timestamptz),
   private.release_numbers(timestamptz),
   private.relay_facts(public.org_numbers, uuid, text, timestamptz),

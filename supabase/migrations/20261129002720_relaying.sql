@@ -40,8 +40,10 @@ begin
         select * from public.messages m
         where m.conversation_id = c.id and m.seq > c.routed_seq and m.direction = 'in'
           and not exists (select from public.routing_decisions d where d.message_id = m.id)
-        order by m.seq limit 20) m) waiting
-    where c.id = any (p_conversations) and c.channel = 'sms' and waiting.messages is not null);
+        order by m.seq limit 20) m
+      -- Here and not outside, where it would have the facts read twice.
+      having count(*) > 0) waiting
+    where c.id = any (p_conversations) and c.channel = 'sms');
 end $$;
 comment on function public.masked_waiting(uuid[]) is 'Of these conversations those with a number of an organisation, each with its undecided texts in order and what relay() asks of each: [{conversation_id, org_id, countries, zone, own_numbers, earlier, messages}]. For secret keys.';
 
@@ -82,14 +84,15 @@ comment on function private.queue_to_legs(uuid, uuid[], jsonb, text, timestamptz
 -- Whether everything that a decision rests on still is as it was: else it is made again. Nobody hears a stranger because
 -- somebody was taken off a thread a moment before.
 create function private.legs_stand(p_thread uuid, p_writer uuid, p_number text, p_legs uuid[]) returns boolean
-language sql stable set search_path = '' as $$
-  select exists (
+language plpgsql stable set search_path = '' as $$
+begin
+  return exists (
       select from public.threads t
       join public.thread_legs l on l.thread_id = t.id and l.contact_id = p_writer and l.number_id = p_number and l.ended_at is null
       where t.id = p_thread and t.state = 'live')
     and cardinality(p_legs) = (
-      select count(*) from public.thread_legs l where l.id = any (p_legs) and l.thread_id = p_thread and l.ended_at is null)
-$$;
+      select count(*) from public.thread_legs l where l.id = any (p_legs) and l.thread_id = p_thread and l.ended_at is null);
+end $$;
 comment on function private.legs_stand(uuid, uuid, text, uuid[]) is 'Whether a thread is live, its writer still meets this number in it, and these legs of it are live.';
 
 create function private.open_for(p_org uuid, p_client uuid, p_now timestamptz) returns uuid

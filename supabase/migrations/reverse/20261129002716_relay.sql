@@ -25,6 +25,5 @@ drop function public.thread_facts(uuid, timestamptz);
 drop function public.relay_facts(text, text, timestamptz);
 drop function private.relay_facts(public.org_numbers, uuid, text, timestamptz);
 drop function private.thread_facts(uuid, timestamptz);
-drop function private.leg_view(public.thread_legs);
 drop table public.policy_findings;
 drop table public.thread_decisions;
