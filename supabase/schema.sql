@@ -8753,8 +8753,10 @@ begin
         select * from public.messages m
         where m.conversation_id = c.id and m.seq > c.routed_seq and m.direction = 'in'
           and not exists (select from public.routing_decisions d where d.message_id = m.id)
-        order by m.seq limit 20) m) waiting
-    where c.id = any (p_conversations) and c.channel = 'sms' and waiting.messages is not null);
+        order by m.seq limit 20) m
+      -- Here and not outside, where it would have the facts read twice.
+      having count(*) > 0) waiting
+    where c.id = any (p_conversations) and c.channel = 'sms');
 end $function$;
 grant execute on function public.masked_waiting(p_conversations uuid[]) to service_role;
 
@@ -9855,34 +9857,10 @@ CREATE OR REPLACE FUNCTION public.record_decision(p_decision jsonb, p_findings j
 AS $function$
 declare
   v_id uuid;
-  v_org uuid := (p_decision ->> 'org_id')::uuid;
-  v_outcome text := p_decision ->> 'outcome';
 begin
   perform private.refuse_older_code();
-  if p_decision ? 'forces' and not exists (
-      select from public.thread_decisions d where d.id = (p_decision ->> 'forces')::uuid and d.org_id = v_org and d.outcome = 'blocked') then
-    raise exception 'there is no such blocked text' using errcode = 'GL404';
-  end if;
-  insert into public.thread_decisions (org_id, thread_id, contact_id, message_id, from_role, from_last4, number_last4, number_class,
-    outcome, reason, types, forces, force_reason, text, key, by)
-  values (v_org, (p_decision ->> 'thread_id')::uuid, (p_decision ->> 'contact_id')::uuid, (p_decision ->> 'message_id')::uuid,
-    p_decision ->> 'from_role', right(p_decision ->> 'from_last4', 4), right(p_decision ->> 'number_last4', 4), p_decision ->> 'number_class',
-    v_outcome, p_decision ->> 'reason',
-    array(select jsonb_array_elements_text(coalesce(p_decision -> 'types', '[]'))), (p_decision ->> 'forces')::uuid,
-    p_decision ->> 'force_reason', p_decision ->> 'kept_text', p_decision ->> 'key', coalesce(p_decision ->> 'by', private.actor()))
-  returning id into v_id;
-  update public.threads t set last_at = greatest(t.last_at, clock_timestamp()) where t.id = (p_decision ->> 'thread_id')::uuid;
-  insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted)
-  select v_id, f.ord, v_org, f.value ->> 'type', f.value ->> 'rule', (f.value ->> 'score')::real, f.value ->> 'redacted'
-  from jsonb_array_elements(p_findings) with ordinality as f (value, ord) limit 20;
-  if p_decision ? 'forces' then
-    update public.thread_decisions d set done_at = now(), done_by = coalesce(p_decision ->> 'by', private.actor())
-    where d.id = (p_decision ->> 'forces')::uuid;
-  end if;
-  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'masking_' || v_outcome, 'label', v_org, 'n', 1))
-    || case when p_decision ->> 'reason' = 'no_active_window' and p_decision ->> 'from_role' = 'sitter'
-      then jsonb_build_array(jsonb_build_object('name', 'masking_sitter_no_window', 'label', v_org, 'n', 1)) else '[]' end);
-  perform private.count_decision(v_id, v_org, p_decision);
+  v_id := private.write_decision(p_decision, p_findings);
+  perform private.count_decisions((p_decision ->> 'org_id')::uuid, jsonb_build_array(p_decision || jsonb_build_object('id', v_id)));
   return v_id;
 end $function$;
 grant execute on function public.record_decision(p_decision jsonb, p_findings jsonb) to service_role;
@@ -13150,6 +13128,8 @@ CREATE OR REPLACE FUNCTION public.thread_facts(p_thread uuid, p_at timestamp wit
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
 AS $function$
 begin
   perform private.refuse_older_code();
@@ -16569,10 +16549,11 @@ exception when others then
 end $function$;
 grant execute on function private.count_conversion() to service_role;
 
--- Counts a decision for rollouts by organisation: business metrics text.decided, text.owner_inbox, text.blocked and
--- text.no_window (a sitter outside of every window), and an outcome of the flags that are rolled out; a failure where
--- a thread has lost its client.
-CREATE OR REPLACE FUNCTION private.count_decision(p_id uuid, p_org uuid, p_decision jsonb)
+-- Counts decisions of an organisation that were written at once, in their order, as record_decision takes them and
+-- with their id: for metrics, and for rollouts by organisation the business metrics text.decided, text.owner_inbox,
+-- text.blocked and text.no_window (a sitter outside of every window), and an outcome of the flags that are rolled
+-- out; a failure where a thread has lost its client.
+CREATE OR REPLACE FUNCTION private.count_decisions(p_org uuid, p_decisions jsonb)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -16581,38 +16562,60 @@ AS $function$
 declare
   v_now timestamptz := clock_timestamp();
   v_subject text := 'org:' || p_org;
-  v_failed boolean := p_decision ->> 'reason' = 'no_client';
+  v_decision jsonb;
+  v_first boolean := true;
+  v_failed boolean;
   v_outcomes jsonb;
 begin
-  -- Messaging that is off has decided nothing.
-  if p_decision ->> 'reason' = 'off' then
-    return;
-  end if;
-  -- Of an organisation one outcome a minute counts, and each failure: the guard counts subjects, and the row of a minute is hot.
-  select jsonb_agg(jsonb_build_object('flag', r.flag_key, 'arm', a.arm, 'minute', floor(extract(epoch from v_now) / 60)::bigint, 'n', 1,
-      'failed', v_failed::integer, 'timed', 0, 'ms', 0, 'le', to_jsonb(array_fill(0, array[27])),
-      'people', case when v_failed and a.arm = 'on' then jsonb_build_array(jsonb_build_array(v_subject, true, 0)) else '[]' end))
-  into v_outcomes
-  from public.rollouts r cross join lateral private.arm_of(r.flag_key, v_subject, v_now) a
-  where r.state in ('running', 'paused') and a.arm is not null
-    and (r.flag_key = 'messaging_v1.enabled' or r.flag_key = 'proactive_thread_creation.enabled' and p_decision ? 'thread_id'
-      or r.flag_key = 'sitter_messages_v1.enabled' and p_decision ->> 'from_role' = 'sitter')
-    and (v_failed or coalesce((select d.at from public.thread_decisions d
-      where d.org_id >= p_org and (d.org_id, d.id) < (p_org, p_id) order by d.org_id desc, d.id desc limit 1),
-      '-infinity') < date_trunc('minute', v_now));
-  if v_outcomes is not null then
-    perform private.record_outcomes(v_outcomes, v_now);
-  end if;
-  perform private.record_metrics((
-    select jsonb_agg(jsonb_build_object('name', m.name, 'subject', v_subject))
-    from (values ('text.decided', true), ('text.owner_inbox', p_decision ->> 'outcome' = 'owner_inbox'),
-      ('text.blocked', p_decision ->> 'outcome' = 'blocked'),
-      ('text.no_window', p_decision ->> 'reason' = 'no_active_window' and p_decision ->> 'from_role' = 'sitter')) as m (name, counts)
-    where m.counts), v_now);
-exception when others then
-  raise warning 'a decision could not be counted: % (%)', sqlerrm, sqlstate;
+  perform public.add_counts((
+    select coalesce(jsonb_agg(jsonb_build_object('name', c.name, 'label', p_org, 'n', c.n) order by c.name), '[]') from (
+      select m.name, count(*) as n
+      from jsonb_array_elements(p_decisions) as e (decision)
+      cross join lateral (values ('masking_' || (e.decision ->> 'outcome'), true), ('masking_sitter_no_window',
+        e.decision ->> 'reason' = 'no_active_window' and e.decision ->> 'from_role' = 'sitter')) as m (name, counts)
+      where m.counts group by m.name) c));
+  -- Failure policy: open. A text counts more than its figure.
+  begin
+    -- Messaging that is off has decided nothing.
+    for v_decision in
+      select e.decision from jsonb_array_elements(p_decisions) with ordinality as e (decision, place)
+      where e.decision ->> 'reason' <> 'off' order by e.place
+    loop
+      v_failed := v_decision ->> 'reason' = 'no_client';
+      -- Of an organisation one outcome a minute counts, and each failure: the guard counts subjects, and the row of a minute is
+      -- hot. Those that are written at once are of one minute.
+      continue when not (v_first or v_failed);
+      v_first := false;
+      select jsonb_agg(jsonb_build_object('flag', r.flag_key, 'arm', a.arm, 'minute', floor(extract(epoch from v_now) / 60)::bigint, 'n', 1,
+          'failed', v_failed::integer, 'timed', 0, 'ms', 0, 'le', to_jsonb(array_fill(0, array[27])),
+          'people', case when v_failed and a.arm = 'on' then jsonb_build_array(jsonb_build_array(v_subject, true, 0)) else '[]' end))
+      into v_outcomes
+      from public.rollouts r cross join lateral private.arm_of(r.flag_key, v_subject, v_now) a
+      where r.state in ('running', 'paused') and a.arm is not null
+        and (r.flag_key = 'messaging_v1.enabled' or r.flag_key = 'proactive_thread_creation.enabled' and v_decision ? 'thread_id'
+          or r.flag_key = 'sitter_messages_v1.enabled' and v_decision ->> 'from_role' = 'sitter')
+        and (v_failed or coalesce((select d.at from public.thread_decisions d
+          where d.org_id >= p_org and (d.org_id, d.id) < (p_org, (v_decision ->> 'id')::uuid) order by d.org_id desc, d.id desc limit 1),
+          '-infinity') < date_trunc('minute', v_now));
+      if v_outcomes is not null then
+        perform private.record_outcomes(v_outcomes, v_now);
+      end if;
+    end loop;
+    if v_first then
+      return;
+    end if;
+    perform private.record_metrics((
+      select jsonb_agg(jsonb_build_object('name', m.name, 'subject', v_subject) order by e.place)
+      from jsonb_array_elements(p_decisions) with ordinality as e (decision, place)
+      cross join lateral (values ('text.decided', true), ('text.owner_inbox', e.decision ->> 'outcome' = 'owner_inbox'),
+        ('text.blocked', e.decision ->> 'outcome' = 'blocked'),
+        ('text.no_window', e.decision ->> 'reason' = 'no_active_window' and e.decision ->> 'from_role' = 'sitter')) as m (name, counts)
+      where m.counts and e.decision ->> 'reason' <> 'off'), v_now);
+  exception when others then
+    raise warning 'decisions could not be counted: % (%)', sqlerrm, sqlstate;
+  end;
 end $function$;
-grant execute on function private.count_decision(p_id uuid, p_org uuid, p_decision jsonb) to service_role;
+grant execute on function private.count_decisions(p_org uuid, p_decisions jsonb) to service_role;
 
 -- Counts outcomes of replies, and business metrics of mails [{name, subject}]: mail.sent, mail.tokened,
 -- reply.received, reply.legacy, reply.threaded (its headers name a Message-ID of ours), reply.to_forward,
@@ -21156,34 +21159,21 @@ begin
 end $function$;
 grant execute on function private.learn_recipients(p_updates private.inbound_update[]) to service_role;
 
--- A leg as relay() takes it.
-CREATE OR REPLACE FUNCTION private.leg_view(p_leg thread_legs)
- RETURNS jsonb
- LANGUAGE sql
- STABLE
- SET search_path TO ''
-AS $function$
-  select jsonb_build_object('id', p_leg.id, 'threadId', p_leg.thread_id, 'contactId', p_leg.contact_id, 'role', p_leg.role,
-    'numberId', p_leg.number_id, 'optedOut', exists (
-      select from public.conversations c
-      where c.contact_id = p_leg.contact_id and c.channel = p_leg.channel and c.number_id = p_leg.number_id and c.opted_out_at is not null))
-$function$;
-grant execute on function private.leg_view(p_leg thread_legs) to service_role;
-
 -- Whether a thread is live, its writer still meets this number in it, and these legs of it are live.
 CREATE OR REPLACE FUNCTION private.legs_stand(p_thread uuid, p_writer uuid, p_number text, p_legs uuid[])
  RETURNS boolean
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
 AS $function$
-  select exists (
+begin
+  return exists (
       select from public.threads t
       join public.thread_legs l on l.thread_id = t.id and l.contact_id = p_writer and l.number_id = p_number and l.ended_at is null
       where t.id = p_thread and t.state = 'live')
     and cardinality(p_legs) = (
-      select count(*) from public.thread_legs l where l.id = any (p_legs) and l.thread_id = p_thread and l.ended_at is null)
-$function$;
+      select count(*) from public.thread_legs l where l.id = any (p_legs) and l.thread_id = p_thread and l.ended_at is null);
+end $function$;
 grant execute on function private.legs_stand(p_thread uuid, p_writer uuid, p_number text, p_legs uuid[]) to service_role;
 
 -- Messages that a link brought from p_from to before p_to: {total, first_touch, by_confidence}.
@@ -24819,7 +24809,8 @@ grant execute on function private.record_outcomes(p_outcomes jsonb, p_now timest
 
 -- Writes one decision on a text with what follows from it: the copies to the other legs, words to the writer (of one
 -- reason once an hour), the thread of a first message. The caller holds the conversation's lock and has asked
--- legs_stand. Returns {message_id, org_id, thread_id, outcome, reason, queued}.
+-- legs_stand. Counts nothing: the caller counts all decisions at once. Returns {message_id, org_id, thread_id,
+-- outcome, reason, queued, decision_id, from_role}.
 CREATE OR REPLACE FUNCTION private.record_relay(p_conversation conversations, p_relay jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -24834,6 +24825,7 @@ declare
   v_copies record;
   v_answer jsonb;
   v_queued integer := 0;
+  v_decision uuid;
 begin
   if (p_relay ->> 'opens')::boolean then
     v_thread := private.open_for(v_org, p_conversation.contact_id, p_now);
@@ -24855,14 +24847,14 @@ begin
     v_queued := v_queued + case when v_answer ? 'error' then 0 else 1 end;
   end if;
   update public.messages m set thread_id = v_thread where m.id = v_message and v_thread is not null;
-  perform public.record_decision(p_relay || jsonb_build_object('thread_id', v_thread, 'contact_id', p_conversation.contact_id,
+  v_decision := private.write_decision(p_relay || jsonb_build_object('thread_id', v_thread, 'contact_id', p_conversation.contact_id,
       'outcome', v_outcome, 'reason', v_reason,
       'number_last4', right(regexp_replace(coalesce((
         select s.address from public.senders s where s.channel = p_conversation.channel and s.id = p_conversation.number_id), ''), '[^0-9]', '', 'g'), 4),
       'from_last4', right(regexp_replace(coalesce(private.address_of(p_conversation.contact_id, p_conversation.channel, p_conversation.number_id), ''), '[^0-9]', '', 'g'), 4)),
     coalesce(p_relay -> 'findings', '[]'));
   return jsonb_build_object('message_id', v_message, 'org_id', v_org, 'thread_id', v_thread, 'outcome', v_outcome, 'reason', v_reason,
-    'queued', v_queued);
+    'queued', v_queued, 'decision_id', v_decision, 'from_role', p_relay -> 'from_role');
 end $function$;
 grant execute on function private.record_relay(p_conversation conversations, p_relay jsonb, p_now timestamp with time zone) to service_role;
 
@@ -24923,9 +24915,14 @@ begin
       'sticky_route_id', v_conversation.sticky_route_id, 'sticky_until', v_conversation.sticky_until, 'decisions', v_decisions);
   end loop;
   perform public.record_decisions(p_revision, v_decided);
+  -- Last and in one order, because everybody counts in the same rows.
+  perform private.count_decisions(o.org, o.decisions) from (
+    select (e.relayed ->> 'org_id')::uuid as org,
+      jsonb_agg(e.relayed || jsonb_build_object('id', e.relayed -> 'decision_id') order by e.place) as decisions
+    from jsonb_array_elements(v_relayed) with ordinality as e (relayed, place) group by 1 order by 1) o;
   return jsonb_build_object('decided', jsonb_array_length(v_relayed), 'stale', v_stale,
     'queued', (select coalesce(sum((r ->> 'queued')::integer), 0) from jsonb_array_elements(v_relayed) r),
-    'relayed', (select coalesce(jsonb_agg(r - 'queued'), '[]') from jsonb_array_elements(v_relayed) r));
+    'relayed', (select coalesce(jsonb_agg(r - '{queued,decision_id,from_role}'::text[]), '[]') from jsonb_array_elements(v_relayed) r));
 end $function$;
 grant execute on function private.record_relays(p_revision bigint, p_conversations jsonb, p_now timestamp with time zone) to service_role;
 
@@ -25323,7 +25320,11 @@ declare
   v_legs jsonb := '[]';
   v_past uuid;
 begin
-  select coalesce(jsonb_agg(private.leg_view(l)), '[]') into v_legs from public.thread_legs l
+  select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'threadId', l.thread_id, 'contactId', l.contact_id, 'role', l.role,
+    'numberId', l.number_id, 'optedOut', exists (
+      select from public.conversations c
+      where c.contact_id = l.contact_id and c.channel = l.channel and c.number_id = l.number_id and c.opted_out_at is not null))), '[]')
+  into v_legs from public.thread_legs l
   where l.contact_id = p_contact and l.channel = p_number.channel and l.number_id = p_number.number_id and l.ended_at is null;
   if v_legs = '[]' then
     select l.thread_id into v_past from public.thread_legs l
@@ -29196,25 +29197,30 @@ grant execute on function private.thread_entry(p_decision thread_decisions, p_me
 -- A thread with its live legs and the windows that are not over, as relay() takes it.
 CREATE OR REPLACE FUNCTION private.thread_facts(p_thread uuid, p_at timestamp with time zone)
  RETURNS jsonb
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
- SET jit TO 'off'
- SET enable_seqscan TO 'off'
 AS $function$
-  select jsonb_build_object('id', t.id, 'numberClass', t.number_class, 'live', t.state = 'live',
-    'legs', (
-      select coalesce(jsonb_agg(private.leg_view(l) order by l.opened_at, l.id), '[]')
-      from public.thread_legs l where l.thread_id = t.id and l.ended_at is null),
-    'windows', (
-      select coalesce(jsonb_agg(jsonb_build_object('legId', l.id, 'state', private.window_state(w, p_at), 'from', w.opens_at)
-        order by w.opens_at, w.id), '[]')
-      from public.thread_legs l
-      join public.org_members m on m.contact_id = l.contact_id and m.org_id = t.org_id
-      join public.assignment_windows w on w.member_id = m.id and w.client_id = t.client_id and w.closes_at > p_at
-      where l.thread_id = t.id and l.role = 'sitter' and l.ended_at is null))
-  from public.threads t where t.id = p_thread
-$function$;
+begin
+  return (
+    select jsonb_build_object('id', t.id, 'numberClass', t.number_class, 'live', t.state = 'live',
+      'legs', (
+        select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'threadId', l.thread_id, 'contactId', l.contact_id, 'role', l.role,
+          'numberId', l.number_id, 'optedOut', exists (
+            select from public.conversations c
+            where c.contact_id = l.contact_id and c.channel = l.channel and c.number_id = l.number_id and c.opted_out_at is not null))
+          order by l.opened_at, l.id), '[]')
+        from public.thread_legs l where l.thread_id = t.id and l.ended_at is null),
+      'windows', (
+        select coalesce(jsonb_agg(jsonb_build_object('legId', l.id,
+          'state', case when w.cancelled_at <= p_at then 'past' when w.opens_at > p_at then 'upcoming' else 'active' end, 'from', w.opens_at)
+          order by w.opens_at, w.id), '[]')
+        from public.thread_legs l
+        join public.org_members m on m.contact_id = l.contact_id and m.org_id = t.org_id
+        join public.assignment_windows w on w.member_id = m.id and w.client_id = t.client_id and w.closes_at > p_at
+        where l.thread_id = t.id and l.role = 'sitter' and l.ended_at is null))
+    from public.threads t where t.id = p_thread);
+end $function$;
 grant execute on function private.thread_facts(p_thread uuid, p_at timestamp with time zone) to service_role;
 
 -- In-Reply-To, References (RFC 5322 3.6.4: the parent's and its Message-ID) and the thread of an answer to a mail;
@@ -30495,6 +30501,41 @@ begin
   perform private.withdraw_tracking(v_contacts, p_campaign_id);
 end $function$;
 grant execute on function private.write_consent(p_contact_id uuid, p_mode text, p_source text, p_campaign_id uuid) to service_role;
+
+-- record_decision without counting it.
+CREATE OR REPLACE FUNCTION private.write_decision(p_decision jsonb, p_findings jsonb)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+  v_org uuid := (p_decision ->> 'org_id')::uuid;
+  v_outcome text := p_decision ->> 'outcome';
+begin
+  if p_decision ? 'forces' and not exists (
+      select from public.thread_decisions d where d.id = (p_decision ->> 'forces')::uuid and d.org_id = v_org and d.outcome = 'blocked') then
+    raise exception 'there is no such blocked text' using errcode = 'GL404';
+  end if;
+  insert into public.thread_decisions (org_id, thread_id, contact_id, message_id, from_role, from_last4, number_last4, number_class,
+    outcome, reason, types, forces, force_reason, text, key, by)
+  values (v_org, (p_decision ->> 'thread_id')::uuid, (p_decision ->> 'contact_id')::uuid, (p_decision ->> 'message_id')::uuid,
+    p_decision ->> 'from_role', right(p_decision ->> 'from_last4', 4), right(p_decision ->> 'number_last4', 4), p_decision ->> 'number_class',
+    v_outcome, p_decision ->> 'reason',
+    array(select jsonb_array_elements_text(coalesce(p_decision -> 'types', '[]'))), (p_decision ->> 'forces')::uuid,
+    p_decision ->> 'force_reason', p_decision ->> 'kept_text', p_decision ->> 'key', coalesce(p_decision ->> 'by', private.actor()))
+  returning id into v_id;
+  update public.threads t set last_at = greatest(t.last_at, clock_timestamp()) where t.id = (p_decision ->> 'thread_id')::uuid;
+  insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted)
+  select v_id, f.ord, v_org, f.value ->> 'type', f.value ->> 'rule', (f.value ->> 'score')::real, f.value ->> 'redacted'
+  from jsonb_array_elements(p_findings) with ordinality as f (value, ord) limit 20;
+  if p_decision ? 'forces' then
+    update public.thread_decisions d set done_at = now(), done_by = coalesce(p_decision ->> 'by', private.actor())
+    where d.id = (p_decision ->> 'forces')::uuid;
+  end if;
+  return v_id;
+end $function$;
+grant execute on function private.write_decision(p_decision jsonb, p_findings jsonb) to service_role;
 
 -- Writes what happened to an incident as it now stands; what is public is posted to Statuspage too.
 CREATE OR REPLACE FUNCTION private.write_incident(p_incident incidents, p_kind text, p_at timestamp with time zone, p_text text DEFAULT NULL::text, p_changes jsonb DEFAULT '{}'::jsonb, p_public boolean DEFAULT false)

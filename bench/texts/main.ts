@@ -97,12 +97,12 @@ interface Place {
   pids: Readonly<Record<string, number>>;
 }
 
-/** What a run came to. Times from the webhook to the send, in order, in milliseconds; CPU of each text in microseconds. */
+/** What a run came to. Times from the webhook to the send, in order, in milliseconds; CPU by process, in microseconds a text. */
 interface Run {
   load: Load;
   took: number[];
   queued: number;
-  cpu: number;
+  cpu: Record<string, number>;
 }
 
 class Bench {
@@ -146,12 +146,14 @@ class Bench {
     }
     const { at, queued } = await this.#sends(count);
     const after = cpuOf(pids);
-    const used = Object.keys(after).reduce((sum, name) => sum + after[name] - before[name], 0);
+    const cpu = Object.fromEntries(
+      Object.keys(after).map((name) => [name, (after[name] - before[name]) / count]),
+    );
     return {
       load: result,
       took: notes.map(({ number }) => at.get(number)! - sent.get(number)!).sort((a, b) => a - b),
       queued,
-      cpu: used / count,
+      cpu,
     };
   }
 
@@ -190,6 +192,9 @@ function rowsOf(whose: string, runs: readonly Run[], goal?: string): Row[] {
       value: median(runs.map(({ queued }) => queued)),
       ...(goal === undefined ? {} : { goal: "0" }),
     },
-    { what: "  CPU of each text, ms", value: median(runs.map(({ cpu }) => cpu)) / 1000 },
+    ...Object.keys(runs[0].cpu).map((name): Row => ({
+      what: `  CPU of ${name} for each text, ms`,
+      value: median(runs.map(({ cpu }) => cpu[name])) / 1000,
+    })),
   ];
 }

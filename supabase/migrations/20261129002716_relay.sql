@@ -116,30 +116,30 @@ comment on policy "the team and owners read findings" on public.policy_findings 
 
 -- Facts -------------------------------------------------------------------------------------------
 
-create function private.leg_view(p_leg public.thread_legs) returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_build_object('id', p_leg.id, 'threadId', p_leg.thread_id, 'contactId', p_leg.contact_id, 'role', p_leg.role,
-    'numberId', p_leg.number_id, 'optedOut', exists (
-      select from public.conversations c
-      where c.contact_id = p_leg.contact_id and c.channel = p_leg.channel and c.number_id = p_leg.number_id and c.opted_out_at is not null))
-$$;
-comment on function private.leg_view(public.thread_legs) is 'A leg as relay() takes it.';
-
+-- In PL/pgSQL, and with the leg and the state of its window written out: a function of SQL with settings of its own is planned
+-- anew at each call, which costs more than all that is read here. The settings are the callers'.
 create function private.thread_facts(p_thread uuid, p_at timestamptz) returns jsonb
-language sql stable set search_path = '' set jit = off set enable_seqscan = off as $$
-  select jsonb_build_object('id', t.id, 'numberClass', t.number_class, 'live', t.state = 'live',
-    'legs', (
-      select coalesce(jsonb_agg(private.leg_view(l) order by l.opened_at, l.id), '[]')
-      from public.thread_legs l where l.thread_id = t.id and l.ended_at is null),
-    'windows', (
-      select coalesce(jsonb_agg(jsonb_build_object('legId', l.id, 'state', private.window_state(w, p_at), 'from', w.opens_at)
-        order by w.opens_at, w.id), '[]')
-      from public.thread_legs l
-      join public.org_members m on m.contact_id = l.contact_id and m.org_id = t.org_id
-      join public.assignment_windows w on w.member_id = m.id and w.client_id = t.client_id and w.closes_at > p_at
-      where l.thread_id = t.id and l.role = 'sitter' and l.ended_at is null))
-  from public.threads t where t.id = p_thread
-$$;
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select jsonb_build_object('id', t.id, 'numberClass', t.number_class, 'live', t.state = 'live',
+      'legs', (
+        select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'threadId', l.thread_id, 'contactId', l.contact_id, 'role', l.role,
+          'numberId', l.number_id, 'optedOut', exists (
+            select from public.conversations c
+            where c.contact_id = l.contact_id and c.channel = l.channel and c.number_id = l.number_id and c.opted_out_at is not null))
+          order by l.opened_at, l.id), '[]')
+        from public.thread_legs l where l.thread_id = t.id and l.ended_at is null),
+      'windows', (
+        select coalesce(jsonb_agg(jsonb_build_object('legId', l.id,
+          'state', case when w.cancelled_at <= p_at then 'past' when w.opens_at > p_at then 'upcoming' else 'active' end, 'from', w.opens_at)
+          order by w.opens_at, w.id), '[]')
+        from public.thread_legs l
+        join public.org_members m on m.contact_id = l.contact_id and m.org_id = t.org_id
+        join public.assignment_windows w on w.member_id = m.id and w.client_id = t.client_id and w.closes_at > p_at
+        where l.thread_id = t.id and l.role = 'sitter' and l.ended_at is null))
+    from public.threads t where t.id = p_thread);
+end $$;
 comment on function private.thread_facts(uuid, timestamptz) is 'A thread with its live legs and the windows that are not over, as relay() takes it.';
 
 create function private.relay_facts(p_number public.org_numbers, p_contact uuid, p_from text, p_at timestamptz) returns jsonb
@@ -148,7 +148,11 @@ declare
   v_legs jsonb := '[]';
   v_past uuid;
 begin
-  select coalesce(jsonb_agg(private.leg_view(l)), '[]') into v_legs from public.thread_legs l
+  select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'threadId', l.thread_id, 'contactId', l.contact_id, 'role', l.role,
+    'numberId', l.number_id, 'optedOut', exists (
+      select from public.conversations c
+      where c.contact_id = l.contact_id and c.channel = l.channel and c.number_id = l.number_id and c.opted_out_at is not null))), '[]')
+  into v_legs from public.thread_legs l
   where l.contact_id = p_contact and l.channel = p_number.channel and l.number_id = p_number.number_id and l.ended_at is null;
   if v_legs = '[]' then
     select l.thread_id into v_past from public.thread_legs l
@@ -182,7 +186,7 @@ comment on function public.relay_facts(text, text, timestamptz) is
   'What is known of a text from a phone (digits) to one of our numbers at a time (now without one): {orgId, contactId, numberClass, fromOurs, senderLegs, pastThreadId, thread}, the facts of relay(); null for a number of no organisation. For secret keys.';
 
 create function public.thread_facts(p_thread uuid, p_at timestamptz default null) returns jsonb
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
 begin
   perform private.refuse_older_code();
   return (
@@ -194,54 +198,74 @@ comment on function public.thread_facts(uuid, timestamptz) is
 
 -- Decisions ---------------------------------------------------------------------------------------
 
--- Failure policy: open. A text counts more than its figure.
-create function private.count_decision(p_id uuid, p_org uuid, p_decision jsonb) returns void
+create function private.count_decisions(p_org uuid, p_decisions jsonb) returns void
 language plpgsql volatile set search_path = '' set jit = off as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_subject text := 'org:' || p_org;
-  v_failed boolean := p_decision ->> 'reason' = 'no_client';
+  v_decision jsonb;
+  v_first boolean := true;
+  v_failed boolean;
   v_outcomes jsonb;
 begin
-  -- Messaging that is off has decided nothing.
-  if p_decision ->> 'reason' = 'off' then
-    return;
-  end if;
-  -- Of an organisation one outcome a minute counts, and each failure: the guard counts subjects, and the row of a minute is hot.
-  select jsonb_agg(jsonb_build_object('flag', r.flag_key, 'arm', a.arm, 'minute', floor(extract(epoch from v_now) / 60)::bigint, 'n', 1,
-      'failed', v_failed::integer, 'timed', 0, 'ms', 0, 'le', to_jsonb(array_fill(0, array[27])),
-      'people', case when v_failed and a.arm = 'on' then jsonb_build_array(jsonb_build_array(v_subject, true, 0)) else '[]' end))
-  into v_outcomes
-  from public.rollouts r cross join lateral private.arm_of(r.flag_key, v_subject, v_now) a
-  where r.state in ('running', 'paused') and a.arm is not null
-    and (r.flag_key = 'messaging_v1.enabled' or r.flag_key = 'proactive_thread_creation.enabled' and p_decision ? 'thread_id'
-      or r.flag_key = 'sitter_messages_v1.enabled' and p_decision ->> 'from_role' = 'sitter')
-    and (v_failed or coalesce((select d.at from public.thread_decisions d
-      where d.org_id >= p_org and (d.org_id, d.id) < (p_org, p_id) order by d.org_id desc, d.id desc limit 1),
-      '-infinity') < date_trunc('minute', v_now));
-  if v_outcomes is not null then
-    perform private.record_outcomes(v_outcomes, v_now);
-  end if;
-  perform private.record_metrics((
-    select jsonb_agg(jsonb_build_object('name', m.name, 'subject', v_subject))
-    from (values ('text.decided', true), ('text.owner_inbox', p_decision ->> 'outcome' = 'owner_inbox'),
-      ('text.blocked', p_decision ->> 'outcome' = 'blocked'),
-      ('text.no_window', p_decision ->> 'reason' = 'no_active_window' and p_decision ->> 'from_role' = 'sitter')) as m (name, counts)
-    where m.counts), v_now);
-exception when others then
-  raise warning 'a decision could not be counted: % (%)', sqlerrm, sqlstate;
+  perform public.add_counts((
+    select coalesce(jsonb_agg(jsonb_build_object('name', c.name, 'label', p_org, 'n', c.n) order by c.name), '[]') from (
+      select m.name, count(*) as n
+      from jsonb_array_elements(p_decisions) as e (decision)
+      cross join lateral (values ('masking_' || (e.decision ->> 'outcome'), true), ('masking_sitter_no_window',
+        e.decision ->> 'reason' = 'no_active_window' and e.decision ->> 'from_role' = 'sitter')) as m (name, counts)
+      where m.counts group by m.name) c));
+  -- Failure policy: open. A text counts more than its figure.
+  begin
+    -- Messaging that is off has decided nothing.
+    for v_decision in
+      select e.decision from jsonb_array_elements(p_decisions) with ordinality as e (decision, place)
+      where e.decision ->> 'reason' <> 'off' order by e.place
+    loop
+      v_failed := v_decision ->> 'reason' = 'no_client';
+      -- Of an organisation one outcome a minute counts, and each failure: the guard counts subjects, and the row of a minute is
+      -- hot. Those that are written at once are of one minute.
+      continue when not (v_first or v_failed);
+      v_first := false;
+      select jsonb_agg(jsonb_build_object('flag', r.flag_key, 'arm', a.arm, 'minute', floor(extract(epoch from v_now) / 60)::bigint, 'n', 1,
+          'failed', v_failed::integer, 'timed', 0, 'ms', 0, 'le', to_jsonb(array_fill(0, array[27])),
+          'people', case when v_failed and a.arm = 'on' then jsonb_build_array(jsonb_build_array(v_subject, true, 0)) else '[]' end))
+      into v_outcomes
+      from public.rollouts r cross join lateral private.arm_of(r.flag_key, v_subject, v_now) a
+      where r.state in ('running', 'paused') and a.arm is not null
+        and (r.flag_key = 'messaging_v1.enabled' or r.flag_key = 'proactive_thread_creation.enabled' and v_decision ? 'thread_id'
+          or r.flag_key = 'sitter_messages_v1.enabled' and v_decision ->> 'from_role' = 'sitter')
+        and (v_failed or coalesce((select d.at from public.thread_decisions d
+          where d.org_id >= p_org and (d.org_id, d.id) < (p_org, (v_decision ->> 'id')::uuid) order by d.org_id desc, d.id desc limit 1),
+          '-infinity') < date_trunc('minute', v_now));
+      if v_outcomes is not null then
+        perform private.record_outcomes(v_outcomes, v_now);
+      end if;
+    end loop;
+    if v_first then
+      return;
+    end if;
+    perform private.record_metrics((
+      select jsonb_agg(jsonb_build_object('name', m.name, 'subject', v_subject) order by e.place)
+      from jsonb_array_elements(p_decisions) with ordinality as e (decision, place)
+      cross join lateral (values ('text.decided', true), ('text.owner_inbox', e.decision ->> 'outcome' = 'owner_inbox'),
+        ('text.blocked', e.decision ->> 'outcome' = 'blocked'),
+        ('text.no_window', e.decision ->> 'reason' = 'no_active_window' and e.decision ->> 'from_role' = 'sitter')) as m (name, counts)
+      where m.counts and e.decision ->> 'reason' <> 'off'), v_now);
+  exception when others then
+    raise warning 'decisions could not be counted: % (%)', sqlerrm, sqlstate;
+  end;
 end $$;
-comment on function private.count_decision(uuid, uuid, jsonb) is
-  'Counts a decision for rollouts by organisation: business metrics text.decided, text.owner_inbox, text.blocked and text.no_window (a sitter outside of every window), and an outcome of the flags that are rolled out; a failure where a thread has lost its client.';
+comment on function private.count_decisions(uuid, jsonb) is
+  'Counts decisions of an organisation that were written at once, in their order, as record_decision takes them and with their id: for metrics, and for rollouts by organisation the business metrics text.decided, text.owner_inbox, text.blocked and text.no_window (a sitter outside of every window), and an outcome of the flags that are rolled out; a failure where a thread has lost its client.';
 
-create function public.record_decision(p_decision jsonb, p_findings jsonb default '[]') returns uuid
+create function private.write_decision(p_decision jsonb, p_findings jsonb) returns uuid
 language plpgsql volatile set search_path = '' as $$
 declare
   v_id uuid;
   v_org uuid := (p_decision ->> 'org_id')::uuid;
   v_outcome text := p_decision ->> 'outcome';
 begin
-  perform private.refuse_older_code();
   if p_decision ? 'forces' and not exists (
       select from public.thread_decisions d where d.id = (p_decision ->> 'forces')::uuid and d.org_id = v_org and d.outcome = 'blocked') then
     raise exception 'there is no such blocked text' using errcode = 'GL404';
@@ -262,10 +286,18 @@ begin
     update public.thread_decisions d set done_at = now(), done_by = coalesce(p_decision ->> 'by', private.actor())
     where d.id = (p_decision ->> 'forces')::uuid;
   end if;
-  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'masking_' || v_outcome, 'label', v_org, 'n', 1))
-    || case when p_decision ->> 'reason' = 'no_active_window' and p_decision ->> 'from_role' = 'sitter'
-      then jsonb_build_array(jsonb_build_object('name', 'masking_sitter_no_window', 'label', v_org, 'n', 1)) else '[]' end);
-  perform private.count_decision(v_id, v_org, p_decision);
+  return v_id;
+end $$;
+comment on function private.write_decision(jsonb, jsonb) is 'record_decision without counting it.';
+
+create function public.record_decision(p_decision jsonb, p_findings jsonb default '[]') returns uuid
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_id uuid;
+begin
+  perform private.refuse_older_code();
+  v_id := private.write_decision(p_decision, p_findings);
+  perform private.count_decisions((p_decision ->> 'org_id')::uuid, jsonb_build_array(p_decision || jsonb_build_object('id', v_id)));
   return v_id;
 end $$;
 comment on function public.record_decision(jsonb, jsonb) is
@@ -432,11 +464,11 @@ comment on function public.undo_backfill(uuid) is 'Removes threads that backfill
 
 call private.close_functions();
 grant execute on function
-  private.leg_view(public.thread_legs),
   private.thread_facts(uuid, timestamptz),
   private.release_numbers(timestamptz),
   private.relay_facts(public.org_numbers, uuid, text, timestamptz),
-  private.count_decision(uuid, uuid, jsonb),
+  private.count_decisions(uuid, jsonb),
+  private.write_decision(jsonb, jsonb),
   public.relay_facts(text, text, timestamptz),
   public.thread_facts(uuid, timestamptz),
   public.record_decision(jsonb, jsonb),

@@ -40,8 +40,10 @@ begin
         select * from public.messages m
         where m.conversation_id = c.id and m.seq > c.routed_seq and m.direction = 'in'
           and not exists (select from public.routing_decisions d where d.message_id = m.id)
-        order by m.seq limit 20) m) waiting
-    where c.id = any (p_conversations) and c.channel = 'sms' and waiting.messages is not null);
+        order by m.seq limit 20) m
+      -- Here and not outside, where it would have the facts read twice.
+      having count(*) > 0) waiting
+    where c.id = any (p_conversations) and c.channel = 'sms');
 end $$;
 comment on function public.masked_waiting(uuid[]) is 'Of these conversations those with a number of an organisation, each with its undecided texts in order and what relay() asks of each: [{conversation_id, org_id, countries, zone, own_numbers, earlier, messages}]. For secret keys.';
 
@@ -82,14 +84,15 @@ comment on function private.queue_to_legs(uuid, uuid[], jsonb, text, timestamptz
 -- Whether everything that a decision rests on still is as it was: else it is made again. Nobody hears a stranger because
 -- somebody was taken off a thread a moment before.
 create function private.legs_stand(p_thread uuid, p_writer uuid, p_number text, p_legs uuid[]) returns boolean
-language sql stable set search_path = '' as $$
-  select exists (
+language plpgsql stable set search_path = '' as $$
+begin
+  return exists (
       select from public.threads t
       join public.thread_legs l on l.thread_id = t.id and l.contact_id = p_writer and l.number_id = p_number and l.ended_at is null
       where t.id = p_thread and t.state = 'live')
     and cardinality(p_legs) = (
-      select count(*) from public.thread_legs l where l.id = any (p_legs) and l.thread_id = p_thread and l.ended_at is null)
-$$;
+      select count(*) from public.thread_legs l where l.id = any (p_legs) and l.thread_id = p_thread and l.ended_at is null);
+end $$;
 comment on function private.legs_stand(uuid, uuid, text, uuid[]) is 'Whether a thread is live, its writer still meets this number in it, and these legs of it are live.';
 
 create function private.open_for(p_org uuid, p_client uuid, p_now timestamptz) returns uuid
@@ -116,6 +119,7 @@ declare
   v_copies record;
   v_answer jsonb;
   v_queued integer := 0;
+  v_decision uuid;
 begin
   if (p_relay ->> 'opens')::boolean then
     v_thread := private.open_for(v_org, p_conversation.contact_id, p_now);
@@ -137,16 +141,16 @@ begin
     v_queued := v_queued + case when v_answer ? 'error' then 0 else 1 end;
   end if;
   update public.messages m set thread_id = v_thread where m.id = v_message and v_thread is not null;
-  perform public.record_decision(p_relay || jsonb_build_object('thread_id', v_thread, 'contact_id', p_conversation.contact_id,
+  v_decision := private.write_decision(p_relay || jsonb_build_object('thread_id', v_thread, 'contact_id', p_conversation.contact_id,
       'outcome', v_outcome, 'reason', v_reason,
       'number_last4', right(regexp_replace(coalesce((
         select s.address from public.senders s where s.channel = p_conversation.channel and s.id = p_conversation.number_id), ''), '[^0-9]', '', 'g'), 4),
       'from_last4', right(regexp_replace(coalesce(private.address_of(p_conversation.contact_id, p_conversation.channel, p_conversation.number_id), ''), '[^0-9]', '', 'g'), 4)),
     coalesce(p_relay -> 'findings', '[]'));
   return jsonb_build_object('message_id', v_message, 'org_id', v_org, 'thread_id', v_thread, 'outcome', v_outcome, 'reason', v_reason,
-    'queued', v_queued);
+    'queued', v_queued, 'decision_id', v_decision, 'from_role', p_relay -> 'from_role');
 end $$;
-comment on function private.record_relay(public.conversations, jsonb, timestamptz) is 'Writes one decision on a text with what follows from it: the copies to the other legs, words to the writer (of one reason once an hour), the thread of a first message. The caller holds the conversation''s lock and has asked legs_stand. Returns {message_id, org_id, thread_id, outcome, reason, queued}.';
+comment on function private.record_relay(public.conversations, jsonb, timestamptz) is 'Writes one decision on a text with what follows from it: the copies to the other legs, words to the writer (of one reason once an hour), the thread of a first message. The caller holds the conversation''s lock and has asked legs_stand. Counts nothing: the caller counts all decisions at once. Returns {message_id, org_id, thread_id, outcome, reason, queued, decision_id, from_role}.';
 
 create function private.record_relays(p_revision bigint, p_conversations jsonb, p_now timestamptz) returns jsonb
 language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off as $$
@@ -199,9 +203,14 @@ begin
       'sticky_route_id', v_conversation.sticky_route_id, 'sticky_until', v_conversation.sticky_until, 'decisions', v_decisions);
   end loop;
   perform public.record_decisions(p_revision, v_decided);
+  -- Last and in one order, because everybody counts in the same rows.
+  perform private.count_decisions(o.org, o.decisions) from (
+    select (e.relayed ->> 'org_id')::uuid as org,
+      jsonb_agg(e.relayed || jsonb_build_object('id', e.relayed -> 'decision_id') order by e.place) as decisions
+    from jsonb_array_elements(v_relayed) with ordinality as e (relayed, place) group by 1 order by 1) o;
   return jsonb_build_object('decided', jsonb_array_length(v_relayed), 'stale', v_stale,
     'queued', (select coalesce(sum((r ->> 'queued')::integer), 0) from jsonb_array_elements(v_relayed) r),
-    'relayed', (select coalesce(jsonb_agg(r - 'queued'), '[]') from jsonb_array_elements(v_relayed) r));
+    'relayed', (select coalesce(jsonb_agg(r - '{queued,decision_id,from_role}'::text[]), '[]') from jsonb_array_elements(v_relayed) r));
 end $$;
 comment on function private.record_relays(bigint, jsonb, timestamptz) is 'record_relays with a given time.';
 

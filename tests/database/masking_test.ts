@@ -365,6 +365,39 @@ databaseTest(
   },
 );
 
+databaseTest("count_decisions(): decisions that are written at once count as each by itself", async (sql) => {
+  const rows = await addOrg(sql);
+  const decisions = [
+    ["client", "leg", "relayed"],
+    ["client", "leg", "relayed"],
+    ["sitter", "held", "no_active_window"],
+    ["client", "owner_inbox", "no_active_window"],
+    ["sitter", "blocked", "anti_poaching"],
+    ["client", "held", "off"],
+  ].map(([from_role, outcome, reason], i) => ({
+    id: `00000000-0000-7000-8000-00000000000${i}`,
+    ...{ thread_id: null, from_role, outcome, reason },
+  }));
+  await sql`select private.count_decisions(${rows.org}, ${sql.json(decisions)})`;
+  const counters = await sql`
+    select name, sum(value)::int as n from public.counters where label = ${rows.org} group by 1 order by 1`;
+  assertEquals(counters.map((row) => Object.values(row)), [
+    ["masking_blocked", 1],
+    ["masking_held", 2],
+    ["masking_leg", 2],
+    ["masking_owner_inbox", 1],
+    ["masking_sitter_no_window", 1],
+  ]);
+  const metrics = await sql`select name, sum(n)::int as n from public.metric_days group by 1 order by 1`;
+  // What came while messaging was off has decided nothing.
+  assertEquals(metrics.map((row) => Object.values(row)), [
+    ["text.blocked", 1],
+    ["text.decided", 5],
+    ["text.no_window", 1],
+    ["text.owner_inbox", 1],
+  ]);
+});
+
 databaseTest("record_decision(): counted, shown redacted, let pass once with a reason", async (sql) => {
   const rows = await addOrg(sql);
   const { thread_id } = await open(sql, rows, 0, 0);
