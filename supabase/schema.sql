@@ -2270,6 +2270,46 @@ grant select, insert, update, delete on public.org_members to service_role;
 create policy "the team, owners and oneself read members" on public.org_members for select to authenticated
   using ((( SELECT private.has_role('viewer'::text) AS has_role) OR (user_id = ( SELECT auth.uid() AS uid)) OR private.manages_org(org_id)));
 
+-- Which members were told that a part of messaging began or ended for their organisation, and how. The words are in
+-- the message.
+create table public.org_notices (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The organisation.
+  org_id uuid not null,
+  -- Who.
+  member_id uuid not null,
+  -- messaging, threads or sitters.
+  topic text not null,
+  -- Whether it began; false for an end.
+  begins boolean not null,
+  -- When it began or ended, as the clock saw it.
+  since timestamp with time zone not null,
+  -- text (from the front desk), mail, or none.
+  way text not null,
+  -- Why not: opted_out, no_address, or what the queue refused.
+  why text,
+  -- When.
+  at timestamp with time zone default clock_timestamp() not null,
+  -- In the order in which they were told.
+  constraint org_notices_pkey PRIMARY KEY (id),
+  -- Each is told of a change once.
+  constraint org_notices_once UNIQUE (member_id, topic, since),
+  constraint org_notices_member_id_fkey FOREIGN KEY (member_id) REFERENCES org_members(id) ON DELETE CASCADE,
+  constraint org_notices_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  constraint org_notices_topic_known CHECK ((topic = ANY (ARRAY['messaging'::text, 'threads'::text, 'sitters'::text]))),
+  constraint org_notices_way_known CHECK ((way = ANY (ARRAY['text'::text, 'mail'::text, 'none'::text]))),
+  constraint org_notices_why_form CHECK ((why ~ '^[a-z0-9_]{1,60}$'::text))
+);
+-- The notices of an organisation; serves the foreign key.
+create INDEX org_notices_org_idx ON public.org_notices USING btree (org_id);
+alter table public.org_notices enable row level security;
+grant select on public.org_notices to authenticated;
+grant select, insert, update, delete on public.org_notices to service_role;
+-- Who of the organisation was told, by member.
+create policy "the team and owners read notices" on public.org_notices for select to authenticated
+  using ((( SELECT private.has_role('viewer'::text) AS has_role) OR private.manages_org(org_id)));
+
 -- Numbers of an organisation by class.
 create table public.org_numbers (
   -- The channel of the sender.
@@ -2333,6 +2373,8 @@ create table public.orgs (
   quarantine_days integer default 90 not null,
   -- From how many bookings on a client counts as recurring, besides those with a weekly one.
   recurring_from integer default 3 not null,
+  -- Whether owners and sitters are told by themselves when a part of messaging begins or ends for the organisation.
+  tell_members boolean default false not null,
   -- When it was added.
   created_at timestamp with time zone default now() not null,
   -- Flags are asked with org:<id>.
@@ -4470,6 +4512,25 @@ create table private.notification_addresses (
 );
 alter table private.notification_addresses enable row level security;
 grant select on private.notification_addresses to service_role;
+
+-- What of messaging an organisation has, and since when: kept for organisations whose members are told.
+create table private.org_topics (
+  -- The organisation.
+  org_id uuid not null,
+  -- messaging (messaging_v1), threads (proactive_thread_creation) or sitters (sitter_messages_v1); the latter two
+  -- need the first.
+  topic text not null,
+  -- Whether its flag was on for the organisation when the clock last looked.
+  is_on boolean not null,
+  -- Since when.
+  since timestamp with time zone not null,
+  -- A part is on or off.
+  constraint org_topics_pkey PRIMARY KEY (org_id, topic),
+  constraint org_topics_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  constraint org_topics_topic_known CHECK ((topic = ANY (ARRAY['messaging'::text, 'threads'::text, 'sitters'::text])))
+) with (fillfactor=50);
+alter table private.org_topics enable row level security;
+grant select, insert, update, delete on private.org_topics to service_role;
 
 -- The queue of one conversation to the provider, with the pacing of its pair.
 create table private.outbound_lanes (
@@ -7589,6 +7650,33 @@ begin
 end $function$;
 grant execute on function public.list_numbers() to authenticated, service_role;
 
+-- What members of an organisation were told: {tell_members, topics: [{topic, is_on, since}], due: how many are to be
+-- told now, notices: the last 200, [{at, member_id, role, topic, begins, way, why}]}; null if there is no such
+-- organisation. For secret keys.
+CREATE OR REPLACE FUNCTION public.list_org_notices(p_org uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select jsonb_build_object('tell_members', o.tell_members,
+      'topics', (
+        select coalesce(jsonb_agg(jsonb_build_object('topic', t.topic, 'is_on', t.is_on, 'since', t.since) order by t.since, t.topic), '[]')
+        from private.org_topics t where t.org_id = o.id),
+      'due', (select count(*) from private.due_org_notices(clock_timestamp()) d where d.org_id = o.id),
+      'notices', (
+        select coalesce(jsonb_agg(jsonb_build_object('at', n.at, 'member_id', n.member_id, 'role', n.role, 'topic', n.topic, 'begins', n.begins,
+          'way', n.way, 'why', n.why) order by n.id desc), '[]')
+        from (
+          select x.*, m.role from public.org_notices x join public.org_members m on m.id = x.member_id
+          where x.org_id = o.id order by x.id desc limit 200) n))
+    from public.orgs o where o.id = p_org);
+end $function$;
+grant execute on function public.list_org_notices(p_org uuid) to service_role;
+
 -- The pools of organisations by their names, 500 at most: [{org_id, name, and what pool_forecast says}]. For secret
 -- keys.
 CREATE OR REPLACE FUNCTION public.list_pools()
@@ -8692,6 +8780,28 @@ begin
   end loop;
 end $function$;
 grant execute on function public.open_window(p_to text, p_at timestamp with time zone, p_number_id text) to service_role;
+
+-- Which members are to be told what: [{org_id, org (its name), member_id, topic, begins, since, prefix (the first
+-- four digits of the phone, for the language; null without one)}]. For secret keys.
+CREATE OR REPLACE FUNCTION public.org_notices_due(p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('org_id', d.org_id, 'org', d.org, 'member_id', d.member_id, 'topic', d.topic, 'begins', d.begins,
+      'since', d.since, 'prefix', d.prefix) order by d.since, d.member_id, d.topic), '[]')
+    from (
+      select x.*, (
+        select left(i.value, 4) from public.org_members m
+        join public.contact_identities i on i.contact_id = m.contact_id and i.kind = 'phone' and i.valid_to is null
+        where m.id = x.member_id order by i.id desc limit 1) as prefix
+      from private.due_org_notices(clock_timestamp()) x order by x.since, x.member_id, x.topic limit least(p_limit, 500)) d);
+end $function$;
+grant execute on function public.org_notices_due(p_limit integer) to service_role;
 
 -- What became of a queued message so far: {state, error (the provider's), provider_id, phone, bsuid (of the
 -- recipient)}. For secret keys.
@@ -10995,8 +11105,9 @@ end $function$;
 grant execute on function public.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text) to service_role;
 
 -- Adds an organisation (p_id null; name is required) or changes one: {name, zone, countries, before_minutes,
--- after_minutes, grace_hours, quarantine_days, recurring_from}. What is left out stays. Returns the row. For secret
--- keys. Errors: GL404 no such organisation, GL422 unknown zone, 23505 the name is taken, 23514 invalid value.
+-- after_minutes, grace_hours, quarantine_days, recurring_from, tell_members}. What is left out stays. Returns the
+-- row. For secret keys. Errors: GL404 no such organisation, GL422 unknown zone, 23505 the name is taken, 23514
+-- invalid value.
 CREATE OR REPLACE FUNCTION public.set_org(p_id uuid, p_config jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -11025,7 +11136,8 @@ begin
     after_minutes = coalesce((p_config ->> 'after_minutes')::integer, o.after_minutes),
     grace_hours = coalesce((p_config ->> 'grace_hours')::integer, o.grace_hours),
     quarantine_days = coalesce((p_config ->> 'quarantine_days')::integer, o.quarantine_days),
-    recurring_from = coalesce((p_config ->> 'recurring_from')::integer, o.recurring_from)
+    recurring_from = coalesce((p_config ->> 'recurring_from')::integer, o.recurring_from),
+    tell_members = coalesce((p_config ->> 'tell_members')::boolean, o.tell_members)
   where o.id = v_org.id returning * into v_org;
   return to_jsonb(v_org);
 end $function$;
@@ -11984,6 +12096,20 @@ begin
   on conflict (channel, id) do update set account = excluded.account where s.account is distinct from excluded.account;
 end $function$;
 grant execute on function public.tell_accounts(p_senders jsonb) to service_role;
+
+-- Tells members of organisations what org_notices_due named: [{member_id, topic, since, subject, mail, message}].
+-- Each once. Returns of those told, or not to be told: [{org_id, member_id, topic, way (text, mail, none), why}]. For
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.tell_members(p_notices jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.tell_members(p_notices, clock_timestamp());
+end $function$;
+grant execute on function public.tell_members(p_notices jsonb) to service_role;
 
 -- The template with this id of Meta's, and its account's credentials: [{account, credentials, template}], at most
 -- one. For secret keys.
@@ -14613,6 +14739,8 @@ AS $function$
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
     ('gatelink_release_numbers', 300, 'sql', 'select private.release_numbers(now())', null),
     ('gatelink_watch_pools', 300, 'sql', 'select private.watch_pools(now())', null),
+    ('gatelink_org_topics', 60, 'sql', 'select private.note_org_topics(now())', null),
+    ('gatelink_org_notices', 60, 'http', 'sms-webhook/notices', 'private.org_notices_are_due(now())'),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
@@ -14623,6 +14751,7 @@ AS $function$
   -- A later migration makes these tables, and a team may take them back.
   where (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
+    and (j.name not in ('gatelink_org_topics', 'gatelink_org_notices') or to_regclass('private.org_topics') is not null)
     and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
 $function$;
@@ -15501,6 +15630,26 @@ begin
   end if;
 end $function$;
 grant execute on function private.drop_imported(p_updates private.inbound_update[]) to service_role;
+
+-- Who is to be told what now: owners and admins of messaging and threads, sitters of what sitters have; of one
+-- member, or of all.
+CREATE OR REPLACE FUNCTION private.due_org_notices(p_now timestamp with time zone, p_member uuid DEFAULT NULL::uuid)
+ RETURNS TABLE(org_id uuid, org text, member_id uuid, topic text, begins boolean, since timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select t.org_id, o.name, m.id, t.topic, t.is_on, t.since
+  from private.org_topics t
+  join public.orgs o on o.id = t.org_id and o.tell_members
+  join public.org_members m on m.org_id = t.org_id and (m.role = 'sitter') = (t.topic = 'sitters') and (p_member is null or m.id = p_member)
+  left join lateral (
+    select n.begins, n.way from public.org_notices n
+    where n.member_id = m.id and n.topic = t.topic order by n.since desc limit 1) last on true
+  where t.since <= p_now - interval '5 minutes'
+    and case when t.is_on then last.begins is distinct from true else last.begins and last.way <> 'none' end
+$function$;
+grant execute on function private.due_org_notices(p_now timestamp with time zone, p_member uuid) to service_role;
 
 -- The message that an edit edits, if that is attributed; else the edit itself.
 CREATE OR REPLACE FUNCTION private.edited_message(p_edit_id uuid)
@@ -20216,6 +20365,20 @@ AS $function$
 $function$;
 grant execute on function private.media_part(p_type text, p_native jsonb) to service_role;
 
+-- The mail address that a member signs in with; null without one.
+CREATE OR REPLACE FUNCTION private.member_mail(p_member uuid)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (select nullif(lower(u.email), '') from public.org_members m join auth.users u on u.id = m.user_id where m.id = p_member);
+exception when insufficient_privilege then
+  return null;
+end $function$;
+grant execute on function private.member_mail(p_member uuid) to service_role;
+
 -- Whether a text may name a person.
 CREATE OR REPLACE FUNCTION private.mentions(p_text text, p_person private.person)
  RETURNS boolean
@@ -20789,6 +20952,30 @@ begin
 end $function$;
 grant execute on function private.note_mails(p_mails private.mail[], p_now timestamp with time zone) to service_role;
 
+-- Looks at the flags of messaging for each organisation whose members are told, and writes down what changed; says
+-- how many. For the clock.
+CREATE OR REPLACE FUNCTION private.note_org_topics(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  insert into private.org_topics as t (org_id, topic, is_on, since)
+  select f.id, x.topic, x.is_on, p_now
+  from (
+    select o.id, private.org_flag('messaging_v1.enabled', o.id, p_now) as core,
+      private.org_flag('proactive_thread_creation.enabled', o.id, p_now) as proactive, private.org_flag('sitter_messages_v1.enabled', o.id, p_now) as sitter
+    from public.orgs o where o.tell_members) f
+  cross join lateral (values ('messaging', f.core), ('threads', f.core and f.proactive), ('sitters', f.core and f.sitter)) as x (topic, is_on)
+  where x.is_on is not null order by f.id, x.topic
+  on conflict on constraint org_topics_pkey do update set is_on = excluded.is_on, since = excluded.since where t.is_on <> excluded.is_on;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
+grant execute on function private.note_org_topics(p_now timestamp with time zone) to service_role;
+
 -- Trigger, after insert of messages of channel sms: texts are expected from now on.
 CREATE OR REPLACE FUNCTION private.note_text()
  RETURNS trigger
@@ -21319,6 +21506,31 @@ begin
     case p_what when 'stop' then array['stop', 'stop promotions', 'unsubscribe'] else array['start', 'resume', 'subscribe'] end);
 end $function$;
 grant execute on function private.opt_words(p_what text) to service_role;
+
+-- Whether a flag is on for an organisation, by its setting and kill switch; null without a setting, where only the
+-- functions' environment knows.
+CREATE OR REPLACE FUNCTION private.org_flag(p_key text, p_org uuid, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case when not exists (select from public.settings s where s.key = p_key) then null
+    when private.killed_since(p_key, p_now) is not null then false
+    else (select e.value from private.evaluate_flag(p_key, 'org:' || p_org) e) end
+$function$;
+grant execute on function private.org_flag(p_key text, p_org uuid, p_now timestamp with time zone) to service_role;
+
+-- Whether a member of an organisation is to be told something. For the clock.
+CREATE OR REPLACE FUNCTION private.org_notices_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (select from private.due_org_notices(p_now))
+$function$;
+grant execute on function private.org_notices_are_due(p_now timestamp with time zone) to service_role;
 
 -- What the signed-in user is in an organisation: owner, admin or sitter; null for a stranger. It tells the caller
 -- only about the caller.
@@ -26826,6 +27038,80 @@ AS $function$
   select coalesce((select s.value from public.settings s where s.key = 'team.zone'), 'UTC')
 $function$;
 grant execute on function private.team_zone() to service_role;
+
+-- Tells one member, if that is still to be done: by a text from the front desk to the member's phone, else by mail
+-- from the default identity, else not, with the reason. Null where nothing was to be done, or later.
+CREATE OR REPLACE FUNCTION private.tell_member(p_notice jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_due record;
+  v_contact uuid;
+  v_desk text;
+  v_mail text;
+  v_sender text;
+  v_answer jsonb;
+  v_way text := 'none';
+  v_why text := 'no_address';
+  v_key text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('gatelink.org_notice.' || (p_notice ->> 'member_id'), 0));
+  select * into v_due from private.due_org_notices(p_now, (p_notice ->> 'member_id')::uuid) d
+  where d.topic = p_notice ->> 'topic' and d.since = (p_notice ->> 'since')::timestamptz;
+  if not found then
+    return null;
+  end if;
+  v_key := concat_ws(':', 'org-notice', v_due.member_id, v_due.topic, extract(epoch from v_due.since));
+  select m.contact_id into v_contact from public.org_members m where m.id = v_due.member_id;
+  v_desk := private.front_desk(v_due.org_id);
+  if v_contact is not null and v_desk is not null then
+    v_answer := private.queue_text(v_contact, v_desk, p_notice -> 'message', v_key, p_now);
+    v_way := case when v_answer ? 'error' then 'none' else 'text' end;
+    v_why := v_answer ->> 'error';
+  end if;
+  if v_way = 'none' and v_why is distinct from 'opted_out' then
+    v_mail := private.member_mail(v_due.member_id);
+    v_sender := private.notification_sender();
+    if v_mail is not null and v_sender is not null then
+      v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'email', 'to', v_mail,
+        'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_mail)), 'number_id', v_sender,
+        'message', jsonb_build_object('type', 'email', 'subject', p_notice -> 'subject', 'text', p_notice -> 'mail', 'automatic', true),
+        'text', p_notice -> 'mail', 'idempotency_key', v_key)), p_now) -> 0;
+      v_way := case when v_answer ? 'error' then 'none' else 'mail' end;
+      v_why := v_answer ->> 'error';
+    end if;
+  end if;
+  -- Sending is off for now, or too much goes out: later, for a day.
+  if v_way = 'none' and v_why in ('feature_off', 'rate_limited') and v_due.since > p_now - interval '1 day' then
+    return null;
+  end if;
+  insert into public.org_notices (org_id, member_id, topic, begins, since, way, why, at)
+  values (v_due.org_id, v_due.member_id, v_due.topic, v_due.begins, v_due.since, v_way, case when v_way = 'none' then v_why end, p_now);
+  return jsonb_build_object('org_id', v_due.org_id, 'member_id', v_due.member_id, 'topic', v_due.topic, 'way', v_way,
+    'why', case when v_way = 'none' then v_why end);
+end $function$;
+grant execute on function private.tell_member(p_notice jsonb, p_now timestamp with time zone) to service_role;
+
+-- tell_members with the time given.
+CREATE OR REPLACE FUNCTION private.tell_members(p_notices jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_notice jsonb;
+  v_told jsonb;
+  v_all jsonb := '[]';
+begin
+  for v_notice in select n.value from jsonb_array_elements(p_notices) n order by n.value ->> 'member_id', n.value ->> 'topic' loop
+    v_told := private.tell_member(v_notice, p_now);
+    v_all := v_all || case when v_told is null then '[]' else jsonb_build_array(v_told) end;
+  end loop;
+  return v_all;
+end $function$;
+grant execute on function private.tell_members(p_notices jsonb, p_now timestamp with time zone) to service_role;
 
 -- Queues the notices that are due for those who listen for them, and says how many. For the clock.
 CREATE OR REPLACE FUNCTION private.tell_notices(p_now timestamp with time zone)

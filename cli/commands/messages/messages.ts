@@ -10,6 +10,7 @@ import { type Cell, clean, facts, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { id } from "../../core/values.ts";
 import { explaining } from "./explain.ts";
+import { noticing } from "./notices.ts";
 
 /** Defines the commands of the group. */
 export function messages(group: Command, run: Run): void {
@@ -17,6 +18,7 @@ export function messages(group: Command, run: Run): void {
   proving(group, run);
   diagnosing(group, run);
   pooling(group, run);
+  noticing(group, run);
   backfilling(group, run);
   checking(group, run);
   explaining(group, run);

@@ -10,6 +10,7 @@
  * | `POST /telnyx` | Telnyx: all of this | 200 |
  * | `GET /media/{id}` | whoever has a signed address, or a key | a file of a text |
  * | `POST /check` | the clock, with a secret key | 202; compares with the provider's list |
+ * | `POST /notices` | the clock, with a secret key | 202; tells members of organisations what began or ended |
  * | `GET /setup` | the team, with a secret key | how texts are set up in the environment; no secrets |
  *
  * @module
@@ -44,6 +45,7 @@ export const ROUTES = [
     handler: "media",
   },
   { method: "POST", path: "/check", auth: "secret", handler: "check" },
+  { method: "POST", path: "/notices", auth: "secret", handler: "notices" },
   { method: "GET", path: "/setup", auth: "secret", handler: "setup" },
 ] as const satisfies readonly Route[];
 
@@ -69,6 +71,8 @@ export interface SmsWebhookDeps {
   giveMedia(id: string, index: number): Promise<Response>;
   /** Compares with the provider's list, if that is due. */
   check(): Promise<void>;
+  /** Tells members of organisations what began or ended for them. */
+  tellMembers(): Promise<void>;
   setup(): SmsSetup;
   /** Routes waiting messages. */
   decide(): Promise<unknown>;
@@ -99,6 +103,10 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
       telnyx,
       media,
       check,
+      notices: () => {
+        deps.waitUntil(deps.tellMembers());
+        return Response.json({ status: "telling" }, { status: 202 });
+      },
       setup: () => Response.json(deps.setup()),
     },
   });

@@ -15,6 +15,7 @@ import { createAuthorise } from "../_shared/gates/team.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { readRules } from "../_shared/links/model/rules.ts";
 import { log } from "../_shared/log/log.ts";
+import { createWebhookLogEntry } from "../_shared/log/redact.ts";
 import { createIngest } from "../_shared/pipeline/ingest.ts";
 import { orgFlags } from "../_shared/masking/flags.ts";
 import { serve } from "../_shared/serve/serve.ts";
@@ -22,6 +23,7 @@ import { createAnswerCall } from "./calls.ts";
 import { createCheck } from "./check.ts";
 import { createHandler } from "./handler.ts";
 import { createGiveMedia } from "./media.ts";
+import { createTellMembers } from "./notices.ts";
 
 const authorise = createAuthorise();
 
@@ -62,6 +64,11 @@ export default serve(
       recovered: (kind, n) => count("texts_recovered", kind, n),
       log,
       now: Date.now,
+    }),
+    tellMembers: createTellMembers({
+      rpc,
+      send: pipeline.send,
+      onTold: (fields) => log.info("a member was told", createWebhookLogEntry(fields)),
     }),
     setup: smsSetup,
     decide: pipeline.decide,

@@ -44,6 +44,8 @@ export interface OrgConfig {
   grace_hours?: number;
   quarantine_days?: number;
   recurring_from?: number;
+  /** Whether owners and sitters are told by themselves when a part of messaging begins or ends. */
+  tell_members?: boolean;
 }
 
 /** A booking, by the clocks on the wall: `2026-12-24T18:00:00`. */
@@ -462,7 +464,8 @@ type OfThePipeline =
   | "settle_text_check"
   | "store_templates"
   | "take_uses"
-  | "tell_accounts";
+  | "tell_accounts"
+  | "tell_members";
 
 type Functions = Database["public"]["Functions"];
 

@@ -33,5 +33,12 @@ export type SmsSetup = z.infer<typeof smsSetup>;
 /** The comparison with a provider's list has begun. */
 export const textCheckWork = z.strictObject({ status: z.literal("checking") });
 
+/** Members of organisations are being told what began or ended for them. */
+export const memberNoticesWork = z.strictObject({ status: z.literal("telling") });
+
 /** Schemas of this module that docs/openapi.yaml names. */
-export const SMS_HTTP = { SmsSetup: smsSetup, TextCheckWork: textCheckWork };
+export const SMS_HTTP = {
+  MemberNoticesWork: memberNoticesWork,
+  SmsSetup: smsSetup,
+  TextCheckWork: textCheckWork,
+};
