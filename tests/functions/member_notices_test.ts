@@ -2,6 +2,7 @@
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { signedIn } from "../support/callers.ts";
 import { type Edge, edgeTest, KEYS, TEXT_NUMBERS } from "../support/edge.ts";
+import { addIdentities, setFlags } from "../support/mail_rows.ts";
 import { until } from "../support/until.ts";
 
 const [DESK] = TEXT_NUMBERS;
@@ -45,7 +46,7 @@ async function tell({ sql, call, texts, settled }: Edge, minutes: number): Promi
   const [{ due }] = await sql`select private.org_notices_are_due(now()) as due`;
   if (!due) return;
   assertEquals(
-    (await call("sms-webhook/notices", { headers: { authorization: `Bearer ${KEYS.secretKey}` } })).status,
+    (await call("sms-webhook/notices", { headers: { apikey: KEYS.secretKey } })).status,
     202,
   );
   await until(
@@ -168,9 +169,22 @@ edgeTest(
     await sql`select public.set_org_member(${org}, 'admin', ${other.sub!})`;
     const [mailed] = await due();
     assertEquals(mailed.prefix, null);
+    await addIdentities(sql);
+    await setFlags(sql, { email_send: true });
     const [{ answer }] = await sql`select private.tell_members(${
-      sql.json([{ ...mailed, subject: "s", mail: "m", message: { type: "text", text: "t", segments: 1 } }])
+      sql.json([{
+        ...mailed,
+        subject: "Moss: Messaging begins",
+        mail: "Moss: it begins",
+        message: { type: "text", text: "t", segments: 1 },
+      }])
     }, now()) as answer`;
-    assertEquals(answer.map(({ way, why }: Record<string, string>) => [way, why]), [["none", "no_address"]]);
+    assertEquals(answer.map(({ way, why }: Record<string, string>) => [way, why]), [["mail", null]]);
+    const mails =
+      await sql`select native ->> 'subject' as subject, text from public.messages where channel = 'email'`;
+    assertEquals([...mails].map((mail) => ({ ...mail })), [{
+      subject: "Moss: Messaging begins",
+      text: "Moss: it begins",
+    }]);
   },
 );
