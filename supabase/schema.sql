@@ -2825,8 +2825,8 @@ create table public.rollouts (
   -- When the stage began.
   stage_started_at timestamp with time zone,
   -- Why the last verdict was to hold: silent, control_silent, sample_ratio, hold_time, no_data, samples, error_rate,
-  -- p95, paused, kill_switch, incident, overdue, or a signal: complaints, people, guardrail, guardrail_unclear, goal,
-  -- share, ratings, feedback.
+  -- p95, paused, kill_switch, incident, proof (something that messages_proof finds is missing), overdue, or a signal:
+  -- complaints, people, guardrail, guardrail_unclear, goal, share, ratings, feedback.
   hold_reason text,
   -- Version of the flag that the rollout last wrote or accepted: another one means that somebody else wrote.
   setting_version bigint,
@@ -8352,6 +8352,22 @@ begin
 end $function$;
 grant execute on function public.messages_proof(p_org uuid) to service_role;
 
+-- For the second and third step of masked messaging, whether the one before has been stable for 24 hours for these
+-- organisations (org:<id>; none: every one): [{step, flag, stable, because, figures}]. For secret keys.
+CREATE OR REPLACE FUNCTION public.messages_steps(p_targets text[] DEFAULT '{}'::text[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select jsonb_agg(jsonb_build_object('step', s.step) || private.step_stability(s.step, p_targets, clock_timestamp()) order by s.place)
+    from (values (1, 'proactive_thread_creation.enabled'), (2, 'sitter_messages_v1.enabled')) as s (place, step));
+end $function$;
+grant execute on function public.messages_steps(p_targets text[]) to service_role;
+
 -- Everything that the function metrics prints, as it stands now. For secret keys.
 CREATE OR REPLACE FUNCTION public.metrics()
  RETURNS jsonb
@@ -11761,9 +11777,9 @@ end $function$;
 grant execute on function public.start_invitation(p_email text, p_role text, p_by text) to service_role;
 
 -- Starts a rollout: sets the flag to the first stage. p_gates, {gates: [{id, status, detail}], override}, is kept
--- with the event. For operators and secret keys. Errors: GL422 the gates were not asked or one is open, and no reason
--- is given, GL409 stale version, not a draft, another one under way, or the flag is on for more people already;
--- GL404.
+-- with the event. For operators and secret keys. Errors: GL422 the gates were not asked or one is open, or the step
+-- before in its plan has not been stable for 24 hours, and no reason is given, GL409 stale version, not a draft,
+-- another one under way, or the flag is on for more people already; GL404.
 CREATE OR REPLACE FUNCTION public.start_rollout(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text, p_gates jsonb DEFAULT NULL::jsonb)
  RETURNS rollouts
  LANGUAGE plpgsql
@@ -11793,6 +11809,7 @@ begin
       using errcode = 'GL409', hint = 'Turn it off first, or begin with a larger stage.';
   end if;
   v_gates := private.start_gates(p_gates, p_reason);
+  v_gates := v_gates || private.step_gate(v_rollout.flag_key, v_stage.user_ids, p_gates, p_reason, clock_timestamp());
   v_rollout := private.enter_stage(v_rollout, 1, clock_timestamp());
   perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', jsonb_build_object('plan', v_rollout.plan)
     || private.stage_figures(private.rollout_stage(v_rollout)), p_evidence => v_gates, p_reason => p_reason);
@@ -17155,6 +17172,7 @@ begin
     perform private.log_rollout(p_rollout, p_now, v_kind,
       case when p_reason = 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
         when p_reason = p_signals #>> '{said,rule}' then p_signals #> '{said,figures}'
+        when p_reason = 'proof' then private.proof_of(p_rollout.flag_key)
         else private.hold_figures(p_reason, p_taken.state, private.guard_criteria(v_stage)) end,
       v_verdict, p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken, p_signals));
   elsif p_rollout.checkpoint_at <= p_now - interval '6 hours' then
@@ -17366,6 +17384,7 @@ begin
     when private.killed_since(r.flag_key, p_now) is not null then 'kill_switch'
     when v_said = 'page' then v_signals #>> '{said,rule}'
     when v_progress ->> 'verdict' = 'advance' and private.incident_in_the_way(r.flag_key) is not null then 'incident'
+    when v_progress ->> 'verdict' = 'advance' and v_said is null and private.proof_of(r.flag_key) is not null then 'proof'
     when v_progress ->> 'verdict' = 'advance' then v_signals #>> '{said,rule}' end;
   if v_progress ->> 'verdict' = 'advance' and v_reason is null then
     verdict := 'advance';
@@ -20575,6 +20594,38 @@ AS $function$
 $function$;
 grant execute on function private.message_view(p_message messages, p_contact_id uuid, p_words boolean) to service_role;
 
+-- What messages_proof finds missing of the first organisation that has a flag: {org, without_number, without_client,
+-- without_front_desk, without_thread}; null where thread counts are as they should be.
+CREATE OR REPLACE FUNCTION private.messages_faults(p_flag_key text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_org uuid;
+  v_proof jsonb := public.messages_proof(null);
+  v_found jsonb;
+begin
+  if (v_proof ->> 'conversations_without_thread')::bigint = 0
+    and jsonb_array_length(v_proof -> 'without_number') + jsonb_array_length(v_proof -> 'without_client')
+      + jsonb_array_length(v_proof -> 'orgs_without_front_desk') = 0 then
+    return null;
+  end if;
+  -- Something is missing somewhere: of an organisation that has the feature?
+  for v_org in select o.id from public.orgs o where (select e.value from private.evaluate_flag(p_flag_key, 'org:' || o.id) e) order by o.id loop
+    v_proof := public.messages_proof(v_org);
+    v_found := jsonb_build_object('org', v_org, 'without_number', jsonb_array_length(v_proof -> 'without_number'),
+      'without_client', jsonb_array_length(v_proof -> 'without_client'), 'without_front_desk', jsonb_array_length(v_proof -> 'orgs_without_front_desk'),
+      'without_thread', (v_proof ->> 'conversations_without_thread')::bigint);
+    if exists (select from jsonb_each(v_found - 'org') f where f.value <> '0') then
+      return v_found;
+    end if;
+  end loop;
+  return null;
+end $function$;
+grant execute on function private.messages_faults(p_flag_key text) to service_role;
+
 -- The messages of somebody's conversations, what they wrote in groups, and the mails that they wrote in other
 -- people's; the oldest first, all without a limit.
 CREATE OR REPLACE FUNCTION private.messages_of(p_person private.person, p_limit integer)
@@ -22166,6 +22217,22 @@ AS $function$
     where not (select e.value from private.evaluate_flag_alone(n.key, p_targeting_id) e))
 $function$;
 grant execute on function private.prerequisites_on(p_key text, p_targeting_id text) to service_role;
+
+-- Of a flag of masked messaging, what its organisations lack (messages_faults): while that is so, its rollout does
+-- not go on. Null where nothing is missing, and for any other flag.
+CREATE OR REPLACE FUNCTION private.proof_of(p_flag_key text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if p_flag_key not in ('messaging_v1.enabled', 'proactive_thread_creation.enabled', 'sitter_messages_v1.enabled')
+    or to_regprocedure('private.messages_faults(text)') is null then
+    return null;
+  end if;
+  return private.messages_faults(p_flag_key);
+end $function$;
 
 -- Purges what is older than its retention, at most p_limit rows of each that is due, and says how many of which. For
 -- the clock.
@@ -26449,6 +26516,106 @@ AS $function$
     where p.state in ('pending', 'leased') and p.next_attempt_at <= p_now and p.next_attempt_at > p_now - interval '10 minutes')
 $function$;
 grant execute on function private.status_posts_are_due(p_now timestamp with time zone) to service_role;
+
+-- The flag whose step comes before in the plan of masked messaging; null for any other flag.
+CREATE OR REPLACE FUNCTION private.step_before(p_flag_key text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_flag_key when 'proactive_thread_creation.enabled' then 'messaging_v1.enabled'
+    when 'sitter_messages_v1.enabled' then 'proactive_thread_creation.enabled' end
+$function$;
+grant execute on function private.step_before(p_flag_key text) to service_role;
+
+-- What is kept with the start of a rollout of masked messaging about the step before: {step}; nothing of other flags.
+-- GL422 where that has not been stable for 24 hours, and there is neither an override nor a reason.
+CREATE OR REPLACE FUNCTION private.step_gate(p_flag_key text, p_targets text[], p_gates jsonb, p_reason text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_step jsonb;
+begin
+  if to_regprocedure('private.step_stability(text, text[], timestamptz)') is not null then
+    v_step := private.step_stability(p_flag_key, p_targets, p_now);
+  end if;
+  if v_step is null then
+    return '{}';
+  end if;
+  if not (v_step ->> 'stable')::boolean and coalesce(nullif(btrim(p_gates ->> 'override'), ''), private.given_reason(p_reason)) is null then
+    raise exception 'the step before, %, has not been stable for 24 hours: %', v_step ->> 'flag', v_step ->> 'because'
+      using errcode = 'GL422', detail = (v_step -> 'figures')::text, hint = 'gatelink messages steps says what is in the way. Or give a reason to start none the less; it is kept with the rollout.';
+  end if;
+  return jsonb_build_object('step', v_step);
+end $function$;
+
+-- Whether the step before a flag of masked messaging has been stable for 24 hours for these targets (org:<id>; none:
+-- every organisation): {flag (of that step), stable, because: off, changed, failures, incident, proof, no_data, share
+-- or stable, figures}; null for any other flag.
+CREATE OR REPLACE FUNCTION private.step_stability(p_flag_key text, p_targets text[], p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_before text := private.step_before(p_flag_key);
+  v_since timestamptz := p_now - interval '24 hours';
+  v_orgs uuid[];
+  v_missing text;
+  v_changed timestamptz;
+  v_failed bigint;
+  v_n record;
+  v_faults jsonb;
+begin
+  if v_before is null then
+    return null;
+  end if;
+  v_orgs := array(
+    select o.id from public.orgs o where cardinality(p_targets) = 0 or 'org:' || o.id = any (p_targets) order by o.id);
+  select t.id into v_missing from (
+    select unnest(p_targets) as id union all select 'org:' || o from unnest(v_orgs) o where cardinality(p_targets) = 0) t
+  where not coalesce((select e.value from private.evaluate_flag(v_before, t.id) e), false) order by t.id limit 1;
+  if v_missing is not null or cardinality(v_orgs) = 0 then
+    return jsonb_build_object('flag', v_before, 'stable', false, 'because', 'off', 'figures', jsonb_build_object('target', v_missing));
+  end if;
+  select max(h.changed_at) into v_changed from public.settings_history h
+  where h.key = v_before and h.changed_at > v_since and (h.before ->> 'value' is distinct from h.after ->> 'value'
+    or h.before #> '{metadata,target_user_ids}' is distinct from h.after #> '{metadata,target_user_ids}'
+    or h.before #> '{metadata,rollout_percentage}' is distinct from h.after #> '{metadata,rollout_percentage}');
+  if v_changed is not null then
+    return jsonb_build_object('flag', v_before, 'stable', false, 'because', 'changed', 'figures',
+      jsonb_build_object('hours', floor(extract(epoch from p_now - v_changed) / 3600)));
+  end if;
+  select coalesce(sum(m.failed), 0) into v_failed from public.flag_metrics m where m.flag_key = v_before and m.arm = 'on' and m.minute >= v_since;
+  if v_failed > 0 then
+    return jsonb_build_object('flag', v_before, 'stable', false, 'because', 'failures', 'figures', jsonb_build_object('failed', v_failed));
+  end if;
+  if private.incident_in_the_way(v_before) is not null then
+    return jsonb_build_object('flag', v_before, 'stable', false, 'because', 'incident', 'figures',
+      jsonb_build_object('incident', private.incident_in_the_way(v_before)));
+  end if;
+  v_faults := private.messages_faults(v_before);
+  if v_faults is not null then
+    return jsonb_build_object('flag', v_before, 'stable', false, 'because', 'proof', 'figures', v_faults);
+  end if;
+  select count(*) as decided, count(*) filter (where d.outcome = 'owner_inbox') as inbox, count(*) filter (where d.outcome = 'blocked') as blocked,
+    count(*) filter (where d.reason = 'no_active_window' and d.from_role = 'sitter') as no_window
+  into v_n from unnest(v_orgs) as o (id)
+  join lateral (
+    select x.outcome, x.reason, x.from_role from public.thread_decisions x
+    where x.org_id = o.id and x.id >= private.uuid_v7_from(v_since) and x.at <= p_now and x.reason <> 'off') d on true;
+  if v_n.decided = 0 or v_n.inbox >= 0.3 * v_n.decided or v_n.blocked >= 0.1 * v_n.decided or v_n.no_window >= 0.1 * v_n.decided then
+    return jsonb_build_object('flag', v_before, 'stable', false, 'because', case when v_n.decided = 0 then 'no_data' else 'share' end,
+      'figures', to_jsonb(v_n));
+  end if;
+  return jsonb_build_object('flag', v_before, 'stable', true, 'because', 'stable', 'figures', to_jsonb(v_n));
+end $function$;
+grant execute on function private.step_stability(p_flag_key text, p_targets text[], p_now timestamp with time zone) to service_role;
 
 -- Whether such an incident takes a rollout back and stands in the way of a launch: P0, P1, and of any severity a
 -- matter of security or a critical bug.

@@ -234,6 +234,7 @@ message_story: { Args: { p_message_id: string; }; Returns: Json };
 messages_diagnostics: { Args: { p_org: string; }; Returns: Json };
 messages_in_span: { Args: { p_from: string; p_to: string; p_filter?: Json; p_limit?: number; }; Returns: Json };
 messages_proof: { Args: { p_org?: string | null; }; Returns: Json };
+messages_steps: { Args: { p_targets?: readonly string[]; }; Returns: Json };
 metrics: { Args: Record<never, never>; Returns: Json };
 move_route: { Args: { p_id: string; p_version: number; p_before: string; }; Returns: Json };
 my_orgs: { Args: Record<never, never>; Returns: Json };

@@ -14,7 +14,7 @@
  * Version of the newest migration in supabase/migrations. Code deploys after the migrations it needs, so
  * a database may be ahead of this, never behind.
  */
-export const SCHEMA_VERSION = "20261129002736";
+export const SCHEMA_VERSION = "20261129002737";
 
 /**
  * Versions of all migrations in supabase/migrations, oldest first: those that must be recorded. Other
@@ -90,6 +90,7 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002725",
   "20261129002735",
   "20261129002736",
+  "20261129002737",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { at, count, id } from "./common.ts";
+import { at, count, figures, id } from "./common.ts";
 
 const numberClass = z.enum(["front_desk", "sitter", "pool"]);
 const role = z.enum(["client", "sitter"]);
@@ -337,6 +337,14 @@ export const MASKING = {
       why: z.string().nullable(),
     })),
   }).nullable(),
+  messages_steps: z.array(z.strictObject({
+    step: z.string(),
+    /** The flag of the step before. */
+    flag: z.string(),
+    stable: z.boolean(),
+    because: z.enum(["off", "changed", "failures", "incident", "proof", "no_data", "share", "stable"]),
+    figures,
+  })),
   list_pools: z.array(forecast.extend({ org_id: id, name: z.string() })),
   messages_diagnostics: diagnostics.nullable(),
   messages_proof: proof,
