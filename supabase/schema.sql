@@ -20594,9 +20594,9 @@ AS $function$
 $function$;
 grant execute on function private.message_view(p_message messages, p_contact_id uuid, p_words boolean) to service_role;
 
--- What messages_proof finds missing of the first organisation that has a flag: {org, without_number, without_client,
--- without_front_desk, without_thread}; null where thread counts are as they should be.
-CREATE OR REPLACE FUNCTION private.messages_faults(p_flag_key text)
+-- What messages_proof finds missing of the first organisation, or of these, that has a flag: {org, without_number,
+-- without_client, without_front_desk, without_thread}; null where thread counts are as they should be.
+CREATE OR REPLACE FUNCTION private.messages_faults(p_flag_key text, p_orgs uuid[] DEFAULT NULL::uuid[])
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE
@@ -20613,7 +20613,7 @@ begin
     return null;
   end if;
   -- Something is missing somewhere: of an organisation that has the feature?
-  for v_org in select o.id from public.orgs o where (select e.value from private.evaluate_flag(p_flag_key, 'org:' || o.id) e) order by o.id loop
+  for v_org in select o.id from public.orgs o where (p_orgs is null or o.id = any (p_orgs)) and (select e.value from private.evaluate_flag(p_flag_key, 'org:' || o.id) e) order by o.id loop
     v_proof := public.messages_proof(v_org);
     v_found := jsonb_build_object('org', v_org, 'without_number', jsonb_array_length(v_proof -> 'without_number'),
       'without_client', jsonb_array_length(v_proof -> 'without_client'), 'without_front_desk', jsonb_array_length(v_proof -> 'orgs_without_front_desk'),
@@ -20624,7 +20624,7 @@ begin
   end loop;
   return null;
 end $function$;
-grant execute on function private.messages_faults(p_flag_key text) to service_role;
+grant execute on function private.messages_faults(p_flag_key text, p_orgs uuid[]) to service_role;
 
 -- The messages of somebody's conversations, what they wrote in groups, and the mails that they wrote in other
 -- people's; the oldest first, all without a limit.
@@ -22228,7 +22228,7 @@ CREATE OR REPLACE FUNCTION private.proof_of(p_flag_key text)
 AS $function$
 begin
   if p_flag_key not in ('messaging_v1.enabled', 'proactive_thread_creation.enabled', 'sitter_messages_v1.enabled')
-    or to_regprocedure('private.messages_faults(text)') is null then
+    or to_regprocedure('private.messages_faults(text, uuid[])') is null then
     return null;
   end if;
   return private.messages_faults(p_flag_key);
@@ -26599,7 +26599,7 @@ begin
     return jsonb_build_object('flag', v_before, 'stable', false, 'because', 'incident', 'figures',
       jsonb_build_object('incident', private.incident_in_the_way(v_before)));
   end if;
-  v_faults := private.messages_faults(v_before);
+  v_faults := private.messages_faults(v_before, v_orgs);
   if v_faults is not null then
     return jsonb_build_object('flag', v_before, 'stable', false, 'because', 'proof', 'figures', v_faults);
   end if;

@@ -38,7 +38,7 @@ create function private.proof_of(p_flag_key text) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
   if p_flag_key not in ('messaging_v1.enabled', 'proactive_thread_creation.enabled', 'sitter_messages_v1.enabled')
-    or to_regprocedure('private.messages_faults(text)') is null then
+    or to_regprocedure('private.messages_faults(text, uuid[])') is null then
     return null;
   end if;
   return private.messages_faults(p_flag_key);

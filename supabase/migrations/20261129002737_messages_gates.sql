@@ -4,7 +4,7 @@ set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
 -- Failure policy: closed. What is missing is found before anybody else gets the feature.
-create function private.messages_faults(p_flag_key text) returns jsonb
+create function private.messages_faults(p_flag_key text, p_orgs uuid[] default null) returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
   v_org uuid;
@@ -17,7 +17,7 @@ begin
     return null;
   end if;
   -- Something is missing somewhere: of an organisation that has the feature?
-  for v_org in select o.id from public.orgs o where (select e.value from private.evaluate_flag(p_flag_key, 'org:' || o.id) e) order by o.id loop
+  for v_org in select o.id from public.orgs o where (p_orgs is null or o.id = any (p_orgs)) and (select e.value from private.evaluate_flag(p_flag_key, 'org:' || o.id) e) order by o.id loop
     v_proof := public.messages_proof(v_org);
     v_found := jsonb_build_object('org', v_org, 'without_number', jsonb_array_length(v_proof -> 'without_number'),
       'without_client', jsonb_array_length(v_proof -> 'without_client'), 'without_front_desk', jsonb_array_length(v_proof -> 'orgs_without_front_desk'),
@@ -28,8 +28,8 @@ begin
   end loop;
   return null;
 end $$;
-comment on function private.messages_faults(text) is
-  'What messages_proof finds missing of the first organisation that has a flag: {org, without_number, without_client, without_front_desk, without_thread}; null where thread counts are as they should be.';
+comment on function private.messages_faults(text, uuid[]) is
+  'What messages_proof finds missing of the first organisation, or of these, that has a flag: {org, without_number, without_client, without_front_desk, without_thread}; null where thread counts are as they should be.';
 
 create function private.step_before(p_flag_key text) returns text
 language sql immutable set search_path = '' as $$
@@ -78,7 +78,7 @@ begin
     return jsonb_build_object('flag', v_before, 'stable', false, 'because', 'incident', 'figures',
       jsonb_build_object('incident', private.incident_in_the_way(v_before)));
   end if;
-  v_faults := private.messages_faults(v_before);
+  v_faults := private.messages_faults(v_before, v_orgs);
   if v_faults is not null then
     return jsonb_build_object('flag', v_before, 'stable', false, 'because', 'proof', 'figures', v_faults);
   end if;
@@ -110,7 +110,7 @@ comment on function public.messages_steps(text[]) is
 
 call private.close_functions();
 grant execute on function
-  private.messages_faults(text),
+  private.messages_faults(text, uuid[]),
   private.step_before(text),
   private.step_stability(text, text[], timestamptz),
   public.messages_steps(text[])

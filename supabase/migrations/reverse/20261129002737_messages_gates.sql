@@ -8,4 +8,4 @@ delete from private.own_migrations where version = '20261129002737';
 drop function public.messages_steps(text[]);
 drop function private.step_stability(text, text[], timestamptz);
 drop function private.step_before(text);
-drop function private.messages_faults(text);
+drop function private.messages_faults(text, uuid[]);
