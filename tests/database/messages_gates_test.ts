@@ -138,7 +138,7 @@ databaseTest(
     await sql`
     insert into public.flag_metrics (flag_key, minute, arm, n, failed, timed, ms, le)
     values (${CORE}, date_trunc('minute', ${
-      at(again - 3)
+      at(22)
     }::timestamptz), 'on', 1, 1, 0, 0, array_fill(0, array[27]))`;
     assertEquals(await why(PROACTIVE, 25), "failures");
   },
