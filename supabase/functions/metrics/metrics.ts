@@ -104,6 +104,11 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       counted("mail_results", "kind", "verdict"),
     ),
     counter(
+      "mail_accesses_total",
+      "Opens and clicks of tracked mails by kind and first verdict; dropped (one mail far too often) and lost (not written).",
+      counted("tracked_accesses", "kind", "verdict"),
+    ),
+    counter(
       "text_checks_total",
       "Comparisons with the list of a provider of texts, by outcome: done, cut (longer than what is read at once), failed.",
       counted("text_checks", "outcome"),
@@ -112,6 +117,11 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       "texts_recovered_total",
       "Texts and statuses that came by a provider's list and by no webhook.",
       counted("texts_recovered", "kind"),
+    ),
+    counter(
+      "text_files_total",
+      "Attempts at files of texts, by outcome: stored, gone, too_large, retry, failed; at the provider deleted, not_deleted (given up).",
+      withZeros(["failed", "not_deleted"], counted("text_files", "outcome")),
     ),
     counter(
       "text_decisions_total",
