@@ -21,7 +21,7 @@ export async function main(args: string[]): Promise<void> {
   const file = await Deno.readTextFile(path ?? OWN);
   const sets: Record<string, Labelled[]> = { all: readLabelled(file) };
   if (path === undefined) {
-    for (const set of ["dev", "kept"]) {
+    for (const set of ["dev", "kept", "late"]) {
       sets[set] = readLabelled(
         file.split("\n").filter((line, i) => i === 0 || line.split("\t")[1] === set).join("\n"),
       );

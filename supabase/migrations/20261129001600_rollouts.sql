@@ -34,7 +34,7 @@ comment on column public.rollouts.state is
 comment on column public.rollouts.stage is 'Position of the stage, from 1; 0 before the start.';
 comment on column public.rollouts.stage_started_at is 'When the stage began.';
 comment on column public.rollouts.hold_reason is
-  'Why the last verdict was to hold: silent, control_silent, sample_ratio, hold_time, no_data, samples, error_rate, p95, paused, kill_switch, incident, overdue, or a signal: complaints, people, guardrail, guardrail_unclear, goal, share, ratings, feedback.';
+  'Why the last verdict was to hold: silent, control_silent, sample_ratio, hold_time, no_data, samples, error_rate, p95, paused, kill_switch, incident, proof (something that messages_proof finds is missing), overdue, or a signal: complaints, people, guardrail, guardrail_unclear, goal, share, ratings, feedback.';
 comment on column public.rollouts.setting_version is
   'Version of the flag that the rollout last wrote or accepted: another one means that somebody else wrote.';
 comment on column public.rollouts.guard is 'What the guard has added up; see _shared/rollouts/guard.ts.';

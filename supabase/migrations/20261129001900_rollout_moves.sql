@@ -312,6 +312,27 @@ end $$;
 comment on function private.start_gates(jsonb, text) is
   'What is kept of the launch gates with a start: {gates, override, asked}. GL422 where they were not asked, or one is open, and there is neither an override nor a reason.';
 
+-- A later migration makes what it asks, and a team may take it back. Failure policy: closed, as start_gates.
+create function private.step_gate(p_flag_key text, p_targets text[], p_gates jsonb, p_reason text, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_step jsonb;
+begin
+  if to_regprocedure('private.step_stability(text, text[], timestamptz)') is not null then
+    v_step := private.step_stability(p_flag_key, p_targets, p_now);
+  end if;
+  if v_step is null then
+    return '{}';
+  end if;
+  if not (v_step ->> 'stable')::boolean and coalesce(nullif(btrim(p_gates ->> 'override'), ''), private.given_reason(p_reason)) is null then
+    raise exception 'the step before, %, has not been stable for 24 hours: %', v_step ->> 'flag', v_step ->> 'because'
+      using errcode = 'GL422', detail = (v_step -> 'figures')::text, hint = 'gatelink messages steps says what is in the way. Or give a reason to start none the less; it is kept with the rollout.';
+  end if;
+  return jsonb_build_object('step', v_step);
+end $$;
+comment on function private.step_gate(text, text[], jsonb, text, timestamptz) is
+  'What is kept with the start of a rollout of masked messaging about the step before: {step}; nothing of other flags. GL422 where that has not been stable for 24 hours, and there is neither an override nor a reason.';
+
 create function public.start_rollout(p_id uuid, p_expected_version bigint, p_reason text default null, p_gates jsonb default null)
 returns public.rollouts
 language plpgsql volatile security definer set search_path = '' as $$
@@ -338,13 +359,14 @@ begin
       using errcode = 'GL409', hint = 'Turn it off first, or begin with a larger stage.';
   end if;
   v_gates := private.start_gates(p_gates, p_reason);
+  v_gates := v_gates || private.step_gate(v_rollout.flag_key, v_stage.user_ids, p_gates, p_reason, clock_timestamp());
   v_rollout := private.enter_stage(v_rollout, 1, clock_timestamp());
   perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', jsonb_build_object('plan', v_rollout.plan)
     || private.stage_figures(private.rollout_stage(v_rollout)), p_evidence => v_gates, p_reason => p_reason);
   return v_rollout;
 end $$;
 comment on function public.start_rollout(uuid, bigint, text, jsonb) is
-  'Starts a rollout: sets the flag to the first stage. p_gates, {gates: [{id, status, detail}], override}, is kept with the event. For operators and secret keys. Errors: GL422 the gates were not asked or one is open, and no reason is given, GL409 stale version, not a draft, another one under way, or the flag is on for more people already; GL404.';
+  'Starts a rollout: sets the flag to the first stage. p_gates, {gates: [{id, status, detail}], override}, is kept with the event. For operators and secret keys. Errors: GL422 the gates were not asked or one is open, or the step before in its plan has not been stable for 24 hours, and no reason is given, GL409 stale version, not a draft, another one under way, or the flag is on for more people already; GL404.';
 
 create function public.pause_rollout(p_id uuid, p_expected_version bigint, p_reason text default null) returns public.rollouts
 language plpgsql volatile security definer set search_path = '' as $$

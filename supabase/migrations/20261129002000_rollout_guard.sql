@@ -33,6 +33,19 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.hold_figures(text, jsonb, jsonb) is 'The counts and limits for which a stage that could be over is not.';
 
+-- A later migration makes what it asks, and a team may take it back.
+create function private.proof_of(p_flag_key text) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  if p_flag_key not in ('messaging_v1.enabled', 'proactive_thread_creation.enabled', 'sitter_messages_v1.enabled')
+    or to_regprocedure('private.messages_faults(text, uuid[])') is null then
+    return null;
+  end if;
+  return private.messages_faults(p_flag_key);
+end $$;
+comment on function private.proof_of(text) is
+  'Of a flag of masked messaging, what its organisations lack (messages_faults): while that is so, its rollout does not go on. Null where nothing is missing, and for any other flag.';
+
 -- Somebody wrote the flag. Off is off: what a person does in an emergency stands.
 create function private.guard_by_hand(p_rollout public.rollouts, p_flag public.settings, p_now timestamptz) returns text
 language plpgsql volatile set search_path = '' as $$
@@ -110,6 +123,7 @@ begin
     perform private.log_rollout(p_rollout, p_now, v_kind,
       case when p_reason = 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
         when p_reason = p_signals #>> '{said,rule}' then p_signals #> '{said,figures}'
+        when p_reason = 'proof' then private.proof_of(p_rollout.flag_key)
         else private.hold_figures(p_reason, p_taken.state, private.guard_criteria(v_stage)) end,
       v_verdict, p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken, p_signals));
   elsif p_rollout.checkpoint_at <= p_now - interval '6 hours' then
@@ -213,6 +227,7 @@ begin
     when private.killed_since(r.flag_key, p_now) is not null then 'kill_switch'
     when v_said = 'page' then v_signals #>> '{said,rule}'
     when v_progress ->> 'verdict' = 'advance' and private.incident_in_the_way(r.flag_key) is not null then 'incident'
+    when v_progress ->> 'verdict' = 'advance' and v_said is null and private.proof_of(r.flag_key) is not null then 'proof'
     when v_progress ->> 'verdict' = 'advance' then v_signals #>> '{said,rule}' end;
   if v_progress ->> 'verdict' = 'advance' and v_reason is null then
     verdict := 'advance';

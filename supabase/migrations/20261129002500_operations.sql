@@ -283,6 +283,8 @@ language sql stable set search_path = '' as $$
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
     ('gatelink_release_numbers', 300, 'sql', 'select private.release_numbers(now())', null),
     ('gatelink_watch_pools', 300, 'sql', 'select private.watch_pools(now())', null),
+    ('gatelink_org_topics', 60, 'sql', 'select private.note_org_topics(now())', null),
+    ('gatelink_org_notices', 60, 'http', 'sms-webhook/notices', 'private.org_notices_are_due(now())'),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
@@ -294,6 +296,7 @@ language sql stable set search_path = '' as $$
   where (j.name <> 'gatelink_campaigns' or to_regprocedure('private.send_campaigns(timestamptz)') is not null)
     and (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
+    and (j.name not in ('gatelink_org_topics', 'gatelink_org_notices') or to_regclass('private.org_topics') is not null)
     and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
     and (j.name <> 'gatelink_judge_accesses' or to_regprocedure('private.accesses_are_due()') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)

@@ -30,6 +30,7 @@ create table public.orgs (
   grace_hours integer not null default 72 constraint orgs_grace_bounded check (grace_hours between 0 and 2160),
   quarantine_days integer not null default 90 constraint orgs_quarantine_bounded check (quarantine_days between 0 and 730),
   recurring_from integer not null default 3 constraint orgs_recurring_bounded check (recurring_from between 1 and 1000),
+  tell_members boolean not null default false,
   created_at timestamptz not null default now()
 );
 comment on table public.orgs is 'Organisations whose clients and workers text each other through masked numbers, and their settings.';
@@ -44,6 +45,7 @@ comment on column public.orgs.after_minutes is 'How long after a booking its win
 comment on column public.orgs.grace_hours is 'How long after the last window, or the end of a thread, its people keep the number.';
 comment on column public.orgs.quarantine_days is 'How long afterwards they are given the number in no other thread: they may still write to it.';
 comment on column public.orgs.recurring_from is 'From how many bookings on a client counts as recurring, besides those with a weekly one.';
+comment on column public.orgs.tell_members is 'Whether owners and sitters are told by themselves when a part of messaging begins or ends for the organisation.';
 comment on column public.orgs.created_at is 'When it was added.';
 alter table public.orgs enable row level security;
 
@@ -170,12 +172,13 @@ begin
     after_minutes = coalesce((p_config ->> 'after_minutes')::integer, o.after_minutes),
     grace_hours = coalesce((p_config ->> 'grace_hours')::integer, o.grace_hours),
     quarantine_days = coalesce((p_config ->> 'quarantine_days')::integer, o.quarantine_days),
-    recurring_from = coalesce((p_config ->> 'recurring_from')::integer, o.recurring_from)
+    recurring_from = coalesce((p_config ->> 'recurring_from')::integer, o.recurring_from),
+    tell_members = coalesce((p_config ->> 'tell_members')::boolean, o.tell_members)
   where o.id = v_org.id returning * into v_org;
   return to_jsonb(v_org);
 end $$;
 comment on function public.set_org(uuid, jsonb) is
-  'Adds an organisation (p_id null; name is required) or changes one: {name, zone, countries, before_minutes, after_minutes, grace_hours, quarantine_days, recurring_from}. What is left out stays. Returns the row. For secret keys. Errors: GL404 no such organisation, GL422 unknown zone, 23505 the name is taken, 23514 invalid value.';
+  'Adds an organisation (p_id null; name is required) or changes one: {name, zone, countries, before_minutes, after_minutes, grace_hours, quarantine_days, recurring_from, tell_members}. What is left out stays. Returns the row. For secret keys. Errors: GL404 no such organisation, GL422 unknown zone, 23505 the name is taken, 23514 invalid value.';
 
 create function public.set_org_member(p_org uuid, p_role text, p_user_id uuid default null, p_contact_id uuid default null) returns jsonb
 language plpgsql volatile set search_path = '' as $$

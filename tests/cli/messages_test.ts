@@ -59,6 +59,25 @@ Deno.test("gatelink messages pools: numbers, and exit code 1 while one is exhaus
   await sql`update public.org_numbers set state = 'active' where org_id = ${org} and class = 'pool'`;
 });
 
+Deno.test("gatelink messages notices: whether members are told, and --on", async () => {
+  const { org } = await organisation();
+  assertMatch((await gatelink(`messages notices ${org}`)).out, /members are told\s+no: --on/);
+  const on = await document(`messages notices ${org} --on`);
+  assertEquals([on.tell_members, on.due, on.notices], [true, 0, []]);
+  assertEquals((await document(`messages notices ${org} --off`)).tell_members, false);
+  await fails(`messages notices ${crypto.randomUUID()}`, 4, "not_found", /no organisation/);
+});
+
+Deno.test("gatelink messages steps: exit code 1 while the step before is not stable", async () => {
+  const { org } = await organisation();
+  const shown = await gatelink(`messages steps --org ${org}`);
+  assertEquals(shown.code, 1);
+  assertMatch(
+    shown.out,
+    /sitter_messages_v1\.enabled\s+proactive_thread_creation\.enabled\s+no\s+it is not on for org:/,
+  );
+});
+
 Deno.test("gatelink messages explain: why a text went where it went, of a decision and of its message", async () => {
   const { org } = await organisation();
   const message = crypto.randomUUID();

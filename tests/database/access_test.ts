@@ -83,6 +83,7 @@ const READERS: Record<string, TeamRole> = {
   "public.bookings": "viewer",
   "public.assignment_windows": "viewer",
   "public.thread_decisions": "viewer",
+  "public.org_notices": "viewer",
   "public.policy_findings": "viewer",
   "public.contact_merges": "viewer",
   "public.announcements": "viewer",

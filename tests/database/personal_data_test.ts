@@ -55,10 +55,12 @@ const FREE: Record<string, string> = {
   "private.storage_days": "day bytes",
   "private.part_states": "component status since told",
   "private.pool_days": "org_id day closed",
+  "private.org_topics": "org_id topic is_on since",
+  "public.org_notices": "id org_id member_id topic begins since way why at",
   "private.pool_states": "org_id numbers draining needed closed state since told at",
   "private.write_probe": "only_row at",
   "public.orgs":
-    "id name zone countries before_minutes after_minutes grace_hours quarantine_days recurring_from created_at",
+    "id name zone countries before_minutes after_minutes grace_hours quarantine_days recurring_from tell_members created_at",
   "public.org_members": "id org_id role user_id created_at",
   "public.org_numbers": "channel number_id org_id class member_id state last_used_at created_at",
   "public.threads":

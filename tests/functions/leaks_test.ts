@@ -74,6 +74,7 @@ Deno.test("logs: a run at level debug logs no number, address, name, subject, te
       "answered config_invalid",
       "the handler failed",
       "a reply of a service cannot be sent",
+      "a masked text was decided",
     ]
   ) assert(messages.has(expected), `${expected} is not among\n${[...messages].join("\n")}`);
 });

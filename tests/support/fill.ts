@@ -391,6 +391,11 @@ export const FILL: Record<string, string> = {
       values ('00000000-0000-7000-8000-000000000a01', 1, 0, 1, 1, 'exhausted', now(), now())`,
   "private.pool_days": `
     insert into private.pool_days (org_id, day, closed) values ('00000000-0000-7000-8000-000000000a01', '2026-11-01', 1)`,
+  "private.org_topics": `
+    insert into private.org_topics (org_id, topic, is_on, since) values ('00000000-0000-7000-8000-000000000a01', 'sitters', true, now())`,
+  "public.org_notices": `
+    insert into public.org_notices (org_id, member_id, topic, begins, since, way)
+      values ('00000000-0000-7000-8000-000000000a01', '00000000-0000-7000-8000-000000000a02', 'sitters', true, now(), 'text')`,
   "public.thread_decisions": `
     insert into public.thread_decisions (id, org_id, thread_id, contact_id, from_role, from_last4, outcome, reason, types) values
       ('00000000-0000-7000-8000-000000000a05', '00000000-0000-7000-8000-000000000a01', '00000000-0000-7000-8000-000000000a03',

@@ -7,6 +7,7 @@ import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { KEYS, NUMBER, withEdge } from "./edge.ts";
 import { logMails } from "./logged_mails.ts";
+import { logTexts } from "./logged_texts.ts";
 import { until } from "./until.ts";
 import { addDestination, addRoute, startService, withReplies } from "./service.ts";
 
@@ -175,6 +176,7 @@ await withEdge(async (edge) => {
   );
 
   await logMails(edge, hide);
+  await logTexts(edge, hide);
 
   // Switches, settings that cannot be read, a database that is away.
   await set({ "wa_send.rate_per_second": hide("a secret rate"), "forward.retry_seconds": "[0.01]" });

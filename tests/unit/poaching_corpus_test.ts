@@ -20,7 +20,7 @@ Deno.test("corpus: four hundred texts or more, each once, in five languages, of 
   }
 });
 
-for (const set of ["dev", "kept"]) {
+for (const set of ["dev", "kept", "late"]) {
   Deno.test(`measurePoaching(): precision of what is held and recall on the set ${set}`, () => {
     const { blockPrecision, recall, falseAlarms, wrong } = measurePoaching(ofSet(set));
     const shown = wrong.map(({ outcome, text }) => `${outcome}: ${text}`).join("\n");

@@ -60,6 +60,7 @@ const HOLDS: Readonly<Record<string, [words: string, tone: VerdictTone]>> = {
   p95: ["Held: p95 is not certainly low enough yet", "warn"],
   kill_switch: ["Held: the kill switch is set, so nobody has the feature", "bad"],
   incident: ["Held: a severe incident is open", "bad"],
+  proof: ["Held: threads lack something, see gatelink messages proof", "bad"],
   overdue: ["Overdue: the stage has lasted longer than planned", "warn"],
   complaints: ["Held: people complained", "bad"],
   people: ["Held: too few people for the business metrics", "warn"],

@@ -11,6 +11,8 @@ import type { Run } from "../../core/session.ts";
 import { id } from "../../core/values.ts";
 import { explaining } from "./explain.ts";
 import { settingUp } from "./setting_up.ts";
+import { noticing } from "./notices.ts";
+import { stepping } from "./steps.ts";
 
 /** Defines the commands of the group. */
 export function messages(group: Command, run: Run): void {
@@ -18,6 +20,8 @@ export function messages(group: Command, run: Run): void {
   proving(group, run);
   diagnosing(group, run);
   pooling(group, run);
+  noticing(group, run);
+  stepping(group, run);
   backfilling(group, run);
   checking(group, run);
   explaining(group, run);

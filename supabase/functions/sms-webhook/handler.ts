@@ -11,6 +11,7 @@
  * | `GET /media/{id}` | whoever has a signed address, or a key | a file of a text |
  * | `POST /files` | the clock, with a secret key | 202; stores files of texts, and deletes them at the provider |
  * | `POST /check` | the clock, with a secret key | 202; compares with the provider's list |
+ * | `POST /notices` | the clock, with a secret key | 202; tells members of organisations what began or ended |
  * | `GET /setup` | the team, with a secret key | how texts are set up in the environment; no secrets |
  *
  * @module
@@ -47,6 +48,7 @@ export const ROUTES = [
   },
   { method: "POST", path: "/files", auth: "secret", handler: "files" },
   { method: "POST", path: "/check", auth: "secret", handler: "check" },
+  { method: "POST", path: "/notices", auth: "secret", handler: "notices" },
   { method: "GET", path: "/setup", auth: "secret", handler: "setup" },
 ] as const satisfies readonly Route[];
 
@@ -76,6 +78,8 @@ export interface SmsWebhookDeps {
   keepFiles(): Promise<void>;
   /** Compares with the provider's list, if that is due. */
   check(): Promise<void>;
+  /** Tells members of organisations what began or ended for them. */
+  tellMembers(): Promise<void>;
   setup(): SmsSetup;
   /** Routes waiting messages. */
   decide(): Promise<unknown>;
@@ -107,6 +111,10 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
       media,
       files,
       check,
+      notices: () => {
+        deps.waitUntil(deps.tellMembers());
+        return Response.json({ status: "telling" }, { status: 202 });
+      },
       setup: () => Response.json(deps.setup()),
     },
   });

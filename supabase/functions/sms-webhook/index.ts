@@ -16,6 +16,7 @@ import { createAuthorise } from "../_shared/gates/team.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { readRules } from "../_shared/links/model/rules.ts";
 import { log } from "../_shared/log/log.ts";
+import { createWebhookLogEntry } from "../_shared/log/redact.ts";
 import { createIngest } from "../_shared/pipeline/ingest.ts";
 import { orgFlags } from "../_shared/masking/flags.ts";
 import { serve } from "../_shared/serve/serve.ts";
@@ -25,6 +26,7 @@ import { createCheck } from "./check.ts";
 import { createHandler } from "./handler.ts";
 import { createKeeper } from "./keep.ts";
 import { createGiveMedia } from "./media.ts";
+import { createTellMembers } from "./notices.ts";
 
 const authorise = createAuthorise();
 
@@ -92,6 +94,11 @@ export default serve(
       recovered: (kind, n) => count("texts_recovered", kind, n),
       log,
       now: Date.now,
+    }),
+    tellMembers: createTellMembers({
+      rpc,
+      send: pipeline.send,
+      onTold: (fields) => log.info("a member was told", createWebhookLogEntry(fields)),
     }),
     setup: smsSetup,
     decide: pipeline.decide,

@@ -11,6 +11,7 @@ drop function public.advance_rollout(uuid, bigint, text);
 drop function public.resume_rollout(uuid, bigint, text);
 drop function public.pause_rollout(uuid, bigint, text);
 drop function public.start_rollout(uuid, bigint, text, jsonb);
+drop function private.step_gate(text, text[], jsonb, text, timestamptz);
 drop function private.start_gates(jsonb, text);
 drop function public.create_rollout(text, jsonb, text, uuid);
 drop function private.rollout_at(uuid, bigint, text[]);

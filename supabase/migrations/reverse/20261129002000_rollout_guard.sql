@@ -18,6 +18,7 @@ drop function private.guard_rollout(uuid, timestamptz);
 drop function private.guard_first_day_ends(public.rollouts, public.rollout_stages, timestamptz);
 drop function private.guard_holds(public.rollouts, text, bigint, timestamptz, private.guard_taken, jsonb);
 drop function private.guard_alarms(public.rollouts, bigint, timestamptz, boolean);
+drop function private.proof_of(text);
 drop function private.guard_by_hand(public.rollouts, public.settings, timestamptz);
 drop function private.hold_figures(text, jsonb, jsonb);
 drop function private.alarm_figures(text, jsonb);

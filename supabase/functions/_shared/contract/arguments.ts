@@ -44,6 +44,8 @@ export interface OrgConfig {
   grace_hours?: number;
   quarantine_days?: number;
   recurring_from?: number;
+  /** Whether owners and sitters are told by themselves when a part of messaging begins or ends. */
+  tell_members?: boolean;
 }
 
 /** Somebody of an organisation, by what others know them by: an address, a phone, or both. */
@@ -508,6 +510,7 @@ type OfThePipeline =
   | "store_templates"
   | "take_uses"
   | "tell_accounts"
+  | "tell_members"
   | "track_mails";
 
 type Functions = Database["public"]["Functions"];

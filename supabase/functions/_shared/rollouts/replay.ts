@@ -114,7 +114,7 @@ function replayOne({ id, at, kind, stage, verdict, rule }: RolloutEvent, evidenc
   if (evidence.signals && !equal(signal, evidence.signals.said)) differences.push("signals");
   // Where a person acted or had paused it, or the stage was overdue, what the guard itself saw is in the evidence alone.
   const own = verdict === null || rule === null || rule === "overdue" || rule === "paused" ||
-      rule === "kill_switch" || rule === "incident" ||
+      rule === "kill_switch" || rule === "incident" || rule === "proof" ||
       verdict === "page" && (rule === "silent" || rule === "control_silent" || rule === "sample_ratio")
     ? evidence.alarm ?? said(evidence.progress ?? { verdict: "hold", reason: "hold_time" })
     : { verdict, rule };

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { at, count, id } from "./common.ts";
+import { at, count, figures, id } from "./common.ts";
 
 const numberClass = z.enum(["front_desk", "sitter", "pool"]);
 const role = z.enum(["client", "sitter"]);
@@ -19,6 +19,7 @@ const org = z.strictObject({
   grace_hours: count,
   quarantine_days: count,
   recurring_from: count,
+  tell_members: z.boolean(),
   created_at: at,
 });
 /** An organisation and its settings. */
@@ -251,6 +252,10 @@ const proof = z.strictObject({
 /** What is missing for masked messaging. */
 export type MessagesProof = z.infer<typeof proof>;
 
+/** A part of messaging that members are told of. */
+const topic = z.enum(["messaging", "threads", "sitters"]);
+const way = z.enum(["text", "mail", "none"]);
+
 /** The answers by function name. */
 export const MASKING = {
   my_orgs: z.array(z.strictObject({
@@ -368,6 +373,47 @@ export const MASKING = {
     earlier: z.array(z.string()),
   }).nullable(),
   pool_forecast: forecast,
+  org_notices_due: z.array(z.strictObject({
+    org_id: id,
+    /** Its name. */
+    org: z.string(),
+    member_id: id,
+    topic,
+    begins: z.boolean(),
+    since: at,
+    /** First four digits of the phone. */
+    prefix: z.string().nullable(),
+  })),
+  tell_members: z.array(z.strictObject({
+    org_id: id,
+    member_id: id,
+    topic,
+    way,
+    why: z.string().nullable(),
+  })),
+  list_org_notices: z.strictObject({
+    tell_members: z.boolean(),
+    topics: z.array(z.strictObject({ topic, is_on: z.boolean(), since: at })),
+    /** How many are to be told now. */
+    due: count,
+    notices: z.array(z.strictObject({
+      at,
+      member_id: id,
+      role: z.enum(["owner", "admin", "sitter"]),
+      topic,
+      begins: z.boolean(),
+      way,
+      why: z.string().nullable(),
+    })),
+  }).nullable(),
+  messages_steps: z.array(z.strictObject({
+    step: z.string(),
+    /** The flag of the step before. */
+    flag: z.string(),
+    stable: z.boolean(),
+    because: z.enum(["off", "changed", "failures", "incident", "proof", "no_data", "share", "stable"]),
+    figures,
+  })),
   list_pools: z.array(forecast.extend({ org_id: id, name: z.string() })),
   messages_diagnostics: diagnostics.nullable(),
   messages_proof: proof,

@@ -41,6 +41,15 @@ const EVENTS: Readonly<Record<string, Words>> = {
 const HOLDS: Readonly<Record<string, Words>> = {
   no_data: () => "nobody has used the feature lately",
   incident: () => "a severe incident is open",
+  proof: ({ figures: { org, without_number, without_client, without_front_desk, without_thread } }) =>
+    `of the organisation ${org} ${
+      [
+        [without_number, "threads lack their number"],
+        [without_client, "threads lack their client"],
+        [without_front_desk, "front desks are missing"],
+        [without_thread, "people who wrote have no thread"],
+      ].filter(([n]) => Number(n) > 0).map(([n, what]) => `${n} ${what}`).join(", ")
+    }`,
   samples: ({ figures: { n, min_samples } }) => `there are ${n} outcomes of ${min_samples}`,
   error_rate: ({ figures: { failed, n, error_rate } }) =>
     `${failed} of ${n} failed, which is not certainly below ${percentOf(error_rate)}`,
@@ -187,6 +196,8 @@ const HELD: Readonly<Record<string, string>> = {
     "Nobody has used the feature lately, or outcomes no longer arrive: check that the functions run and the feature is used.",
   incident:
     "Lead the incident: gatelink incident list --open. The rollout goes on by itself once it is resolved or less severe.",
+  proof:
+    "Find what is missing: gatelink messages proof; gatelink messages backfill gives people a thread. The rollout goes on by itself once nothing is.",
   samples: "Wait: there is too little traffic for this stage. Advance by hand if you know enough.",
   error_rate: "Look at the failures with the flag on. Wait for more outcomes, fix the cause, or roll back.",
   p95: "Look at what is slow with the flag on. Wait for more outcomes, fix the cause, or roll back.",

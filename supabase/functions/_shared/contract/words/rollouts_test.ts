@@ -82,6 +82,13 @@ const EVENTS: [string, string | null, string | null, EventFacts["figures"], stri
     { error_rate: 0.02 },
     "more than 2 % fail with the flag on, and it is not clear whether it is the flag",
   ],
+  [
+    "held",
+    "proof",
+    "hold",
+    { org: "moss", without_number: 0, without_client: 1, without_front_desk: 0, without_thread: 2 },
+    "the stage has lasted long enough, but of the organisation moss 1 threads lack their client, 2 people who wrote have no thread",
+  ],
   ["paged", "p95_absolute", "page", { p95_ms: 400 }, `the p95 is above 400 ms${SHARED}`],
   [
     "paged",

@@ -6,8 +6,29 @@
 import type { Find } from "./finding.ts";
 import type { Token } from "./tokens.ts";
 
-/** Countries of the five languages and their neighbours, by the two letters that an IBAN begins with. */
-const IBAN_COUNTRIES = new Set("de at ch fr es pt be nl lu it ie gb pl dk se no fi".split(" "));
+/**
+ * Countries of the five languages and their neighbours, by the two letters that an IBAN begins with, and how long it is there
+ * (SWIFT's IBAN registry): `el chip es 941000024680135` is none.
+ */
+const IBAN_LENGTHS: Readonly<Record<string, number>> = {
+  ...{
+    de: 22,
+    at: 20,
+    ch: 21,
+    fr: 27,
+    es: 24,
+    pt: 25,
+    be: 16,
+    nl: 18,
+    lu: 20,
+    it: 27,
+    ie: 22,
+    gb: 22,
+    pl: 28,
+    dk: 18,
+  },
+  ...{ se: 24, no: 15, fi: 18 },
+};
 
 /** Every account and cashtag. */
 export function findKeys(tokens: readonly Token[]): Find[] {
@@ -22,11 +43,11 @@ export function findKeys(tokens: readonly Token[]): Find[] {
 function ibanAt(tokens: readonly Token[], first: number): Find | undefined {
   const { kind, text, glued } = tokens[first];
   if (
-    kind !== "word" || glued || text.length < 2 || !IBAN_COUNTRIES.has(text) ||
-    tokens[first + 1]?.kind !== "number"
+    kind !== "word" || glued || !Object.hasOwn(IBAN_LENGTHS, text) || tokens[first + 1]?.kind !== "number"
   ) return undefined;
+  const whole = IBAN_LENGTHS[text];
   let length = 2, last = first;
-  while (last + 1 < tokens.length && last < first + 16 && length < 34) {
+  while (last + 1 < tokens.length && last < first + 16 && length < whole) {
     const next = tokens[last + 1];
     if (next.kind === "mark" || next.kind === "word" && (next.text.length > 4 || !next.glued && length < 8)) {
       break;
@@ -38,7 +59,7 @@ function ibanAt(tokens: readonly Token[], first: number): Find | undefined {
     (sum, token) => sum + token.text.length,
     0,
   );
-  if (length < 15 || length > 34 || digits < 10) return undefined;
+  if (length !== whole || digits < 10) return undefined;
   return {
     type: "payment",
     rule: "payment.iban",

@@ -72,6 +72,8 @@ const WORDS = {
   bypass:
     `dont_need do_not_need no_need_for didnt_use dont_use not_using stop_using stop_booking quit_using dont_book dont_go_through no_usar no_usamos dejar_de_usar no_hace_falta no_necesitamos pas_besoin_de plus_besoin_de arreter_d_utiliser nao_precisa_do nao_precisamos_do parar_de_usar brauchen_keine brauchen_die_app_nicht nicht_mehr_uber beyond separately_from
     evite evites evitons evitez evitamos evitem no_need_to_involve not_involving leave_out_of saltamos nos_saltamos pasando_de pasamos_de umgehe umgeht
+    dont_tell do_not_tell wont_tell no_le_digas no_se_lo_digas no_le_cuentes no_les_digas ne_dites_rien ne_dis_rien sans_le_dire nao_conta nao_conte
+    nao_contar nao_diga nao_fala sag_nichts nichts_sagen nichts_davon
     without skip skipping outside off bypass around avoid avoiding cut_out leave_out not_through not_via no_need_to_go_through
     instead_of_through forget not_use behind
     sin fuera saltar saltarnos saltamos evitar por_fuera al_margen
