@@ -12,5 +12,6 @@ export const BENCHES: Readonly<Record<string, () => Promise<{ main(args: string[
   email: () => import("./email/main.ts"),
   poaching: () => import("./poaching.ts"),
   guard: () => import("./guard.ts"),
+  track: () => import("./track.ts"),
   opens: () => import("./opens.ts"),
 };
