@@ -20,7 +20,7 @@ import { scannerOf } from "../_shared/mail/tracking/scanners.ts";
 import { openTicket, type Ticket, type TicketKey, ticketKey } from "../_shared/mail/tracking/ticket.ts";
 import type { Handler } from "../_shared/serve/serve.ts";
 import { createDecline } from "../_shared/tracking/decline.ts";
-import { judgeDue } from "../_shared/tracking/judge.ts";
+import { type JudgedDue, judgeDue } from "../_shared/tracking/judge.ts";
 import { AccessLines, type AccessRow } from "../_shared/tracking/lines.ts";
 import { LinkSets } from "../_shared/tracking/link_sets.ts";
 import { sayingOf } from "../_shared/tracking/said.ts";
@@ -47,6 +47,9 @@ export interface EmailTrack {
 const IN_MINUTE = 60;
 /** From the first new access to the next round of judging: what belongs together comes together. */
 const JUDGE_AFTER_MS = 1000;
+/** Rounds of one judging while mails are opened, which comes first; and of one that the clock asks for. */
+const ROUNDS = 3;
+const ROUNDS_BY_CLOCK = 100;
 /** How old may be what is known of the flag. */
 const FLAG_AGE_MS = 2000;
 
@@ -89,16 +92,16 @@ export function createEmailTrack(deps: Partial<EmailTrackDeps> = {}): EmailTrack
     }
   }
 
-  let judging: Promise<void> | undefined;
-  const judgeLater = postpone(JUDGE_AFTER_MS, () => judge().then(() => {}));
+  let judging: Promise<unknown> = Promise.resolve();
+  const judgeLater = postpone(JUDGE_AFTER_MS, async () => {
+    if ((await judge(ROUNDS)).more) judgeLater.begin();
+  });
 
-  async function judge(): Promise<number> {
-    judgeLater.cancel();
+  function judge(rounds: number): Promise<JudgedDue> {
     // One after the other: two at once would read the same.
-    await judging?.catch(() => {});
-    const round = judgeDue(rpc);
-    judging = round.then(() => {});
-    return await round;
+    const round = judging.catch(() => {}).then(() => judgeDue(rpc, rounds));
+    judging = round;
+    return round;
   }
 
   const accesses = createWriteBehind<AccessRow>({
@@ -146,12 +149,13 @@ export function createEmailTrack(deps: Partial<EmailTrackDeps> = {}): EmailTrack
     record,
     peek: (id) => sets.peek(id),
     load: (id) => sets.load(id),
-    judge,
+    judge: async () => (await judge(ROUNDS_BY_CLOCK)).written,
     decline: createDecline({ rpc, resolve }),
   });
   const flush = async () => {
     await accesses.settled();
-    await judge();
+    judgeLater.cancel();
+    await judge(Infinity);
   };
   return { handler, flush };
 }
