@@ -8,6 +8,7 @@ import postgres, { type Sql } from "postgres";
 import { type RunningStack, startStack } from "../tests/support/stack.ts";
 import { sealTicket, ticketKey } from "../supabase/functions/_shared/mail/tracking/ticket.ts";
 import { peopleWithMail } from "./email/world.ts";
+import { cpuOf } from "./pipeline/cpu.ts";
 import { type Helper, startHelper } from "./helper.ts";
 import { endFunctions } from "./links_kills.ts";
 import { get, type Load, load } from "./load.ts";
@@ -110,12 +111,20 @@ async function speed(bench: Bench, what: "pixel" | "click", status: string, bare
   const exact = await load(target, requests, CONNECTIONS);
   const recorded = await atRest(sql, exact.requests);
   const runs: Load[] = [], bares: Load[] = [];
+  /** Microseconds of CPU of the two servers. */
+  const cpu = { ours: 0, bare: 0 };
   const server: Helper = await startHelper(bare);
   try {
     // After one that nobody counts.
     for (let n = 0; n <= size.runs; n++) {
+      const pids = { ours: bench.stack.pids().functions, bare: server.pid };
+      const before = cpuUsed(pids);
       runs.push(await run(target, n * 31));
       bares.push(await run({ hostname: "127.0.0.1", port: server.port }, n * 31));
+      const after = cpuUsed(pids);
+      if (n === 0) continue;
+      cpu.ours += after.ours - before.ours;
+      cpu.bare += after.bare - before.bare;
     }
   } finally {
     await server[Symbol.asyncDispose]();
@@ -134,6 +143,14 @@ async function speed(bench: Bench, what: "pixel" | "click", status: string, bare
     { what: `${what}s a second`, value: perSecond },
     { what: "  limit: bare server, a second", value: bareRate },
     { what: "  share of it reached, %", value: 100 * perSecond / bareRate, goal: ">= 40" },
+    // On a busy machine compare these.
+    ...(cpu.bare === 0 ? [] : [
+      {
+        what: "  CPU of the functions for one, with recording, microseconds",
+        value: cpu.ours / requestsOf(runs.slice(1)),
+      },
+      { what: "  CPU of the bare server, microseconds", value: cpu.bare / requestsOf(bares.slice(1)) },
+    ]),
     { what: "  p99 at half of that rate, ms", value: paced.p99, goal: "< 10" },
     {
       what: `  answers other than ${status}`,
@@ -163,6 +180,18 @@ async function throughKills(bench: Bench): Promise<Row[]> {
     { what: "SIGTERM twice: clicks", value: redirects },
     { what: "  lost", value: lost, goal: "0" },
   ];
+}
+
+const requestsOf = (runs: readonly Load[]) => runs.reduce((sum, { requests }) => sum + requests, 0);
+
+/** CPU of processes, where the system tells. */
+function cpuUsed(pids: { ours: number; bare: number }): { ours: number; bare: number } {
+  try {
+    const { ours, bare } = cpuOf(pids);
+    return { ours, bare };
+  } catch {
+    return { ours: 0, bare: 0 };
+  }
 }
 
 async function forget(sql: Sql): Promise<void> {
