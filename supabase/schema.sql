@@ -1418,7 +1418,7 @@ create table public.email_clicks (
   constraint email_clicks_reasons_check CHECK ((reasons ~ '^[a-z][a-z_ ]{0,250}$'::text)),
   constraint email_clicks_signs_check CHECK ((signs ~ '^[a-z_.,]{1,250}$'::text)),
   constraint email_clicks_verdict_check CHECK ((verdict = ANY (ARRAY['human'::text, 'machine'::text, 'unsure'::text])))
-);
+) with (fillfactor=85);
 -- Counts of a period, and the purge; rows arrive in this order.
 create INDEX email_clicks_at_idx ON public.email_clicks USING brin (at);
 -- Figures of a campaign.
@@ -1551,7 +1551,7 @@ create table public.email_opens (
   constraint email_opens_reasons_check CHECK ((reasons ~ '^[a-z][a-z_ ]{0,250}$'::text)),
   constraint email_opens_signs_check CHECK ((signs ~ '^[a-z_.,]{1,250}$'::text)),
   constraint email_opens_verdict_check CHECK ((verdict = ANY (ARRAY['human'::text, 'machine'::text, 'unsure'::text])))
-);
+) with (fillfactor=85);
 -- Counts of a period, and the purge; rows arrive in this order.
 create INDEX email_opens_at_idx ON public.email_opens USING brin (at);
 -- Figures of a campaign.

@@ -138,7 +138,7 @@ create table public.email_opens (
   signs text not null check (signs ~ '^[a-z_.,]{1,250}$'),
   judged boolean not null,
   counted text
-);
+) with (fillfactor = 85);
 comment on table public.email_opens is 'Each time the pixel of a tracked mail was loaded. Neither address nor agent is kept, only what they say.';
 comment on constraint email_opens_pkey on public.email_opens is 'The order in which they were stored.';
 comment on column public.email_opens.id is 'Grows.';
@@ -181,7 +181,7 @@ create table public.email_clicks (
   signs text not null check (signs ~ '^[a-z_.,]{1,250}$'),
   judged boolean not null,
   counted text
-);
+) with (fillfactor = 85);
 comment on table public.email_clicks is 'Each time a link of a tracked mail was followed. Neither address nor agent is kept, only what they say.';
 comment on constraint email_clicks_pkey on public.email_clicks is 'The order in which they were stored.';
 comment on column public.email_clicks.id is 'Grows.';

@@ -16,8 +16,8 @@ const EACH = 10;
 const TIMES = 7;
 /** Mails in a call. */
 const AT_ONCE = 10;
-/** Pages that a call about so many mails may read: some dozens of rows by index. */
-const PAGES = 1000;
+/** Pages that a call about so many mails may read: some dozens of rows by index, and the indexes of those that are written. */
+const PAGES = 2000;
 
 const CAMPAIGN = "0197c000-0000-7000-8000-000000000001";
 const ID = (kind: string, n: string) =>
