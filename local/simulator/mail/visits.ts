@@ -66,7 +66,7 @@ export async function visit(
     person: [links[0]],
     apple: [pixel],
     scanner: [...links, trap, pixel],
-  }[visitor].filter((url) => url !== undefined);
+  }[visitor].filter((url): url is string => url !== undefined);
   if (wanted.length === 0) {
     throw new RangeError(
       pixel === undefined && links.length === 0 ? "this mail is not tracked" : "this mail has no link",
