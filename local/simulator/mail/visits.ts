@@ -61,12 +61,13 @@ export async function visit(
   { fetch, now, wait }: VisitWorld,
 ): Promise<number[]> {
   const { pixel, links, trap } = trackedAddresses(html, origin);
-  const wanted = {
+  const asked: Readonly<Record<Visitor, readonly (string | undefined)[]>> = {
     gmail: [pixel],
     person: [links[0]],
     apple: [pixel],
     scanner: [...links, trap, pixel],
-  }[visitor].filter((url): url is string => url !== undefined);
+  };
+  const wanted = asked[visitor].filter((url): url is string => url !== undefined);
   if (wanted.length === 0) {
     throw new RangeError(
       pixel === undefined && links.length === 0 ? "this mail is not tracked" : "this mail has no link",
