@@ -13,6 +13,7 @@ export const BENCHES: Readonly<Record<string, () => Promise<{ main(args: string[
   texts: () => import("./texts/main.ts"),
   poaching: () => import("./poaching.ts"),
   guard: () => import("./guard.ts"),
+  track: () => import("./track.ts"),
   opens: () => import("./opens.ts"),
   campaign: () => import("./campaign.ts"),
 };

@@ -108,7 +108,7 @@ create table public.settings (
     case when key <> 'campaigns.provider_per_minute' then true
       when jsonb_typeof(value::jsonb) <> 'object' then false
       else not jsonb_path_exists(value::jsonb, 'strict $.* ? (@.type() != "number" || @ < 6 || @ > 1000000)') end),
-  constraint settings_tracking check (key not in ('email.track', 'email.track_unasked') or value in ('off', 'aggregate', 'individual')),
+  constraint settings_tracking check (key not in ('email.track', 'email.track_campaigns', 'email.track_unasked') or value in ('off', 'aggregate', 'individual')),
   constraint settings_storage_limit check (key <> 'storage.limit_mb' or value ~ '^[1-9][0-9]{0,8}$'),
   -- A typo must be refused: a claim that failed because of it would stop every delivery,
   constraint settings_forward_retry_seconds check (

@@ -177,7 +177,7 @@ trackTest(
   "a scanner follows every link at delivery: all of it is a machine's, and a click an hour later a person's",
   async (ground) => {
     const { track, ask, clicks, opens, edge: { mail, sql } } = ground;
-    const { id, links, pixel, html } = await known(ground);
+    const { links, pixel, html } = await known(ground);
     const trap = /href="([^"]+\/0)"/.exec(html)![1];
     await ask(pixel, CHROME, { after: 5000 });
     for (const link of links) await ask(link, CHROME, { after: 20_000 });
@@ -194,25 +194,20 @@ trackTest(
     assertEquals((await clicks())[0].reasons, "burst trap");
     assertEquals((await opens())[0].verdict, "machine", "5 s after the delivery, and just before the trap");
     // The provider tells of a delivery after the scanner has looked.
-    await sql`update public.messages set status_at = status_at - 'delivered' where id = ${id}`;
     const other = await ground.sent({ to: "bo@example.org", track: "aggregate" });
-    await sql`update public.messages set status_at = status_at - 'delivered' where id = ${other.id}`;
+    const of = sql`message_id = ${other.id}`;
+    await sql`update private.mail_tickets set delivered_at = null where ${of}`;
     await ask(other.links[0], CHROME, { after: 3000 });
     await track.flush();
     assertEquals((await clicks()).at(-1)!.verdict, "human");
     const sentMail = mail.sent.find(({ customArgs }) => customArgs.gl_message === other.id)!;
-    mail.report([
-      eventOf(sentMail, "delivered", "bo@example.org", { timestamp: Math.floor(Date.now() / 1000) + 1 }),
-    ]);
+    const again = { timestamp: Math.floor(Date.now() / 1000) + 1 };
+    mail.report([eventOf(sentMail, "delivered", "bo@example.org", again)]);
     await until(
       "the delivery is known",
       async () =>
-        (await sql`select from public.messages where id = ${other.id} and status_at ? 'delivered'`).length >
-          0 ||
-        (await sql`select from public.email_events where message_id = ${other.id} and event_type = 'delivered'`)
-            .length > 1,
+        (await sql`select from private.mail_tickets where ${of} and delivered_at is not null`).length > 0,
     );
-    await sql`update public.messages set status_at = status_at || jsonb_build_object('delivered', now()) where id = ${other.id}`;
     await track.flush();
     assertEquals((await clicks()).at(-1), {
       message_id: null,
@@ -350,6 +345,91 @@ trackTest(
     });
     await track.flush();
     assertEquals([(await clicks()).length, (await opens()).length], [2, 1]);
+  },
+);
+
+trackTest(
+  "a campaign's figures: people, scanners and Apple's prefetch, each as it was, and nobody by name",
+  async (ground) => {
+    const { track, ask, edge } = ground;
+    const { sql } = edge;
+    const html =
+      `<p>Hello {{name}}</p><a href="https://shop.example/a?x=1">a</a><a href="https://shop.example/b">b</a>` +
+      `<a href="https://shop.example/c?of=somebody@example.org">c</a>`;
+    const asService = <T>(query: (sql: Edge["sql"]) => Promise<T>) =>
+      sql.begin(async (sql) => {
+        await sql`select set_config('request.jwt.claims', '{"role":"service_role"}', true)`;
+        return await query(sql as unknown as Edge["sql"]);
+      }) as Promise<T>;
+    const { id } = await asService(async (sql) => {
+      const draft = { name: "news", subject: "News", html, per_minute: 12_000 };
+      const [{ made }] = await sql`select public.create_campaign(${sql.json(draft)}) as made`;
+      const people = ["ann", "scan", "apple", "still"].map((name) => ({
+        to: `${name}@example.org`,
+        fields: { name },
+      }));
+      await sql`select public.add_campaign_recipients(${made.id}, ${sql.json(people)})`;
+      const [{ view }] = await sql`select public.read_campaign(${made.id}) as view`;
+      await sql`select public.start_campaign(${made.id}, ${view.version}, '{}')`;
+      return made;
+    });
+    await until("the campaign was sent", async () => {
+      await sql`select private.send_campaigns(now())`;
+      await edge.hurry();
+      await edge.settled();
+      return (await sql`select from private.mail_tickets where delivered_at is not null`).length === 4;
+    });
+    const mailOf = (name: string) => {
+      const { html } = edge.mail.sent.find(({ to }) => to[0].email === `${name}@example.org`)!;
+      return {
+        links: [...html!.matchAll(/href="([^"]+\/c\/\w+\/[1-9])"/g)].map(([, url]) => url),
+        pixel: /<img src="([^"]+)" width="1"/.exec(html!)![1],
+      };
+    };
+    const [ann, scan, apple] = ["ann", "scan", "apple"].map(mailOf);
+    await ask(ann.pixel, GMAIL);
+    await ask(ann.links[0]);
+    await ask(ann.links[2], CHROME, { after: 7_200_000 });
+    await ask(apple.pixel, "Mozilla/5.0");
+    await ask(scan.links[0]);
+    await track.flush();
+    const figures = async () => {
+      const [{ view }] = await asService((sql) => sql`select public.read_campaign(${id}) as view`);
+      const { counts, links } = view;
+      const names = [
+        "opened",
+        "opened_human",
+        "clicked",
+        "clicked_human",
+        "opens:human",
+        "opens:machine",
+        "clicks:human",
+        "clicks:machine",
+      ];
+      return { counts: names.map((name) => counts[name] ?? 0), links };
+    };
+    assertEquals(
+      (await figures()).counts,
+      [3, 2, 2, 2, 1, 1, 3, 0],
+      "the first click alone looks like a person's",
+    );
+    for (const link of scan.links.slice(1)) await ask(link);
+    await track.flush();
+    const { counts, links } = await figures();
+    assertEquals(counts, [3, 1, 2, 1, 1, 1, 2, 3], "a verdict that is corrected moves the figures");
+    assertEquals(links, [
+      { link: "https://shop.example/a?x=1", clicks: 2, human: 1 },
+      { link: "https://shop.example/c", clicks: 2, human: 1 },
+      { link: "https://shop.example/b", clicks: 1, human: 0 },
+    ]);
+    // Counted in aggregate: no recipient has opened anything.
+    const [{ page }] = await asService((sql) => sql`select public.list_campaign_recipients(${id}) as page`);
+    assertEquals(page.map((one: { opened: boolean; clicked: boolean }) => one.opened || one.clicked), [
+      false,
+      false,
+      false,
+      false,
+    ]);
   },
 );
 

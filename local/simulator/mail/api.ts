@@ -9,6 +9,7 @@
  * | `POST answer` | `{inbox, mail, client, language, text, files?}`: the reader answers |
  * | `POST react` | `{inbox, mail, reaction, language}`: see reactions.ts |
  * | `POST report` | `{mail, event}`: SendGrid reports this about the mail |
+ * | `POST visit` | `{mail, visitor}`: who looks at a tracked mail, see visits.ts |
  * | `POST unsubscribe` | `{inbox, mail}`: the mail program's button |
  * | `POST write` | `{from, name?, to, subject, text}`: a mail that answers none |
  * | `POST inbox` | `{address, name?}` |
@@ -24,6 +25,7 @@ import { LANGUAGES, WORDS } from "./languages.ts";
 import { REACTIONS, reactionTo } from "./reactions.ts";
 import { eventOf, type MailChange, type SendGridSimulator } from "./sendgrid.ts";
 import { MAIL_ANSWERS, MAIL_CALM, type MailSettings } from "./settings.ts";
+import { visit, VISITORS } from "./visits.ts";
 import { FATES, type SentMail, type WrittenRecord } from "./store.ts";
 
 const SHOW = 500;
@@ -47,6 +49,7 @@ const ANSWER = z.strictObject({
 const REACT = z.strictObject({ ...about, reaction: z.enum(keysOf(REACTIONS)), language });
 const REPORTED = [...FATES, "open", "click", "spamreport", "unsubscribe"] as const;
 const REPORT = z.strictObject({ mail: z.string(), event: z.enum(REPORTED) });
+const VISIT = z.strictObject({ mail: z.string(), visitor: z.enum(keysOf(VISITORS)) });
 const WRITE = z.strictObject({ from: address, name, to: address, subject: z.string().max(900), text });
 const INBOX = z.strictObject({ address, name });
 
@@ -58,6 +61,8 @@ export interface MailApiOptions {
   origin: string;
   /** @default globalThis.fetch */
   fetch?: typeof fetch;
+  /** Waits so many milliseconds. @default the system's timer */
+  wait?(ms: number): Promise<void>;
 }
 
 /** The mail page's part of the simulator. */
@@ -94,6 +99,7 @@ export class MailApi {
       clients: CLIENTS,
       reactions: REACTIONS,
       reports: REPORTED,
+      visitors: VISITORS,
       languages: LANGUAGES.map((code) => ({ code, label: WORDS[code].label, sample: WORDS[code].sample })),
       samples: [...this.#options.samples].map(([id, { filename }]) => ({ id, filename })),
     };
@@ -122,6 +128,12 @@ export class MailApi {
         const more = event === "click" ? { url: link ?? "https://example.com/" } : {};
         this.#mail.report(found.to.map(({ email }) => eventOf(found, event, email, { ...at, ...more })));
         return {};
+      }
+      case "visit": {
+        const { mail, visitor } = readInput(VISIT, body);
+        const { html = "", at } = this.#sent(mail);
+        const { origin, fetch: call = fetch, wait = pause } = this.#options;
+        return { statuses: await visit(visitor, { html, at }, origin, { fetch: call, now: Date.now, wait }) };
       }
       case "unsubscribe":
         return await this.#unsubscribe(readInput(z.strictObject(about), body));
@@ -294,6 +306,8 @@ export class MailApi {
     });
   }
 }
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** A change as the page is told it: HTML and files are fetched when they are shown. */
 function viewOf(change: MailChange): object {

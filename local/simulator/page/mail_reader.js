@@ -149,10 +149,12 @@ function answerForm({ mail, words, inbox }, { call }) {
 function otherForm({ mail, words, inbox }, { call }) {
   const reaction = select("reaction", Object.entries(words.reactions), "away");
   const event = select("event", words.reports.map((one) => [one, one]), "bounce");
+  const visitor = select("visitor", Object.entries(words.visitors), "gmail");
   const said = h("p", { class: "quiet", role: "status" });
-  const act = (path, body, words) => async () => {
+  const act = (path, body, words, meanwhile = "") => async () => {
+    said.textContent = meanwhile;
     const answer = await call(path, body());
-    if (answer) said.textContent = words(answer);
+    said.textContent = answer ? words(answer) : "";
   };
   return h(
     "div",
@@ -177,6 +179,16 @@ function otherForm({ mail, words, inbox }, { call }) {
           () => `${event.value}: reported.`,
         ),
       }, "Report it"),
+      mail.hasHtml && labelled("Tracked", visitor),
+      mail.hasHtml && h("button", {
+        type: "button",
+        onclick: act(
+          "visit",
+          () => ({ mail: mail.id, visitor: visitor.value }),
+          ({ statuses }) => `${words.visitors[visitor.value]}: ${statuses.join(", ")}.`,
+          "Whoever clicks within ten seconds of the delivery is taken for a machine: people wait.",
+        ),
+      }, "Look"),
       mail.headers["List-Unsubscribe"] && h("button", {
         type: "button",
         onclick: act(

@@ -16,14 +16,14 @@ import { postpone, waitUntil } from "../_shared/http/background.ts";
 import { clientAddress } from "../_shared/http/client_address.ts";
 import { Pace } from "../_shared/links/limits/visit_rate.ts";
 import { log } from "../_shared/log/log.ts";
-import { clientOf } from "../_shared/mail/tracking/client.ts";
+import { scannerOf } from "../_shared/mail/tracking/scanners.ts";
 import { openTicket, type Ticket, type TicketKey, ticketKey } from "../_shared/mail/tracking/ticket.ts";
-import { type Access, judgeSigned, signsOf, signsText } from "../_shared/mail/tracking/verdict.ts";
 import type { Handler } from "../_shared/serve/serve.ts";
 import { createDecline } from "../_shared/tracking/decline.ts";
-import { judgeDue } from "../_shared/tracking/judge.ts";
+import { type JudgedDue, judgeDue } from "../_shared/tracking/judge.ts";
 import { AccessLines, type AccessRow } from "../_shared/tracking/lines.ts";
 import { LinkSets } from "../_shared/tracking/link_sets.ts";
+import { sayingOf } from "../_shared/tracking/said.ts";
 import { trackingOf } from "../_shared/tracking/rules.ts";
 import { TRACKING_FLAG } from "../_shared/tracking/tickets.ts";
 import { createHandler } from "./handler.ts";
@@ -47,6 +47,9 @@ export interface EmailTrack {
 const IN_MINUTE = 60;
 /** From the first new access to the next round of judging: what belongs together comes together. */
 const JUDGE_AFTER_MS = 1000;
+/** Rounds of one judging while mails are opened, which comes first; and of one that the clock asks for. */
+const ROUNDS = 3;
+const ROUNDS_BY_CLOCK = 100;
 /** How old may be what is known of the flag. */
 const FLAG_AGE_MS = 2000;
 
@@ -89,16 +92,16 @@ export function createEmailTrack(deps: Partial<EmailTrackDeps> = {}): EmailTrack
     }
   }
 
-  let judging: Promise<void> | undefined;
-  const judgeLater = postpone(JUDGE_AFTER_MS, () => judge().then(() => {}));
+  let judging: Promise<unknown> = Promise.resolve();
+  const judgeLater = postpone(JUDGE_AFTER_MS, async () => {
+    if ((await judge(ROUNDS)).more) judgeLater.begin();
+  });
 
-  async function judge(): Promise<number> {
-    judgeLater.cancel();
+  function judge(rounds: number): Promise<JudgedDue> {
     // One after the other: two at once would read the same.
-    await judging?.catch(() => {});
-    const round = judgeDue(rpc);
-    judging = round.then(() => {});
-    return await round;
+    const round = judging.catch(() => {}).then(() => judgeDue(rpc, rounds));
+    judging = round;
+    return round;
   }
 
   const accesses = createWriteBehind<AccessRow>({
@@ -118,29 +121,18 @@ export function createEmailTrack(deps: Partial<EmailTrackDeps> = {}): EmailTrack
     const at = date(), kind = link === undefined ? "open" : "click";
     if (pace.take(at, String(mail), kind, IN_MINUTE) > 0) return count("tracked_accesses", `${kind} dropped`);
     const { headers, method } = request;
-    const userAgent = headers.get("user-agent") ?? "";
-    const access: Access = {
+    const { verdict, said } = sayingOf({
       kind,
       at,
-      userAgent,
+      userAgent: headers.get("user-agent") ?? "",
       method,
       address: kind === "click" ? clientAddress(request, CLIENT_IP_HEADER) : undefined,
       purpose: headers.get("sec-purpose") ?? headers.get("purpose") ?? "",
-      ...(link === undefined ? {} : { link: String(link), trap: link === 0 }),
-    };
-    const signs = signsOf(access);
-    const [{ verdict, reasons }] = judgeSigned([{ ...access, signs }]);
+      link: "",
+      trap: link === 0,
+    }, isScanner);
     count("tracked_accesses", kind === "open" ? OPENS[verdict] : CLICKS[verdict]);
-    accesses.record({
-      kind,
-      ticket: mail,
-      at,
-      link,
-      verdict,
-      client: clientOf(userAgent),
-      signs: signsText(signs),
-      reasons,
-    });
+    accesses.record({ kind, ticket: mail, at, link, said });
   }
 
   const resolve = groupCommit({
@@ -157,15 +149,18 @@ export function createEmailTrack(deps: Partial<EmailTrackDeps> = {}): EmailTrack
     record,
     peek: (id) => sets.peek(id),
     load: (id) => sets.load(id),
-    judge,
+    judge: async () => (await judge(ROUNDS_BY_CLOCK)).written,
     decline: createDecline({ rpc, resolve }),
   });
   const flush = async () => {
     await accesses.settled();
-    await judge();
+    judgeLater.cancel();
+    await judge(Infinity);
   };
   return { handler, flush };
 }
+
+const isScanner = (address: string) => scannerOf(address) !== undefined;
 
 /** Labels of the counter, made once. */
 const OPENS = { human: "open human", machine: "open machine", unsure: "open unsure" } as const;

@@ -254,6 +254,8 @@ export interface MailToTrack {
   readonly message: string;
   /** What its author asks for; undefined for the setting. */
   readonly mode: "off" | "aggregate" | "individual" | undefined;
+  /** Whether it is one of a campaign's. */
+  readonly ofCampaign: boolean;
   /** Its links, in their order; called if it is to be tracked. */
   links(): Promise<readonly string[]>;
 }

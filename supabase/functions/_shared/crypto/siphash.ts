@@ -57,7 +57,22 @@ function round(): void {
 }
 
 /** The hash of the first `length` bytes, as 16 hex digits, most significant first. */
-export function sipHash([k0, k1, k2, k3]: SipKey, bytes: Uint8Array, length = bytes.length): string {
+export function sipHash(key: SipKey, bytes: Uint8Array, length = bytes.length): string {
+  hash(key, bytes, length);
+  return hex(h0 ^ h1 ^ h2 ^ h3) + hex(l0 ^ l1 ^ l2 ^ l3);
+}
+
+/** Writes the hash of the first `length` bytes as 8 bytes to `out` at `at`, most significant first. */
+export function sipBytes(key: SipKey, bytes: Uint8Array, length: number, out: Uint8Array, at: number): void {
+  hash(key, bytes, length);
+  const high = h0 ^ h1 ^ h2 ^ h3, low = l0 ^ l1 ^ l2 ^ l3;
+  for (let i = 0; i < 4; i++) {
+    out[at + i] = high >>> 24 - 8 * i;
+    out[at + 4 + i] = low >>> 24 - 8 * i;
+  }
+}
+
+function hash([k0, k1, k2, k3]: SipKey, bytes: Uint8Array, length: number): void {
   l0 = k0 ^ 0x70736575;
   h0 = k1 ^ 0x736f6d65;
   l1 = k2 ^ 0x6e646f6d;
@@ -86,7 +101,6 @@ export function sipHash([k0, k1, k2, k3]: SipKey, bytes: Uint8Array, length = by
   round();
   round();
   round();
-  return hex(h0 ^ h1 ^ h2 ^ h3) + hex(l0 ^ l1 ^ l2 ^ l3);
 }
 
 function take(low: number, high: number): void {

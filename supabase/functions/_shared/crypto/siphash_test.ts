@@ -1,5 +1,5 @@
 import { assertEquals, assertNotEquals } from "../../../../tests/support/assert.ts";
-import { sipHash, sipKey } from "./siphash.ts";
+import { sipBytes, sipHash, sipKey } from "./siphash.ts";
 
 const KEY = sipKey("000102030405060708090a0b0c0d0e0f");
 
@@ -21,6 +21,9 @@ for (const [length, hash] of vectors) {
     assertEquals(sipHash(KEY, Uint8Array.from({ length }, (_, i) => i)), hash);
     // What stands behind the length does not count.
     assertEquals(sipHash(KEY, Uint8Array.from({ length: length + 9 }, (_, i) => i), length), hash);
+    const out = new Uint8Array(10);
+    sipBytes(KEY, Uint8Array.from({ length: length + 9 }, (_, i) => i), length, out, 1);
+    assertEquals([...out].map((byte) => byte.toString(16).padStart(2, "0")).join(""), `00${hash}00`);
   });
 }
 

@@ -7,18 +7,25 @@
 import type { Rpc } from "../db/client.ts";
 import { judgeSigned, readSigns, type SignedAccess } from "../mail/tracking/verdict.ts";
 
-/** Mails of one round, and rounds of one call. */
+/** Mails of one round. */
 const MAILS = 200;
-const ROUNDS = 50;
+
+/** What judging has led to. */
+export interface JudgedDue {
+  /** How many verdicts were written. */
+  readonly written: number;
+  /** Whether more may be due. */
+  readonly more: boolean;
+}
 
 /**
- * Judges what is due. Returns how many verdicts it wrote.
+ * Judges what is due, in so many rounds at most.
  *
  * Two that judge the same at once do no harm: from the same facts they make the same verdicts.
  */
-export async function judgeDue(rpc: Rpc): Promise<number> {
+export async function judgeDue(rpc: Rpc, rounds: number): Promise<JudgedDue> {
   let written = 0;
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     const mails = await rpc("accesses_to_judge", { p_limit: MAILS });
     const verdicts = mails.flatMap(({ delivered_at, accesses }) => {
       const signed = accesses.map(({ kind, at, link, signs }): SignedAccess => ({
@@ -34,7 +41,7 @@ export async function judgeDue(rpc: Rpc): Promise<number> {
       });
     });
     if (verdicts.length > 0) written += await rpc("settle_accesses", { p_verdicts: verdicts });
-    if (mails.length < MAILS) break;
+    if (mails.length < MAILS) return { written, more: false };
   }
-  return written;
+  return { written, more: true };
 }

@@ -10,8 +10,13 @@ import { type Flag, prepareFlags } from "../flags/evaluate.ts";
 export interface TrackingRules {
   readonly flags: ReadonlyMap<string, Flag>;
   /** How a mail is tracked whose author says nothing: the setting `email.track`. */
-  readonly otherwise: "off" | "aggregate" | "individual";
+  readonly otherwise: Mode;
+  /** How a mail of a campaign is tracked that says nothing: the setting `email.track_campaigns`. */
+  readonly campaigns: Mode;
 }
+
+/** What is kept of the mails that are tracked so. */
+export type Mode = "off" | "aggregate" | "individual";
 
 const rules = new WeakMap<Config, TrackingRules>();
 
@@ -19,10 +24,14 @@ const rules = new WeakMap<Config, TrackingRules>();
 export function trackingOf(config: Config): TrackingRules {
   let known = rules.get(config);
   if (known === undefined) {
-    const value = config.settings.find(({ key }) => key === "email.track")?.value;
+    const mode = (name: string, otherwise: Mode) => {
+      const value = config.settings.find(({ key }) => key === name)?.value;
+      return value === "off" || value === "aggregate" || value === "individual" ? value : otherwise;
+    };
     known = {
       flags: prepareFlags(config.settings, config.segments),
-      otherwise: value === "aggregate" || value === "individual" ? value : "off",
+      otherwise: mode("email.track", "off"),
+      campaigns: mode("email.track_campaigns", "aggregate"),
     };
     rules.set(config, known);
   }

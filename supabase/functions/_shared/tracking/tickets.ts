@@ -11,9 +11,7 @@ import { rpc } from "../db/client.ts";
 import { loadConfig } from "../db/config.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { onForAnybody } from "../flags/evaluate.ts";
-import { trackingOf } from "./rules.ts";
-
-type Mode = "off" | "aggregate" | "individual";
+import { type Mode, trackingOf } from "./rules.ts";
 
 const ticketOf = groupCommit<{ message: string; mode: Mode; links: readonly string[] }, MailTicket | null>({
   maxItems: 50,
@@ -25,11 +23,16 @@ const ticketOf = groupCommit<{ message: string; mode: Mode; links: readonly stri
 
 /** A mail that may be tracked; see `Track` of the channels' contract. */
 export async function track(
-  { message, mode, links }: { message: string; mode: Mode | undefined; links(): Promise<readonly string[]> },
+  { message, mode, ofCampaign, links }: {
+    message: string;
+    mode: Mode | undefined;
+    ofCampaign: boolean;
+    links(): Promise<readonly string[]>;
+  },
 ): Promise<MailTicket | null> {
   if (mode === "off" || killed(TRACKING_FLAG)) return null;
-  const { flags, otherwise } = trackingOf(await loadConfig());
-  const wanted = mode ?? otherwise;
+  const { flags, otherwise, campaigns } = trackingOf(await loadConfig());
+  const wanted = mode ?? (ofCampaign ? campaigns : otherwise);
   if (wanted === "off" || !onForAnybody(flags, TRACKING_FLAG)) return null;
   return await ticketOf({ message, mode: wanted, links: await links() });
 }

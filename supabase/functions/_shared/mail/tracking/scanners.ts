@@ -42,18 +42,42 @@ const RANGES: Readonly<Record<string, readonly string[]>> = {
   microsoft: ["40.92.0.0/15", "40.94.0.0/16", "40.107.0.0/16", "52.100.0.0/14", "104.47.0.0/17"],
 };
 
+/** Networks as ranges of 32-bit numbers. */
 const networks = Object.entries(RANGES).flatMap(([service, ranges]) =>
-  ranges.map((range) => [service, ipaddr.IPv4.parseCIDR(range)] as const)
+  ranges.map((range) => {
+    const [ip, bits] = ipaddr.IPv4.parseCIDR(range);
+    const first = numberOf(ip.toString())!;
+    return { service, first, last: first + 2 ** (32 - bits) - 1 };
+  })
 );
 
-/** The service whose network an address is in; undefined for any other address, and for what is none. */
-export function scannerOf(address: string): string | undefined {
-  let ip;
+/** An IPv4 address in dots as a number; undefined for any other text. */
+function numberOf(address: string): number | undefined {
+  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(address);
+  if (parts === null) return undefined;
+  let number = 0;
+  for (let i = 1; i <= 4; i++) {
+    const part = Number(parts[i]);
+    if (part > 255) return undefined;
+    number = number * 256 + part;
+  }
+  return number;
+}
+
+/** An IPv4 address in any of the forms that proxies write, in dots. */
+function dotted(address: string): string | undefined {
   try {
-    ip = ipaddr.process(address);
+    const ip = ipaddr.process(address);
+    return ip.kind() === "ipv4" ? ip.toString() : undefined;
   } catch {
     return undefined;
   }
-  if (ip.kind() !== "ipv4") return undefined;
-  return networks.find(([, range]) => (ip as ipaddr.IPv4).match(range))?.[0];
+}
+
+/** The service whose network an address is in; undefined for any other address, and for what is none. Hot. */
+export function scannerOf(address: string): string | undefined {
+  const number = numberOf(address) ?? numberOf(dotted(address) ?? "");
+  if (number === undefined) return undefined;
+  for (const { service, first, last } of networks) if (number >= first && number <= last) return service;
+  return undefined;
 }

@@ -5,7 +5,8 @@ import { assertLinear } from "../../../../../tests/support/growth.ts";
 import { MAIL_ACCESSES } from "../../../../../tests/support/mail_accesses.ts";
 import { holds } from "../../../../../tests/support/property.ts";
 import { scannerOf } from "./scanners.ts";
-import { type Access, judgeAccesses } from "./verdict.ts";
+import { clientOf } from "./client.ts";
+import { type Access, judgeAccesses, judgeSigned, readSigns, signsOf, signsText } from "./verdict.ts";
 
 const NOON = Date.UTC(2026, 10, 24, 12);
 const CHROME =
@@ -134,4 +135,44 @@ Deno.test("scannerOf(): knows the networks, also in the form of IPv6, and nobody
     ),
     ["proofpoint", "proofpoint", undefined, undefined, undefined, undefined, undefined],
   );
+});
+
+Deno.test("judgeSigned(): gives the same verdicts from signs that were stored as text", () => {
+  holds(
+    fc.property(accesses, fc.integer({ min: NOON - 60_000, max: NOON + 60_000 }), (given, deliveredAt) => {
+      const stored = given.map((access) => {
+        const text = signsText(signsOf(access));
+        assert(/^[a-z_.,]{1,250}$/.test(text), text);
+        return {
+          kind: access.kind,
+          at: access.at,
+          link: access.link,
+          trap: access.trap,
+          signs: readSigns(text),
+        };
+      });
+      assertEquals(judgeSigned(stored, { deliveredAt }), judgeAccesses(given, { deliveredAt }));
+    }),
+  );
+});
+
+Deno.test("clientOf(): names the family of mail programs and browsers, and other for what says nothing", () => {
+  const cases: [string, string][] = [
+    [GMAIL, "gmail"],
+    [CHROME, "chrome"],
+    [`${CHROME} Edg/142.0.0.0`, "edge"],
+    ["YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html", "yahoo"],
+    ["Mozilla/5.0", "apple"],
+    ["Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)", "apple"],
+    ["Mozilla/4.0 (compatible; ms-office; MSOffice 16)", "outlook"],
+    ["Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.1.0", "thunderbird"],
+    ["Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "firefox"],
+    [
+      "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1",
+      "safari",
+    ],
+    ["curl/8.5.0", "other"],
+    ["", "other"],
+  ];
+  for (const [agent, family] of cases) assertEquals(clientOf(agent), family, agent);
 });

@@ -78,7 +78,12 @@ async function mailOf(
     to: { address: to, name: textIn(message, "to_name") ?? "" },
     cc: Array.isArray(message.cc) ? message.cc as MailAddress[] : [],
     subject: textIn(message, "subject") ?? "",
-    html: await trackedHtml({ id, message: { ...message, html } }, trackUrl, [`${baseUrl}/`], world),
+    html: await trackedHtml(
+      { id, message: { ...message, html }, ofCampaign: mail.campaign_id !== null },
+      trackUrl,
+      [`${baseUrl}/`],
+      world,
+    ),
     text: wordsFor(mail.text ?? textIn(message, "text"), unsubscribe),
     ...(mail.in_reply_to === null
       ? {}

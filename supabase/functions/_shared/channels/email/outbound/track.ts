@@ -17,7 +17,7 @@ import type { Outbound, SendDeps } from "../../channel.ts";
  * @param own Where other addresses of ours begin, which stay as they are.
  */
 export async function trackedHtml(
-  { id, message }: { id: string; message: Outbound },
+  { id, message, ofCampaign }: { id: string; message: Outbound; ofCampaign: boolean },
   trackUrl: string,
   own: readonly string[],
   { track }: SendDeps,
@@ -35,7 +35,12 @@ export async function trackedHtml(
   try {
     const mode = wanted === "off" || wanted === "aggregate" || wanted === "individual" ? wanted : undefined;
     let links: readonly string[] = [];
-    const ticket = await track({ message: id, mode, links: async () => links = await linksOf(html, ours) });
+    const ticket = await track({
+      message: id,
+      mode,
+      ofCampaign,
+      links: async () => links = await linksOf(html, ours),
+    });
     if (ticket === null) return html;
     const sealed = sealTicket(ticketKey(ticket.key), ticket);
     return await trackHtml(html, {
