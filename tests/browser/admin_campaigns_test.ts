@@ -1,4 +1,5 @@
 /** Campaigns in the panel: a draft is written, filled from a file, sent, and its figures are shown; a viewer only reads. */
+import { Buffer } from "node:buffer";
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { addIdentity } from "../support/mail_stack.ts";
 import { answer, go, inTime, panelTest } from "../support/panel.ts";
@@ -22,19 +23,20 @@ panelTest(
     await page.locator('input[type="file"]').setInputFiles({
       name: "people.csv",
       mimeType: "text/csv",
-      buffer: new TextEncoder().encode(
+      buffer: Buffer.from(
         "email;name\nada@people.example;Ada\nbo@people.example;Bo\nada@people.example;Ada\nnobody;No\n",
-      ) as never,
+      ),
     });
     await page.getByText("2 added, 1 were there already, 1 without an address").waitFor();
     await page.getByText("2 recipients").waitFor();
     await page.getByText("ada@people.example").waitFor();
     await isWell(page, "a draft");
     await page.getByRole("button", { name: "Send a test" }).click();
-    await page.getByLabel("To").fill("me@people.example");
-    await page.getByRole("button", { name: "Send", exact: true }).last().click();
+    const dialog = page.getByRole("dialog", { name: "Send a test" });
+    await dialog.getByRole("textbox", { name: "To" }).fill("me@people.example");
+    await dialog.getByRole("button", { name: "Send", exact: true }).click();
     await page.getByText("A test is on its way to me@people.example.").waitFor();
-    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await dialog.waitFor({ state: "detached" });
     await page.getByRole("button", { name: "Send", exact: true }).click();
     await answer(page, "Send");
     const [{ id }] = await sql`select id from public.campaigns`;

@@ -79,7 +79,8 @@ function Accesses({ story }: { story: Story }) {
 
 function Hours({ story }: { story: Story }) {
   const times = story.hours.map(({ hour }) => Date.parse(hour) / 1000);
-  if (times.length === 0) return null;
+  // A line needs two points.
+  if (times.length < 2) return null;
   const from = times[0], until = times.at(-1)!;
   // Hours in which nothing happened are hours too; of a long time only those with something are drawn.
   const all = (until - from) / HOUR < 400
@@ -155,7 +156,11 @@ function Rows({ heading, rows }: { heading: string[]; rows: (string | number)[][
           {rows.map((row) => (
             <Table.Tr key={row[0]}>
               {row.map((cell, i) => (
-                <Table.Td key={heading[i]} ta={i === 0 ? "left" : "right"} className={classes.words}>
+                <Table.Td
+                  key={heading[i]}
+                  ta={i === 0 ? "left" : "right"}
+                  className={i === 0 ? classes.first : undefined}
+                >
                   {typeof cell === "number" ? cell.toLocaleString() : cell}
                 </Table.Td>
               ))}

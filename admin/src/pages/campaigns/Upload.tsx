@@ -13,7 +13,7 @@ export function Upload({ id }: { id: string }) {
   const [told, setTold] = useState<Told>();
   const [busy, setBusy] = useState(false);
   const client = useQueryClient();
-  useUnsaved(busy ? "Recipients are being added." : "");
+  useUnsaved(busy ? "the rest of the recipients" : undefined);
   async function add(file: File | null) {
     if (file === null || busy) return;
     setBusy(true);
