@@ -73,7 +73,9 @@ function Standing({ story }: { story: Story }) {
           {story.flag_key && (
             <Text size="sm" className={classes.words}>
               {story.otherwise ? "Other words" : "Nothing"} without the flag{" "}
-              <Anchor component={Link} href={`/flags/${story.flag_key}`}>{story.flag_key}</Anchor>
+              <Anchor component={Link} href={`/flags/${story.flag_key}`} underline="always">
+                {story.flag_key}
+              </Anchor>
             </Text>
           )}
           {out.length > 0 && (

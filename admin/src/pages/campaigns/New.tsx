@@ -73,10 +73,15 @@ function Form() {
         const from = draft.from || (identities.find((one) => one.is_default) ?? identities.at(0))?.from_email;
         if (from === undefined) {
           return (
-            <Empty icon="mail" title="There is no address to send from">
-              <Anchor component={Link} href="/mail?tab=identities">Add an identity</Anchor>{" "}
-              and confirm it first.
-            </Empty>
+            <Empty
+              icon="mail"
+              title="There is no address to send from"
+              action={
+                <Button component={Link} href="/mail?tab=identities" variant="default">
+                  Add an identity
+                </Button>
+              }
+            />
           );
         }
         const ready = draft.name.trim() !== "" && draft.subject.trim() !== "" &&
