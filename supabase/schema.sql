@@ -2241,6 +2241,8 @@ create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((ne
 create TRIGGER note_text AFTER INSERT ON public.messages FOR EACH ROW WHEN ((new.channel = 'sms'::text)) EXECUTE FUNCTION private.note_text();
 -- What is acknowledged to the provider is also queued for storing.
 create TRIGGER queue_media AFTER INSERT OR UPDATE OF type ON public.messages FOR EACH ROW WHEN (((new.channel = 'whatsapp'::text) AND (new.direction = 'in'::text) AND (new.type = ANY (ARRAY['image'::text, 'video'::text, 'audio'::text, 'document'::text, 'sticker'::text])))) EXECUTE FUNCTION private.queue_media();
+-- The condition keeps all other messages away from it.
+create TRIGGER queue_text_files AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.channel = 'sms'::text) AND (new.direction = 'in'::text) AND (new.type = 'mms'::text))) EXECUTE FUNCTION private.queue_text_files();
 -- Figures of campaigns.
 create TRIGGER tell_campaign AFTER UPDATE OF status ON public.messages FOR EACH ROW WHEN (((new.channel = 'email'::text) AND (new.direction = 'out'::text) AND (new.status IS DISTINCT FROM old.status) AND (new.status = ANY (ARRAY['sent'::text, 'delivered'::text, 'read'::text, 'failed'::text])))) EXECUTE FUNCTION private.campaign_status();
 
@@ -2534,6 +2536,9 @@ create table public.outbound_messages (
   fallback jsonb,
   -- Whether the template was sent instead, because the window was closed.
   used_fallback boolean default false not null,
+  -- Of a text that is sent a second time: {provider_id, code, at} of the first try, which failed; null for all
+  -- others.
+  first_try jsonb,
   -- When it was queued.
   created_at timestamp with time zone default now() not null,
   -- When its state last changed.
@@ -3567,6 +3572,12 @@ create table public.settings (
       WHEN (value !~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$'::text) THEN false
       ELSE (('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE value) IS NOT NULL)
   END),
+  constraint settings_texts CHECK (
+  CASE key
+      WHEN 'texts.files'::text THEN (value = ANY (ARRAY['move'::text, 'copy'::text, 'leave'::text]))
+      WHEN 'texts.second_try'::text THEN (value = ANY (ARRAY['true'::text, 'false'::text]))
+      ELSE true
+  END),
   constraint settings_type CHECK (((NOT (metadata ? 'type'::text)) OR ((metadata ->> 'type'::text) = ANY (ARRAY['boolean'::text, 'string'::text, 'number'::text, 'object'::text])))),
   -- A value has at most 100,000 bytes.
   constraint settings_value_size CHECK ((octet_length(value) <= 100000)),
@@ -3800,6 +3811,57 @@ create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.team_members FO
 -- Truncating would leave no history and no admin.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.team_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
+-- Files of texts that came in and are copied into our storage (setting texts.files): one row per file.
+create table public.text_files (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The message; null once it is gone and the file is still to be deleted at the provider.
+  message_id uuid,
+  -- Which of the message's files, from 0.
+  place integer not null,
+  -- Who has it.
+  provider text not null,
+  -- Its address at the provider; null once nothing is to be done there for a message that is gone.
+  url text,
+  -- Its type: the sender's word until it is stored, then what its first bytes say too.
+  mime_type text,
+  -- pending; stored; gone (the provider does not have it); too_large; failed (given up).
+  state text default 'pending'::text not null,
+  -- kept (it stays there); to_delete (once it is stored here); deleted.
+  at_provider text not null,
+  -- Attempts made so far: to store it, then to delete it at the provider.
+  attempt integer default 0 not null,
+  -- When it is tried next, or when the lease of the running attempt ends; null once nothing is left to do.
+  next_attempt_at timestamp with time zone,
+  -- Who works on it: only that attempt may settle it.
+  lease uuid,
+  -- Where it is, in the bucket sms-media.
+  path text,
+  -- Its size.
+  bytes bigint,
+  -- Why the last attempt failed, in our words.
+  error text,
+  -- When its message was stored.
+  created_at timestamp with time zone default now() not null,
+  -- When its state became final.
+  settled_at timestamp with time zone,
+  -- A file by its id.
+  constraint text_files_pkey PRIMARY KEY (id),
+  -- A file by its message and place; serves the foreign key.
+  constraint text_files_place UNIQUE (message_id, place),
+  constraint text_files_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE SET NULL,
+  constraint text_files_at_provider_check CHECK ((at_provider = ANY (ARRAY['kept'::text, 'to_delete'::text, 'deleted'::text]))),
+  constraint text_files_place_check CHECK (((place >= 0) AND (place <= 9))),
+  constraint text_files_provider_check CHECK ((provider = ANY (ARRAY['twilio'::text, 'telnyx'::text]))),
+  constraint text_files_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'stored'::text, 'gone'::text, 'too_large'::text, 'failed'::text])))
+);
+-- What is to be stored or deleted, the longest due first.
+create INDEX text_files_due_idx ON public.text_files USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+alter table public.text_files enable row level security;
+grant select, insert, update, delete on public.text_files to service_role;
+-- By retention, or by the erasure of a person.
+create TRIGGER orphan_text_file BEFORE UPDATE OF message_id ON public.text_files FOR EACH ROW WHEN (((new.message_id IS NULL) AND (old.message_id IS NOT NULL))) EXECUTE FUNCTION private.orphan_text_file();
+
 -- Where each text went and why: one row a text, and one more when an owner lets a blocked one pass. Of numbers there
 -- are last fours.
 create table public.thread_decisions (
@@ -3867,14 +3929,16 @@ create table public.thread_decisions (
   -- Words are kept where no message has them.
   constraint thread_decisions_text_of_app CHECK (((text IS NULL) OR (message_id IS NULL)))
 );
--- Serves the foreign key.
-create INDEX thread_decisions_contact_idx ON public.thread_decisions USING btree (contact_id) WHERE (contact_id IS NOT NULL);
+-- What somebody was told of lately; serves the foreign key.
+create INDEX thread_decisions_contact_idx ON public.thread_decisions USING btree (contact_id, at) WHERE (contact_id IS NOT NULL);
 -- What waits in the owner inbox, and what came while messaging was off.
 create INDEX thread_decisions_inbox_idx ON public.thread_decisions USING btree (org_id, id) WHERE ((done_at IS NULL) AND ((outcome = 'owner_inbox'::text) OR (outcome = 'blocked'::text) OR (reason = 'off'::text)));
 -- The latest decisions of an organisation; serves the foreign key.
 create INDEX thread_decisions_org_idx ON public.thread_decisions USING btree (org_id, id);
 -- The decisions of a thread; serves the foreign key.
 create INDEX thread_decisions_thread_idx ON public.thread_decisions USING btree (thread_id, id) WHERE (thread_id IS NOT NULL);
+-- How much of a thread waits in the owner inbox.
+create INDEX thread_decisions_waiting_idx ON public.thread_decisions USING btree (thread_id) WHERE ((done_at IS NULL) AND ((outcome = 'owner_inbox'::text) OR (outcome = 'blocked'::text) OR (reason = 'off'::text)));
 alter table public.thread_decisions enable row level security;
 grant select on public.thread_decisions to authenticated;
 grant select, insert, update, delete on public.thread_decisions to service_role;
@@ -3953,6 +4017,8 @@ create table public.threads (
   opened_at timestamp with time zone default now() not null,
   -- When it was ended.
   ended_at timestamp with time zone,
+  -- When a text of it was last decided, else when it was opened: the order of lists.
+  last_at timestamp with time zone default now() not null,
   -- messages.thread_id refers to it.
   constraint threads_pkey PRIMARY KEY (id),
   constraint threads_client_id_fkey FOREIGN KEY (client_id) REFERENCES contacts(id) ON DELETE CASCADE,
@@ -3970,6 +4036,8 @@ create table public.threads (
 );
 -- The threads of a client; serves the foreign key.
 create INDEX threads_client_idx ON public.threads USING btree (client_id);
+-- The threads of an organisation, the last written in first.
+create INDEX threads_last_idx ON public.threads USING btree (org_id, state, last_at, id);
 -- A client has one live thread a class, and one a sitter on sitters' own numbers: it is opened twice in no way.
 create UNIQUE INDEX threads_live_idx ON public.threads USING btree (org_id, client_id, number_class, sitter_id) NULLS NOT DISTINCT WHERE (state = 'live'::text);
 -- The threads of a number; serves the foreign key.
@@ -4691,6 +4759,50 @@ create table private.part_states (
 );
 alter table private.part_states enable row level security;
 grant select, insert, update, delete on private.part_states to service_role;
+
+-- How full each pool was on each of the last sixty days: from it follows how long the numbers last.
+create table private.pool_days (
+  -- The organisation.
+  org_id uuid not null,
+  -- The day (UTC).
+  day date not null,
+  -- As in pool_states, at the end of the day.
+  closed integer not null,
+  -- One figure a day.
+  constraint pool_days_pkey PRIMARY KEY (org_id, day),
+  constraint pool_days_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE
+);
+alter table private.pool_days enable row level security;
+grant select, insert, update, delete on private.pool_days to service_role;
+
+-- How each organisation's pool was when the clock last looked, and what was told of it.
+create table private.pool_states (
+  -- The organisation.
+  org_id uuid not null,
+  -- Numbers that may be lent.
+  numbers integer not null,
+  -- Numbers that are lent no more and are still in use.
+  draining integer not null,
+  -- The most live threads of one person.
+  needed integer not null,
+  -- Of the numbers, those that the person with fewest left cannot be given.
+  closed integer not null,
+  -- ok, warning from four fifths on, or exhausted.
+  state text not null,
+  -- Since when it has been so.
+  since timestamp with time zone not null,
+  -- The worst that was told of it and still holds; null where nothing is to be known.
+  told text,
+  -- When the clock looked.
+  at timestamp with time zone not null,
+  -- An organisation has one pool.
+  constraint pool_states_pkey PRIMARY KEY (org_id),
+  constraint pool_states_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  constraint pool_states_state_known CHECK ((state = ANY (ARRAY['ok'::text, 'warning'::text, 'exhausted'::text]))),
+  constraint pool_states_told_known CHECK ((told = ANY (ARRAY['warning'::text, 'exhausted'::text])))
+) with (fillfactor=50);
+alter table private.pool_states enable row level security;
+grant select, insert, update, delete on private.pool_states to service_role;
 
 -- How far each retention has come.
 create table private.purges (
@@ -5982,6 +6094,35 @@ begin
 end $function$;
 grant execute on function public.claim_text_check() to service_role;
 
+-- Leases a file of a text to work on, the longest due first: {id, work (store; delete: at the provider), message_id,
+-- place, provider, url, mime_type, attempt, lease, created_at}; null if none is due. A lease that ends unsettled
+-- makes it due again. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_text_file(p_lease_seconds integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_file public.text_files;
+begin
+  perform private.refuse_older_code();
+  update public.text_files f
+  set attempt = f.attempt + 1, lease = gen_random_uuid(), next_attempt_at = v_now + make_interval(secs => p_lease_seconds)
+  where f.id = (
+    select d.id from public.text_files d where d.next_attempt_at <= v_now order by d.next_attempt_at limit 1 for update skip locked)
+  returning * into v_file;
+  if not found then
+    return null;
+  end if;
+  return jsonb_build_object('id', v_file.id, 'work', case when v_file.state = 'pending' then 'store' else 'delete' end,
+    'message_id', v_file.message_id, 'place', v_file.place, 'provider', v_file.provider, 'url', v_file.url,
+    'mime_type', v_file.mime_type, 'attempt', v_file.attempt, 'lease', v_file.lease, 'created_at', v_file.created_at);
+end $function$;
+grant execute on function public.claim_text_file(p_lease_seconds integer) to service_role;
+
 -- The conversations of these channels that have waited longest for the router, each with its oldest undecided
 -- messages in order. Takes no lease: deciding twice is harmless, because record_decisions keeps the first. Attributes
 -- messages that could not be attributed on arrival. Leaves out conversations held back at this configuration
@@ -6843,8 +6984,9 @@ begin
 end $function$;
 grant execute on function public.find_suppression(p_address text) to authenticated, service_role;
 
--- The files of a text that came in: {provider, media: [{url (at the provider), type, size}]}; null if there is no
--- such text, or its raw form was purged. For secret keys.
+-- The files of a text that came in: {provider, media: [{url (at the provider; null if it was deleted there), type,
+-- size, stored {path, bytes} (in our storage, or null)}]}; null if there is no such text, or nothing is known of its
+-- files any more. For secret keys.
 CREATE OR REPLACE FUNCTION public.find_text_media(p_id uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6854,9 +6996,21 @@ AS $function$
 begin
   perform private.refuse_older_code();
   return (
-    select jsonb_build_object('provider', m.native -> 'provider', 'media', m.native -> 'media')
+    select jsonb_build_object('provider', coalesce(m.native ->> 'provider', f.provider), 'media', f.media)
     from public.messages m
-    where m.id = p_id and m.channel = 'sms' and m.direction = 'in' and jsonb_typeof(m.native -> 'media') = 'array' and m.status <> 'deleted');
+    cross join lateral (
+      select min(coalesce(t.provider, m.native ->> 'provider')) as provider,
+        jsonb_agg(jsonb_build_object('url', case when t.at_provider is distinct from 'deleted' then coalesce(n.file ->> 'url', t.url) end,
+          'type', case when t.state = 'stored' then t.mime_type else n.file ->> 'type' end, 'size', coalesce(to_jsonb(t.bytes), n.file -> 'size'),
+          'stored', (
+            select jsonb_build_object('path', o.path, 'bytes', o.bytes) from public.storage_objects o
+            where o.bucket = 'sms-media' and o.path = t.path and o.message_id = m.id and o.expires_at > clock_timestamp()))
+          order by coalesce(n.place - 1, t.place)) as media
+      from jsonb_array_elements(case when jsonb_typeof(m.native -> 'media') = 'array' then m.native -> 'media' else '[]' end)
+        with ordinality as n (file, place)
+      full join (select * from public.text_files x where x.message_id = m.id) t on t.place = n.place - 1
+    ) f
+    where m.id = p_id and m.channel = 'sms' and m.direction = 'in' and m.status <> 'deleted' and f.media is not null);
 end $function$;
 grant execute on function public.find_text_media(p_id uuid) to service_role;
 
@@ -7832,6 +7986,24 @@ begin
 end $function$;
 grant execute on function public.list_numbers() to authenticated, service_role;
 
+-- The pools of organisations by their names, 500 at most: [{org_id, name, and what pool_forecast says}]. For secret
+-- keys.
+CREATE OR REPLACE FUNCTION public.list_pools()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('org_id', o.id, 'name', o.name) || private.pool_forecast(o.id, clock_timestamp()) order by o.name), '[]')
+    from (
+      select x.id, x.name from public.orgs x
+      where exists (select from public.org_numbers n where n.org_id = x.id and n.class = 'pool') order by x.name limit 500) o);
+end $function$;
+grant execute on function public.list_pools() to service_role;
+
 -- Reports, latest first, of one flag's rollouts or all: [{id, kind, rollout_id, flag_key, period_from, due_at,
 -- figures, look, created_at}], at most 500; with p_before, the id of the last of the page before, the next. For
 -- viewers and secret keys.
@@ -8013,20 +8185,15 @@ declare
   v_now timestamptz := clock_timestamp();
 begin
   perform private.refuse_older_code();
+  if p_member is null then
+    return (
+      select coalesce(jsonb_agg(private.thread_row(t, null, v_now) order by t.last_at desc, t.id desc), '[]')
+      from private.threads_of_owner(p_org, p_filter, least(p_limit, 200)) t);
+  end if;
   return (
-    select coalesce(jsonb_agg(private.thread_row(x.thread, p_member, v_now) order by x.last_at desc, x.id desc), '[]') from (
-      select t as thread, t.id, coalesce(last.at, t.opened_at) as last_at
-      from public.threads t
-      left join lateral (
-        select d.at from public.thread_decisions d
-        where d.thread_id = t.id and (p_member is null or d.outcome = 'leg') order by d.id desc limit 1) last on true
-      where t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
-        and (p_member is null or private.sitter_sees(t, p_member, v_now))
-        and (p_filter -> 'before' is null or (coalesce(last.at, t.opened_at), t.id)
-          < ((p_filter #>> '{before,at}')::timestamptz, (p_filter #>> '{before,id}')::uuid))
-        and (p_filter ->> 'search' is null
-          or strpos(lower(private.client_label(t.client_id, p_member is null)), lower(p_filter ->> 'search')) > 0)
-      order by last_at desc, t.id desc limit least(p_limit, 200)) x);
+    select coalesce(jsonb_agg(r.item order by (r.item ->> 'last_at')::timestamptz desc, (r.item ->> 'id')::uuid desc), '[]')
+    from private.threads_of_sitter(p_org, p_member, p_filter, least(p_limit, 200), v_now) t
+    cross join lateral private.thread_row(t, p_member, v_now) as r (item));
 end $function$;
 grant execute on function public.list_threads(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer) to service_role;
 
@@ -8240,9 +8407,10 @@ begin
         where d.org_id = o.id and (d.class = 'front_desk' or d.number_id = n.number_id)),
       'earlier', (
         select coalesce(jsonb_agg(e.text order by e.seq), '[]') from (
-          select m.text, m.seq from public.messages m
-          where m.conversation_id = c.id and m.direction = 'in' and m.seq < waiting.first and m.text is not null
-            and m.created_at > waiting.since - interval '10 minutes'
+          -- The newest first, and no further: what was written before these fifty, ten minutes do not reach.
+          select m.text, m.seq from (
+            select b.* from public.messages b where b.conversation_id = c.id and b.seq < waiting.first order by b.seq desc limit 50) m
+          where m.direction = 'in' and m.text is not null and m.created_at > waiting.since - interval '10 minutes'
           order by m.seq desc limit 3) e),
       'messages', waiting.messages)), '[]')
     from public.conversations c
@@ -8348,7 +8516,8 @@ begin
       'outbound', (
         select jsonb_build_object('state', o.state, 'attempt', o.attempt,
           'error', private.error_view(o.error, c.contact_id, v_words),
-          'next_attempt_at', case when o.state = 'queued' then o.next_attempt_at end, 'used_fallback', o.used_fallback)
+          'next_attempt_at', case when o.state = 'queued' then o.next_attempt_at end, 'used_fallback', o.used_fallback,
+          'first_try', case when o.first_try is not null then jsonb_build_object('code', o.first_try -> 'code', 'at', o.first_try -> 'at') end)
         from public.outbound_messages o where o.message_id = m.id),
       'written_by', (select x.by from public.contact_acts x where x.message_id = m.id and x.act = 'replied'),
       'attempts', (
@@ -8398,7 +8567,9 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'at', d.at, 'orgId', d.org_id, 'threadId', d.thread_id, 'fromRole', d.from_role,
         'from', case when d.from_last4 <> '' then '…' || d.from_last4 end, 'number', case when d.number_last4 <> '' then '…' || d.number_last4 end,
         'numberClass', d.number_class, 'outcome', d.outcome, 'reason', d.reason, 'types', d.types) order by d.id desc), '[]')
-      from (select * from public.thread_decisions d where d.org_id = p_org order by d.id desc limit 50) d));
+      from (
+        -- Not by equality, with which the planner may walk the decisions of all organisations by id.
+        select * from public.thread_decisions d where d.org_id >= p_org and d.org_id <= p_org order by d.org_id desc, d.id desc limit 50) d));
 end $function$;
 grant execute on function public.messages_diagnostics(p_org uuid) to service_role;
 
@@ -8538,6 +8709,7 @@ AS $function$
           - min(i.opened_at) filter (where i.acknowledged_at is null))), 0) as seconds
         from public.incidents i where i.severity = s.severity and i.status <> 'resolved') o),
     'links_guessed', jsonb_array_length(public.guessed_links()),
+    'pools', private.pools_seen(),
     'business', (
       select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'value', d.value) order by d.name), '[]')
       from (select x.name, sum(x.n) as n, sum(x.value) as value from public.metric_days x group by x.name) d),
@@ -8968,6 +9140,8 @@ CREATE OR REPLACE FUNCTION public.owner_inbox(p_org uuid, p_before uuid DEFAULT 
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
 AS $function$
 begin
   perform private.refuse_older_code();
@@ -8979,7 +9153,7 @@ begin
     from (
       select * from public.thread_decisions d
       where d.org_id = p_org and d.done_at is null and (d.outcome = 'owner_inbox' or d.outcome = 'blocked' or d.reason = 'off')
-        and (p_before is null or d.id < p_before)
+        and d.id < coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
       order by d.id desc limit least(p_limit, 200)) d);
 end $function$;
 grant execute on function public.owner_inbox(p_org uuid, p_before uuid, p_limit integer) to service_role;
@@ -9019,35 +9193,19 @@ begin
 end $function$;
 grant execute on function public.plan_of_template(p_name text) to authenticated, service_role;
 
--- How near an organisation's pool is to its end: {numbers, draining, needed (most live threads of one person), closed
--- (of the numbers, to the person with fewest left, with quarantine), share, state (ok; warning from 80 %; exhausted),
--- exhausted_count}. For secret keys.
+-- How near an organisation's pool is to its end: {numbers that may be lent, draining, needed (most live threads of
+-- one person), closed (of the numbers, to the person with fewest left, with quarantine), share, state (ok; warning
+-- from 80 %; exhausted), days_left (by the growth of up to 30 days; null where it does not grow), exhausted_count}.
+-- For secret keys.
 CREATE OR REPLACE FUNCTION public.pool_forecast(p_org uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
 AS $function$
-declare
-  v_pool integer;
-  v_draining integer;
-  v_needed integer;
-  v_blocked integer;
-  v_share numeric;
 begin
   perform private.refuse_older_code();
-  select count(*) filter (where n.state = 'active'), count(*) filter (where n.state = 'draining') into v_pool, v_draining
-  from public.org_numbers n where n.org_id = p_org and n.class = 'pool';
-  -- What one person meets, live or in quarantine, is closed to that person; the worst placed decides.
-  select coalesce(max(p.live), 0), coalesce(max(p.closed), 0) into v_needed, v_blocked from (
-    select count(*) filter (where l.ended_at is null) as live, count(distinct l.number_id) as closed
-    from public.thread_legs l join public.org_numbers n on n.channel = l.channel and n.number_id = l.number_id
-    where n.org_id = p_org and n.class = 'pool' and n.state = 'active' and (l.ended_at is null or l.quarantined_until > now())
-    group by l.contact_id) p;
-  v_share := case when v_pool = 0 then 1 else round(v_blocked::numeric / v_pool, 4) end;
-  return jsonb_build_object('numbers', v_pool, 'draining', v_draining, 'needed', v_needed, 'closed', v_blocked, 'share', v_share,
-    'state', case when v_share >= 1 then 'exhausted' when v_share >= 0.8 then 'warning' else 'ok' end,
-    'exhausted_count', (select coalesce(sum(c.value), 0) from public.counters c where c.name = 'masking_pool_exhausted' and c.label = p_org::text));
+  return private.pool_forecast(p_org, clock_timestamp());
 end $function$;
 grant execute on function public.pool_forecast(p_org uuid) to service_role;
 
@@ -9200,6 +9358,8 @@ CREATE OR REPLACE FUNCTION public.read_thread(p_org uuid, p_thread uuid, p_membe
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_thread public.threads;
@@ -9212,11 +9372,13 @@ begin
   return jsonb_build_object('thread', private.thread_row(v_thread, p_member, clock_timestamp()), 'entries', (
     select coalesce(jsonb_agg(private.thread_entry(d) order by d.id desc), '[]') from (
       select * from public.thread_decisions d
-      where d.thread_id = p_thread and (p_before is null or d.id < p_before) and d.reason <> 'keyword'
+      -- Equality would let the planner walk the texts of all threads by id, until it has enough of this one.
+      where d.thread_id >= p_thread and (d.thread_id, d.id) < (p_thread, coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+        and d.reason <> 'keyword'
         -- A sitter sees what was heard, and what became of the own words.
         and (p_member is null or d.outcome = 'leg' or d.from_role = 'sitter' and d.contact_id = (
           select m.contact_id from public.org_members m where m.id = p_member))
-      order by d.id desc limit least(p_limit, 200)) d));
+      order by d.thread_id desc, d.id desc limit least(p_limit, 200)) d));
 end $function$;
 grant execute on function public.read_thread(p_org uuid, p_thread uuid, p_member uuid, p_before uuid, p_limit integer) to service_role;
 
@@ -9330,6 +9492,7 @@ begin
     array(select jsonb_array_elements_text(coalesce(p_decision -> 'types', '[]'))), (p_decision ->> 'forces')::uuid,
     p_decision ->> 'force_reason', p_decision ->> 'kept_text', p_decision ->> 'key', coalesce(p_decision ->> 'by', private.actor()))
   returning id into v_id;
+  update public.threads t set last_at = greatest(t.last_at, clock_timestamp()) where t.id = (p_decision ->> 'thread_id')::uuid;
   insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted)
   select v_id, f.ord, v_org, f.value ->> 'type', f.value ->> 'rule', (f.value ->> 'score')::real, f.value ->> 'redacted'
   from jsonb_array_elements(p_findings) with ordinality as f (value, ord) limit 20;
@@ -11731,6 +11894,51 @@ begin
 end $function$;
 grant execute on function public.settle_text_check(p_result jsonb) to service_role;
 
+-- Ends an attempt at a file of a text. To store it: stored {path, bytes, mime_type}, gone, too_large, failed {error};
+-- to delete it at the provider: deleted, failed {error}; either: retry {retry_after_ms, error}. False if the lease is
+-- not valid any more. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_text_file(p_id uuid, p_lease uuid, p_outcome text, p_result jsonb DEFAULT '{}'::jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_again timestamptz := v_now + make_interval(secs => coalesce((p_result ->> 'retry_after_ms')::bigint, 0) / 1000.0);
+  v_file public.text_files;
+begin
+  perform private.refuse_older_code();
+  select * into v_file from public.text_files f where f.id = p_id and f.lease = p_lease for update;
+  if not found then
+    return false;
+  end if;
+  if p_outcome = 'retry' then
+    update public.text_files f set lease = null, next_attempt_at = v_again, error = left(p_result ->> 'error', 500) where f.id = p_id;
+  elsif v_file.state = 'pending' then
+    update public.text_files f
+    set state = p_outcome, lease = null, attempt = 0, path = p_result ->> 'path', bytes = (p_result ->> 'bytes')::bigint,
+      mime_type = coalesce(p_result ->> 'mime_type', f.mime_type), error = left(p_result ->> 'error', 500), settled_at = v_now,
+      -- Only what is stored here is deleted there. What the provider does not have, nobody need delete.
+      at_provider = case when p_outcome = 'gone' then 'deleted' when p_outcome = 'stored' then f.at_provider else 'kept' end,
+      next_attempt_at = case when p_outcome = 'stored' and f.at_provider = 'to_delete' then v_now end
+    where f.id = p_id;
+    if p_outcome = 'stored' then
+      perform private.keep_objects(jsonb_build_array(jsonb_build_object('bucket', 'sms-media', 'path', p_result ->> 'path', 'kind', 'media',
+          'bytes', (p_result ->> 'bytes')::bigint, 'message_id', v_file.message_id)),
+        v_now + make_interval(days => private.media_days('retention.media_days')), v_now);
+    end if;
+  elsif v_file.message_id is null then
+    delete from public.text_files f where f.id = p_id;
+  else
+    update public.text_files f
+    set at_provider = case when p_outcome = 'deleted' then 'deleted' else 'kept' end, lease = null, next_attempt_at = null,
+      error = left(p_result ->> 'error', 500)
+    where f.id = p_id;
+  end if;
+  return true;
+end $function$;
+grant execute on function public.settle_text_file(p_id uuid, p_lease uuid, p_outcome text, p_result jsonb) to service_role;
+
 -- Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The
 -- person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person's
 -- plain signature. Answers the row. Errors: GL403 may not sign, or has in another role (unless the setting
@@ -13316,6 +13524,10 @@ declare
   v_opted_out boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes) and not private.is_about_group(u.identities));
+  v_texts boolean := exists (select from unnest(p_updates) u where u.kind = 'status' and u.channel = 'sms');
+  -- A later migration makes what follows from them, and a team may take it back.
+  v_texts_ended boolean := v_texts and to_regprocedure('private.apply_text_statuses(uuid[],timestamptz)') is not null and exists (
+    select from unnest(p_updates) u where u.kind = 'status' and u.channel = 'sms' and u.status in ('failed', 'delivered'));
 begin
   -- By our own id if the provider returns it, else by the provider's id.
   select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
@@ -13328,6 +13540,14 @@ begin
     (select m.id from public.messages m
     where m.provider_id = u.provider_id and m.direction = 'out' and m.channel = u.channel limit 10)) m
   where u.kind = 'status';
+  if v_texts and v_about is not null then
+    -- What is tried a second time is not judged by the first try any more, unless that arrived after all.
+    select array_agg(a.id order by a.n), array_agg(a.place order by a.n) into v_about, v_places
+    from unnest(v_about, v_places) with ordinality as a (id, place, n)
+    join unnest(p_updates) with ordinality as u on u.ordinality = a.place
+    where u.channel <> 'sms' or u.status in ('delivered', 'read') or not exists (
+      select from public.outbound_messages o where o.id = a.id and o.first_try ->> 'provider_id' = u.provider_id);
+  end if;
   if v_about is null then
     return false;
   end if;
@@ -13352,7 +13572,7 @@ begin
   end if;
   -- The lanes that wait for one of these messages, and those of messages sent again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
-  if v_window_closed then
+  if v_window_closed or v_texts_ended then
     perform from private.outbound_lanes l
     where l.conversation_id in (select o.conversation_id from public.outbound_messages o where o.id = any (v_ids))
     order by l.conversation_id for update;
@@ -13406,8 +13626,11 @@ begin
     perform private.send_fallback(m.id, now()) from public.messages m
     where m.id = any (v_ids) and m.status = 'failed' and m.error #>> '{0,code}' = (private.channel_policy(m.channel)).window_code;
   end if;
+  if v_texts_ended then
+    perform private.apply_text_statuses(array(select m.id from public.messages m where m.id = any (v_ids) and m.channel = 'sms'), now());
+  end if;
   if v_events is not null then
-    -- What is sent again as a template has not failed.
+    -- What is sent again, as a template or a second time, has not failed.
     perform private.note_events(array(
       select v_events[place] from generate_subscripts(v_events, 1) as place
       join public.messages m on m.id = (v_events[place]).message_id
@@ -13485,6 +13708,35 @@ begin
     and latest.at >= t.at;
 end $function$;
 grant execute on function private.apply_templates(p_updates private.inbound_update[]) to service_role;
+
+-- What follows from statuses of texts that were just recorded: second tries, and numbers that are held because
+-- carriers take nothing from them, until one of their texts is delivered. The caller holds the locks of lanes and
+-- messages.
+CREATE OR REPLACE FUNCTION private.apply_text_statuses(p_ids uuid[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.try_text_again(m.id, p_now)
+  from public.messages m
+  where m.id = any (p_ids) and m.status = 'failed' and private.may_arrive_later(m.error #>> '{0,code}');
+  -- The provider accepts what the carriers then refuse, so each test costs a text.
+  update public.senders s
+  set held_since = coalesce(s.held_since, p_now), held_code = refused.code,
+    held_until = p_now + least(interval '1 hour', interval '5 minutes' * 2 ^ least(s.held_probes, 5))
+  from (
+    select c.channel, c.number_id, min(m.error #>> '{0,code}') as code
+    from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.id = any (p_ids) and m.status = 'failed' and private.is_unregistered(m.error #>> '{0,code}')
+    group by c.channel, c.number_id) refused
+  where s.channel = refused.channel and s.id = refused.number_id;
+  update public.senders s set held_since = null, held_code = null, held_until = null, held_probes = 0
+  where s.channel = 'sms' and private.is_unregistered(s.held_code) and exists (
+    select from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.id = any (p_ids) and m.status = 'delivered' and c.channel = s.channel and c.number_id = s.id);
+end $function$;
+grant execute on function private.apply_text_statuses(p_ids uuid[], p_now timestamp with time zone) to service_role;
 
 -- What is wrong with a value of the setting deeplinks.apps; null for nothing.
 CREATE OR REPLACE FUNCTION private.apps_fault(p_value text)
@@ -15185,6 +15437,7 @@ AS $function$
     ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
+    ('gatelink_text_files', 5, 'http', 'sms-webhook/files', 'private.text_files_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
@@ -15197,6 +15450,7 @@ AS $function$
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
     ('gatelink_release_numbers', 300, 'sql', 'select private.release_numbers(now())', null),
+    ('gatelink_watch_pools', 300, 'sql', 'select private.watch_pools(now())', null),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
@@ -15208,7 +15462,9 @@ AS $function$
   where (j.name <> 'gatelink_campaigns' or to_regprocedure('private.send_campaigns(timestamptz)') is not null)
     and (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
+    and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
+    and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
 
@@ -15668,7 +15924,8 @@ begin
   where r.state in ('running', 'paused') and a.arm is not null
     and (r.flag_key = 'messaging_v1.enabled' or r.flag_key = 'proactive_thread_creation.enabled' and p_decision ? 'thread_id'
       or r.flag_key = 'sitter_messages_v1.enabled' and p_decision ->> 'from_role' = 'sitter')
-    and (v_failed or coalesce((select d.at from public.thread_decisions d where d.org_id = p_org and d.id < p_id order by d.id desc limit 1),
+    and (v_failed or coalesce((select d.at from public.thread_decisions d
+      where d.org_id >= p_org and (d.org_id, d.id) < (p_org, p_id) order by d.org_id desc, d.id desc limit 1),
       '-infinity') < date_trunc('minute', v_now));
   if v_outcomes is not null then
     perform private.record_outcomes(v_outcomes, v_now);
@@ -19679,6 +19936,17 @@ AS $function$
       where jsonb_typeof(e) <> 'string' or char_length(e #>> '{}') not between 1 and 200) end
 $function$;
 
+-- Whether carriers take no text from the number that got this error, until somebody registers it.
+CREATE OR REPLACE FUNCTION private.is_unregistered(p_code text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(p_code in ('30032', '30034', '40010'), false)
+$function$;
+grant execute on function private.is_unregistered(p_code text) to service_role;
+
 -- Whether a destination's list of events includes this type.
 CREATE OR REPLACE FUNCTION private.is_wanted(p_events text[], p_type text)
  RETURNS boolean
@@ -20842,6 +21110,17 @@ AS $function$
 $function$;
 grant execute on function private.may(p_role text) to service_role;
 
+-- Whether a text that failed with this error may arrive if it is sent once more.
+CREATE OR REPLACE FUNCTION private.may_arrive_later(p_code text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(p_code in ('30003', '30008', '40004', '40006'), false)
+$function$;
+grant execute on function private.may_arrive_later(p_code text) to service_role;
+
 -- Days by retention.media_days (stored files of messages) or retention.upload_days (uploads without use), else 30.
 CREATE OR REPLACE FUNCTION private.media_days(p_setting text)
  RETURNS integer
@@ -21993,6 +22272,30 @@ AS $function$
 $function$;
 grant execute on function private.org_role(p_org uuid) to authenticated, service_role;
 
+-- Trigger, before a file loses its message: what is not stored yet will not be; what is to be deleted at the provider
+-- is, at once.
+CREATE OR REPLACE FUNCTION private.orphan_text_file()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  new.state := case when old.state = 'pending' then 'gone' else old.state end;
+  new.settled_at := coalesce(old.settled_at, clock_timestamp());
+  new.lease := null;
+  new.error := null;
+  new.path := null;
+  if old.at_provider = 'to_delete' then
+    new.attempt := 0;
+    new.next_attempt_at := clock_timestamp();
+  else
+    new.next_attempt_at := null;
+    new.url := null;
+  end if;
+  return new;
+end $function$;
+grant execute on function private.orphan_text_file() to service_role;
+
 -- What an export does not hold and an erasure does not reach.
 CREATE OR REPLACE FUNCTION private.out_of_reach()
  RETURNS jsonb
@@ -22018,7 +22321,10 @@ AS $function$
     jsonb_build_object('attempt', o.attempt, 'fallback', o.used_fallback,
       'due_at', case when o.state = 'queued' then to_char(o.next_attempt_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') end,
       'error', case when o.error is not null then coalesce(o.error ->> 'code', '') end)
-  from public.outbound_messages o where o.message_id = p_message.id and (o.state <> 'queued' or o.attempt > 0)
+  from public.outbound_messages o where o.message_id = p_message.id and (o.state <> 'queued' or o.attempt > 0 or o.first_try is not null)
+  union all
+  select (o.first_try ->> 'at')::timestamptz, 'tried_once', jsonb_build_object('error', o.first_try -> 'code')
+  from public.outbound_messages o where o.message_id = p_message.id and o.first_try is not null
   union all
   select (s.value #>> '{}')::timestamptz, 'status', jsonb_build_object('status', s.key)
   from jsonb_each(p_message.status_at) as s (key, value) where jsonb_typeof(s.value) = 'string'
@@ -22274,6 +22580,8 @@ AS $function$
     ('private.mail_senders', '{id,message_id,conversation_id,address,text_hash}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations) or t.address = any (($1).needles)', 'deleted'),
     ('public.media_files', '{message_id,media_id,sha256,path,error}', 't.message_id = any (($1).messages)', 'deleted'),
+    -- The clock deletes it at the provider, and then the row.
+    ('public.text_files', '{message_id,url,path,error}', 't.message_id = any (($1).messages)', 'set message_id = null'),
     -- The clock removes the file itself.
     ('public.storage_objects', '{path,message_id}', 't.message_id = any (($1).messages)', 'set message_id = null'),
     ('public.reply_tokens', '{token,message_id}', 't.message_id = any (($1).messages)', 'deleted'),
@@ -22302,7 +22610,7 @@ AS $function$
     ('public.conversation_desk', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.conversation_presence', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.routing_decisions', '{message_id,contact,explanation}', 't.message_id = any (($1).messages)', 'deleted'),
-    ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error}',
+    ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error,first_try}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.delivery_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.outbound_lanes', '{conversation_id,waits_for}', 't.conversation_id = any (($1).conversations)', 'deleted'),
@@ -22512,6 +22820,101 @@ begin
     from asked where plain);
 end $function$;
 grant execute on function private.plain_replies(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
+
+-- In how many days a pool is exhausted, by its growth over the last 30 days or as long as is known; 0 if it is, null
+-- where it does not grow or nobody knows yet.
+CREATE OR REPLACE FUNCTION private.pool_days_left(p_org uuid, p_numbers integer, p_closed integer, p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_closed >= p_numbers then 0
+    when p_closed > d.closed then (p_numbers - p_closed) * (t.day - d.day) / (p_closed - d.closed) end
+  from (values ((p_now at time zone 'UTC')::date)) as t (day)
+  left join lateral (
+    select x.day, x.closed from private.pool_days x
+    where x.org_id = p_org and x.day between t.day - 30 and t.day - 1 order by x.day limit 1) d on true
+$function$;
+grant execute on function private.pool_days_left(p_org uuid, p_numbers integer, p_closed integer, p_now timestamp with time zone) to service_role;
+
+-- pool_forecast with the time given.
+CREATE OR REPLACE FUNCTION private.pool_forecast(p_org uuid, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('numbers', p.numbers, 'draining', p.draining, 'needed', p.needed, 'closed', p.closed,
+    'share', case when p.numbers = 0 then 1 else round(p.closed::numeric / p.numbers, 4) end,
+    'state', private.pool_state(p.numbers, p.closed), 'days_left', private.pool_days_left(p_org, p.numbers, p.closed, p_now),
+    'exhausted_count', (select coalesce(sum(c.value), 0) from public.counters c where c.name = 'masking_pool_exhausted' and c.label = p_org::text))
+  from (
+    select coalesce(x.numbers, 0) as numbers, coalesce(x.draining, 0) as draining, coalesce(x.needed, 0) as needed, coalesce(x.closed, 0) as closed
+    from (select 1) one left join private.pools(p_org, p_now) x on true) p
+$function$;
+grant execute on function private.pool_forecast(p_org uuid, p_now timestamp with time zone) to service_role;
+
+-- ok; warning from 80 % on; exhausted where somebody has no number left, or there is none.
+CREATE OR REPLACE FUNCTION private.pool_state(p_numbers integer, p_closed integer)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_closed >= p_numbers then 'exhausted' when p_closed >= 0.8 * p_numbers then 'warning' else 'ok' end
+$function$;
+grant execute on function private.pool_state(p_numbers integer, p_closed integer) to service_role;
+
+-- The pool of an organisation, or of each that has one: numbers that may be lent (their sender is active too), those
+-- that drain, the most live threads of one person, and how many of the numbers are closed to the person with fewest
+-- left, with quarantine.
+CREATE OR REPLACE FUNCTION private.pools(p_org uuid, p_now timestamp with time zone)
+ RETURNS TABLE(org_id uuid, numbers integer, draining integer, needed integer, closed integer)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'on'
+AS $function$
+  with pool as (
+    select n.org_id, n.channel, n.number_id, n.state, n.state = 'active' and s.state = 'active' as lendable
+    from public.org_numbers n join public.senders s on s.channel = n.channel and s.id = n.number_id
+    where n.class = 'pool' and (p_org is null or n.org_id = p_org)
+  ), people as (
+    -- What one person meets, live or in quarantine, is closed to that person; the worst placed decides. A thread on a number
+    -- that drains goes on, and takes a number that can be lent when it is opened again.
+    select p.org_id, count(distinct l.number_id) filter (where l.ended_at is null and p.state <> 'out') as live,
+      count(distinct l.number_id) filter (where p.lendable) as closed
+    from public.thread_legs l join pool p on p.channel = l.channel and p.number_id = l.number_id
+    where l.ended_at is null or l.quarantined_until > p_now
+    group by p.org_id, l.contact_id
+  )
+  select n.org_id, n.lendable::integer, n.draining::integer, coalesce(w.live, 0)::integer, coalesce(w.closed, 0)::integer
+  from (
+    select p.org_id, count(*) filter (where p.lendable) as lendable, count(*) filter (where p.state = 'draining') as draining
+    from pool p group by p.org_id) n
+  left join (select x.org_id, max(x.live) as live, max(x.closed) as closed from people x group by x.org_id) w on w.org_id = n.org_id
+$function$;
+grant execute on function private.pools(p_org uuid, p_now timestamp with time zone) to service_role;
+
+-- The pools of numbers of organisations, as the clock last saw them: [{org, numbers, draining, needed, closed}].
+CREATE OR REPLACE FUNCTION private.pools_seen()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if to_regclass('private.pool_states') is null then
+    return '[]';
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('org', s.org_id, 'numbers', s.numbers, 'draining', s.draining, 'needed', s.needed,
+      'closed', s.closed) order by s.org_id), '[]')
+    from private.pool_states s);
+end $function$;
+grant execute on function private.pools_seen() to service_role;
 
 -- Whether all that a flag needs, directly and through others, is on for the same id.
 CREATE OR REPLACE FUNCTION private.prerequisites_on(p_key text, p_targeting_id text)
@@ -22919,6 +23322,29 @@ AS $function$
     'message', p_message, 'text', nullif(p_message ->> 'text', ''), 'idempotency_key', p_key)), p_now) -> 0
 $function$;
 grant execute on function private.queue_text(p_contact uuid, p_number text, p_message jsonb, p_key text, p_now timestamp with time zone) to service_role;
+
+-- Trigger, after insert of MMS that came in: their files are to be stored, unless texts.files is leave.
+CREATE OR REPLACE FUNCTION private.queue_text_files()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_files text := coalesce((select s.value from public.settings s where s.key = 'texts.files'), 'move');
+begin
+  if v_files <> 'leave' and jsonb_typeof(new.native -> 'media') = 'array' then
+    insert into public.text_files (message_id, place, provider, url, mime_type, at_provider, next_attempt_at, created_at)
+    select new.id, f.place - 1, new.native ->> 'provider', f.file ->> 'url', f.file ->> 'type',
+      -- Telnyx deletes files by itself, and takes no requests for it.
+      case when v_files = 'move' and new.native ->> 'provider' = 'twilio' then 'to_delete' else 'kept' end,
+      clock_timestamp(), new.created_at
+    from jsonb_array_elements(new.native -> 'media') with ordinality as f (file, place)
+    where f.place <= 10 and f.file ->> 'url' <> ''
+    on conflict (message_id, place) do nothing;
+  end if;
+  return null;
+end $function$;
+grant execute on function private.queue_text_files() to service_role;
 
 -- Queues a text to each of these legs of a thread, once for each key: how many people it reaches, how many texts
 -- wait, the first of them, and why one could not be queued.
@@ -23668,17 +24094,21 @@ declare
   v_through bigint;
   v_seq bigint;
   v_decided jsonb := '[]';
+  v_ids uuid[];
 begin
   -- The locks first and in the order of ids, as ingest_updates takes them: of those who write and of those who are written to.
-  perform from public.conversations c
-  where c.id in (select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i)
-    or c.id in (
-      select k.id from jsonb_array_elements(p_conversations) i
-      cross join jsonb_array_elements(i -> 'relays') r
-      cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)
-      join public.thread_legs l on l.id = leg.id::uuid
-      join public.conversations k on k.channel = l.channel and k.number_id = l.number_id and k.contact_id = l.contact_id)
-  order by c.id for update;
+  -- Each limit says that it is one row, which a join of lists of unknown length does not: it would read all conversations.
+  v_ids := array(
+    select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i
+    union
+    select k.id from jsonb_array_elements(p_conversations) i
+    cross join jsonb_array_elements(i -> 'relays') r
+    cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)
+    cross join lateral (select * from public.thread_legs x where x.id = leg.id::uuid limit 1) l
+    cross join lateral (
+      select c.id from public.conversations c
+      where c.channel = l.channel and c.number_id = l.number_id and c.contact_id = l.contact_id limit 1) k);
+  perform from public.conversations c where c.id = any (v_ids) order by c.id for update;
   for v_item in select * from jsonb_array_elements(p_conversations) loop
     select * into v_conversation from public.conversations c where c.id = (v_item ->> 'id')::uuid;
     continue when not found;
@@ -24780,6 +25210,7 @@ AS $function$
     ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
     ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null),
     ('media_files', 'public.media_files', 'message_id', 'media_days', 30, 1, 'x.state <> ''pending''', null),
+    ('text_files', 'public.text_files', 'id', 'media_days', 30, 1, 'x.next_attempt_at is null', null),
     ('media_uploads', 'public.media_uploads', null, 'upload_days', 30, 1, 'x.used_at < $1', null)
   ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
 $function$;
@@ -26496,7 +26927,8 @@ begin
   if exists (select from public.senders s where s.held_since is not null) then
     with well as (
       select s.channel, s.id, s.account, s.held_code from public.senders s
-      where s.held_since is not null and exists (
+      -- Of a text, only a receipt shows that carriers take it.
+      where s.held_since is not null and not (s.channel = 'sms' and coalesce(s.held_code, '') in ('30032', '30034', '40010')) and exists (
         select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
         join public.outbound_messages o on o.id = r.id
         where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id)
@@ -27837,6 +28269,18 @@ begin
 end $function$;
 grant execute on function private.text_check_is_due(p_now timestamp with time zone) to service_role;
 
+-- Whether files of texts wait to be stored, or to be deleted at the provider. For the clock.
+CREATE OR REPLACE FUNCTION private.text_files_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from public.text_files f where f.next_attempt_at <= p_now);
+end $function$;
+grant execute on function private.text_files_are_due(p_now timestamp with time zone) to service_role;
+
 -- A text (SMS) as services send it: {type, text, encoding, segments}.
 CREATE OR REPLACE FUNCTION private.text_message(p_text text)
  RETURNS jsonb
@@ -28004,10 +28448,10 @@ AS $function$
   select jsonb_build_object('id', p_thread.id, 'org_id', p_thread.org_id, 'client', private.client_label(p_thread.client_id, p_member is null),
     'number_class', p_thread.number_class, 'message_number_id', p_thread.message_number_id, 'state', p_thread.state,
     'recurring', p_thread.recurring, 'window', private.window_status(p_thread, p_member, p_now),
-    'last_at', coalesce(last.at, p_thread.opened_at), 'last_text', left(last.text, 200),
+    'last_at', case when p_member is null then p_thread.last_at else coalesce(last.at, p_thread.opened_at) end, 'last_text', left(last.text, 200),
     'waiting', case when p_member is null then (
       select count(*) from public.thread_decisions d
-      where d.thread_id = p_thread.id and d.done_at is null and (d.outcome in ('owner_inbox', 'blocked') or d.reason = 'off')) else 0 end)
+      where d.thread_id = p_thread.id and d.done_at is null and (d.outcome = 'owner_inbox' or d.outcome = 'blocked' or d.reason = 'off')) else 0 end)
   from (select 1) one
   left join lateral (
     select d.at, coalesce(m.text, d.text) as text
@@ -28028,6 +28472,56 @@ AS $function$
     'number_class', p_thread.number_class, 'exhausted', false)
 $function$;
 grant execute on function private.thread_view(p_thread threads, p_created boolean) to service_role;
+
+-- Threads of an organisation as list_threads filters them, the last written in first. A search goes through the
+-- organisation's threads in that order until it has enough.
+CREATE OR REPLACE FUNCTION private.threads_of_owner(p_org uuid, p_filter jsonb, p_limit integer)
+ RETURNS SETOF threads
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select t.* from public.threads t
+  where t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
+    and (t.last_at, t.id) < (coalesce((p_filter #>> '{before,at}')::timestamptz, 'infinity'),
+      coalesce((p_filter #>> '{before,id}')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    and (p_filter ->> 'search' is null or exists (
+      select from public.contacts c
+      where c.id = t.client_id and (strpos(lower(c.name), lower(p_filter ->> 'search')) > 0
+        -- Only last digits are looked up for it.
+        or c.name is null and p_filter ->> 'search' ~ '^…?[0-9]{1,4}$'
+          and strpos(private.client_label(c.id, true), p_filter ->> 'search') > 0)))
+  order by t.last_at desc, t.id desc limit p_limit
+$function$;
+grant execute on function private.threads_of_owner(p_org uuid, p_filter jsonb, p_limit integer) to service_role;
+
+-- Threads that a sitter sees, as list_threads filters them, the last heard first.
+CREATE OR REPLACE FUNCTION private.threads_of_sitter(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer, p_now timestamp with time zone)
+ RETURNS SETOF threads
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select (x.thread).* from (
+    select t as thread, coalesce(last.at, t.opened_at) as last_at
+    from (
+      select distinct w.client_id from public.assignment_windows w
+      where w.member_id = p_member and w.cancelled_at is null and w.closes_at > p_now) c
+    join public.threads t on t.client_id = c.client_id and t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
+    left join lateral (
+      select d.at from public.thread_decisions d
+      where d.thread_id = t.id and d.outcome = 'leg' order by d.id desc limit 1) last on true
+    where private.sitter_sees(t, p_member, p_now)
+      and (p_filter ->> 'search' is null or strpos(lower(private.client_label(t.client_id, false)), lower(p_filter ->> 'search')) > 0)) x
+  where (x.last_at, (x.thread).id) < (coalesce((p_filter #>> '{before,at}')::timestamptz, 'infinity'),
+    coalesce((p_filter #>> '{before,id}')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+  order by x.last_at desc, (x.thread).id desc limit p_limit
+$function$;
+grant execute on function private.threads_of_sitter(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer, p_now timestamp with time zone) to service_role;
 
 -- Run by the clock: closes circuits whose wait is over and that no delivery can probe, so that the next message
 -- tries; lets one delivery probe early if all wait for later; gives up deliveries that were decided while their
@@ -28213,6 +28707,44 @@ AS $function$
   group by m.label
 $function$;
 grant execute on function private.troubled_destinations(p_now timestamp with time zone) to service_role;
+
+-- Queues a text that failed once more, in five minutes: never twice, not if the person has opted out, and not if it
+-- will be older by then than its validity_seconds, without them an hour. A receipt that it was delivered after all
+-- ends that. The setting texts.second_try = false turns it off. The caller holds the locks of lane and message.
+CREATE OR REPLACE FUNCTION private.try_text_again(p_id uuid, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  -- A phone that was off is on again, and nobody waits for the text yet who has given up.
+  v_due timestamptz := p_now + interval '5 minutes';
+  v_queued public.outbound_messages;
+  v_message public.messages;
+begin
+  if exists (select from public.settings s where s.key = 'texts.second_try' and s.value = 'false') then
+    return false;
+  end if;
+  select * into v_queued from public.outbound_messages o where o.id = p_id for update;
+  select * into v_message from public.messages m where m.id = p_id;
+  if v_queued.state <> 'sent' or v_queued.first_try is not null or v_message.status <> 'failed'
+    or v_due > v_queued.created_at + (case when v_message.native ->> 'validity_seconds' ~ '^[0-9]{1,6}$'
+      then make_interval(secs => (v_message.native ->> 'validity_seconds')::double precision) else interval '1 hour' end)
+    or (select private.send_refusal(c, v_message.native, p_now) from public.conversations c where c.id = v_message.conversation_id) is not null then
+    return false;
+  end if;
+  update public.outbound_messages o
+  set state = 'queued', attempt = 0, deferred = 0, tried_at = null, error = null, next_attempt_at = v_due, updated_at = p_now,
+    -- What is written meanwhile does not wait for it.
+    aside = true,
+    first_try = jsonb_build_object('provider_id', v_message.provider_id, 'code', v_message.error #>> '{0,code}', 'at', p_now)
+  where o.id = p_id;
+  update public.messages m
+  set provider_id = null, status = 'queued', status_rank = 0, error = null, status_at = m.status_at - 'failed' where m.id = p_id;
+  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, v_due);
+  return true;
+end $function$;
+grant execute on function private.try_text_again(p_id uuid, p_now timestamp with time zone) to service_role;
 
 -- Since when a person waits for an answer: the first message after the last one that went out; null if none came.
 CREATE OR REPLACE FUNCTION private.unanswered_since(p_conversation_id uuid)
@@ -28586,6 +29118,54 @@ begin
   return v_told;
 end $function$;
 grant execute on function private.watch(p_now timestamp with time zone) to service_role;
+
+-- Looks at each organisation's pool, keeps the day's figure, and queues for those who are told of failing parts: that
+-- it is four fifths full, that it is exhausted, that it is well again; each once. Says how many notifications. For
+-- the clock.
+CREATE OR REPLACE FUNCTION private.watch_pools(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_pool record;
+  v_state text;
+  v_was private.pool_states;
+  v_told integer := 0;
+  v_day date := (p_now at time zone 'UTC')::date;
+  v_part jsonb;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('gatelink.watch_pools')) then
+    return 0;
+  end if;
+  for v_pool in select p.*, o.name from private.pools(null, p_now) p join public.orgs o on o.id = p.org_id order by p.org_id loop
+    v_state := private.pool_state(v_pool.numbers, v_pool.closed);
+    insert into private.pool_states as s (org_id, numbers, draining, needed, closed, state, since, at)
+    values (v_pool.org_id, v_pool.numbers, v_pool.draining, v_pool.needed, v_pool.closed, v_state, p_now, p_now)
+    on conflict on constraint pool_states_pkey do update set numbers = excluded.numbers, draining = excluded.draining, needed = excluded.needed,
+      closed = excluded.closed, since = case when s.state = excluded.state then s.since else p_now end, state = excluded.state, at = p_now
+    returning * into v_was;
+    insert into private.pool_days as d (org_id, day, closed) values (v_pool.org_id, v_day, v_pool.closed)
+    on conflict on constraint pool_days_pkey do update set closed = excluded.closed where d.closed <> excluded.closed;
+    v_part := jsonb_build_object('component', 'pool', 'status', case v_state when 'exhausted' then 'down' when 'warning' then 'degraded' else 'healthy' end,
+      'because', v_state, 'figures', jsonb_build_object('org', v_pool.org_id, 'name', v_pool.name, 'numbers', v_pool.numbers,
+        'draining', v_pool.draining, 'closed', v_pool.closed,
+        'days_left', private.pool_days_left(v_pool.org_id, v_pool.numbers, v_pool.closed, p_now)));
+    if v_state = 'exhausted' and v_was.told is distinct from 'exhausted' or v_state = 'warning' and v_was.told is null then
+      update private.pool_states s set told = v_state where s.org_id = v_pool.org_id;
+      v_told := v_told + private.notify('failing', v_part, p_now);
+    elsif v_was.told is not null and v_state is distinct from v_was.told and v_was.since <= p_now - interval '10 minutes' then
+      update private.pool_states s set told = nullif(v_state, 'ok') where s.org_id = v_pool.org_id;
+      if v_state = 'ok' then
+        v_told := v_told + private.notify('recovered', v_part, p_now);
+      end if;
+    end if;
+  end loop;
+  delete from private.pool_states s where s.at < p_now;
+  delete from private.pool_days d where d.day < v_day - 60;
+  return v_told;
+end $function$;
+grant execute on function private.watch_pools(p_now timestamp with time zone) to service_role;
 
 -- Adoption (the share of outcomes of people who had a feature) and how each feature did, beside the time before;
 -- flags that look done with; incidents and rollouts.

@@ -101,6 +101,9 @@ create table public.settings (
   constraint settings_media check (
     case key when 'media.store' then value in ('true', 'false') when 'media.max_mb' then value ~ '^([1-9][0-9]?|100)$'
       when 'media.url_minutes' then value ~ '^[1-9][0-9]{0,3}$' else true end),
+  constraint settings_texts check (
+    case key when 'texts.files' then value in ('move', 'copy', 'leave') when 'texts.second_try' then value in ('true', 'false')
+      else true end),
   constraint settings_campaign_pace check (
     case when key <> 'campaigns.provider_per_minute' then true
       when jsonb_typeof(value::jsonb) <> 'object' then false

@@ -52,6 +52,8 @@ const BOUNDED: Record<string, string> = {
   "private.purges": "one row a retention",
   "private.schema_breaks": "with versions",
   "private.status_posts": "with public updates of incidents",
+  "private.pool_days": "watch_pools: sixty days",
+  "private.pool_states": "one row an organisation",
   "private.storage_days": "one row a day",
   "private.text_checks": "one row a provider",
   "private.template_categories": "with templates that are sent",

@@ -491,6 +491,7 @@ type OfThePipeline =
   | "settle_status_posts"
   | "settle_storage_purges"
   | "settle_text_check"
+  | "settle_text_file"
   | "store_templates"
   | "take_uses"
   | "tell_accounts";
