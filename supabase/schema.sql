@@ -662,6 +662,9 @@ create table public.campaigns (
   flag_key text,
   -- What those without the flag get instead, any of {subject, html, text}; null if they get nothing and are left out.
   otherwise jsonb,
+  -- How opens and clicks are tracked: off, aggregate or individual; null for the setting email.track. The consent of
+  -- a recipient may make it less.
+  track text,
   -- How many messages are made in a minute at most. The pace of the identity and of the provider apply as well.
   per_minute integer default 600 not null,
   -- The share of bounces among what was sent above which it stops by itself.
@@ -701,6 +704,7 @@ create table public.campaigns (
   constraint campaigns_stopped_because CHECK ((char_length(stopped_because) <= 500)),
   constraint campaigns_subject CHECK ((((char_length(btrim(subject)) >= 1) AND (char_length(btrim(subject)) <= 900)) AND (subject !~ '[\r\n]'::text))),
   constraint campaigns_text CHECK (((char_length(text) >= 1) AND (char_length(text) <= 2000000))),
+  constraint campaigns_track CHECK ((track = ANY (ARRAY['off'::text, 'aggregate'::text, 'individual'::text]))),
   -- It has an HTML part, a text part or both.
   constraint campaigns_words CHECK (((html IS NOT NULL) OR (text IS NOT NULL)))
 ) with (fillfactor=80);
@@ -1385,6 +1389,57 @@ create TRIGGER record AFTER INSERT ON public.destinations FOR EACH ROW EXECUTE F
 -- Who changed it, and how.
 create TRIGGER record_change AFTER UPDATE OF state, version, removed_at ON public.destinations FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.state IS DISTINCT FROM new.state) OR (old.removed_at IS DISTINCT FROM new.removed_at))) EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'paused_because', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy', 'events', 'format', 'when_taken');
 
+-- Each time a link of a tracked mail was followed. Neither address nor agent is kept, only what they say.
+create table public.email_clicks (
+  -- Grows.
+  id bigint generated always as identity not null,
+  -- One number a mail, to count mails: private.mail_tickets has whose. Not a reference: figures outlive mails.
+  ticket bigint not null,
+  -- The mail, where the person allowed individual tracking; else null.
+  message_id uuid,
+  -- The campaign of the mail; null for none.
+  campaign_id uuid,
+  -- When.
+  at timestamp with time zone not null,
+  -- Which link of the mail, from 1; 0 for the one that people do not see, which counts nowhere.
+  link smallint not null,
+  -- human, machine or unsure. It may change when more is known of the same mail.
+  verdict text not null,
+  -- What the verdict is based on: words, with a space between two.
+  reasons text not null,
+  -- The program that followed it, as in email_opens.
+  client text not null,
+  -- What this access says for itself, from which the verdict is made again: _shared/mail/tracking/verdict.ts.
+  signs text not null,
+  -- Whether the verdict was made with all that was known of the mail. False until then.
+  judged boolean not null,
+  -- The order in which they were stored.
+  constraint email_clicks_pkey PRIMARY KEY (id),
+  constraint email_clicks_client_check CHECK ((client ~ '^[a-z][a-z_]{0,31}$'::text)),
+  constraint email_clicks_link_check CHECK ((link >= 0)),
+  constraint email_clicks_reasons_check CHECK ((reasons ~ '^[a-z][a-z_ ]{0,250}$'::text)),
+  constraint email_clicks_signs_check CHECK ((signs ~ '^[a-z_.,]{1,250}$'::text)),
+  constraint email_clicks_verdict_check CHECK ((verdict = ANY (ARRAY['human'::text, 'machine'::text, 'unsure'::text])))
+);
+-- Counts of a period, and the purge; rows arrive in this order.
+create INDEX email_clicks_at_idx ON public.email_clicks USING brin (at);
+-- Figures of a campaign.
+create INDEX email_clicks_campaign_idx ON public.email_clicks USING btree (campaign_id, at) WHERE (campaign_id IS NOT NULL);
+-- What happened to a mail.
+create INDEX email_clicks_ticket_idx ON public.email_clicks USING btree (ticket);
+-- What is to be judged.
+create INDEX email_clicks_unjudged_idx ON public.email_clicks USING btree (ticket) WHERE (NOT judged);
+alter table public.email_clicks enable row level security;
+grant select on public.email_clicks to authenticated;
+grant select, insert, update, delete on public.email_clicks to service_role;
+-- Holds no personal data of its own: every role may read.
+create policy "team reads mail clicks" on public.email_clicks for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Figures of campaigns.
+create TRIGGER tell_campaign AFTER INSERT ON public.email_clicks REFERENCING NEW TABLE AS seen FOR EACH STATEMENT EXECUTE FUNCTION private.campaign_clicks();
+-- Figures follow verdicts.
+create TRIGGER tell_campaign_again AFTER UPDATE ON public.email_clicks REFERENCING OLD TABLE AS was NEW TABLE AS seen FOR EACH STATEMENT EXECUTE FUNCTION private.campaign_verdicts('click');
+
 -- What happened with mails: reply, auto_reply, bounce, loop and other kinds of mail that came in, forward and relay,
 -- and what providers tell (processed, delivered, deferred, dropped, complaint, open, click).
 create table public.email_events (
@@ -1418,6 +1473,8 @@ grant select, insert, update, delete on public.email_events to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads mail events" on public.email_events for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Whoever looks within seconds of the delivery is a machine.
+create TRIGGER judge_again AFTER INSERT ON public.email_events FOR EACH ROW WHEN (((new.event_type = 'delivered'::text) AND (new.message_id IS NOT NULL))) EXECUTE FUNCTION private.judge_again();
 -- Figures of campaigns.
 create TRIGGER tell_campaign AFTER INSERT ON public.email_events FOR EACH ROW WHEN (((new.message_id IS NOT NULL) AND (new.event_type = ANY (ARRAY['delivered'::text, 'bounce'::text, 'complaint'::text, 'unsubscribe'::text, 'open'::text, 'click'::text])))) EXECUTE FUNCTION private.campaign_event();
 -- Figures follow verdicts.
@@ -1468,6 +1525,55 @@ create policy "operators read identities" on public.email_identities for select 
 create TRIGGER sync AFTER INSERT OR DELETE OR UPDATE ON public.email_identities FOR EACH ROW EXECUTE FUNCTION private.sync_identity();
 -- Addresses are compared in lower case.
 create TRIGGER tidy BEFORE INSERT OR UPDATE ON public.email_identities FOR EACH ROW EXECUTE FUNCTION private.tidy_identity();
+
+-- Each time the pixel of a tracked mail was loaded. Neither address nor agent is kept, only what they say.
+create table public.email_opens (
+  -- Grows.
+  id bigint generated always as identity not null,
+  -- One number a mail, to count mails: private.mail_tickets has whose. Not a reference: figures outlive mails.
+  ticket bigint not null,
+  -- The mail, where the person allowed individual tracking; else null.
+  message_id uuid,
+  -- The campaign of the mail; null for none.
+  campaign_id uuid,
+  -- When.
+  at timestamp with time zone not null,
+  -- human, machine or unsure. It may change when more is known of the same mail.
+  verdict text not null,
+  -- What the verdict is based on: words, with a space between two.
+  reasons text not null,
+  -- The program that loaded it, by its agent: gmail, yahoo, apple, outlook, thunderbird, chrome, firefox, safari,
+  -- edge or other.
+  client text not null,
+  -- What this access says for itself, from which the verdict is made again: _shared/mail/tracking/verdict.ts.
+  signs text not null,
+  -- Whether the verdict was made with all that was known of the mail. False until then.
+  judged boolean not null,
+  -- The order in which they were stored.
+  constraint email_opens_pkey PRIMARY KEY (id),
+  constraint email_opens_client_check CHECK ((client ~ '^[a-z][a-z_]{0,31}$'::text)),
+  constraint email_opens_reasons_check CHECK ((reasons ~ '^[a-z][a-z_ ]{0,250}$'::text)),
+  constraint email_opens_signs_check CHECK ((signs ~ '^[a-z_.,]{1,250}$'::text)),
+  constraint email_opens_verdict_check CHECK ((verdict = ANY (ARRAY['human'::text, 'machine'::text, 'unsure'::text])))
+);
+-- Counts of a period, and the purge; rows arrive in this order.
+create INDEX email_opens_at_idx ON public.email_opens USING brin (at);
+-- Figures of a campaign.
+create INDEX email_opens_campaign_idx ON public.email_opens USING btree (campaign_id, at) WHERE (campaign_id IS NOT NULL);
+-- What happened to a mail.
+create INDEX email_opens_ticket_idx ON public.email_opens USING btree (ticket);
+-- What is to be judged.
+create INDEX email_opens_unjudged_idx ON public.email_opens USING btree (ticket) WHERE (NOT judged);
+alter table public.email_opens enable row level security;
+grant select on public.email_opens to authenticated;
+grant select, insert, update, delete on public.email_opens to service_role;
+-- Holds no personal data of its own: every role may read.
+create policy "team reads opens" on public.email_opens for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Figures of campaigns.
+create TRIGGER tell_campaign AFTER INSERT ON public.email_opens REFERENCING NEW TABLE AS seen FOR EACH STATEMENT EXECUTE FUNCTION private.campaign_opens();
+-- Figures follow verdicts.
+create TRIGGER tell_campaign_again AFTER UPDATE ON public.email_opens REFERENCING OLD TABLE AS was NEW TABLE AS seen FOR EACH STATEMENT EXECUTE FUNCTION private.campaign_verdicts('open');
 
 -- Answers of people to what we sent, one row each. Automatic mail, bounces and forgeries are not among them:
 -- email_events has those.
@@ -3578,6 +3684,8 @@ create table public.settings (
       WHEN 'texts.second_try'::text THEN (value = ANY (ARRAY['true'::text, 'false'::text]))
       ELSE true
   END),
+  -- off, aggregate or individual.
+  constraint settings_tracking CHECK (((key <> ALL (ARRAY['email.track'::text, 'email.track_unasked'::text])) OR (value = ANY (ARRAY['off'::text, 'aggregate'::text, 'individual'::text])))),
   constraint settings_type CHECK (((NOT (metadata ? 'type'::text)) OR ((metadata ->> 'type'::text) = ANY (ARRAY['boolean'::text, 'string'::text, 'number'::text, 'object'::text])))),
   -- A value has at most 100,000 bytes.
   constraint settings_value_size CHECK ((octet_length(value) <= 100000)),
@@ -4053,6 +4161,33 @@ grant select, insert, update, delete on public.threads to service_role;
 create policy "the team, owners and its sitters read threads" on public.threads for select to authenticated
   using ((( SELECT private.has_role('viewer'::text) AS has_role) OR private.manages_org(org_id) OR private.sits_on(id)));
 
+-- What people allow when their mails are tracked. Without a row the setting email.track_unasked says it.
+create table public.tracking_consents (
+  -- Who.
+  contact_id uuid not null,
+  -- For which campaign; null for all. Not a reference: consent outlives a campaign.
+  campaign_id uuid,
+  -- The most that is allowed: off, aggregate (counted, and not kept who it was) or individual.
+  mode text not null,
+  -- How it was given: team, api, form, link and the like.
+  source text not null,
+  -- When.
+  at timestamp with time zone default now() not null,
+  -- Which user or role wrote it.
+  by text default private.actor() not null,
+  -- One answer a person and campaign; serves the foreign key.
+  constraint tracking_consents_once UNIQUE NULLS NOT DISTINCT (contact_id, campaign_id),
+  constraint tracking_consents_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint tracking_consents_mode_check CHECK ((mode = ANY (ARRAY['off'::text, 'aggregate'::text, 'individual'::text]))),
+  constraint tracking_consents_source_check CHECK ((source ~ '^[a-z][a-z0-9_]{0,31}$'::text))
+);
+alter table public.tracking_consents enable row level security;
+grant select on public.tracking_consents to authenticated;
+grant select, insert, update, delete on public.tracking_consents to service_role;
+-- What a person decided: operators and admins only.
+create policy "operators read consents" on public.tracking_consents for select to authenticated
+  using (( SELECT private.has_role('operator'::text) AS has_role));
+
 -- Templates of WhatsApp accounts, as Meta last described them.
 create table public.wa_templates (
   -- Meta's WABA id (sender_accounts.id).
@@ -4193,11 +4328,20 @@ create table private.campaign_news (
   id bigint generated always as identity not null,
   -- The campaign.
   campaign_id uuid not null,
-  -- The recipient (campaign_recipients.id).
-  recipient_id bigint not null,
-  -- As in campaign_counts; or judged, when a verdict was corrected.
+  -- The recipient (campaign_recipients.id); null of a mail that is tracked in aggregate.
+  recipient_id bigint,
+  -- The number of a mail that we track ourselves; null for what providers tell.
+  ticket bigint,
+  -- sent, delivered, bounced, complained, unsubscribed, replied or failed; open or click; or judged, when a verdict
+  -- was corrected.
   what text not null,
-  -- How many; -1 takes one back.
+  -- Of an open or a click.
+  verdict text,
+  -- Of a click: its number in the mail; null where it is not known.
+  link smallint,
+  -- Of an open or a click: the program; null where it is not known.
+  client text,
+  -- 1, or -1 to take one back.
   n integer default 1 not null,
   -- When.
   at timestamp with time zone default clock_timestamp() not null,
@@ -4206,6 +4350,24 @@ create table private.campaign_news (
 );
 alter table private.campaign_news enable row level security;
 grant select, insert, update, delete on private.campaign_news to service_role;
+
+-- Which opens and clicks of a tracked mail have been counted. Not whose mail it is: with aggregate tracking nobody
+-- keeps that.
+create table private.campaign_tickets (
+  -- The number of the mail (email_opens.ticket).
+  ticket bigint not null,
+  -- The campaign.
+  campaign_id uuid not null,
+  -- What has been counted, as bits: see private.campaign_bit.
+  told integer not null,
+  -- A mail counts once.
+  constraint campaign_tickets_pkey PRIMARY KEY (ticket),
+  constraint campaign_tickets_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES campaigns(id) ON DELETE CASCADE
+) with (fillfactor=80);
+-- The purge; serves the foreign key.
+create INDEX campaign_tickets_campaign_idx ON private.campaign_tickets USING btree (campaign_id);
+alter table private.campaign_tickets enable row level security;
+grant select, insert, update, delete on private.campaign_tickets to service_role;
 
 -- Changes of destinations, links, routes, segments, senders, endpoints, announcements, campaigns, identities,
 -- suppressions and invitations, and what people did with deliveries: all that no history of its own tells.
@@ -4610,6 +4772,26 @@ create table private.link_passwords (
 alter table private.link_passwords enable row level security;
 grant select, insert, update, delete on private.link_passwords to service_role;
 
+-- Where the links of tracked mails lead: one row for all mails with the same links.
+create table private.mail_link_sets (
+  -- Grows.
+  id bigint generated always as identity not null,
+  -- SHA-256 of the links.
+  hash bytea not null,
+  -- Addresses, in the order of the mail; a click names its place, from 1.
+  links text[] not null,
+  -- When a mail with these links was sent last, to the day.
+  used_at timestamp with time zone not null,
+  -- A click names it.
+  constraint mail_link_sets_pkey PRIMARY KEY (id),
+  -- Finds the row of the same links.
+  constraint mail_link_sets_hash_key UNIQUE (hash)
+);
+-- The purge.
+create INDEX mail_link_sets_used_idx ON private.mail_link_sets USING btree (used_at);
+alter table private.mail_link_sets enable row level security;
+grant select, insert, update, delete on private.mail_link_sets to service_role;
+
 -- Who wrote which mail to which address of ours, and when: how fast two machines answer each other, and what somebody
 -- wrote in other people's conversations.
 create table private.mail_senders (
@@ -4641,6 +4823,38 @@ create INDEX mail_senders_message_idx ON private.mail_senders USING btree (messa
 create INDEX mail_senders_pair_idx ON private.mail_senders USING btree (address, recipient, created_at);
 alter table private.mail_senders enable row level security;
 grant select, insert, update, delete on private.mail_senders to service_role;
+
+-- Each tracked mail. Opens and clicks name its number; whose mail that is stands here alone, for withdrawn consent
+-- and for erasure.
+create table private.mail_tickets (
+  -- Grows. Sealed in the addresses of the mail.
+  id bigint generated always as identity not null,
+  -- The mail.
+  message_id uuid not null,
+  -- Whom it was sent to. Not a reference: the row goes with its mail.
+  contact_id uuid not null,
+  -- The campaign that it belongs to; null for none.
+  campaign_id uuid,
+  -- Where its links lead; null where it has none.
+  link_set bigint,
+  -- What is kept of it: off (nothing any more), aggregate or individual. It only ever becomes less.
+  mode text not null,
+  -- When it was sent first.
+  created_at timestamp with time zone not null,
+  -- Opens and clicks are counted by it.
+  constraint mail_tickets_pkey PRIMARY KEY (id),
+  -- A mail has one ticket, also if it is sent again; serves the foreign key.
+  constraint mail_tickets_message_key UNIQUE (message_id),
+  constraint mail_tickets_link_set_fkey FOREIGN KEY (link_set) REFERENCES private.mail_link_sets(id) ON DELETE SET NULL,
+  constraint mail_tickets_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint mail_tickets_mode_check CHECK ((mode = ANY (ARRAY['off'::text, 'aggregate'::text, 'individual'::text])))
+);
+-- The mails of somebody who withdraws consent.
+create INDEX mail_tickets_contact_idx ON private.mail_tickets USING btree (contact_id);
+-- Mails with these links; serves the foreign key.
+create INDEX mail_tickets_links_idx ON private.mail_tickets USING btree (link_set) WHERE (link_set IS NOT NULL);
+alter table private.mail_tickets enable row level security;
+grant select, insert, update, delete on private.mail_tickets to service_role;
 
 -- What was counted already, by the keyed hash of the caller's idempotency key: for 8 days.
 create table private.metric_keys (
@@ -4952,6 +5166,20 @@ create table private.text_checks (
 alter table private.text_checks enable row level security;
 grant select, insert, update on private.text_checks to service_role;
 
+-- The key that seals tickets in the addresses of tracked mails. Deleting it makes all links of mails that were sent
+-- lead nowhere.
+create table private.ticket_key (
+  -- There is one.
+  one boolean default true not null,
+  -- 32 bytes in hex, 244 of their bits from the server's strong random source.
+  key text default encode((uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'::text) not null,
+  constraint ticket_key_pkey PRIMARY KEY (one),
+  -- One row.
+  constraint one_row CHECK (one)
+);
+alter table private.ticket_key enable row level security;
+grant select, insert, delete on private.ticket_key to service_role;
+
 -- Messages with a token that no click has (yet): checked again for ten minutes.
 create table private.unknown_tokens (
   -- The message.
@@ -5018,6 +5246,41 @@ begin
   return jsonb_build_object('role', v_row.role);
 end $function$;
 grant execute on function public.accept_invitation() to authenticated;
+
+-- Mails of which something new is known: [{ticket, delivered_at (Unix milliseconds, null if nobody said), accesses:
+-- [{kind (open, click), id, at, link, signs, verdict, reasons, judged}]}]. For secret keys.
+CREATE OR REPLACE FUNCTION public.accesses_to_judge(p_limit integer DEFAULT 200)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('ticket', d.ticket,
+      'delivered_at', (
+        select floor(extract(epoch from (m.status_at ->> 'delivered')::timestamptz) * 1000)
+        from private.mail_tickets t join public.messages m on m.id = t.message_id where t.id = d.ticket),
+      'accesses', (
+        select jsonb_agg(jsonb_build_object('kind', a.kind, 'id', a.id, 'at', floor(extract(epoch from a.at) * 1000), 'link', a.link,
+          'signs', a.signs, 'verdict', a.verdict, 'reasons', a.reasons, 'judged', a.judged) order by a.at, a.kind, a.id)
+        from (
+          (select 'open' as kind, o.id, o.at, null::smallint as link, o.signs, o.verdict, o.reasons, o.judged
+          from public.email_opens o where o.ticket = d.ticket order by o.judged, o.id desc limit 1000)
+          union all
+          (select 'click', c.id, c.at, c.link, c.signs, c.verdict, c.reasons, c.judged
+          from public.email_clicks c where c.ticket = d.ticket order by c.judged, c.id desc limit 1000)) a)) order by d.ticket), '[]')
+    from (
+      select u.ticket from (
+        (select o.ticket from public.email_opens o where not o.judged order by o.ticket limit p_limit)
+        union
+        (select c.ticket from public.email_clicks c where not c.judged order by c.ticket limit p_limit)) u
+      order by u.ticket limit p_limit) d);
+end $function$;
+grant execute on function public.accesses_to_judge(p_limit integer) to service_role;
 
 -- Says that somebody has an incident in hand: nobody else is called. Whoever was first stays; once more changes
 -- nothing, so no version is asked for. For operators and secret keys. Errors: 42501, GL404.
@@ -6283,9 +6546,9 @@ end $function$;
 grant execute on function public.create_announcement(p_announcement jsonb) to authenticated, service_role;
 
 -- Makes a draft {name, from (an identity; the default one without), subject, html, text, flag_key, otherwise:
--- {subject, html, text} (for those without the flag, who get nothing without it), per_minute, bounce_limit,
--- complaint_limit, start_at} and answers it. For operators and secret keys. Errors: 42501, GL404 no such identity or
--- flag, GL422 and 23514 what cannot be.
+-- {subject, html, text} (for those without the flag, who get nothing without it), track (off, aggregate or
+-- individual; the setting email.track without), per_minute, bounce_limit, complaint_limit, start_at} and answers it.
+-- For operators and secret keys. Errors: 42501, GL404 no such identity or flag, GL422 and 23514 what cannot be.
 CREATE OR REPLACE FUNCTION public.create_campaign(p_campaign jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6297,14 +6560,14 @@ declare
   v_from text := coalesce(lower(p_campaign ->> 'from'), (private.inbox_for(null, null)).from_email);
 begin
   perform private.require_role('operator');
-  perform private.refuse_campaign(p_campaign, array['name', 'from', 'subject', 'html', 'text', 'flag_key', 'otherwise', 'per_minute',
+  perform private.refuse_campaign(p_campaign, array['name', 'from', 'subject', 'html', 'text', 'flag_key', 'otherwise', 'track', 'per_minute',
     'bounce_limit', 'complaint_limit', 'start_at']);
   if not exists (select from public.senders s where s.channel = 'email' and s.id = v_from) then
     raise exception 'there is no such identity' using errcode = 'GL404', hint = 'gatelink email identities list';
   end if;
-  insert into public.campaigns (name, from_email, subject, html, text, flag_key, otherwise, per_minute, bounce_limit, complaint_limit, start_at)
+  insert into public.campaigns (name, from_email, subject, html, text, flag_key, otherwise, track, per_minute, bounce_limit, complaint_limit, start_at)
   values (btrim(coalesce(p_campaign ->> 'name', '')), v_from, btrim(coalesce(p_campaign ->> 'subject', '')), p_campaign ->> 'html',
-    p_campaign ->> 'text', p_campaign ->> 'flag_key', nullif(p_campaign -> 'otherwise', 'null'), coalesce((p_campaign ->> 'per_minute')::integer, 600),
+    p_campaign ->> 'text', p_campaign ->> 'flag_key', nullif(p_campaign -> 'otherwise', 'null'), p_campaign ->> 'track', coalesce((p_campaign ->> 'per_minute')::integer, 600),
     coalesce((p_campaign ->> 'bounce_limit')::numeric, 0.05), coalesce((p_campaign ->> 'complaint_limit')::numeric, 0.001),
     coalesce((p_campaign ->> 'start_at')::timestamptz, '-infinity'))
   returning * into v_made;
@@ -8343,6 +8606,60 @@ begin
 end $function$;
 grant execute on function public.look_at_conversation(p_conversation_id uuid) to authenticated, service_role;
 
+-- Who looked at a mail and followed its links, people and machines: {message_id, tracked (off, aggregate,
+-- individual), links: [{n, url (its host for viewers)}], opens: [{at, verdict, reasons, client}], clicks: [{at, link,
+-- verdict, reasons, client}]}; the last 500 of each. Of a mail that is tracked in aggregate nothing is told here. For
+-- viewers and secret keys. Errors: 42501 not allowed, GL404 no such mail.
+CREATE OR REPLACE FUNCTION public.mail_accesses(p_message_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_ticket private.mail_tickets;
+  v_links text[];
+begin
+  perform private.require_role('viewer');
+  if not exists (select from public.messages m where m.id = p_message_id and m.channel = 'email') then
+    raise exception 'there is no such mail' using errcode = 'GL404';
+  end if;
+  select * into v_ticket from private.mail_tickets t where t.message_id = p_message_id;
+  select s.links into v_links from private.mail_link_sets s where s.id = v_ticket.link_set;
+  return jsonb_build_object('message_id', p_message_id, 'tracked', coalesce(v_ticket.mode, 'off'),
+    -- An address may name a person: those who see no whole addresses see its host.
+    'links', (
+      select coalesce(jsonb_agg(jsonb_build_object('n', l.n, 'url',
+        case when private.sees_whole() then l.url else substring(l.url from '^[A-Za-z]+://[^/?#]+') end) order by l.n), '[]')
+      from unnest(v_links) with ordinality as l (url, n)),
+    'opens', (
+      select coalesce(jsonb_agg(jsonb_build_object('at', o.at, 'verdict', o.verdict, 'reasons', o.reasons, 'client', o.client) order by o.at, o.id), '[]')
+      from (select * from public.email_opens x where x.ticket = v_ticket.id and x.message_id = p_message_id order by x.id desc limit 500) o),
+    'clicks', (
+      select coalesce(jsonb_agg(jsonb_build_object('at', c.at, 'link', c.link, 'verdict', c.verdict, 'reasons', c.reasons, 'client', c.client) order by c.at, c.id), '[]')
+      from (select * from public.email_clicks x where x.ticket = v_ticket.id and x.message_id = p_message_id order by x.id desc limit 500) c));
+end $function$;
+grant execute on function public.mail_accesses(p_message_id uuid) to authenticated, service_role;
+
+-- Where the links of tracked mails lead: [{id, links}]; without those that are no more. For secret keys.
+CREATE OR REPLACE FUNCTION public.mail_link_sets(p_ids bigint[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', s.id, 'links', to_jsonb(s.links)) order by s.id), '[]')
+    from private.mail_link_sets s where s.id = any (p_ids));
+end $function$;
+grant execute on function public.mail_link_sets(p_ids bigint[]) to service_role;
+
 -- Queues the mail of a notification that was claimed: {outcome: delivered (queued), retry or dead, error};
 -- settle_notifications writes it down. It goes from the default identity, as any mail: paced, not to addresses that
 -- get no mail, and while email_send.enabled is on. For secret keys.
@@ -9418,6 +9735,45 @@ AS $function$
     'deliveries', (select jsonb_build_object('total', deliveries, 'pending', pending, 'leased', leased, 'delivered', delivered, 'dead', dead) from counts))
 $function$;
 grant execute on function public.reconcile() to service_role;
+
+-- Writes a batch of opens and clicks of tracked mails, once however often the batch is sent; nothing of a mail whose
+-- person withdrew consent. An access is a line, its fields with a space between two of them: o or c, ticket, time
+-- (Unix milliseconds), link (empty for an open), verdict, client, signs, reasons with commas. For secret keys.
+CREATE OR REPLACE FUNCTION public.record_accesses(p_batch uuid, p_accesses text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+AS $function$
+begin
+  perform private.refuse_older_code();
+  insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
+  if not found then
+    return;
+  end if;
+  with given as (
+    select f.field[1] as kind, f.field[2]::bigint as ticket, to_timestamp(f.field[3]::float8 / 1000) as at, f.field[4]::smallint as link,
+      f.field[5] as verdict, f.field[6] as client, f.field[7] as signs, replace(f.field[8], ',', ' ') as reasons
+    from (
+      -- Once a line, and not once for each use of it.
+      select string_to_array(a.line, ' ', '') as field from string_to_table(p_accesses, E'\n') as a (line) offset 0
+    ) f
+  ), known as (
+    -- Consent once more: it may have been withdrawn since the mail was sent.
+    select g.*, case when t.mode = 'individual' then t.message_id end as message_id, t.campaign_id
+    from given g join private.mail_tickets t on t.id = g.ticket
+    where t.mode <> 'off'
+  ), opened as (
+    insert into public.email_opens (ticket, message_id, campaign_id, at, verdict, reasons, client, signs, judged)
+    select k.ticket, k.message_id, k.campaign_id, k.at, k.verdict, k.reasons, k.client, k.signs, k.verdict = 'machine'
+    from known k where k.kind = 'o'
+  )
+  insert into public.email_clicks (ticket, message_id, campaign_id, at, link, verdict, reasons, client, signs, judged)
+  select k.ticket, k.message_id, k.campaign_id, k.at, k.link, k.verdict, k.reasons, k.client, k.signs, false
+  from known k where k.kind = 'c';
+end $function$;
+grant execute on function public.record_accesses(p_batch uuid, p_accesses text) to service_role;
 
 -- Writes a batch of clicks and counts them, once however often the batch is sent. A click is a line, its fields with
 -- a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits
@@ -11696,6 +12052,61 @@ begin
 end $function$;
 grant execute on function public.set_text_number(p_number text, p_changes jsonb) to authenticated, service_role;
 
+-- Writes what somebody (the id of a contact, or an e-mail address) allows when mails are tracked: {contact_id, mode,
+-- campaign_id}. Counts for mails that were sent before, too. For operators and secret keys. Errors: 42501 not
+-- allowed, GL404 no such contact, GL422 no such mode.
+CREATE OR REPLACE FUNCTION public.set_tracking_consent(p_person text, p_mode text, p_source text DEFAULT 'team'::text, p_campaign_id uuid DEFAULT NULL::uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_contact uuid;
+begin
+  perform private.require_role('operator');
+  if p_mode is null or p_mode not in ('off', 'aggregate', 'individual') or p_source is null or p_source !~ '^[a-z][a-z0-9_]{0,31}$' then
+    raise exception 'consent is off, aggregate or individual, and its source a word' using errcode = 'GL422';
+  end if;
+  v_contact := coalesce(
+    (select c.id from public.contacts c where c.id = private.uuid_in(p_person)),
+    (select i.contact_id from public.contact_identities i
+    where i.channel = 'email' and i.kind = 'email' and i.value = lower(btrim(p_person)) and i.valid_to is null limit 1));
+  perform private.write_consent(v_contact, p_mode, p_source, p_campaign_id);
+  return jsonb_build_object('contact_id', v_contact, 'mode', p_mode, 'campaign_id', p_campaign_id);
+end $function$;
+grant execute on function public.set_tracking_consent(p_person text, p_mode text, p_source text, p_campaign_id uuid) to authenticated, service_role;
+
+-- Writes verdicts that were made with all that is known of a mail: [{kind, id, verdict, reasons}]. Answers how many.
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_accesses(p_verdicts jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_opens integer;
+  v_clicks integer;
+begin
+  perform private.refuse_older_code();
+  with given as (
+    select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
+    where v.kind = 'open' order by v.id
+  )
+  update public.email_opens o set verdict = g.verdict, reasons = g.reasons, judged = true from given g where o.id = g.id;
+  get diagnostics v_opens = row_count;
+  with given as (
+    select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
+    where v.kind = 'click' order by v.id
+  )
+  update public.email_clicks c set verdict = g.verdict, reasons = g.reasons, judged = true from given g where c.id = g.id;
+  get diagnostics v_clicks = row_count;
+  return v_opens + v_clicks;
+end $function$;
+grant execute on function public.settle_accesses(p_verdicts jsonb) to service_role;
+
 -- Records the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was
 -- not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false if
 -- it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued
@@ -12558,7 +12969,7 @@ begin
   elsif coalesce(v_to, '') !~ '^[^@[:space:]<>]{1,64}@[^@[:space:]<>]{1,185}$' then
     raise exception 'this is no address' using errcode = 'GL422';
   end if;
-  v_message := private.campaign_words(v_campaign, coalesce(p_fields, '{}'), case when p_otherwise then 'off' end) || '{"type": "email", "bulk": true}';
+  v_message := private.campaign_words(v_campaign, coalesce(p_fields, '{}'), case when p_otherwise then 'off' end) || jsonb_strip_nulls(jsonb_build_object('type', 'email', 'bulk', true, 'track', v_campaign.track));
   v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'email', 'to', v_to,
     'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_to)), 'number_id', v_campaign.from_email,
     'message', v_message, 'text', coalesce(v_message ->> 'text', v_message ->> 'subject'))), clock_timestamp()) -> 0;
@@ -12608,6 +13019,32 @@ begin
     from public.threads t where t.id = p_thread);
 end $function$;
 grant execute on function public.thread_facts(p_thread uuid, p_at timestamp with time zone) to service_role;
+
+-- The key that seals tickets, 64 hex digits. For secret keys.
+CREATE OR REPLACE FUNCTION public.ticket_key()
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (select k.key from private.ticket_key k);
+end $function$;
+grant execute on function public.ticket_key() to service_role;
+
+-- The mail of a ticket; null for none. For secret keys.
+CREATE OR REPLACE FUNCTION public.ticket_message(p_ticket bigint)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (select t.message_id from private.mail_tickets t where t.id = p_ticket);
+end $function$;
+grant execute on function public.ticket_message(p_ticket bigint) to service_role;
 
 -- What became of a mail and why: {id, direction, at, kind, verdict, reasons, via, verified, automatic, is_recipient,
 -- answers, thread_id, attachments (how many), identity, forward, events}. Holds no words and no addresses. For
@@ -12690,6 +13127,32 @@ begin
         select o.at, false, o.what, o.figures from private.outbound_events(v_message) o where v_message.direction = 'out') e));
 end $function$;
 grant execute on function public.trace_message(p_message text) to authenticated, service_role;
+
+-- Gives mails that are about to be sent their tickets: [{message, mode (off, aggregate, individual; null: the setting
+-- email.track, else off), links: [addresses]}] -> in the order given {mail, links, mode, key}, or null for one that
+-- is not to be tracked: the flag email_tracking.enabled is off, or the person does not allow it. The same again for
+-- the same mail. For secret keys.
+CREATE OR REPLACE FUNCTION public.track_mails(p_mails jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_answers jsonb := '[]';
+  v_mail jsonb;
+begin
+  perform private.refuse_older_code();
+  if not exists (
+    select from public.flag_evaluations e where e.flag_key = 'email_tracking.enabled' and e.last_at > v_now - interval '50 minutes') then
+    perform private.record_evaluations('{email_tracking.enabled}', v_now);
+  end if;
+  for v_mail in select e.item from jsonb_array_elements(p_mails) with ordinality as e (item, place) order by e.place loop
+    v_answers := v_answers || jsonb_build_array(private.track_mail(v_mail, v_now));
+  end loop;
+  return v_answers;
+end $function$;
+grant execute on function public.track_mails(p_mails jsonb) to service_role;
 
 -- Messages in and out of each minute up to the one that p_until is in, at most 1440, oldest first: [{minute, in,
 -- out}]. Minutes are kept for two days. For viewers and secret keys.
@@ -12912,6 +13375,40 @@ AS $function$
   from public.team_members m where m.user_id = (select auth.uid())
 $function$;
 grant execute on function public.whoami() to authenticated, service_role;
+
+-- Whoever got this mail wants no tracking any more; false where there is no such mail. For secret keys.
+CREATE OR REPLACE FUNCTION public.withdraw_tracking(p_message_id uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_contact uuid;
+begin
+  perform private.refuse_older_code();
+  select c.contact_id into v_contact from public.messages m join public.conversations c on c.id = m.conversation_id
+  where m.id = p_message_id and m.channel = 'email' and m.direction = 'out';
+  if v_contact is null then
+    return false;
+  end if;
+  perform private.write_consent(v_contact, 'off', 'link', null);
+  return true;
+end $function$;
+grant execute on function public.withdraw_tracking(p_message_id uuid) to service_role;
+
+-- Whether opens or clicks are to be judged. For the clock.
+CREATE OR REPLACE FUNCTION private.accesses_are_due()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  return exists (select from public.email_opens o where not o.judged) or exists (select from public.email_clicks c where not c.judged);
+end $function$;
+grant execute on function private.accesses_are_due() to service_role;
 
 -- What stands for a conversation in the lane of events that concern a whole account.
 CREATE OR REPLACE FUNCTION private.account_lane(p_channel text, p_account text)
@@ -14406,27 +14903,6 @@ AS $function$
 $function$;
 grant execute on function private.caller() to service_role;
 
--- What an open or a click counts as; with p_once also what counts once a recipient.
-CREATE OR REPLACE FUNCTION private.campaign_access(p_event email_events, p_once boolean)
- RETURNS text[]
- LANGUAGE plpgsql
- STABLE
- SET search_path TO ''
-AS $function$
-declare
-  v_verdict text := coalesce(p_event.metadata ->> 'verdict', 'unsure');
-  v_link text := left(p_event.metadata ->> 'link', 300);
-  v_client text := left(p_event.metadata ->> 'client', 60);
-begin
-  return array_remove(
-    case when p_once and p_event.event_type = 'open' then array['opened', case v_verdict when 'human' then 'opened_human' end]
-      -- Who follows a link has seen the mail, whether its images were loaded or not.
-      when p_once then array['opened', 'clicked'] || case v_verdict when 'human' then array['opened_human', 'clicked_human'] end end
-    || array[p_event.event_type || 's:' || v_verdict, case p_event.event_type when 'click' then 'link:' || v_verdict || ':' || v_link end,
-      'client:' || v_verdict || ':' || v_client], null);
-end $function$;
-grant execute on function private.campaign_access(p_event email_events, p_once boolean) to service_role;
-
 -- Locks a campaign that is at this version and in one of these states; GL404, GL409 or GL422 when it is not.
 CREATE OR REPLACE FUNCTION private.campaign_at(p_id uuid, p_expected_version bigint, p_states text[])
  RETURNS campaigns
@@ -14465,7 +14941,23 @@ AS $function$
 $function$;
 grant execute on function private.campaign_bit(p_what text) to service_role;
 
--- Trigger of email_events: what the provider and our own links tell, and verdicts that are corrected.
+-- Trigger of email_clicks: clicks in tracked mails.
+CREATE OR REPLACE FUNCTION private.campaign_clicks()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.campaign_news (campaign_id, recipient_id, ticket, what, verdict, link, client, at)
+  select s.campaign_id, r.id, s.ticket, 'click', s.verdict, s.link, s.client, s.at
+  from seen s left join public.campaign_recipients r on r.message_id = s.message_id
+  -- People do not see the first.
+  where s.campaign_id is not null and s.link > 0;
+  return null;
+end $function$;
+
+-- Trigger of email_events: what the provider tells, and verdicts that are corrected.
 CREATE OR REPLACE FUNCTION private.campaign_event()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -14476,11 +14968,12 @@ begin
   if new.event_type not in ('open', 'click') then
     perform private.tell_campaign(new.message_id, case new.event_type when 'delivered' then '{sent,delivered}' when 'bounce' then '{sent,bounced}'
       when 'complaint' then '{complained}' else '{unsubscribed}' end::text[]);
-  elsif tg_op = 'INSERT' then
-    perform private.tell_campaign(new.message_id, private.campaign_access(new, true));
-  else
-    perform private.tell_campaign(new.message_id, private.campaign_access(old, false), -1);
-    perform private.tell_campaign(new.message_id, private.campaign_access(new, false) || '{judged}');
+  elsif not exists (select from private.mail_tickets t where t.message_id = new.message_id) then
+    if tg_op = 'UPDATE' then
+      perform private.tell_campaign(new.message_id, array[old.event_type], coalesce(old.metadata ->> 'verdict', 'unsure'), -1);
+      perform private.tell_campaign(new.message_id, '{judged}');
+    end if;
+    perform private.tell_campaign(new.message_id, array[new.event_type], coalesce(new.metadata ->> 'verdict', 'unsure'));
   end if;
   return null;
 end $function$;
@@ -14506,6 +14999,20 @@ begin
 end $function$;
 grant execute on function private.campaign_fault(p_campaign campaigns) to service_role;
 
+-- A link of a mail as figures name it, without query and fragment; null where it is not known.
+CREATE OR REPLACE FUNCTION private.campaign_link(p_ticket bigint, p_link smallint)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  -- What follows the path may be made for one person.
+  return left(regexp_replace((
+    select s.links[p_link] from private.mail_tickets t join private.mail_link_sets s on s.id = t.link_set where t.id = p_ticket), '[?#].*$', ''), 300);
+end $function$;
+grant execute on function private.campaign_link(p_ticket bigint, p_link smallint) to service_role;
+
 -- HTML and text of a message of a campaign, {html, text}, made anew from its fields, since each message would be a
 -- copy; null if the campaign is gone.
 CREATE OR REPLACE FUNCTION private.campaign_mail(p_native jsonb)
@@ -14520,6 +15027,21 @@ begin
     from public.campaigns c where c.id = (p_native ->> 'campaign_id')::uuid);
 end $function$;
 grant execute on function private.campaign_mail(p_native jsonb) to service_role;
+
+-- Trigger of email_opens: opens of tracked mails.
+CREATE OR REPLACE FUNCTION private.campaign_opens()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.campaign_news (campaign_id, recipient_id, ticket, what, verdict, client, at)
+  select s.campaign_id, r.id, s.ticket, 'open', s.verdict, s.client, s.at
+  from seen s left join public.campaign_recipients r on r.message_id = s.message_id
+  where s.campaign_id is not null;
+  return null;
+end $function$;
 
 -- Trigger of email_replies: an answer.
 CREATE OR REPLACE FUNCTION private.campaign_reply()
@@ -14557,6 +15079,28 @@ AS $function$
     where c.campaign_id = p_id and c.hour > '-infinity' group by c.what having sum(c.n) <> 0) t
 $function$;
 grant execute on function private.campaign_totals(p_id uuid) to service_role;
+
+-- Trigger of email_opens and email_clicks: verdicts that are corrected, and consent that is withdrawn. Its argument
+-- is open or click.
+CREATE OR REPLACE FUNCTION private.campaign_verdicts()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.campaign_news (campaign_id, recipient_id, ticket, what, verdict, link, client, n, at)
+  select w.campaign_id, r.id, w.ticket, c.what, c.verdict, (to_jsonb(w) ->> 'link')::smallint, w.client, c.n, w.at
+  from was w join seen s on s.id = w.id
+  left join public.campaign_recipients r on r.message_id = s.message_id
+  cross join lateral (values (tg_argv[0], w.verdict, -1), (tg_argv[0], s.verdict, 1), ('judged', null, 1)) as c (what, verdict, n)
+  where w.campaign_id is not null and s.verdict <> w.verdict and to_jsonb(w) ->> 'link' is distinct from '0';
+  -- Whoever withdraws consent is not shown as one who opened it.
+  update public.campaign_recipients r set told = r.told & 127
+  from was w join seen s on s.id = w.id
+  where r.message_id = w.message_id and s.message_id is null and r.told & 127 <> r.told;
+  return null;
+end $function$;
 
 -- A campaign with its figures: {…, waits, counts: {what: n}, rates: {delivered, bounced (of what was sent),
 -- complained, unsubscribed, replied, opened and clicked (people alone; of what was delivered), clicked_of_opened};
@@ -15435,6 +15979,7 @@ AS $function$
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
     ('gatelink_sync_templates', 60, 'http', 'wa-router/templates/sync', 'private.templates_are_due(now())'),
     ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
+    ('gatelink_judge_accesses', 30, 'http', 'email-track', 'private.accesses_are_due()'),
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
     ('gatelink_text_files', 5, 'http', 'sms-webhook/files', 'private.text_files_are_due(now())'),
@@ -15463,6 +16008,7 @@ AS $function$
     and (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
     and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
+    and (j.name <> 'gatelink_judge_accesses' or to_regprocedure('private.accesses_are_due()') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $function$;
@@ -15844,36 +16390,69 @@ begin
   with gone as materialized (
     delete from private.campaign_news w
     where w.id in (select x.id from private.campaign_news x order by x.id limit p_limit for update skip locked)
-    returning w.campaign_id, w.recipient_id, w.what, w.n, w.at
-  ), once as (
-    select g.campaign_id, g.recipient_id, g.what, private.campaign_bit(g.what) as bit, date_trunc('hour', min(g.at), 'UTC') as hour
-    from gone g where private.campaign_bit(g.what) is not null group by g.campaign_id, g.recipient_id, g.what
+    returning w.*
+  ), once as materialized (
+    select g.campaign_id, g.recipient_id, g.ticket, w.what, private.campaign_bit(w.what) as bit, date_trunc('hour', min(g.at), 'UTC') as hour
+    from gone g
+    cross join lateral unnest(case g.what when 'open' then array['opened', case g.verdict when 'human' then 'opened_human' end]
+      when 'click' then array['opened', 'clicked'] || case g.verdict when 'human' then array['opened_human', 'clicked_human'] end
+      else array[g.what] end) as w (what)
+    where g.n > 0 and private.campaign_bit(w.what) is not null
+    group by g.campaign_id, g.recipient_id, g.ticket, w.what
   ), was as materialized (
     select r.campaign_id, r.id, r.told, r.arm, s.bits
-    from (select o.campaign_id, o.recipient_id, bit_or(o.bit) as bits from once o group by o.campaign_id, o.recipient_id) s
+    from (select o.campaign_id, o.recipient_id, bit_or(o.bit) as bits from once o where o.recipient_id is not null group by o.campaign_id, o.recipient_id) s
     join public.campaign_recipients r on r.campaign_id = s.campaign_id and r.id = s.recipient_id
     order by r.campaign_id, r.id for update of r
-  ), told as (
+  ), marked as (
     update public.campaign_recipients r set told = w.told | w.bits
     from was w where r.campaign_id = w.campaign_id and r.id = w.id and w.told | w.bits <> w.told
+  ), seen as materialized (
+    select s.campaign_id, s.ticket, s.bits, coalesce(t.told, 0) as told, r.arm
+    from (select o.campaign_id, o.ticket, bit_or(o.bit) as bits from once o where o.ticket is not null group by o.campaign_id, o.ticket) s
+    left join private.campaign_tickets t on t.ticket = s.ticket
+    left join private.mail_tickets m on m.id = s.ticket
+    left join public.campaign_recipients r on r.message_id = m.message_id
+    where exists (select from public.campaigns k where k.id = s.campaign_id)
+  ), kept as (
+    insert into private.campaign_tickets as t (ticket, campaign_id, told)
+    select s.ticket, s.campaign_id, s.bits from seen s where s.told | s.bits <> s.told
+    on conflict on constraint campaign_tickets_pkey do update set told = t.told | excluded.told
   ), added as (
     select o.campaign_id, o.hour, a.prefix || o.what as what, count(*) as n
-    from once o join was w on w.campaign_id = o.campaign_id and w.id = o.recipient_id
-    cross join lateral (select '' as prefix union all select 'off:' where w.arm = 'off') a
-    where w.told & o.bit = 0 group by 1, 2, 3
+    from once o
+    left join was w on o.ticket is null and w.campaign_id = o.campaign_id and w.id = o.recipient_id
+    left join seen s on s.ticket = o.ticket
+    cross join lateral (select '' as prefix union all select 'off:' where coalesce(w.arm, s.arm) = 'off') a
+    where coalesce(w.told, s.told) & o.bit = 0
+    group by 1, 2, 3
     union all
-    select g.campaign_id, case when g.what ~ '^(link|client):' then '-infinity' else date_trunc('hour', g.at, 'UTC') end, g.what, sum(g.n)
-    from gone g where private.campaign_bit(g.what) is null and g.what <> 'judged' group by 1, 2, 3
+    select g.campaign_id, e.hour, e.what, sum(g.n)
+    from gone g
+    cross join lateral (values (date_trunc('hour', g.at, 'UTC'), g.what || 's:' || g.verdict),
+      ('-infinity', 'client:' || g.verdict || ':' || g.client),
+      ('-infinity', case when g.what = 'click' then 'link:' || g.verdict || ':' || private.campaign_link(g.ticket, g.link) end)) as e (hour, what)
+    where g.what in ('open', 'click') and e.what is not null
+    group by 1, 2, 3
   ), counted as (
     insert into private.campaign_counts as c (campaign_id, hour, what, n)
-    select a.campaign_id, a.hour, a.what, a.n from added a
+    select a.campaign_id, a.hour,
+      -- A link for each person would have a figure for each person.
+      case when a.what like 'link:%' and not exists (
+          select from private.campaign_counts x where x.campaign_id = a.campaign_id and x.hour = '-infinity' and x.what = a.what)
+        and (select count(*) from (
+          select from private.campaign_counts x where x.campaign_id = a.campaign_id and x.hour = '-infinity' and x.what like 'link:%' limit 600) l) = 600
+        then substring(a.what from '^link:[a-z]+:') || 'other' else a.what end, sum(a.n)
+    from added a
     where exists (select from public.campaigns k where k.id = a.campaign_id)
+    group by 1, 2, 3
     on conflict on constraint campaign_counts_pkey do update set n = c.n + excluded.n
   )
-  select count(*), jsonb_agg(distinct jsonb_build_array(g.campaign_id, g.recipient_id)) filter (where g.what = 'judged')
+  select count(*), jsonb_agg(distinct jsonb_build_array(g.campaign_id, g.recipient_id, g.ticket)) filter (where g.what = 'judged')
   into v_gone, v_judged from gone g;
   if v_judged is not null then
-    perform private.recount_accesses((j.pair ->> 0)::uuid, (j.pair ->> 1)::bigint, p_now) from jsonb_array_elements(v_judged) as j (pair);
+    perform private.recount_accesses((j.key ->> 0)::uuid, (j.key ->> 1)::bigint, (j.key ->> 2)::bigint, p_now)
+    from jsonb_array_elements(v_judged) as j (key);
   end if;
   return v_gone;
 end $function$;
@@ -19977,6 +20556,25 @@ exception when invalid_parameter_value then
 end $function$;
 grant execute on function private.is_zone(p_zone text) to service_role;
 
+-- Trigger, after insert into email_events: a mail's accesses are judged again once it is known when it was delivered.
+CREATE OR REPLACE FUNCTION private.judge_again()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_ticket bigint := (select t.id from private.mail_tickets t where t.message_id = new.message_id);
+begin
+  if v_ticket is not null then
+    update public.email_opens o set judged = false where o.ticket = v_ticket and o.judged and o.verdict <> 'machine';
+    update public.email_clicks c set judged = false where c.ticket = v_ticket and c.judged and c.verdict <> 'machine';
+  end if;
+  return null;
+end $function$;
+grant execute on function private.judge_again() to service_role;
+
 -- Whether this flag, or any, was launched within the last 24 hours: then alarms are told and escalated at once.
 CREATE OR REPLACE FUNCTION private.just_launched(p_now timestamp with time zone, p_flag_key text DEFAULT NULL::text)
  RETURNS boolean
@@ -20574,6 +21172,30 @@ begin
   end;
   return null;
 end $function$;
+
+-- The number of these links, which are stored once; null for none.
+CREATE OR REPLACE FUNCTION private.link_set_of(p_links text[], p_now timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_hash bytea := sha256(convert_to(array_to_json(p_links)::text, 'UTF8'));
+  v_found record;
+begin
+  if p_links = '{}' then
+    return null;
+  end if;
+  select s.id, s.used_at into v_found from private.mail_link_sets s where s.hash = v_hash;
+  if v_found.id is null then
+    insert into private.mail_link_sets (hash, links, used_at) values (v_hash, p_links, p_now)
+    on conflict (hash) do update set used_at = excluded.used_at returning id into v_found;
+  elsif v_found.used_at < p_now - interval '1 day' then
+    update private.mail_link_sets s set used_at = p_now where s.id = v_found.id;
+  end if;
+  return v_found.id;
+end $function$;
+grant execute on function private.link_set_of(p_links text[], p_now timestamp with time zone) to service_role;
 
 -- The expression, over columns of links, of what a search looks through besides tags: code, title, note, addresses
 -- and the text of a chat.
@@ -22576,6 +23198,15 @@ AS $function$
     ('public.suppressions', '{address}', 't.address = any (($1).needles)', 'deleted'),
     ('public.email_events', '{message_id,mail_id,metadata}', 't.message_id = any (($1).messages) or t.mail_id = any (($1).messages)',
       'set message_id = null, mail_id = null'),
+    ('public.tracking_consents', '{contact_id,mode}', 't.contact_id = any (($1).contacts)', 'deleted'),
+    ('public.email_opens', '{message_id,ticket}', 't.ticket in (select k.id from private.mail_tickets k where k.message_id = any (($1).messages))',
+      'set message_id = null'),
+    ('public.email_clicks', '{message_id,ticket}', 't.ticket in (select k.id from private.mail_tickets k where k.message_id = any (($1).messages))',
+      'set message_id = null'),
+    -- Links that others got as well name nobody.
+    ('private.mail_link_sets', '{links}', 'exists (select from private.mail_tickets k where k.link_set = t.id and k.message_id = any (($1).messages))
+      and not exists (select from private.mail_tickets k where k.link_set = t.id and k.message_id <> all (($1).messages))', 'deleted'),
+    ('private.mail_tickets', '{id,message_id,contact_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.email_replies', '{message_id,reply_to}', 't.message_id = any (($1).messages) or t.reply_to = any (($1).messages)', 'deleted'),
     ('private.mail_senders', '{id,message_id,conversation_id,address,text_hash}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations) or t.address = any (($1).needles)', 'deleted'),
@@ -24247,35 +24878,48 @@ begin
   return null;
 end $function$;
 
--- Counts the opens and clicks of a recipient anew by the verdicts as they are now.
-CREATE OR REPLACE FUNCTION private.recount_accesses(p_campaign_id uuid, p_recipient_id bigint, p_now timestamp with time zone)
+-- Counts the opens and clicks of a mail anew by the verdicts as they are now: by its ticket, or those that the
+-- provider told of a recipient.
+CREATE OR REPLACE FUNCTION private.recount_accesses(p_campaign_id uuid, p_recipient_id bigint, p_ticket bigint, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
   v_recipient public.campaign_recipients;
+  v_was integer;
   v_told integer;
 begin
-  select * into v_recipient from public.campaign_recipients r where r.campaign_id = p_campaign_id and r.id = p_recipient_id for update;
+  select * into v_recipient from public.campaign_recipients r
+  where case when p_recipient_id is not null then r.campaign_id = p_campaign_id and r.id = p_recipient_id
+    else r.message_id = (select t.message_id from private.mail_tickets t where t.id = p_ticket) end
+  for update;
+  -- Who follows a link has seen the mail, whether its images were loaded or not.
+  select bit_or(case a.kind when 'click' then 640 else 128 end | case when a.verdict <> 'human' then 0 when a.kind = 'click' then 1280 else 256 end)
+  into v_told
+  from (
+    select 'open' as kind, o.verdict from public.email_opens o where o.ticket = p_ticket
+    union all
+    select 'click', c.verdict from public.email_clicks c where c.ticket = p_ticket and c.link > 0
+    union all
+    select e.event_type, e.metadata ->> 'verdict' from public.email_events e
+    where p_ticket is null and e.message_id = v_recipient.message_id and e.event_type in ('open', 'click') and e.metadata ? 'verdict') a;
   -- Events are kept for a time: without them the figures stay as they are.
-  select bit_or(case e.event_type when 'click' then 640 else 128 end | case when e.metadata ->> 'verdict' <> 'human' then 0
-      when e.event_type = 'click' then 1280 else 256 end) into v_told
-  from public.email_events e
-  where e.message_id = v_recipient.message_id and e.event_type in ('open', 'click') and e.metadata ? 'verdict';
   if v_told is null then
     return;
   end if;
-  v_told := v_recipient.told & 127 | v_told;
+  v_was := case when p_ticket is null then v_recipient.told & 1920 else (select t.told from private.campaign_tickets t where t.ticket = p_ticket) end;
   insert into private.campaign_counts as c (campaign_id, hour, what, n)
   select p_campaign_id, date_trunc('hour', p_now, 'UTC'), a.prefix || b.what, case when v_told & b.bit > 0 then 1 else -1 end
   from (values ('opened', 128), ('opened_human', 256), ('clicked', 512), ('clicked_human', 1024)) as b (what, bit)
   cross join (select '' as prefix union all select 'off:' where v_recipient.arm = 'off') a
-  where (v_told # v_recipient.told) & b.bit > 0
+  where (v_told # v_was) & b.bit > 0
   on conflict on constraint campaign_counts_pkey do update set n = c.n + excluded.n;
-  update public.campaign_recipients r set told = v_told where r.campaign_id = p_campaign_id and r.id = p_recipient_id and r.told <> v_told;
+  update private.campaign_tickets t set told = v_told where t.ticket = p_ticket and t.told <> v_told;
+  update public.campaign_recipients r set told = r.told & 127 | v_told
+  where p_recipient_id is not null and r.campaign_id = p_campaign_id and r.id = p_recipient_id and r.told & 1920 <> v_told;
 end $function$;
-grant execute on function private.recount_accesses(p_campaign_id uuid, p_recipient_id bigint, p_now timestamp with time zone) to service_role;
+grant execute on function private.recount_accesses(p_campaign_id uuid, p_recipient_id bigint, p_ticket bigint, p_now timestamp with time zone) to service_role;
 
 -- GL422 where an audience cannot be one, GL404 where its flag or a segment is not there.
 CREATE OR REPLACE FUNCTION private.refuse_audience(p_audience jsonb)
@@ -24326,7 +24970,7 @@ begin
   if not private.object_keys_within(p_campaign, p_keys)
     or exists (
       select from jsonb_each(p_campaign) e
-      where e.key in ('name', 'from', 'subject', 'html', 'text', 'flag_key', 'start_at') and jsonb_typeof(e.value) not in ('string', 'null'))
+      where e.key in ('name', 'from', 'subject', 'html', 'text', 'flag_key', 'track', 'start_at') and jsonb_typeof(e.value) not in ('string', 'null'))
     or p_campaign ? 'per_minute' and not private.is_number(p_campaign -> 'per_minute', 6, 12000, 0)
     or exists (
       select from jsonb_each(p_campaign) e
@@ -24335,7 +24979,7 @@ begin
     or v_other is not null and (not private.object_keys_within(v_other, array['subject', 'html', 'text'])
       or exists (select from jsonb_each(v_other) e where jsonb_typeof(e.value) <> 'string')) then
     raise exception 'this cannot be a campaign' using errcode = 'GL422',
-      hint = '{name, from, subject, html, text, flag_key, otherwise: {subject, html, text}, per_minute (6 to 12000), bounce_limit, complaint_limit, start_at}; html, text or both';
+      hint = '{name, from, subject, html, text, flag_key, otherwise: {subject, html, text}, track (off, aggregate or individual), per_minute (6 to 12000), bounce_limit, complaint_limit, start_at}; html, text or both';
   elsif p_campaign ->> 'flag_key' is not null and not exists (
     select from public.settings s where s.key = p_campaign ->> 'flag_key' and s.key like '%.enabled') then
     raise exception 'there is no flag %', p_campaign ->> 'flag_key' using errcode = 'GL404', hint = 'gatelink flags list';
@@ -25194,8 +25838,11 @@ AS $function$
     ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
     ('campaign_recipients', 'public.campaign_recipients', null, 'campaign_days', 365, 2,
       'x.campaign_id in (select c.id from public.campaigns c where c.state <> ''sending'' and c.id < private.uuid_v7_from($1))', null),
+    ('campaign_tickets', 'private.campaign_tickets', null, 'campaign_days', 365, 2,
+      'x.campaign_id in (select c.id from public.campaigns c where c.state <> ''sending'' and c.id < private.uuid_v7_from($1))', null),
     ('campaigns', 'public.campaigns', 'id', 'campaign_days', 365, 2,
-      'x.state <> ''sending'' and not exists (select from public.campaign_recipients r where r.campaign_id = x.id)', null),
+      'x.state <> ''sending'' and not exists (select from public.campaign_recipients r where r.campaign_id = x.id)
+        and not exists (select from private.campaign_tickets t where t.campaign_id = x.id)', null),
     ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
     ('thread_decisions', 'public.thread_decisions', 'id', 'decision_days', 90, 2, 'true', null),
     ('account_events', 'public.account_events', 'id', 'account_event_days', 400, 8, 'true', null),
@@ -25209,6 +25856,11 @@ AS $function$
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null),
     ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
     ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null),
+    ('email_opens', 'public.email_opens', null, 'mail_event_days', 180, 31, 'x.at < $1', null),
+    ('email_clicks', 'public.email_clicks', null, 'mail_event_days', 180, 31, 'x.at < $1', null),
+    -- Links in mails that people keep go on to work.
+    ('mail_link_sets', 'private.mail_link_sets', null, null, 400, 400,
+      'x.used_at < $1 and not exists (select from private.mail_tickets t where t.link_set = x.id)', null),
     ('media_files', 'public.media_files', 'message_id', 'media_days', 30, 1, 'x.state <> ''pending''', null),
     ('text_files', 'public.text_files', 'id', 'media_days', 30, 1, 'x.next_attempt_at is null', null),
     ('media_uploads', 'public.media_uploads', null, 'upload_days', 30, 1, 'x.used_at < $1', null)
@@ -26222,7 +26874,7 @@ begin
       'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_recipient.address)),
       'number_id', p_campaign.from_email, 'idempotency_key', format('campaign:%s:%s', p_campaign.id, v_recipient.id),
       'message', jsonb_strip_nulls(jsonb_build_object('type', 'email', 'subject', v_words -> 'subject', 'bulk', true,
-        'campaign_id', p_campaign.id, 'fields', v_recipient.fields, 'arm', v_arm)),
+        'campaign_id', p_campaign.id, 'fields', v_recipient.fields, 'arm', v_arm, 'track', p_campaign.track)),
       'text', coalesce(v_words ->> 'text', v_words ->> 'subject'));
   end loop;
   v_answers := private.enqueue_outbound((select coalesce(jsonb_agg(i.item order by i.place), '[]')
@@ -28076,18 +28728,18 @@ $function$;
 grant execute on function private.team_zone() to service_role;
 
 -- Notes what became of a message for the figures of its campaign; nothing for a message of none.
-CREATE OR REPLACE FUNCTION private.tell_campaign(p_message_id uuid, p_what text[], p_n integer DEFAULT 1)
+CREATE OR REPLACE FUNCTION private.tell_campaign(p_message_id uuid, p_what text[], p_verdict text DEFAULT NULL::text, p_n integer DEFAULT 1)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
-  insert into private.campaign_news (campaign_id, recipient_id, what, n)
-  select r.campaign_id, r.id, w.what, p_n
+  insert into private.campaign_news (campaign_id, recipient_id, what, verdict, n)
+  select r.campaign_id, r.id, w.what, p_verdict, p_n
   from public.campaign_recipients r cross join unnest(p_what) as w (what)
   where r.message_id = p_message_id;
 end $function$;
-grant execute on function private.tell_campaign(p_message_id uuid, p_what text[], p_n integer) to service_role;
+grant execute on function private.tell_campaign(p_message_id uuid, p_what text[], p_verdict text, p_n integer) to service_role;
 
 -- Queues the notices that are due for those who listen for them, and says how many. For the clock.
 CREATE OR REPLACE FUNCTION private.tell_notices(p_now timestamp with time zone)
@@ -28664,6 +29316,88 @@ begin
       from jsonb_each(p_value) as e (key, item))
     else p_value end;
 end $function$;
+
+-- The ticket of a mail that is about to be sent, as far as flag and consent allow; null where they do not.
+CREATE OR REPLACE FUNCTION private.track_mail(p_mail jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_message record;
+  v_ticket private.mail_tickets;
+  v_mode text;
+  v_links bigint;
+begin
+  select m.id, m.native, c.contact_id, c.number_id into v_message
+  from public.messages m join public.conversations c on c.id = m.conversation_id
+  where m.id = (p_mail ->> 'message')::uuid and m.channel = 'email' and m.direction = 'out';
+  v_mode := coalesce(p_mail ->> 'mode', (select s.value from public.settings s where s.key = 'email.track'), 'off');
+  if v_message.id is null or v_mode = 'off' or not (
+    select f.value from private.evaluate_flag('email_tracking.enabled',
+      private.token_arm(v_message.native ->> 'user_id', private.inbox_for(null, v_message.number_id))) f) then
+    return null;
+  end if;
+  select * into v_ticket from private.mail_tickets t where t.message_id = v_message.id;
+  v_mode := private.tracking_mode(v_message.contact_id, private.uuid_in(v_message.native ->> 'campaign_id'),
+    case when private.tracking_rank(v_ticket.mode) < private.tracking_rank(v_mode) then v_ticket.mode else v_mode end);
+  if v_mode = 'off' then
+    return null;
+  end if;
+  v_links := private.link_set_of(array(
+    select l.url from jsonb_array_elements_text(p_mail -> 'links') with ordinality as l (url, place) order by l.place), p_now);
+  insert into private.mail_tickets as t (message_id, contact_id, campaign_id, link_set, mode, created_at)
+  values (v_message.id, v_message.contact_id, private.uuid_in(v_message.native ->> 'campaign_id'), v_links, v_mode, p_now)
+  on conflict (message_id) do update set link_set = excluded.link_set, mode = excluded.mode
+  returning * into v_ticket;
+  return jsonb_build_object('mail', v_ticket.id, 'links', coalesce(v_ticket.link_set, 0), 'mode', v_ticket.mode,
+    'key', (select k.key from private.ticket_key k));
+end $function$;
+grant execute on function private.track_mail(p_mail jsonb, p_now timestamp with time zone) to service_role;
+
+-- How a mail may be tracked that is to be tracked so: what is wanted, or less where the person allows less. A general
+-- off counts more than anything that was said of a campaign.
+CREATE OR REPLACE FUNCTION private.tracking_mode(p_contact_id uuid, p_campaign_id uuid, p_wanted text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_root uuid := (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = p_contact_id);
+  v_general text;
+  v_special text;
+  v_most text;
+begin
+  -- Of several contacts that are one person the strictest counts.
+  select (array_agg(t.mode order by private.tracking_rank(t.mode)) filter (where t.campaign_id is null))[1],
+    (array_agg(t.mode order by private.tracking_rank(t.mode)) filter (where t.campaign_id = p_campaign_id))[1]
+  into v_general, v_special
+  from public.tracking_consents t
+  where t.contact_id = any (array(
+    select v_root union select c.id from public.contacts c where c.merged_into = v_root));
+  if v_general = 'off' then
+    return 'off';
+  end if;
+  v_most := coalesce(v_special, v_general, (select s.value from public.settings s where s.key = 'email.track_unasked'), 'aggregate');
+  return case when private.tracking_rank(v_most) < private.tracking_rank(p_wanted) then v_most else p_wanted end;
+end $function$;
+grant execute on function private.tracking_mode(p_contact_id uuid, p_campaign_id uuid, p_wanted text) to service_role;
+
+-- How much a mode of tracking keeps, from 1 (off).
+CREATE OR REPLACE FUNCTION private.tracking_rank(p_mode text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select array_position('{off,aggregate,individual}'::text[], p_mode)
+$function$;
+grant execute on function private.tracking_rank(p_mode text) to service_role;
 
 -- Services that somebody should look at: paused or circuit_open with a queue (error: what it answered, where that
 -- paused it), failing (three times in a row or more; error: how), gave_up (n dead letters within the hour), replies
@@ -29378,6 +30112,31 @@ begin
 end $function$;
 grant execute on function private.withdraw_messages(p_updates private.inbound_update[]) to service_role;
 
+-- Applies a person's consent to mails that were sent before: of these no more is kept from now on than is allowed,
+-- and what was kept of whose it was goes.
+CREATE OR REPLACE FUNCTION private.withdraw_tracking(p_contacts uuid[], p_campaign_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_tickets bigint[];
+begin
+  with less as (
+    update private.mail_tickets t
+    set mode = private.tracking_mode(t.contact_id, t.campaign_id, t.mode)
+    where t.contact_id = any (p_contacts) and (p_campaign_id is null or t.campaign_id = p_campaign_id)
+      and private.tracking_mode(t.contact_id, t.campaign_id, t.mode) <> t.mode
+    returning t.id
+  )
+  select coalesce(array_agg(l.id), '{}') into v_tickets from less l;
+  update public.email_opens o set message_id = null where o.ticket = any (v_tickets) and o.message_id is not null;
+  update public.email_clicks c set message_id = null where c.ticket = any (v_tickets) and c.message_id is not null;
+end $function$;
+grant execute on function private.withdraw_tracking(p_contacts uuid[], p_campaign_id uuid) to service_role;
+
 -- A list of sentences with … in place of each mail address.
 CREATE OR REPLACE FUNCTION private.without_addresses(p_list jsonb)
  RETURNS jsonb
@@ -29521,6 +30280,31 @@ AS $function$
     E' \n\r\t')
 $function$;
 grant execute on function private.without_tokens(p_text text) to service_role;
+
+-- Writes what a person allows, and applies it to mails that were sent before.
+CREATE OR REPLACE FUNCTION private.write_consent(p_contact_id uuid, p_mode text, p_source text, p_campaign_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_root uuid := (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = p_contact_id);
+  v_contacts uuid[] := array(select c.id from public.contacts c where c.id = v_root or c.merged_into = v_root order by c.id);
+begin
+  if v_root is null then
+    raise exception 'there is no such contact' using errcode = 'GL404';
+  end if;
+  -- What was said of the contacts that turned out to be one person is said again now.
+  delete from public.tracking_consents t
+  where t.contact_id = any (v_contacts) and t.contact_id <> v_root and t.campaign_id is not distinct from p_campaign_id;
+  insert into public.tracking_consents as t (contact_id, campaign_id, mode, source, at)
+  values (v_root, p_campaign_id, p_mode, p_source, clock_timestamp())
+  on conflict on constraint tracking_consents_once do update
+    set mode = excluded.mode, source = excluded.source, at = excluded.at, by = excluded.by
+    where (t.mode, t.source) is distinct from (excluded.mode, excluded.source);
+  perform private.withdraw_tracking(v_contacts, p_campaign_id);
+end $function$;
+grant execute on function private.write_consent(p_contact_id uuid, p_mode text, p_source text, p_campaign_id uuid) to service_role;
 
 -- Writes what happened to an incident as it now stands; what is public is posted to Statuspage too.
 CREATE OR REPLACE FUNCTION private.write_incident(p_incident incidents, p_kind text, p_at timestamp with time zone, p_text text DEFAULT NULL::text, p_changes jsonb DEFAULT '{}'::jsonb, p_public boolean DEFAULT false)

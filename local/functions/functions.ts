@@ -31,6 +31,15 @@ const PREFIX = "/functions/v1/";
  */
 const LINK_PATHS: readonly string[] = ["/l/", "/.well-known/"];
 
+/** Paths that a tracking domain passes to the function email-track (docs/tracking.md), in the same way. */
+const TRACK_PATHS: readonly string[] = ["/c/", "/pixel/", "/u/"];
+
+/** The function that serves an address at the root as it is; undefined for any other address. */
+function servedAtRoot(url: string, path: number): string | undefined {
+  if (LINK_PATHS.some((begin) => url.startsWith(begin, path))) return "deeplinks";
+  return TRACK_PATHS.some((begin) => url.startsWith(begin, path)) ? "email-track" : undefined;
+}
+
 /**
  * Addresses at the stack's root that lead to a function, as a proxy in front of a project would rewrite them: those that
  * teams have given to SendGrid, to their services and to their scripts.
@@ -113,17 +122,18 @@ export function serveFunctions(folder: string): Functions {
       // http://127.0.0.1:54321/functions/v1/NAME/rest?query
       const url = request.url;
       const path = url.indexOf("/", 8);
-      const link = LINK_PATHS.some((begin) => url.startsWith(begin, path)) && functions.has("deeplinks");
-      const target = link
+      const atRoot = servedAtRoot(url, path);
+      const own = atRoot !== undefined && functions.has(atRoot) ? atRoot : undefined;
+      const target = own !== undefined
         ? undefined
         : url.startsWith(PREFIX, path)
         ? url.slice(path + PREFIX.length)
         : rewritten(url, path);
-      if (!link && target === undefined) return undefined;
+      if (own === undefined && target === undefined) return undefined;
       // Both are defined on the request at hand: a new Request would move its body through a stream, which costs more
       // than everything else here.
       Object.defineProperty(request, "headers", { value: new ForwardedHeaders(request.headers, peer) });
-      if (target === undefined) return answer("deeplinks", request);
+      if (target === undefined) return answer(own!, request);
       const length = target.search(/[/?]/);
       const name = length === -1 ? target : target.slice(0, length);
       // On the platform the function sees /NAME/rest?query.

@@ -301,6 +301,8 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
     { sent },
   ) => [`'${sent}', 'sent'`, `'${sent}', 'drop', 'about ${PHONE}'`],
   "email_overview(integer)": () => [""],
+  "mail_accesses(uuid)": ({ mail }) => [`'${mail}'`],
+  "set_tracking_consent(text,text,text,uuid)": () => [`'${EMAIL}', 'aggregate'`],
   "trace_mail(uuid)": ({ mail }) => [`'${mail}'`],
   "save_view(text,text,text,boolean)": () => ["'/links', 'mine', 'state=disabled'"],
   "remove_view(uuid)": () => ["gen_random_uuid()"],

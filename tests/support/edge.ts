@@ -80,6 +80,7 @@ type Function =
   | "wa-graph"
   | "email-webhook"
   | "email-send"
+  | "email-track"
   | "sms-webhook"
   | "sms-send"
   | "deeplinks"
@@ -96,6 +97,7 @@ const NAMES: readonly Function[] = [
   "wa-graph",
   "email-webhook",
   "email-send",
+  "email-track",
   "sms-webhook",
   "sms-send",
   "deeplinks",

@@ -41,10 +41,11 @@ interface Draft {
   html: string;
   text: string;
   flag: string;
+  track: string;
   pace: number;
 }
 
-const EMPTY: Draft = { name: "", from: "", subject: "", html: "", text: "", flag: "", pace: 600 };
+const EMPTY: Draft = { name: "", from: "", subject: "", html: "", text: "", flag: "", track: "", pace: 600 };
 
 function draftOf(draft: Draft, from: string): CampaignDraft {
   return {
@@ -54,6 +55,7 @@ function draftOf(draft: Draft, from: string): CampaignDraft {
     ...(draft.html.trim() === "" ? {} : { html: draft.html }),
     ...(draft.text.trim() === "" ? {} : { text: draft.text }),
     ...(draft.flag === "" ? {} : { flag_key: draft.flag }),
+    ...(draft.track === "" ? {} : { track: draft.track as CampaignDraft["track"] }),
     per_minute: draft.pace,
   };
 }
@@ -149,6 +151,18 @@ function Form() {
                 max={12000}
                 value={draft.pace}
                 onChange={(pace) => set({ pace: Number(pace) || 600 })}
+              />
+              <NativeSelect
+                label="Opens and clicks"
+                description="A recipient who allows less is tracked less."
+                value={draft.track}
+                onChange={(event) => set({ track: event.currentTarget.value })}
+                data={[
+                  { value: "", label: "As the setting email.track says" },
+                  { value: "off", label: "Not tracked" },
+                  { value: "aggregate", label: "Counted, without who" },
+                  { value: "individual", label: "Counted by recipient" },
+                ]}
               />
               <FlagPicker
                 label="Only with the flag"

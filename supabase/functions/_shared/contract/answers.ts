@@ -27,6 +27,7 @@ import { SEARCH } from "./answers/search.ts";
 import { SIGNALS } from "./answers/signals.ts";
 import { SMS } from "./answers/sms.ts";
 import { TEMPLATES } from "./answers/templates.ts";
+import { TRACKING } from "./answers/tracking.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
 
@@ -62,6 +63,7 @@ export const ANSWERS = {
   ...SIGNALS,
   ...SMS,
   ...TEMPLATES,
+  ...TRACKING,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 
 /** The types of the JSON answers, by function name. */

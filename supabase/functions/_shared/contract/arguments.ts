@@ -316,6 +316,8 @@ export interface CampaignDraft {
   flag_key?: string;
   /** What those without the flag get; nothing if absent. */
   otherwise?: { subject?: string; html?: string; text?: string };
+  /** How opens and clicks are tracked; the setting `email.track` if absent. */
+  track?: "off" | "aggregate" | "individual";
   per_minute?: number;
   /** Shares from 0 to 1. */
   bounce_limit?: number;
@@ -485,6 +487,7 @@ type OfThePipeline =
   | "record_repeats"
   | "reseal_headers"
   | "resolve_mails"
+  | "settle_accesses"
   | "settle_deliveries"
   | "settle_notifications"
   | "settle_outbound"
@@ -494,7 +497,8 @@ type OfThePipeline =
   | "settle_text_file"
   | "store_templates"
   | "take_uses"
-  | "tell_accounts";
+  | "tell_accounts"
+  | "track_mails";
 
 type Functions = Database["public"]["Functions"];
 
