@@ -45,9 +45,14 @@ panelTest(
         await sql`select coalesce(sum(n), 0)::int as n from private.campaign_counts where what = 'delivered'`;
       return n === 2;
     });
-    await sql`insert into public.email_events (event_type, message_id, metadata)
-      select 'click', message_id, '{"verdict": "human", "link": "https://shop.example/autumn", "client": "gmail"}'
-      from public.campaign_recipients where address = 'ada@people.example'`;
+    await sql`insert into private.mail_tickets (message_id, contact_id, campaign_id, link_set, mode, created_at)
+      select m.id, c.contact_id, ${id}, private.link_set_of('{https://shop.example/autumn}', now()), 'individual', now()
+      from public.campaign_recipients r join public.messages m on m.id = r.message_id
+      join public.conversations c on c.id = m.conversation_id where r.address = 'ada@people.example'
+      on conflict (message_id) do update set link_set = excluded.link_set, mode = excluded.mode`;
+    const [{ ticket }] =
+      await sql`select id as ticket from private.mail_tickets where campaign_id = ${id} and mode = 'individual'`;
+    await sql`select public.record_accesses(gen_random_uuid(), ${`c ${ticket} ${Date.now()} 1 human gmail program x`})`;
     await inTime(page.getByText("2 of 2 sent"));
     await inTime(page.getByRole("cell", { name: "https://shop.example/autumn" }));
     await page.getByText("100.0 % of sent").waitFor();
