@@ -279,7 +279,10 @@ async function tickets(sql: Sql, one: View, ids: string[], mode: string): Promis
 }
 
 /** What readers do, as it is recorded: o or c, ticket, link, verdict. */
-const record = (sql: Sql, ...list: [kind: "o" | "c", ticket: number, link: number, verdict: string][]) =>
+const record = (
+  sql: Sql,
+  ...list: (readonly [kind: "o" | "c", ticket: number, link: number, verdict: string])[]
+) =>
   sql`select public.record_accesses(gen_random_uuid(), ${
     list.map(([kind, ticket, link, verdict]) =>
       `${kind} ${ticket} ${Date.now()} ${kind === "o" ? "" : link} ${verdict} gmail program x`
