@@ -45,6 +45,9 @@ const FLAGS = {
     "first text.",
   "sitter_messages_v1.enabled":
     "Sitters write to clients; as above, `ENABLE_SITTER_MESSAGES_V1`. Off: sitters get 404, owners go on.",
+  "green.enabled":
+    "Visitors get the [green environment](two-environments.md), the others blue. Set with `gatelink traffic`; a ramp is a " +
+    "rollout of it. Off, and with `GREEN_ENABLED=false`: everybody gets blue.",
   "deeplinks.enabled": "Links open a chat, an app or a page. Off: visitors go to each link's default page.",
 };
 

@@ -14,6 +14,7 @@ import { ROUTES as EMAIL_TRACK } from "../../supabase/functions/email-track/hand
 import { ROUTES as EMAIL_WEBHOOK } from "../../supabase/functions/email-webhook/handler.ts";
 import { SHOWN_ROUTES } from "../../supabase/functions/email-webhook/shown.ts";
 import { ROUTES as FLAGS } from "../../supabase/functions/flags/handler.ts";
+import { ROUTES as GATEWAY } from "../../supabase/functions/gateway/handler.ts";
 import { ROUTES as HEALTH } from "../../supabase/functions/health/handler.ts";
 import { ROUTES as GRAPH } from "../../supabase/functions/wa-graph/handler.ts";
 import { ROUTES as MEDIA } from "../../supabase/functions/wa-media/handler.ts";
@@ -108,6 +109,7 @@ const TABLES: Record<string, readonly Route[]> = {
   "email-track": EMAIL_TRACK,
   "email-webhook": [...EMAIL_WEBHOOK, ...SHOWN_ROUTES],
   flags: FLAGS,
+  gateway: GATEWAY,
   health: HEALTH,
   messages: MASKED,
   metrics: METRICS,
@@ -130,6 +132,7 @@ const SECURITY: Record<Auth, Record<string, unknown>[]> = {
   "viewer": TEAM,
   "operator": TEAM,
   "admin": TEAM,
+  "traffic token": [{ trafficToken: [] }],
   "org owner": [{ secretKey: [] }, { orgToken: [] }],
   "org member": [{ secretKey: [] }, { orgToken: [] }],
 };

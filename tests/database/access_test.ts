@@ -255,6 +255,9 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "advance_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
   "roll_back_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
   "complete_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
+  "traffic_split()": { role: "viewer", why: "The whole team sees how traffic is split." },
+  "traffic_figures(integer)": { role: "viewer", why: "Counts only: the whole team reads them." },
+  "set_traffic(text,numeric,text)": { role: "operator", why: "Operators split traffic, as they set flags." },
   "forecast_rollout(text,jsonb,numeric,numeric,timestamp with time zone)": {
     role: "viewer",
     why: "The team sees how a rollout would go.",

@@ -38,6 +38,7 @@ export const KEYS = {
   apiToken: "api-token-of-the-test",
   twilioAccount: "AC0123456789abcdef0123456789abcdef",
   twilioToken: "auth-token-of-the-test",
+  trafficToken: "traffic-token-of-the-test",
 } as const;
 
 /** A second account of the business, unused unless a test writes to it and sets its secrets. */
@@ -84,6 +85,7 @@ type Function =
   | "sms-webhook"
   | "sms-send"
   | "deeplinks"
+  | "gateway"
   | "flags"
   | "health"
   | "messages"
@@ -101,6 +103,7 @@ const NAMES: readonly Function[] = [
   "sms-webhook",
   "sms-send",
   "deeplinks",
+  "gateway",
   "flags",
   "health",
   "messages",
@@ -175,12 +178,15 @@ function answer(request: Request): Promise<Response> {
   const { api, meta, mail, texts, files } = serving ?? fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
-  if (pathname.startsWith("/functions/v1/")) return functions[name as Function].fetch(request);
+  if (pathname.startsWith("/functions/v1/")) return functions[inBlue(name)].fetch(request);
   if (pathname.startsWith("/sendgrid/")) return mail.fetch(request);
   if (pathname.startsWith("/twilio/")) return texts.fetch(request);
   if (pathname.startsWith("/storage/")) return files.fetch(request);
   return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
 }
+
+/** What is deployed under green's slugs is the same. */
+const inBlue = (slug: string) => slug.replace(/-green$/, "") as Function;
 
 const url = `http://127.0.0.1:${server.addr.port}`;
 // Nobody asks once the last test has ended.
@@ -206,6 +212,7 @@ for (
     FORWARD_FROM_EMAIL: "replies@example.com",
     FORWARD_FROM_NAME: "Gatelink",
     API_TOKEN: KEYS.apiToken,
+    LB_ADMIN_TOKEN: KEYS.trafficToken,
     TWILIO_ACCOUNT_SID: KEYS.twilioAccount,
     TWILIO_AUTH_TOKEN: KEYS.twilioToken,
     TWILIO_URL: `${url}/twilio`,

@@ -110,6 +110,19 @@ export const PROBES: Record<string, Probe[]> = {
     type: PROBLEM,
     body: { code: "signature_missing" },
   }],
+  "gateway": [{
+    what: "keeps the split from who has no token",
+    request: () => ({ query: "/api/traffic", init: { method: "POST", body: "{}" } }),
+    status: 401,
+    type: PROBLEM,
+    body: { code: "unauthorized" },
+  }, {
+    what: "tells the error rate",
+    request: () => ({ query: "/api/metrics/error-rate", init: {} }),
+    status: 200,
+    type: "application/json",
+    body: { window_minutes: 5 },
+  }],
   "health": [HEALTH],
   "messages": [{
     what: "is not there while messaging is off",

@@ -251,6 +251,12 @@ const VARIABLES = {
     purpose: "tell providers of texts where to report, if that is another host than PUBLIC_BASE_URL",
     schema: url.optional(),
   },
+  LB_ADMIN_TOKEN: {
+    purpose:
+      "split traffic between blue and green: who has it may change the split; several, comma-separated, while rotating",
+    schema: secrets,
+    secret: true,
+  },
   LINK_DOMAIN: { purpose: "print links on a domain of your own", schema: domain.optional() },
   LINK_HTML: {
     purpose: "answer visits of links with pages, where the platform lets HTML through (a custom domain)",

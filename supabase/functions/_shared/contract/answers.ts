@@ -28,6 +28,7 @@ import { SIGNALS } from "./answers/signals.ts";
 import { SMS } from "./answers/sms.ts";
 import { TEMPLATES } from "./answers/templates.ts";
 import { TRACKING } from "./answers/tracking.ts";
+import { TRAFFIC } from "./answers/traffic.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
 
@@ -64,6 +65,7 @@ export const ANSWERS = {
   ...SMS,
   ...TEMPLATES,
   ...TRACKING,
+  ...TRAFFIC,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 
 /** The types of the JSON answers, by function name. */

@@ -349,6 +349,7 @@ set_setting: { Args: { p_key: string; p_value: string; p_metadata: Json; p_expec
 set_team_member: { Args: { p_user_id: string; p_role: string; p_approvals?: readonly string[] | null; }; Returns: Database["public"]["Tables"]["team_members"]["Row"] };
 set_text_number: { Args: { p_number: string; p_changes?: Json; }; Returns: Json };
 set_tracking_consent: { Args: { p_person: string; p_mode: string; p_source?: string; p_campaign_id?: string | null; }; Returns: Json };
+set_traffic: { Args: { p_environment: string; p_percentage: number; p_reason?: string | null; }; Returns: Json };
 settle_accesses: { Args: { p_verdicts: Json; }; Returns: number };
 settle_deliveries: { Args: { p_results: Json; p_claim?: Json; }; Returns: Json };
 settle_invitation: { Args: { p_id: string; p_user_id: string; }; Returns: boolean };
@@ -389,6 +390,8 @@ trace_mail: { Args: { p_message_id: string; }; Returns: Json };
 trace_message: { Args: { p_message: string; }; Returns: Json };
 track_mails: { Args: { p_mails: Json; }; Returns: Json };
 traffic: { Args: { p_minutes: number; p_until: string; }; Returns: Json };
+traffic_figures: { Args: { p_minutes?: number; }; Returns: Json };
+traffic_split: { Args: Record<never, never>; Returns: Json };
 unassign_sitter: { Args: { p_booking: string; p_member: string; }; Returns: boolean };
 undo_backfill: { Args: { p_org: string; }; Returns: number };
 undo_merge: { Args: { p_id: string; p_reason?: string | null; }; Returns: Json };
