@@ -662,6 +662,9 @@ create table public.campaigns (
   flag_key text,
   -- What those without the flag get instead, any of {subject, html, text}; null if they get nothing and are left out.
   otherwise jsonb,
+  -- How opens and clicks are tracked: off, aggregate or individual; null for the setting email.track. The consent of
+  -- a recipient may make it less.
+  track text,
   -- How many messages are made in a minute at most. The pace of the identity and of the provider apply as well.
   per_minute integer default 600 not null,
   -- The share of bounces among what was sent above which it stops by itself.
@@ -701,6 +704,7 @@ create table public.campaigns (
   constraint campaigns_stopped_because CHECK ((char_length(stopped_because) <= 500)),
   constraint campaigns_subject CHECK ((((char_length(btrim(subject)) >= 1) AND (char_length(btrim(subject)) <= 900)) AND (subject !~ '[\r\n]'::text))),
   constraint campaigns_text CHECK (((char_length(text) >= 1) AND (char_length(text) <= 2000000))),
+  constraint campaigns_track CHECK ((track = ANY (ARRAY['off'::text, 'aggregate'::text, 'individual'::text]))),
   -- It has an HTML part, a text part or both.
   constraint campaigns_words CHECK (((html IS NOT NULL) OR (text IS NOT NULL)))
 ) with (fillfactor=80);
@@ -1433,6 +1437,10 @@ grant select, insert, update, delete on public.email_clicks to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads mail clicks" on public.email_clicks for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Figures of campaigns.
+create TRIGGER tell_campaign AFTER INSERT ON public.email_clicks REFERENCING NEW TABLE AS seen FOR EACH STATEMENT EXECUTE FUNCTION private.campaign_clicks();
+-- Figures follow verdicts.
+create TRIGGER tell_campaign_again AFTER UPDATE ON public.email_clicks REFERENCING OLD TABLE AS was NEW TABLE AS seen FOR EACH STATEMENT EXECUTE FUNCTION private.campaign_verdicts('click');
 
 -- What happened with mails: reply, auto_reply, bounce, loop and other kinds of mail that came in, forward and relay,
 -- and what providers tell (processed, delivered, deferred, dropped, complaint, open, click).
@@ -1566,6 +1574,10 @@ grant select, insert, update, delete on public.email_opens to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads opens" on public.email_opens for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Figures of campaigns.
+create TRIGGER tell_campaign AFTER INSERT ON public.email_opens REFERENCING NEW TABLE AS seen FOR EACH STATEMENT EXECUTE FUNCTION private.campaign_opens();
+-- Figures follow verdicts.
+create TRIGGER tell_campaign_again AFTER UPDATE ON public.email_opens REFERENCING OLD TABLE AS was NEW TABLE AS seen FOR EACH STATEMENT EXECUTE FUNCTION private.campaign_verdicts('open');
 
 -- Answers of people to what we sent, one row each. Automatic mail, bounces and forgeries are not among them:
 -- email_events has those.
@@ -4320,11 +4332,20 @@ create table private.campaign_news (
   id bigint generated always as identity not null,
   -- The campaign.
   campaign_id uuid not null,
-  -- The recipient (campaign_recipients.id).
-  recipient_id bigint not null,
-  -- As in campaign_counts; or judged, when a verdict was corrected.
+  -- The recipient (campaign_recipients.id); null of a mail that is tracked in aggregate.
+  recipient_id bigint,
+  -- The number of a mail that we track ourselves; null for what providers tell.
+  ticket bigint,
+  -- sent, delivered, bounced, complained, unsubscribed, replied or failed; open or click; or judged, when a verdict
+  -- was corrected.
   what text not null,
-  -- How many; -1 takes one back.
+  -- Of an open or a click.
+  verdict text,
+  -- Of a click: its number in the mail; null where it is not known.
+  link smallint,
+  -- Of an open or a click: the program; null where it is not known.
+  client text,
+  -- 1, or -1 to take one back.
   n integer default 1 not null,
   -- When.
   at timestamp with time zone default clock_timestamp() not null,
@@ -4333,6 +4354,24 @@ create table private.campaign_news (
 );
 alter table private.campaign_news enable row level security;
 grant select, insert, update, delete on private.campaign_news to service_role;
+
+-- Which opens and clicks of a tracked mail have been counted. Not whose mail it is: with aggregate tracking nobody
+-- keeps that.
+create table private.campaign_tickets (
+  -- The number of the mail (email_opens.ticket).
+  ticket bigint not null,
+  -- The campaign.
+  campaign_id uuid not null,
+  -- What has been counted, as bits: see private.campaign_bit.
+  told integer not null,
+  -- A mail counts once.
+  constraint campaign_tickets_pkey PRIMARY KEY (ticket),
+  constraint campaign_tickets_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES campaigns(id) ON DELETE CASCADE
+) with (fillfactor=80);
+-- The purge; serves the foreign key.
+create INDEX campaign_tickets_campaign_idx ON private.campaign_tickets USING btree (campaign_id);
+alter table private.campaign_tickets enable row level security;
+grant select, insert, update, delete on private.campaign_tickets to service_role;
 
 -- Changes of destinations, links, routes, segments, senders, endpoints, announcements, campaigns, identities,
 -- suppressions and invitations, and what people did with deliveries: all that no history of its own tells.
@@ -6514,9 +6553,9 @@ end $function$;
 grant execute on function public.create_announcement(p_announcement jsonb) to authenticated, service_role;
 
 -- Makes a draft {name, from (an identity; the default one without), subject, html, text, flag_key, otherwise:
--- {subject, html, text} (for those without the flag, who get nothing without it), per_minute, bounce_limit,
--- complaint_limit, start_at} and answers it. For operators and secret keys. Errors: 42501, GL404 no such identity or
--- flag, GL422 and 23514 what cannot be.
+-- {subject, html, text} (for those without the flag, who get nothing without it), track (off, aggregate or
+-- individual; the setting email.track without), per_minute, bounce_limit, complaint_limit, start_at} and answers it.
+-- For operators and secret keys. Errors: 42501, GL404 no such identity or flag, GL422 and 23514 what cannot be.
 CREATE OR REPLACE FUNCTION public.create_campaign(p_campaign jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6528,14 +6567,14 @@ declare
   v_from text := coalesce(lower(p_campaign ->> 'from'), (private.inbox_for(null, null)).from_email);
 begin
   perform private.require_role('operator');
-  perform private.refuse_campaign(p_campaign, array['name', 'from', 'subject', 'html', 'text', 'flag_key', 'otherwise', 'per_minute',
+  perform private.refuse_campaign(p_campaign, array['name', 'from', 'subject', 'html', 'text', 'flag_key', 'otherwise', 'track', 'per_minute',
     'bounce_limit', 'complaint_limit', 'start_at']);
   if not exists (select from public.senders s where s.channel = 'email' and s.id = v_from) then
     raise exception 'there is no such identity' using errcode = 'GL404', hint = 'gatelink email identities list';
   end if;
-  insert into public.campaigns (name, from_email, subject, html, text, flag_key, otherwise, per_minute, bounce_limit, complaint_limit, start_at)
+  insert into public.campaigns (name, from_email, subject, html, text, flag_key, otherwise, track, per_minute, bounce_limit, complaint_limit, start_at)
   values (btrim(coalesce(p_campaign ->> 'name', '')), v_from, btrim(coalesce(p_campaign ->> 'subject', '')), p_campaign ->> 'html',
-    p_campaign ->> 'text', p_campaign ->> 'flag_key', nullif(p_campaign -> 'otherwise', 'null'), coalesce((p_campaign ->> 'per_minute')::integer, 600),
+    p_campaign ->> 'text', p_campaign ->> 'flag_key', nullif(p_campaign -> 'otherwise', 'null'), p_campaign ->> 'track', coalesce((p_campaign ->> 'per_minute')::integer, 600),
     coalesce((p_campaign ->> 'bounce_limit')::numeric, 0.05), coalesce((p_campaign ->> 'complaint_limit')::numeric, 0.001),
     coalesce((p_campaign ->> 'start_at')::timestamptz, '-infinity'))
   returning * into v_made;
@@ -13072,7 +13111,7 @@ begin
   elsif coalesce(v_to, '') !~ '^[^@[:space:]<>]{1,64}@[^@[:space:]<>]{1,185}$' then
     raise exception 'this is no address' using errcode = 'GL422';
   end if;
-  v_message := private.campaign_words(v_campaign, coalesce(p_fields, '{}'), case when p_otherwise then 'off' end) || '{"type": "email", "bulk": true}';
+  v_message := private.campaign_words(v_campaign, coalesce(p_fields, '{}'), case when p_otherwise then 'off' end) || jsonb_strip_nulls(jsonb_build_object('type', 'email', 'bulk', true, 'track', v_campaign.track));
   v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'email', 'to', v_to,
     'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_to)), 'number_id', v_campaign.from_email,
     'message', v_message, 'text', coalesce(v_message ->> 'text', v_message ->> 'subject'))), clock_timestamp()) -> 0;
@@ -15071,27 +15110,6 @@ AS $function$
 $function$;
 grant execute on function private.caller() to service_role;
 
--- What an open or a click counts as; with p_once also what counts once a recipient.
-CREATE OR REPLACE FUNCTION private.campaign_access(p_event email_events, p_once boolean)
- RETURNS text[]
- LANGUAGE plpgsql
- STABLE
- SET search_path TO ''
-AS $function$
-declare
-  v_verdict text := coalesce(p_event.metadata ->> 'verdict', 'unsure');
-  v_link text := left(p_event.metadata ->> 'link', 300);
-  v_client text := left(p_event.metadata ->> 'client', 60);
-begin
-  return array_remove(
-    case when p_once and p_event.event_type = 'open' then array['opened', case v_verdict when 'human' then 'opened_human' end]
-      -- Who follows a link has seen the mail, whether its images were loaded or not.
-      when p_once then array['opened', 'clicked'] || case v_verdict when 'human' then array['opened_human', 'clicked_human'] end end
-    || array[p_event.event_type || 's:' || v_verdict, case p_event.event_type when 'click' then 'link:' || v_verdict || ':' || v_link end,
-      'client:' || v_verdict || ':' || v_client], null);
-end $function$;
-grant execute on function private.campaign_access(p_event email_events, p_once boolean) to service_role;
-
 -- Locks a campaign that is at this version and in one of these states; GL404, GL409 or GL422 when it is not.
 CREATE OR REPLACE FUNCTION private.campaign_at(p_id uuid, p_expected_version bigint, p_states text[])
  RETURNS campaigns
@@ -15130,7 +15148,23 @@ AS $function$
 $function$;
 grant execute on function private.campaign_bit(p_what text) to service_role;
 
--- Trigger of email_events: what the provider and our own links tell, and verdicts that are corrected.
+-- Trigger of email_clicks: clicks in tracked mails.
+CREATE OR REPLACE FUNCTION private.campaign_clicks()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.campaign_news (campaign_id, recipient_id, ticket, what, verdict, link, client, at)
+  select s.campaign_id, r.id, s.ticket, 'click', s.verdict, s.link, s.client, s.at
+  from seen s left join public.campaign_recipients r on r.message_id = s.message_id
+  -- People do not see the first.
+  where s.campaign_id is not null and s.link > 0;
+  return null;
+end $function$;
+
+-- Trigger of email_events: what the provider tells, and verdicts that are corrected.
 CREATE OR REPLACE FUNCTION private.campaign_event()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -15141,11 +15175,12 @@ begin
   if new.event_type not in ('open', 'click') then
     perform private.tell_campaign(new.message_id, case new.event_type when 'delivered' then '{sent,delivered}' when 'bounce' then '{sent,bounced}'
       when 'complaint' then '{complained}' else '{unsubscribed}' end::text[]);
-  elsif tg_op = 'INSERT' then
-    perform private.tell_campaign(new.message_id, private.campaign_access(new, true));
-  else
-    perform private.tell_campaign(new.message_id, private.campaign_access(old, false), -1);
-    perform private.tell_campaign(new.message_id, private.campaign_access(new, false) || '{judged}');
+  elsif not exists (select from private.mail_tickets t where t.message_id = new.message_id) then
+    if tg_op = 'UPDATE' then
+      perform private.tell_campaign(new.message_id, array[old.event_type], coalesce(old.metadata ->> 'verdict', 'unsure'), -1);
+      perform private.tell_campaign(new.message_id, '{judged}');
+    end if;
+    perform private.tell_campaign(new.message_id, array[new.event_type], coalesce(new.metadata ->> 'verdict', 'unsure'));
   end if;
   return null;
 end $function$;
@@ -15171,6 +15206,20 @@ begin
 end $function$;
 grant execute on function private.campaign_fault(p_campaign campaigns) to service_role;
 
+-- A link of a mail as figures name it, without query and fragment; null where it is not known.
+CREATE OR REPLACE FUNCTION private.campaign_link(p_ticket bigint, p_link smallint)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  -- What follows the path may be made for one person.
+  return left(regexp_replace((
+    select s.links[p_link] from private.mail_tickets t join private.mail_link_sets s on s.id = t.link_set where t.id = p_ticket), '[?#].*$', ''), 300);
+end $function$;
+grant execute on function private.campaign_link(p_ticket bigint, p_link smallint) to service_role;
+
 -- HTML and text of a message of a campaign, {html, text}, made anew from its fields, since each message would be a
 -- copy; null if the campaign is gone.
 CREATE OR REPLACE FUNCTION private.campaign_mail(p_native jsonb)
@@ -15185,6 +15234,21 @@ begin
     from public.campaigns c where c.id = (p_native ->> 'campaign_id')::uuid);
 end $function$;
 grant execute on function private.campaign_mail(p_native jsonb) to service_role;
+
+-- Trigger of email_opens: opens of tracked mails.
+CREATE OR REPLACE FUNCTION private.campaign_opens()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.campaign_news (campaign_id, recipient_id, ticket, what, verdict, client, at)
+  select s.campaign_id, r.id, s.ticket, 'open', s.verdict, s.client, s.at
+  from seen s left join public.campaign_recipients r on r.message_id = s.message_id
+  where s.campaign_id is not null;
+  return null;
+end $function$;
 
 -- Trigger of email_replies: an answer.
 CREATE OR REPLACE FUNCTION private.campaign_reply()
@@ -15222,6 +15286,28 @@ AS $function$
     where c.campaign_id = p_id and c.hour > '-infinity' group by c.what having sum(c.n) <> 0) t
 $function$;
 grant execute on function private.campaign_totals(p_id uuid) to service_role;
+
+-- Trigger of email_opens and email_clicks: verdicts that are corrected, and consent that is withdrawn. Its argument
+-- is open or click.
+CREATE OR REPLACE FUNCTION private.campaign_verdicts()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.campaign_news (campaign_id, recipient_id, ticket, what, verdict, link, client, n, at)
+  select w.campaign_id, r.id, w.ticket, c.what, c.verdict, (to_jsonb(w) ->> 'link')::smallint, w.client, c.n, w.at
+  from was w join seen s on s.id = w.id
+  left join public.campaign_recipients r on r.message_id = s.message_id
+  cross join lateral (values (tg_argv[0], w.verdict, -1), (tg_argv[0], s.verdict, 1), ('judged', null, 1)) as c (what, verdict, n)
+  where w.campaign_id is not null and s.verdict <> w.verdict and to_jsonb(w) ->> 'link' is distinct from '0';
+  -- Whoever withdraws consent is not shown as one who opened it.
+  update public.campaign_recipients r set told = r.told & 127
+  from was w join seen s on s.id = w.id
+  where r.message_id = w.message_id and s.message_id is null and r.told & 127 <> r.told;
+  return null;
+end $function$;
 
 -- A campaign with its figures: {…, waits, counts: {what: n}, rates: {delivered, bounced (of what was sent),
 -- complained, unsubscribed, replied, opened and clicked (people alone; of what was delivered), clicked_of_opened};
@@ -16585,36 +16671,69 @@ begin
   with gone as materialized (
     delete from private.campaign_news w
     where w.id in (select x.id from private.campaign_news x order by x.id limit p_limit for update skip locked)
-    returning w.campaign_id, w.recipient_id, w.what, w.n, w.at
-  ), once as (
-    select g.campaign_id, g.recipient_id, g.what, private.campaign_bit(g.what) as bit, date_trunc('hour', min(g.at), 'UTC') as hour
-    from gone g where private.campaign_bit(g.what) is not null group by g.campaign_id, g.recipient_id, g.what
+    returning w.*
+  ), once as materialized (
+    select g.campaign_id, g.recipient_id, g.ticket, w.what, private.campaign_bit(w.what) as bit, date_trunc('hour', min(g.at), 'UTC') as hour
+    from gone g
+    cross join lateral unnest(case g.what when 'open' then array['opened', case g.verdict when 'human' then 'opened_human' end]
+      when 'click' then array['opened', 'clicked'] || case g.verdict when 'human' then array['opened_human', 'clicked_human'] end
+      else array[g.what] end) as w (what)
+    where g.n > 0 and private.campaign_bit(w.what) is not null
+    group by g.campaign_id, g.recipient_id, g.ticket, w.what
   ), was as materialized (
     select r.campaign_id, r.id, r.told, r.arm, s.bits
-    from (select o.campaign_id, o.recipient_id, bit_or(o.bit) as bits from once o group by o.campaign_id, o.recipient_id) s
+    from (select o.campaign_id, o.recipient_id, bit_or(o.bit) as bits from once o where o.recipient_id is not null group by o.campaign_id, o.recipient_id) s
     join public.campaign_recipients r on r.campaign_id = s.campaign_id and r.id = s.recipient_id
     order by r.campaign_id, r.id for update of r
-  ), told as (
+  ), marked as (
     update public.campaign_recipients r set told = w.told | w.bits
     from was w where r.campaign_id = w.campaign_id and r.id = w.id and w.told | w.bits <> w.told
+  ), seen as materialized (
+    select s.campaign_id, s.ticket, s.bits, coalesce(t.told, 0) as told, r.arm
+    from (select o.campaign_id, o.ticket, bit_or(o.bit) as bits from once o where o.ticket is not null group by o.campaign_id, o.ticket) s
+    left join private.campaign_tickets t on t.ticket = s.ticket
+    left join private.mail_tickets m on m.id = s.ticket
+    left join public.campaign_recipients r on r.message_id = m.message_id
+    where exists (select from public.campaigns k where k.id = s.campaign_id)
+  ), kept as (
+    insert into private.campaign_tickets as t (ticket, campaign_id, told)
+    select s.ticket, s.campaign_id, s.bits from seen s where s.told | s.bits <> s.told
+    on conflict on constraint campaign_tickets_pkey do update set told = t.told | excluded.told
   ), added as (
     select o.campaign_id, o.hour, a.prefix || o.what as what, count(*) as n
-    from once o join was w on w.campaign_id = o.campaign_id and w.id = o.recipient_id
-    cross join lateral (select '' as prefix union all select 'off:' where w.arm = 'off') a
-    where w.told & o.bit = 0 group by 1, 2, 3
+    from once o
+    left join was w on o.ticket is null and w.campaign_id = o.campaign_id and w.id = o.recipient_id
+    left join seen s on s.ticket = o.ticket
+    cross join lateral (select '' as prefix union all select 'off:' where coalesce(w.arm, s.arm) = 'off') a
+    where coalesce(w.told, s.told) & o.bit = 0
+    group by 1, 2, 3
     union all
-    select g.campaign_id, case when g.what ~ '^(link|client):' then '-infinity' else date_trunc('hour', g.at, 'UTC') end, g.what, sum(g.n)
-    from gone g where private.campaign_bit(g.what) is null and g.what <> 'judged' group by 1, 2, 3
+    select g.campaign_id, e.hour, e.what, sum(g.n)
+    from gone g
+    cross join lateral (values (date_trunc('hour', g.at, 'UTC'), g.what || 's:' || g.verdict),
+      ('-infinity', 'client:' || g.verdict || ':' || g.client),
+      ('-infinity', case when g.what = 'click' then 'link:' || g.verdict || ':' || private.campaign_link(g.ticket, g.link) end)) as e (hour, what)
+    where g.what in ('open', 'click') and e.what is not null
+    group by 1, 2, 3
   ), counted as (
     insert into private.campaign_counts as c (campaign_id, hour, what, n)
-    select a.campaign_id, a.hour, a.what, a.n from added a
+    select a.campaign_id, a.hour,
+      -- A link for each person would have a figure for each person.
+      case when a.what like 'link:%' and not exists (
+          select from private.campaign_counts x where x.campaign_id = a.campaign_id and x.hour = '-infinity' and x.what = a.what)
+        and (select count(*) from (
+          select from private.campaign_counts x where x.campaign_id = a.campaign_id and x.hour = '-infinity' and x.what like 'link:%' limit 600) l) = 600
+        then substring(a.what from '^link:[a-z]+:') || 'other' else a.what end, sum(a.n)
+    from added a
     where exists (select from public.campaigns k where k.id = a.campaign_id)
+    group by 1, 2, 3
     on conflict on constraint campaign_counts_pkey do update set n = c.n + excluded.n
   )
-  select count(*), jsonb_agg(distinct jsonb_build_array(g.campaign_id, g.recipient_id)) filter (where g.what = 'judged')
+  select count(*), jsonb_agg(distinct jsonb_build_array(g.campaign_id, g.recipient_id, g.ticket)) filter (where g.what = 'judged')
   into v_gone, v_judged from gone g;
   if v_judged is not null then
-    perform private.recount_accesses((j.pair ->> 0)::uuid, (j.pair ->> 1)::bigint, p_now) from jsonb_array_elements(v_judged) as j (pair);
+    perform private.recount_accesses((j.key ->> 0)::uuid, (j.key ->> 1)::bigint, (j.key ->> 2)::bigint, p_now)
+    from jsonb_array_elements(v_judged) as j (key);
   end if;
   return v_gone;
 end $function$;
@@ -25125,35 +25244,48 @@ begin
   return null;
 end $function$;
 
--- Counts the opens and clicks of a recipient anew by the verdicts as they are now.
-CREATE OR REPLACE FUNCTION private.recount_accesses(p_campaign_id uuid, p_recipient_id bigint, p_now timestamp with time zone)
+-- Counts the opens and clicks of a mail anew by the verdicts as they are now: by its ticket, or those that the
+-- provider told of a recipient.
+CREATE OR REPLACE FUNCTION private.recount_accesses(p_campaign_id uuid, p_recipient_id bigint, p_ticket bigint, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
   v_recipient public.campaign_recipients;
+  v_was integer;
   v_told integer;
 begin
-  select * into v_recipient from public.campaign_recipients r where r.campaign_id = p_campaign_id and r.id = p_recipient_id for update;
+  select * into v_recipient from public.campaign_recipients r
+  where case when p_recipient_id is not null then r.campaign_id = p_campaign_id and r.id = p_recipient_id
+    else r.message_id = (select t.message_id from private.mail_tickets t where t.id = p_ticket) end
+  for update;
+  -- Who follows a link has seen the mail, whether its images were loaded or not.
+  select bit_or(case a.kind when 'click' then 640 else 128 end | case when a.verdict <> 'human' then 0 when a.kind = 'click' then 1280 else 256 end)
+  into v_told
+  from (
+    select 'open' as kind, o.verdict from public.email_opens o where o.ticket = p_ticket
+    union all
+    select 'click', c.verdict from public.email_clicks c where c.ticket = p_ticket and c.link > 0
+    union all
+    select e.event_type, e.metadata ->> 'verdict' from public.email_events e
+    where p_ticket is null and e.message_id = v_recipient.message_id and e.event_type in ('open', 'click') and e.metadata ? 'verdict') a;
   -- Events are kept for a time: without them the figures stay as they are.
-  select bit_or(case e.event_type when 'click' then 640 else 128 end | case when e.metadata ->> 'verdict' <> 'human' then 0
-      when e.event_type = 'click' then 1280 else 256 end) into v_told
-  from public.email_events e
-  where e.message_id = v_recipient.message_id and e.event_type in ('open', 'click') and e.metadata ? 'verdict';
   if v_told is null then
     return;
   end if;
-  v_told := v_recipient.told & 127 | v_told;
+  v_was := case when p_ticket is null then v_recipient.told & 1920 else (select t.told from private.campaign_tickets t where t.ticket = p_ticket) end;
   insert into private.campaign_counts as c (campaign_id, hour, what, n)
   select p_campaign_id, date_trunc('hour', p_now, 'UTC'), a.prefix || b.what, case when v_told & b.bit > 0 then 1 else -1 end
   from (values ('opened', 128), ('opened_human', 256), ('clicked', 512), ('clicked_human', 1024)) as b (what, bit)
   cross join (select '' as prefix union all select 'off:' where v_recipient.arm = 'off') a
-  where (v_told # v_recipient.told) & b.bit > 0
+  where (v_told # v_was) & b.bit > 0
   on conflict on constraint campaign_counts_pkey do update set n = c.n + excluded.n;
-  update public.campaign_recipients r set told = v_told where r.campaign_id = p_campaign_id and r.id = p_recipient_id and r.told <> v_told;
+  update private.campaign_tickets t set told = v_told where t.ticket = p_ticket and t.told <> v_told;
+  update public.campaign_recipients r set told = r.told & 127 | v_told
+  where p_recipient_id is not null and r.campaign_id = p_campaign_id and r.id = p_recipient_id and r.told & 1920 <> v_told;
 end $function$;
-grant execute on function private.recount_accesses(p_campaign_id uuid, p_recipient_id bigint, p_now timestamp with time zone) to service_role;
+grant execute on function private.recount_accesses(p_campaign_id uuid, p_recipient_id bigint, p_ticket bigint, p_now timestamp with time zone) to service_role;
 
 -- GL422 where an audience cannot be one, GL404 where its flag or a segment is not there.
 CREATE OR REPLACE FUNCTION private.refuse_audience(p_audience jsonb)
@@ -25204,7 +25336,7 @@ begin
   if not private.object_keys_within(p_campaign, p_keys)
     or exists (
       select from jsonb_each(p_campaign) e
-      where e.key in ('name', 'from', 'subject', 'html', 'text', 'flag_key', 'start_at') and jsonb_typeof(e.value) not in ('string', 'null'))
+      where e.key in ('name', 'from', 'subject', 'html', 'text', 'flag_key', 'track', 'start_at') and jsonb_typeof(e.value) not in ('string', 'null'))
     or p_campaign ? 'per_minute' and not private.is_number(p_campaign -> 'per_minute', 6, 12000, 0)
     or exists (
       select from jsonb_each(p_campaign) e
@@ -25213,7 +25345,7 @@ begin
     or v_other is not null and (not private.object_keys_within(v_other, array['subject', 'html', 'text'])
       or exists (select from jsonb_each(v_other) e where jsonb_typeof(e.value) <> 'string')) then
     raise exception 'this cannot be a campaign' using errcode = 'GL422',
-      hint = '{name, from, subject, html, text, flag_key, otherwise: {subject, html, text}, per_minute (6 to 12000), bounce_limit, complaint_limit, start_at}; html, text or both';
+      hint = '{name, from, subject, html, text, flag_key, otherwise: {subject, html, text}, track (off, aggregate or individual), per_minute (6 to 12000), bounce_limit, complaint_limit, start_at}; html, text or both';
   elsif p_campaign ->> 'flag_key' is not null and not exists (
     select from public.settings s where s.key = p_campaign ->> 'flag_key' and s.key like '%.enabled') then
     raise exception 'there is no flag %', p_campaign ->> 'flag_key' using errcode = 'GL404', hint = 'gatelink flags list';
@@ -26076,8 +26208,11 @@ AS $function$
     ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
     ('campaign_recipients', 'public.campaign_recipients', null, 'campaign_days', 365, 2,
       'x.campaign_id in (select c.id from public.campaigns c where c.state <> ''sending'' and c.id < private.uuid_v7_from($1))', null),
+    ('campaign_tickets', 'private.campaign_tickets', null, 'campaign_days', 365, 2,
+      'x.campaign_id in (select c.id from public.campaigns c where c.state <> ''sending'' and c.id < private.uuid_v7_from($1))', null),
     ('campaigns', 'public.campaigns', 'id', 'campaign_days', 365, 2,
-      'x.state <> ''sending'' and not exists (select from public.campaign_recipients r where r.campaign_id = x.id)', null),
+      'x.state <> ''sending'' and not exists (select from public.campaign_recipients r where r.campaign_id = x.id)
+        and not exists (select from private.campaign_tickets t where t.campaign_id = x.id)', null),
     ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
     ('thread_decisions', 'public.thread_decisions', 'id', 'decision_days', 90, 2, 'true', null),
     ('account_events', 'public.account_events', 'id', 'account_event_days', 400, 8, 'true', null),
@@ -27109,7 +27244,7 @@ begin
       'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_recipient.address)),
       'number_id', p_campaign.from_email, 'idempotency_key', format('campaign:%s:%s', p_campaign.id, v_recipient.id),
       'message', jsonb_strip_nulls(jsonb_build_object('type', 'email', 'subject', v_words -> 'subject', 'bulk', true,
-        'campaign_id', p_campaign.id, 'fields', v_recipient.fields, 'arm', v_arm)),
+        'campaign_id', p_campaign.id, 'fields', v_recipient.fields, 'arm', v_arm, 'track', p_campaign.track)),
       'text', coalesce(v_words ->> 'text', v_words ->> 'subject'));
   end loop;
   v_answers := private.enqueue_outbound((select coalesce(jsonb_agg(i.item order by i.place), '[]')
@@ -28963,18 +29098,18 @@ $function$;
 grant execute on function private.team_zone() to service_role;
 
 -- Notes what became of a message for the figures of its campaign; nothing for a message of none.
-CREATE OR REPLACE FUNCTION private.tell_campaign(p_message_id uuid, p_what text[], p_n integer DEFAULT 1)
+CREATE OR REPLACE FUNCTION private.tell_campaign(p_message_id uuid, p_what text[], p_verdict text DEFAULT NULL::text, p_n integer DEFAULT 1)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
-  insert into private.campaign_news (campaign_id, recipient_id, what, n)
-  select r.campaign_id, r.id, w.what, p_n
+  insert into private.campaign_news (campaign_id, recipient_id, what, verdict, n)
+  select r.campaign_id, r.id, w.what, p_verdict, p_n
   from public.campaign_recipients r cross join unnest(p_what) as w (what)
   where r.message_id = p_message_id;
 end $function$;
-grant execute on function private.tell_campaign(p_message_id uuid, p_what text[], p_n integer) to service_role;
+grant execute on function private.tell_campaign(p_message_id uuid, p_what text[], p_verdict text, p_n integer) to service_role;
 
 -- Queues the notices that are due for those who listen for them, and says how many. For the clock.
 CREATE OR REPLACE FUNCTION private.tell_notices(p_now timestamp with time zone)

@@ -32,8 +32,11 @@ language sql immutable set search_path = '' as $$
     ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
     ('campaign_recipients', 'public.campaign_recipients', null, 'campaign_days', 365, 2,
       'x.campaign_id in (select c.id from public.campaigns c where c.state <> ''sending'' and c.id < private.uuid_v7_from($1))', null),
+    ('campaign_tickets', 'private.campaign_tickets', null, 'campaign_days', 365, 2,
+      'x.campaign_id in (select c.id from public.campaigns c where c.state <> ''sending'' and c.id < private.uuid_v7_from($1))', null),
     ('campaigns', 'public.campaigns', 'id', 'campaign_days', 365, 2,
-      'x.state <> ''sending'' and not exists (select from public.campaign_recipients r where r.campaign_id = x.id)', null),
+      'x.state <> ''sending'' and not exists (select from public.campaign_recipients r where r.campaign_id = x.id)
+        and not exists (select from private.campaign_tickets t where t.campaign_id = x.id)', null),
     ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
     ('thread_decisions', 'public.thread_decisions', 'id', 'decision_days', 90, 2, 'true', null),
     ('account_events', 'public.account_events', 'id', 'account_event_days', 400, 8, 'true', null),

@@ -15,6 +15,7 @@ create table public.campaigns (
   text text constraint campaigns_text check (char_length(text) between 1 and 2000000),
   flag_key text,
   otherwise jsonb constraint campaigns_otherwise check (otherwise is null or flag_key is not null),
+  track text constraint campaigns_track check (track in ('off', 'aggregate', 'individual')),
   per_minute integer not null default 600 constraint campaigns_per_minute check (per_minute between 6 and 12000),
   bounce_limit numeric not null default 0.05 constraint campaigns_bounce_limit check (bounce_limit > 0 and bounce_limit <= 1),
   complaint_limit numeric not null default 0.001 constraint campaigns_complaint_limit check (complaint_limit > 0 and complaint_limit <= 1),
@@ -42,6 +43,7 @@ comment on column public.campaigns.html is 'The HTML part, with placeholders; va
 comment on column public.campaigns.text is 'The text part, with placeholders; null for HTML alone.';
 comment on column public.campaigns.flag_key is 'A flag that is asked for each recipient; null for everybody.';
 comment on column public.campaigns.otherwise is 'What those without the flag get instead, any of {subject, html, text}; null if they get nothing and are left out.';
+comment on column public.campaigns.track is 'How opens and clicks are tracked: off, aggregate or individual; null for the setting email.track. The consent of a recipient may make it less.';
 comment on column public.campaigns.per_minute is 'How many messages are made in a minute at most. The pace of the identity and of the provider apply as well.';
 comment on column public.campaigns.bounce_limit is 'The share of bounces among what was sent above which it stops by itself.';
 comment on column public.campaigns.complaint_limit is 'The share of complaints among what was delivered above which it stops by itself.';
@@ -121,11 +123,31 @@ alter table private.campaign_counts enable row level security;
 revoke all on private.campaign_counts from anon, authenticated, service_role, public;
 grant select, insert, update, delete on private.campaign_counts to service_role;
 
+create table private.campaign_tickets (
+  ticket bigint constraint campaign_tickets_pkey primary key,
+  campaign_id uuid not null references public.campaigns (id) on delete cascade,
+  told integer not null
+) with (fillfactor = 80);
+comment on table private.campaign_tickets is 'Which opens and clicks of a tracked mail have been counted. Not whose mail it is: with aggregate tracking nobody keeps that.';
+comment on constraint campaign_tickets_pkey on private.campaign_tickets is 'A mail counts once.';
+comment on column private.campaign_tickets.ticket is 'The number of the mail (email_opens.ticket).';
+comment on column private.campaign_tickets.campaign_id is 'The campaign.';
+comment on column private.campaign_tickets.told is 'What has been counted, as bits: see private.campaign_bit.';
+create index campaign_tickets_campaign_idx on private.campaign_tickets (campaign_id);
+comment on index private.campaign_tickets_campaign_idx is 'The purge; serves the foreign key.';
+alter table private.campaign_tickets enable row level security;
+revoke all on private.campaign_tickets from public, anon, authenticated;
+grant select, insert, update, delete on private.campaign_tickets to service_role;
+
 create table private.campaign_news (
   id bigint generated always as identity constraint campaign_news_pkey primary key,
   campaign_id uuid not null,
-  recipient_id bigint not null,
+  recipient_id bigint,
+  ticket bigint,
   what text not null,
+  verdict text,
+  link smallint,
+  client text,
   n integer not null default 1,
   at timestamptz not null default clock_timestamp()
 );
@@ -133,12 +155,16 @@ comment on table private.campaign_news is 'What happened with messages of campai
 comment on constraint campaign_news_pkey on private.campaign_news is 'In this order they are counted.';
 comment on column private.campaign_news.id is 'Grows.';
 comment on column private.campaign_news.campaign_id is 'The campaign.';
-comment on column private.campaign_news.recipient_id is 'The recipient (campaign_recipients.id).';
-comment on column private.campaign_news.what is 'As in campaign_counts; or judged, when a verdict was corrected.';
-comment on column private.campaign_news.n is 'How many; -1 takes one back.';
+comment on column private.campaign_news.recipient_id is 'The recipient (campaign_recipients.id); null of a mail that is tracked in aggregate.';
+comment on column private.campaign_news.ticket is 'The number of a mail that we track ourselves; null for what providers tell.';
+comment on column private.campaign_news.what is 'sent, delivered, bounced, complained, unsubscribed, replied or failed; open or click; or judged, when a verdict was corrected.';
+comment on column private.campaign_news.verdict is 'Of an open or a click.';
+comment on column private.campaign_news.link is 'Of a click: its number in the mail; null where it is not known.';
+comment on column private.campaign_news.client is 'Of an open or a click: the program; null where it is not known.';
+comment on column private.campaign_news.n is '1, or -1 to take one back.';
 comment on column private.campaign_news.at is 'When.';
 alter table private.campaign_news enable row level security;
-revoke all on private.campaign_news from anon, authenticated, service_role, public;
+revoke all on private.campaign_news from public, anon, authenticated;
 grant select, insert, update, delete on private.campaign_news to service_role;
 
 -- Words -------------------------------------------------------------------------------------------
@@ -199,15 +225,15 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.campaign_bit(text) is 'The bit of campaign_recipients.told for what counts once a recipient; null for what counts each time.';
 
-create function private.tell_campaign(p_message_id uuid, p_what text[], p_n integer default 1) returns void
+create function private.tell_campaign(p_message_id uuid, p_what text[], p_verdict text default null, p_n integer default 1) returns void
 language plpgsql volatile set search_path = '' as $$
 begin
-  insert into private.campaign_news (campaign_id, recipient_id, what, n)
-  select r.campaign_id, r.id, w.what, p_n
+  insert into private.campaign_news (campaign_id, recipient_id, what, verdict, n)
+  select r.campaign_id, r.id, w.what, p_verdict, p_n
   from public.campaign_recipients r cross join unnest(p_what) as w (what)
   where r.message_id = p_message_id;
 end $$;
-comment on function private.tell_campaign(uuid, text[], integer) is 'Notes what became of a message for the figures of its campaign; nothing for a message of none.';
+comment on function private.tell_campaign(uuid, text[], text, integer) is 'Notes what became of a message for the figures of its campaign; nothing for a message of none.';
 
 create function private.campaign_status() returns trigger
 language plpgsql security definer set search_path = '' as $$
@@ -222,37 +248,23 @@ create trigger tell_campaign after update of status on public.messages for each 
   execute function private.campaign_status();
 comment on trigger tell_campaign on public.messages is 'Figures of campaigns.';
 
-create function private.campaign_access(p_event public.email_events, p_once boolean) returns text[]
-language plpgsql stable set search_path = '' as $$
-declare
-  v_verdict text := coalesce(p_event.metadata ->> 'verdict', 'unsure');
-  v_link text := left(p_event.metadata ->> 'link', 300);
-  v_client text := left(p_event.metadata ->> 'client', 60);
-begin
-  return array_remove(
-    case when p_once and p_event.event_type = 'open' then array['opened', case v_verdict when 'human' then 'opened_human' end]
-      -- Who follows a link has seen the mail, whether its images were loaded or not.
-      when p_once then array['opened', 'clicked'] || case v_verdict when 'human' then array['opened_human', 'clicked_human'] end end
-    || array[p_event.event_type || 's:' || v_verdict, case p_event.event_type when 'click' then 'link:' || v_verdict || ':' || v_link end,
-      'client:' || v_verdict || ':' || v_client], null);
-end $$;
-comment on function private.campaign_access(public.email_events, boolean) is 'What an open or a click counts as; with p_once also what counts once a recipient.';
-
+-- What we track ourselves we know better than a provider, and it would count twice.
 create function private.campaign_event() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
   if new.event_type not in ('open', 'click') then
     perform private.tell_campaign(new.message_id, case new.event_type when 'delivered' then '{sent,delivered}' when 'bounce' then '{sent,bounced}'
       when 'complaint' then '{complained}' else '{unsubscribed}' end::text[]);
-  elsif tg_op = 'INSERT' then
-    perform private.tell_campaign(new.message_id, private.campaign_access(new, true));
-  else
-    perform private.tell_campaign(new.message_id, private.campaign_access(old, false), -1);
-    perform private.tell_campaign(new.message_id, private.campaign_access(new, false) || '{judged}');
+  elsif not exists (select from private.mail_tickets t where t.message_id = new.message_id) then
+    if tg_op = 'UPDATE' then
+      perform private.tell_campaign(new.message_id, array[old.event_type], coalesce(old.metadata ->> 'verdict', 'unsure'), -1);
+      perform private.tell_campaign(new.message_id, '{judged}');
+    end if;
+    perform private.tell_campaign(new.message_id, array[new.event_type], coalesce(new.metadata ->> 'verdict', 'unsure'));
   end if;
   return null;
 end $$;
-comment on function private.campaign_event() is 'Trigger of email_events: what the provider and our own links tell, and verdicts that are corrected.';
+comment on function private.campaign_event() is 'Trigger of email_events: what the provider tells, and verdicts that are corrected.';
 create trigger tell_campaign after insert on public.email_events for each row
   when (new.message_id is not null and new.event_type in ('delivered', 'bounce', 'complaint', 'unsubscribe', 'open', 'click'))
   execute function private.campaign_event();
@@ -261,6 +273,58 @@ create trigger tell_campaign_again after update of metadata on public.email_even
   when (new.message_id is not null and new.event_type in ('open', 'click') and new.metadata is distinct from old.metadata)
   execute function private.campaign_event();
 comment on trigger tell_campaign_again on public.email_events is 'Figures follow verdicts.';
+
+create function private.campaign_opens() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  insert into private.campaign_news (campaign_id, recipient_id, ticket, what, verdict, client, at)
+  select s.campaign_id, r.id, s.ticket, 'open', s.verdict, s.client, s.at
+  from seen s left join public.campaign_recipients r on r.message_id = s.message_id
+  where s.campaign_id is not null;
+  return null;
+end $$;
+comment on function private.campaign_opens() is 'Trigger of email_opens: opens of tracked mails.';
+create trigger tell_campaign after insert on public.email_opens referencing new table as seen for each statement
+  execute function private.campaign_opens();
+comment on trigger tell_campaign on public.email_opens is 'Figures of campaigns.';
+
+create function private.campaign_clicks() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  insert into private.campaign_news (campaign_id, recipient_id, ticket, what, verdict, link, client, at)
+  select s.campaign_id, r.id, s.ticket, 'click', s.verdict, s.link, s.client, s.at
+  from seen s left join public.campaign_recipients r on r.message_id = s.message_id
+  -- People do not see the first.
+  where s.campaign_id is not null and s.link > 0;
+  return null;
+end $$;
+comment on function private.campaign_clicks() is 'Trigger of email_clicks: clicks in tracked mails.';
+create trigger tell_campaign after insert on public.email_clicks referencing new table as seen for each statement
+  execute function private.campaign_clicks();
+comment on trigger tell_campaign on public.email_clicks is 'Figures of campaigns.';
+
+create function private.campaign_verdicts() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  insert into private.campaign_news (campaign_id, recipient_id, ticket, what, verdict, link, client, n, at)
+  select w.campaign_id, r.id, w.ticket, c.what, c.verdict, (to_jsonb(w) ->> 'link')::smallint, w.client, c.n, w.at
+  from was w join seen s on s.id = w.id
+  left join public.campaign_recipients r on r.message_id = s.message_id
+  cross join lateral (values (tg_argv[0], w.verdict, -1), (tg_argv[0], s.verdict, 1), ('judged', null, 1)) as c (what, verdict, n)
+  where w.campaign_id is not null and s.verdict <> w.verdict and to_jsonb(w) ->> 'link' is distinct from '0';
+  -- Whoever withdraws consent is not shown as one who opened it.
+  update public.campaign_recipients r set told = r.told & 127
+  from was w join seen s on s.id = w.id
+  where r.message_id = w.message_id and s.message_id is null and r.told & 127 <> r.told;
+  return null;
+end $$;
+comment on function private.campaign_verdicts() is 'Trigger of email_opens and email_clicks: verdicts that are corrected, and consent that is withdrawn. Its argument is open or click.';
+create trigger tell_campaign_again after update on public.email_opens referencing old table as was new table as seen for each statement
+  execute function private.campaign_verdicts('open');
+comment on trigger tell_campaign_again on public.email_opens is 'Figures follow verdicts.';
+create trigger tell_campaign_again after update on public.email_clicks referencing old table as was new table as seen for each statement
+  execute function private.campaign_verdicts('click');
+comment on trigger tell_campaign_again on public.email_clicks is 'Figures follow verdicts.';
 
 create function private.campaign_reply() returns trigger
 language plpgsql security definer set search_path = '' as $$
@@ -281,8 +345,7 @@ grant execute on function
   private.campaign_words(public.campaigns, jsonb, text),
   private.campaign_mail(jsonb),
   private.campaign_bit(text),
-  private.tell_campaign(uuid, text[], integer),
-  private.campaign_access(public.email_events, boolean)
+  private.tell_campaign(uuid, text[], text, integer)
   to service_role;
 
 insert into private.own_migrations (version) values ('20261129002810');

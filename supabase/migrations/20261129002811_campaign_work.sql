@@ -87,7 +87,7 @@ begin
   if not private.object_keys_within(p_campaign, p_keys)
     or exists (
       select from jsonb_each(p_campaign) e
-      where e.key in ('name', 'from', 'subject', 'html', 'text', 'flag_key', 'start_at') and jsonb_typeof(e.value) not in ('string', 'null'))
+      where e.key in ('name', 'from', 'subject', 'html', 'text', 'flag_key', 'track', 'start_at') and jsonb_typeof(e.value) not in ('string', 'null'))
     or p_campaign ? 'per_minute' and not private.is_number(p_campaign -> 'per_minute', 6, 12000, 0)
     or exists (
       select from jsonb_each(p_campaign) e
@@ -96,7 +96,7 @@ begin
     or v_other is not null and (not private.object_keys_within(v_other, array['subject', 'html', 'text'])
       or exists (select from jsonb_each(v_other) e where jsonb_typeof(e.value) <> 'string')) then
     raise exception 'this cannot be a campaign' using errcode = 'GL422',
-      hint = '{name, from, subject, html, text, flag_key, otherwise: {subject, html, text}, per_minute (6 to 12000), bounce_limit, complaint_limit, start_at}; html, text or both';
+      hint = '{name, from, subject, html, text, flag_key, otherwise: {subject, html, text}, track (off, aggregate or individual), per_minute (6 to 12000), bounce_limit, complaint_limit, start_at}; html, text or both';
   elsif p_campaign ->> 'flag_key' is not null and not exists (
     select from public.settings s where s.key = p_campaign ->> 'flag_key' and s.key like '%.enabled') then
     raise exception 'there is no flag %', p_campaign ->> 'flag_key' using errcode = 'GL404', hint = 'gatelink flags list';
@@ -115,21 +115,21 @@ declare
   v_from text := coalesce(lower(p_campaign ->> 'from'), (private.inbox_for(null, null)).from_email);
 begin
   perform private.require_role('operator');
-  perform private.refuse_campaign(p_campaign, array['name', 'from', 'subject', 'html', 'text', 'flag_key', 'otherwise', 'per_minute',
+  perform private.refuse_campaign(p_campaign, array['name', 'from', 'subject', 'html', 'text', 'flag_key', 'otherwise', 'track', 'per_minute',
     'bounce_limit', 'complaint_limit', 'start_at']);
   if not exists (select from public.senders s where s.channel = 'email' and s.id = v_from) then
     raise exception 'there is no such identity' using errcode = 'GL404', hint = 'gatelink email identities list';
   end if;
-  insert into public.campaigns (name, from_email, subject, html, text, flag_key, otherwise, per_minute, bounce_limit, complaint_limit, start_at)
+  insert into public.campaigns (name, from_email, subject, html, text, flag_key, otherwise, track, per_minute, bounce_limit, complaint_limit, start_at)
   values (btrim(coalesce(p_campaign ->> 'name', '')), v_from, btrim(coalesce(p_campaign ->> 'subject', '')), p_campaign ->> 'html',
-    p_campaign ->> 'text', p_campaign ->> 'flag_key', nullif(p_campaign -> 'otherwise', 'null'), coalesce((p_campaign ->> 'per_minute')::integer, 600),
+    p_campaign ->> 'text', p_campaign ->> 'flag_key', nullif(p_campaign -> 'otherwise', 'null'), p_campaign ->> 'track', coalesce((p_campaign ->> 'per_minute')::integer, 600),
     coalesce((p_campaign ->> 'bounce_limit')::numeric, 0.05), coalesce((p_campaign ->> 'complaint_limit')::numeric, 0.001),
     coalesce((p_campaign ->> 'start_at')::timestamptz, '-infinity'))
   returning * into v_made;
   return private.campaign_view(v_made);
 end $$;
 comment on function public.create_campaign(jsonb) is
-  'Makes a draft {name, from (an identity; the default one without), subject, html, text, flag_key, otherwise: {subject, html, text} (for those without the flag, who get nothing without it), per_minute, bounce_limit, complaint_limit, start_at} and answers it. For operators and secret keys. Errors: 42501, GL404 no such identity or flag, GL422 and 23514 what cannot be.';
+  'Makes a draft {name, from (an identity; the default one without), subject, html, text, flag_key, otherwise: {subject, html, text} (for those without the flag, who get nothing without it), track (off, aggregate or individual; the setting email.track without), per_minute, bounce_limit, complaint_limit, start_at} and answers it. For operators and secret keys. Errors: 42501, GL404 no such identity or flag, GL422 and 23514 what cannot be.';
 
 -- Repeating a chunk adds nobody twice, so an upload that broke off is just begun again.
 create function public.add_campaign_recipients(p_id uuid, p_recipients jsonb) returns jsonb
@@ -189,7 +189,7 @@ begin
   elsif coalesce(v_to, '') !~ '^[^@[:space:]<>]{1,64}@[^@[:space:]<>]{1,185}$' then
     raise exception 'this is no address' using errcode = 'GL422';
   end if;
-  v_message := private.campaign_words(v_campaign, coalesce(p_fields, '{}'), case when p_otherwise then 'off' end) || '{"type": "email", "bulk": true}';
+  v_message := private.campaign_words(v_campaign, coalesce(p_fields, '{}'), case when p_otherwise then 'off' end) || jsonb_strip_nulls(jsonb_build_object('type', 'email', 'bulk', true, 'track', v_campaign.track));
   v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'email', 'to', v_to,
     'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_to)), 'number_id', v_campaign.from_email,
     'message', v_message, 'text', coalesce(v_message ->> 'text', v_message ->> 'subject'))), clock_timestamp()) -> 0;

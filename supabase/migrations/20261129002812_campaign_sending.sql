@@ -5,31 +5,52 @@ set local statement_timeout = '60s';
 
 -- Counting ----------------------------------------------------------------------------------------
 
-create function private.recount_accesses(p_campaign_id uuid, p_recipient_id bigint, p_now timestamptz) returns void
+create function private.recount_accesses(p_campaign_id uuid, p_recipient_id bigint, p_ticket bigint, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
   v_recipient public.campaign_recipients;
+  v_was integer;
   v_told integer;
 begin
-  select * into v_recipient from public.campaign_recipients r where r.campaign_id = p_campaign_id and r.id = p_recipient_id for update;
+  select * into v_recipient from public.campaign_recipients r
+  where case when p_recipient_id is not null then r.campaign_id = p_campaign_id and r.id = p_recipient_id
+    else r.message_id = (select t.message_id from private.mail_tickets t where t.id = p_ticket) end
+  for update;
+  -- Who follows a link has seen the mail, whether its images were loaded or not.
+  select bit_or(case a.kind when 'click' then 640 else 128 end | case when a.verdict <> 'human' then 0 when a.kind = 'click' then 1280 else 256 end)
+  into v_told
+  from (
+    select 'open' as kind, o.verdict from public.email_opens o where o.ticket = p_ticket
+    union all
+    select 'click', c.verdict from public.email_clicks c where c.ticket = p_ticket and c.link > 0
+    union all
+    select e.event_type, e.metadata ->> 'verdict' from public.email_events e
+    where p_ticket is null and e.message_id = v_recipient.message_id and e.event_type in ('open', 'click') and e.metadata ? 'verdict') a;
   -- Events are kept for a time: without them the figures stay as they are.
-  select bit_or(case e.event_type when 'click' then 640 else 128 end | case when e.metadata ->> 'verdict' <> 'human' then 0
-      when e.event_type = 'click' then 1280 else 256 end) into v_told
-  from public.email_events e
-  where e.message_id = v_recipient.message_id and e.event_type in ('open', 'click') and e.metadata ? 'verdict';
   if v_told is null then
     return;
   end if;
-  v_told := v_recipient.told & 127 | v_told;
+  v_was := case when p_ticket is null then v_recipient.told & 1920 else (select t.told from private.campaign_tickets t where t.ticket = p_ticket) end;
   insert into private.campaign_counts as c (campaign_id, hour, what, n)
   select p_campaign_id, date_trunc('hour', p_now, 'UTC'), a.prefix || b.what, case when v_told & b.bit > 0 then 1 else -1 end
   from (values ('opened', 128), ('opened_human', 256), ('clicked', 512), ('clicked_human', 1024)) as b (what, bit)
   cross join (select '' as prefix union all select 'off:' where v_recipient.arm = 'off') a
-  where (v_told # v_recipient.told) & b.bit > 0
+  where (v_told # v_was) & b.bit > 0
   on conflict on constraint campaign_counts_pkey do update set n = c.n + excluded.n;
-  update public.campaign_recipients r set told = v_told where r.campaign_id = p_campaign_id and r.id = p_recipient_id and r.told <> v_told;
+  update private.campaign_tickets t set told = v_told where t.ticket = p_ticket and t.told <> v_told;
+  update public.campaign_recipients r set told = r.told & 127 | v_told
+  where p_recipient_id is not null and r.campaign_id = p_campaign_id and r.id = p_recipient_id and r.told & 1920 <> v_told;
 end $$;
-comment on function private.recount_accesses(uuid, bigint, timestamptz) is 'Counts the opens and clicks of a recipient anew by the verdicts as they are now.';
+comment on function private.recount_accesses(uuid, bigint, bigint, timestamptz) is 'Counts the opens and clicks of a mail anew by the verdicts as they are now: by its ticket, or those that the provider told of a recipient.';
+
+create function private.campaign_link(p_ticket bigint, p_link smallint) returns text
+language plpgsql stable set search_path = '' as $$
+begin
+  -- What follows the path may be made for one person.
+  return left(regexp_replace((
+    select s.links[p_link] from private.mail_tickets t join private.mail_link_sets s on s.id = t.link_set where t.id = p_ticket), '[?#].*$', ''), 300);
+end $$;
+comment on function private.campaign_link(bigint, smallint) is 'A link of a mail as figures name it, without query and fragment; null where it is not known.';
 
 -- One at a time, so that no two wait for each other's rows.
 create function private.count_campaign_news(p_now timestamptz, p_limit integer default 20000) returns integer
@@ -44,36 +65,69 @@ begin
   with gone as materialized (
     delete from private.campaign_news w
     where w.id in (select x.id from private.campaign_news x order by x.id limit p_limit for update skip locked)
-    returning w.campaign_id, w.recipient_id, w.what, w.n, w.at
-  ), once as (
-    select g.campaign_id, g.recipient_id, g.what, private.campaign_bit(g.what) as bit, date_trunc('hour', min(g.at), 'UTC') as hour
-    from gone g where private.campaign_bit(g.what) is not null group by g.campaign_id, g.recipient_id, g.what
+    returning w.*
+  ), once as materialized (
+    select g.campaign_id, g.recipient_id, g.ticket, w.what, private.campaign_bit(w.what) as bit, date_trunc('hour', min(g.at), 'UTC') as hour
+    from gone g
+    cross join lateral unnest(case g.what when 'open' then array['opened', case g.verdict when 'human' then 'opened_human' end]
+      when 'click' then array['opened', 'clicked'] || case g.verdict when 'human' then array['opened_human', 'clicked_human'] end
+      else array[g.what] end) as w (what)
+    where g.n > 0 and private.campaign_bit(w.what) is not null
+    group by g.campaign_id, g.recipient_id, g.ticket, w.what
   ), was as materialized (
     select r.campaign_id, r.id, r.told, r.arm, s.bits
-    from (select o.campaign_id, o.recipient_id, bit_or(o.bit) as bits from once o group by o.campaign_id, o.recipient_id) s
+    from (select o.campaign_id, o.recipient_id, bit_or(o.bit) as bits from once o where o.recipient_id is not null group by o.campaign_id, o.recipient_id) s
     join public.campaign_recipients r on r.campaign_id = s.campaign_id and r.id = s.recipient_id
     order by r.campaign_id, r.id for update of r
-  ), told as (
+  ), marked as (
     update public.campaign_recipients r set told = w.told | w.bits
     from was w where r.campaign_id = w.campaign_id and r.id = w.id and w.told | w.bits <> w.told
+  ), seen as materialized (
+    select s.campaign_id, s.ticket, s.bits, coalesce(t.told, 0) as told, r.arm
+    from (select o.campaign_id, o.ticket, bit_or(o.bit) as bits from once o where o.ticket is not null group by o.campaign_id, o.ticket) s
+    left join private.campaign_tickets t on t.ticket = s.ticket
+    left join private.mail_tickets m on m.id = s.ticket
+    left join public.campaign_recipients r on r.message_id = m.message_id
+    where exists (select from public.campaigns k where k.id = s.campaign_id)
+  ), kept as (
+    insert into private.campaign_tickets as t (ticket, campaign_id, told)
+    select s.ticket, s.campaign_id, s.bits from seen s where s.told | s.bits <> s.told
+    on conflict on constraint campaign_tickets_pkey do update set told = t.told | excluded.told
   ), added as (
     select o.campaign_id, o.hour, a.prefix || o.what as what, count(*) as n
-    from once o join was w on w.campaign_id = o.campaign_id and w.id = o.recipient_id
-    cross join lateral (select '' as prefix union all select 'off:' where w.arm = 'off') a
-    where w.told & o.bit = 0 group by 1, 2, 3
+    from once o
+    left join was w on o.ticket is null and w.campaign_id = o.campaign_id and w.id = o.recipient_id
+    left join seen s on s.ticket = o.ticket
+    cross join lateral (select '' as prefix union all select 'off:' where coalesce(w.arm, s.arm) = 'off') a
+    where coalesce(w.told, s.told) & o.bit = 0
+    group by 1, 2, 3
     union all
-    select g.campaign_id, case when g.what ~ '^(link|client):' then '-infinity' else date_trunc('hour', g.at, 'UTC') end, g.what, sum(g.n)
-    from gone g where private.campaign_bit(g.what) is null and g.what <> 'judged' group by 1, 2, 3
+    select g.campaign_id, e.hour, e.what, sum(g.n)
+    from gone g
+    cross join lateral (values (date_trunc('hour', g.at, 'UTC'), g.what || 's:' || g.verdict),
+      ('-infinity', 'client:' || g.verdict || ':' || g.client),
+      ('-infinity', case when g.what = 'click' then 'link:' || g.verdict || ':' || private.campaign_link(g.ticket, g.link) end)) as e (hour, what)
+    where g.what in ('open', 'click') and e.what is not null
+    group by 1, 2, 3
   ), counted as (
     insert into private.campaign_counts as c (campaign_id, hour, what, n)
-    select a.campaign_id, a.hour, a.what, a.n from added a
+    select a.campaign_id, a.hour,
+      -- A link for each person would have a figure for each person.
+      case when a.what like 'link:%' and not exists (
+          select from private.campaign_counts x where x.campaign_id = a.campaign_id and x.hour = '-infinity' and x.what = a.what)
+        and (select count(*) from (
+          select from private.campaign_counts x where x.campaign_id = a.campaign_id and x.hour = '-infinity' and x.what like 'link:%' limit 600) l) = 600
+        then substring(a.what from '^link:[a-z]+:') || 'other' else a.what end, sum(a.n)
+    from added a
     where exists (select from public.campaigns k where k.id = a.campaign_id)
+    group by 1, 2, 3
     on conflict on constraint campaign_counts_pkey do update set n = c.n + excluded.n
   )
-  select count(*), jsonb_agg(distinct jsonb_build_array(g.campaign_id, g.recipient_id)) filter (where g.what = 'judged')
+  select count(*), jsonb_agg(distinct jsonb_build_array(g.campaign_id, g.recipient_id, g.ticket)) filter (where g.what = 'judged')
   into v_gone, v_judged from gone g;
   if v_judged is not null then
-    perform private.recount_accesses((j.pair ->> 0)::uuid, (j.pair ->> 1)::bigint, p_now) from jsonb_array_elements(v_judged) as j (pair);
+    perform private.recount_accesses((j.key ->> 0)::uuid, (j.key ->> 1)::bigint, (j.key ->> 2)::bigint, p_now)
+    from jsonb_array_elements(v_judged) as j (key);
   end if;
   return v_gone;
 end $$;
@@ -129,7 +183,7 @@ begin
       'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_recipient.address)),
       'number_id', p_campaign.from_email, 'idempotency_key', format('campaign:%s:%s', p_campaign.id, v_recipient.id),
       'message', jsonb_strip_nulls(jsonb_build_object('type', 'email', 'subject', v_words -> 'subject', 'bulk', true,
-        'campaign_id', p_campaign.id, 'fields', v_recipient.fields, 'arm', v_arm)),
+        'campaign_id', p_campaign.id, 'fields', v_recipient.fields, 'arm', v_arm, 'track', p_campaign.track)),
       'text', coalesce(v_words ->> 'text', v_words ->> 'subject'));
   end loop;
   v_answers := private.enqueue_outbound((select coalesce(jsonb_agg(i.item order by i.place), '[]')
@@ -260,7 +314,8 @@ comment on function private.send_campaigns(timestamptz) is
 
 call private.close_functions();
 grant execute on function
-  private.recount_accesses(uuid, bigint, timestamptz),
+  private.recount_accesses(uuid, bigint, bigint, timestamptz),
+  private.campaign_link(bigint, smallint),
   private.count_campaign_news(timestamptz, integer),
   private.take_pace(text, numeric, integer, timestamptz),
   private.send_campaign_to(public.campaigns, bigint[], timestamptz),

@@ -14,6 +14,8 @@ const PAGES: [path: string, heading: string][] = [
   ["/reports", "Reports"],
   ["/announcements", "Announcements"],
   ["/announcements/new?to=wrote", "New announcement"],
+  ["/campaigns", "Campaigns"],
+  ["/campaigns/new", "New campaign"],
 ];
 
 panelTest(

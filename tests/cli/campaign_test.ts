@@ -85,7 +85,7 @@ Deno.test("gatelink campaign: create, add, test, start, show, recipients and exp
   ]);
   assertMatch((await gatelink(`campaign show ${made.id}`)).out, /delivered +2 \(100\.0 % of sent\)/);
   assertMatch((await gatelink("campaign list")).out, /October +done +2 +2 +100\.0 %/);
-  assertMatch((await gatelink(`campaign recipients ${made.id}`)).out, /ada@people\.example +delivered, sent/);
+  assertMatch((await gatelink(`campaign recipients ${made.id}`)).out, /ada@people\.example +delivered/);
 
   const target = join(folder, "export.csv");
   assertEquals((await document(`campaign export ${made.id} ${target}`)).recipients, 2);

@@ -225,68 +225,140 @@ mailTest("figures: each thing counts once a recipient, whatever the provider rep
   assertEquals((await sql`select from private.campaign_news`).length, 0);
 });
 
+const WHATS = [
+  ...["opened", "opened_human", "clicked", "clicked_human", "opens:human", "opens:machine", "opens:unsure"],
+  ...["clicks:human", "clicks:machine"],
+];
+const pick = ({ counts }: View) => WHATS.map((what) => counts[what] ?? 0);
+
 mailTest(
-  "opens and clicks: people apart from machines, by link and client, and right again when verdicts are corrected",
+  "opens and clicks that a provider reports: people apart from machines, and right again when verdicts are corrected",
   async (sql) => {
-    const one = await create(sql);
-    await add(sql, one, people(4));
-    await start(sql, one);
-    await tick(sql);
-    await send(sql);
-    const ids = await idsOf(sql, one);
-    await events(sql, ...ids.map((message) => ({ event: "delivered", message })));
-    const seen = (event: string, message: string, verdict: string, more = {}) =>
-      sql`insert into public.email_events (event_type, message_id, metadata) values (${event}, ${message}, ${
-        sql.json({ verdict, reasons: "x", ...more })
-      })`;
-    const link = { link: "https://shop.example/a:b", client: "gmail" };
-    await seen("open", ids[0], "human");
-    await seen("open", ids[0], "human");
-    await seen("click", ids[1], "human", link);
-    await seen("open", ids[2], "machine");
-    await seen("click", ids[2], "machine", link);
-    await seen("click", ids[2], "machine", { link: "https://shop.example/c" });
-    await seen("open", ids[3], "unsure");
+    const { one, ids } = await delivered(sql, 4);
+    const seen = (event: string, message: string, verdict: string) => ({
+      event,
+      message,
+      metadata: { verdict, reasons: "x" },
+    });
+    await events(
+      sql,
+      ...[seen("open", ids[0], "human"), seen("open", ids[0], "human"), seen("click", ids[1], "human")],
+      ...[
+        seen("open", ids[2], "machine"),
+        seen("click", ids[2], "machine"),
+        seen("click", ids[2], "machine"),
+      ],
+      seen("open", ids[3], "unsure"),
+    );
     const before = await read(sql, one);
-    const pick = ({ counts }: View) =>
-      [
-        "opened",
-        "opened_human",
-        "clicked",
-        "clicked_human",
-        "opens:human",
-        "opens:machine",
-        "opens:unsure",
-        "clicks:human",
-        "clicks:machine",
-      ]
-        .map((what) => counts[what] ?? 0);
     assertEquals(pick(before), [4, 2, 2, 1, 2, 1, 1, 1, 2]);
     assertEquals([before.rates.opened, before.rates.clicked, before.rates.clicked_of_opened], [
       0.5,
       0.25,
       0.5,
     ]);
-    assertEquals(before.links, [
-      { link: "https://shop.example/a:b", clicks: 2, human: 1 },
-      { link: "https://shop.example/c", clicks: 1, human: 0 },
-    ]);
-    assertEquals(before.clients, [{ client: "gmail", events: 2, human: 1 }]);
-    // The person was a machine after all, and the machine's second click a person's.
-    await sql`update public.email_events set metadata = metadata || '{"verdict": "machine"}' where message_id = ${
-      ids[1]
-    } and event_type = 'click'`;
-    await sql`update public.email_events set metadata = metadata || '{"verdict": "human"}'
-    where message_id = ${ids[2]} and metadata ->> 'link' = 'https://shop.example/c'`;
-    const after = await read(sql, one);
-    assertEquals(pick(after), [4, 2, 2, 1, 2, 1, 1, 1, 2]);
-    assertEquals(after.links, [
-      { link: "https://shop.example/c", clicks: 1, human: 1 },
-      { link: "https://shop.example/a:b", clicks: 2, human: 0 },
-    ]);
-    assertEquals((await rows(sql, one)).map(({ told }) => told & 1024), [0, 0, 1024, 0]);
+    // The person was a machine after all.
+    await sql`update public.email_events set metadata = metadata || '{"verdict": "machine"}'
+      where message_id = ${ids[1]} and event_type = 'click'`;
+    assertEquals(pick(await read(sql, one)), [4, 1, 2, 0, 2, 1, 1, 0, 3]);
+    assertEquals((await rows(sql, one)).map(({ told }) => told & 1280), [256, 0, 0, 0]);
   },
 );
+
+const LINKS = ["https://shop.example/a?for=reader0#top", "https://shop.example/b"];
+
+/** Tickets of the mails, as sending gives them. */
+async function tickets(sql: Sql, one: View, ids: string[], mode: string): Promise<number[]> {
+  const [{ id }] = await sql`select private.link_set_of(${LINKS}, now()) as id`;
+  const made = await sql`
+    insert into private.mail_tickets (message_id, contact_id, campaign_id, link_set, mode, created_at)
+    select m.id, c.contact_id, ${one.id}, ${id}, ${mode}, now()
+    from unnest(${ids}::uuid[]) with ordinality as i (id, place) join public.messages m on m.id = i.id
+    join public.conversations c on c.id = m.conversation_id order by i.place returning id`;
+  return made.map(({ id }) => Number(id));
+}
+
+/** What readers do, as it is recorded: o or c, ticket, link, verdict. */
+const record = (
+  sql: Sql,
+  ...list: (readonly [kind: "o" | "c", ticket: number, link: number, verdict: string])[]
+) =>
+  sql`select public.record_accesses(gen_random_uuid(), ${
+    list.map(([kind, ticket, link, verdict]) =>
+      `${kind} ${ticket} ${Date.now()} ${kind === "o" ? "" : link} ${verdict} gmail program x`
+    ).join("\n")
+  })`;
+
+for (const mode of ["aggregate", "individual"] as const) {
+  mailTest(
+    `opens and clicks that we track (${mode}): by link and client, corrected, without traps, and nobody's name unless allowed`,
+    async (sql) => {
+      const { one, ids } = await delivered(sql, 3);
+      const [a, b, c] = await tickets(sql, one, ids, mode);
+      await record(
+        sql,
+        ...[["o", a, 0, "human"], ["o", a, 0, "human"], ["c", a, 1, "human"]] as const,
+        ...[["c", b, 1, "machine"], ["c", b, 2, "machine"], ["c", b, 0, "machine"]] as const,
+        ["o", c, 0, "unsure"],
+      );
+      // A provider that tracks too counts nothing twice.
+      await events(sql, { event: "open", message: ids[0], metadata: { verdict: "human", reasons: "x" } });
+      const before = await read(sql, one);
+      assertEquals(pick(before), [3, 1, 2, 1, 2, 0, 1, 1, 2]);
+      assertEquals(before.links, [
+        { link: "https://shop.example/a", clicks: 2, human: 1 },
+        { link: "https://shop.example/b", clicks: 1, human: 0 },
+      ]);
+      assertEquals(before.clients, [{ client: "gmail", events: 6, human: 3 }]);
+      const shown = async () => (await rows(sql, one)).map(({ told }) => told & 1920);
+      assertEquals(await shown(), mode === "individual" ? [1920, 640, 128] : [0, 0, 0]);
+      // More is known: the reader of the first was a machine, who clicked b a person.
+      const [{ id: open }] = await sql`select max(id) as id from public.email_opens where ticket = ${a}`;
+      const [{ id: clickA }] = await sql`select id from public.email_clicks where ticket = ${a}`;
+      const [{ id: clickB }] = await sql`select id from public.email_clicks where ticket = ${b} and link = 2`;
+      await sql`select public.settle_accesses(${
+        sql.json([
+          { kind: "open", id: open, verdict: "machine", reasons: "burst" },
+          { kind: "click", id: clickA, verdict: "machine", reasons: "burst" },
+          { kind: "click", id: clickB, verdict: "human", reasons: "later" },
+        ])
+      })`;
+      const after = await read(sql, one);
+      assertEquals(pick(after), [3, 2, 2, 1, 1, 1, 1, 1, 2]);
+      assertEquals(after.links, [
+        { link: "https://shop.example/b", clicks: 1, human: 1 },
+        { link: "https://shop.example/a", clicks: 2, human: 0 },
+      ]);
+      await sql`select public.withdraw_tracking(${ids[1]}::uuid)`;
+      assertEquals(await shown(), mode === "individual" ? [896, 0, 128] : [0, 0, 0]);
+      assertEquals(pick(await read(sql, one)), pick(after), "figures without names stay");
+    },
+  );
+}
+
+mailTest("a link for each person has no figure for each person", async (sql) => {
+  const { one, ids } = await delivered(sql, 1);
+  const [ticket] = await tickets(sql, one, ids, "aggregate");
+  await sql`insert into private.campaign_counts (campaign_id, hour, what, n)
+    select ${one.id}, '-infinity', 'link:human:https://shop.example/p/' || g, 1 from generate_series(1, 600) g`;
+  await record(sql, ["c", ticket, 1, "human"], ["c", ticket, 2, "human"]);
+  const [{ n }] = await sql`
+    select n::int from private.campaign_counts
+    where what = 'link:human:other' and campaign_id = ${(await read(sql, one)).id}`;
+  assertEquals(n, 2);
+});
+
+/** A campaign whose mails were delivered. */
+async function delivered(sql: Sql, n: number): Promise<{ one: View; ids: string[] }> {
+  const one = await create(sql, { html: "<p>Hi</p>" });
+  await add(sql, one, people(n));
+  await start(sql, one);
+  await tick(sql);
+  await send(sql);
+  const ids = await idsOf(sql, one);
+  await events(sql, ...ids.map((message) => ({ event: "delivered", message })));
+  return { one, ids };
+}
 
 for (const [what, event, n] of [["bounced", "bounce", 6], ["complained", "complaint", 2]] as const) {
   mailTest(
@@ -370,6 +442,7 @@ mailTest("what cannot be a campaign is refused, and a viewer sees addresses cut"
       [{ flag_key: "no.enabled" }, "GL404"],
       [{ text: null }, "23514"],
       [{ bounce_limit: 0 }, "23514"],
+      [{ track: "all" }, "23514"],
       [{ otherwise: { text: "A" } }, "23514"],
     ] as const
   ) {

@@ -30,6 +30,11 @@ const LISTS: Record<string, List> = {
     page: (after) => `${PAGE}, ${json(after ? { before: after.id } : {})}`,
     search: (text) => `500, ${json({ search: text })}`,
   },
+  list_campaigns: {
+    whole: "200",
+    page: (after) => `${PAGE}, ${json(after ? { before: after.id } : {})}`,
+    search: (text) => `200, ${json({ search: text })}`,
+  },
   list_reports: {
     whole: "null, 500",
     page: (after) => `null, ${PAGE}, ${after ? `'${after.id}'` : "null"}`,
@@ -75,6 +80,10 @@ async function fill(sql: Sql): Promise<void> {
   await sql`
     insert into public.announcements (name, audience, text)
     select case when i = 17 then 'A Needle' else 'news ' || i end, '{"kind": "wrote", "days": 1}', 'hello'
+    from generate_series(1, ${ROWS}::int) i`;
+  await sql`
+    insert into public.campaigns (name, from_email, subject, text)
+    select case when i = 17 then 'A Needle' else 'mail ' || i end, 'desk@send.example', 'News', 'Hello'
     from generate_series(1, ${ROWS}::int) i`;
   const [{ id: rollout }] = await sql`
     insert into public.rollouts (flag_key, plan) values ('a.enabled', 'a plan') returning id`;

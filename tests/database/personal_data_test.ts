@@ -71,11 +71,12 @@ const FREE: Record<string, string> = {
   "public.thread_decisions":
     "id org_id from_role number_last4 number_class outcome reason types forces done_at done_by at by",
   "public.policy_findings": "ord org_id type rule score was_right reviewed_by reviewed_at",
-  "private.campaign_news": "id campaign_id recipient_id what n at",
+  "private.campaign_tickets": "ticket campaign_id told",
+  "private.campaign_news": "id campaign_id recipient_id ticket what verdict link client n at",
   "private.campaign_counts": "campaign_id hour what n",
   "public.campaign_recipients": "id campaign_id state arm why next_at told at",
   "public.campaigns":
-    "id from_email flag_key per_minute bounce_limit complaint_limit start_at state version created_at created_by started_at stopped_at stopped_by finished_at",
+    "id from_email flag_key track per_minute bounce_limit complaint_limit start_at state version created_at created_by started_at stopped_at stopped_by finished_at",
   "public.announcement_recipients": "announcement_id state why next_at at",
   "public.announcements":
     "id audience number_id per_minute state unreachable version created_at created_by started_at started_by stopped_at stopped_by finished_at",

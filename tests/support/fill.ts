@@ -286,6 +286,9 @@ export const FILL: Record<string, string> = {
   "public.campaign_recipients": `
     insert into public.campaign_recipients (campaign_id, address) values
       ('00000000-0000-7000-8000-00000000f00c', 'reader@example.org')`,
+  "private.campaign_tickets": `
+    insert into private.campaign_tickets (ticket, campaign_id, told) values
+      (1, '00000000-0000-7000-8000-00000000f00c', 128)`,
   "private.campaign_news": `
     insert into private.campaign_news (campaign_id, recipient_id, what) values
       ('00000000-0000-7000-8000-00000000f00c', 1, 'sent')`,

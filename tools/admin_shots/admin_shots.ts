@@ -27,6 +27,7 @@ async function pages(sql: Sql): Promise<Shot[]> {
     await sql`select conversation_id as id from public.messages group by 1 order by count(*) desc limit 1`;
   const [incident] = await sql`select number from public.incidents order by number desc limit 1`;
   const [announcement] = await sql`select id from public.announcements limit 1`;
+  const [campaign] = await sql`select id from public.campaigns limit 1`;
   const [photo] = await sql`select conversation_id as id from public.messages where type = 'image' limit 1`;
   const [taken] = await sql`select id from public.conversations where taken_by is not null limit 1`;
   const [template] = await sql`select account from public.wa_templates limit 1`;
@@ -70,6 +71,9 @@ async function pages(sql: Sql): Promise<Shot[]> {
     ["/announcements", "announcements"],
     [`/announcements/${announcement.id}`, "announcement"],
     ["/announcements/new", "announcement-new"],
+    ["/campaigns", "campaigns"],
+    [`/campaigns/${campaign.id}`, "campaign"],
+    ["/campaigns/new", "campaign-new"],
     ["/audit", "audit"],
     ["/routes", "routes"],
     ["/links", "links"],

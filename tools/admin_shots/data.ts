@@ -50,7 +50,57 @@ async function trouble(sql: Sql): Promise<void> {
       audience: { kind: "wrote", days: 30 },
     })
   })`;
+  await campaign(sql);
   await sql`select public.add_suppression('ada@example.com', 'bounce', 'all')`;
+}
+
+/** A campaign of yesterday, as its counters tell it. */
+async function campaign(sql: Sql): Promise<void> {
+  const [{ id }] = await sql`
+    insert into public.campaigns (name, from_email, subject, html, state, started_at, finished_at)
+    values ('Autumn collection', 'hello@shop.example', 'New for autumn, {{name|dear customer}}',
+      '<h1>Hello {{name}}</h1><p><a href="https://shop.example/autumn">See what is new</a></p>', 'done', now() - interval '1 day', now() - interval '20 hours')
+    returning id`;
+  await sql`insert into public.campaign_recipients (campaign_id, address, state, told, at)
+    select ${id}, 'reader' || g || '@people.example', 'queued', (array[3, 387, 1923, 5, 35])[1 + g % 5], now() - interval '1 day' from generate_series(1, 40) g`;
+  const [hours, all] = [
+    {
+      queued: 4000,
+      sent: 4000,
+      delivered: 3900,
+      bounced: 60,
+      opened: 2100,
+      opened_human: 1300,
+      clicked: 500,
+      clicked_human: 310,
+    },
+    {
+      recipients: 24_310,
+      "left_out:suppressed": 310,
+      replied: 88,
+      unsubscribed: 61,
+      complained: 4,
+      failed: 40,
+    },
+  ];
+  const accesses = {
+    "opens:human": 1900,
+    "opens:machine": 900,
+    "opens:unsure": 40,
+    "clicks:human": 350,
+    "clicks:machine": 220,
+  };
+  await sql`insert into private.campaign_counts (campaign_id, hour, what, n)
+    select ${id}, date_trunc('hour', now(), 'UTC') - (24 - h.h) * interval '1 hour', w.key, greatest(1, (w.value::numeric * (8 - h.h) / 20)::bigint)
+    from generate_series(0, 6) h (h) cross join jsonb_each_text(${sql.json({ ...hours, ...accesses })}) w
+    union all select ${id}, date_trunc('hour', now(), 'UTC') - interval '24 hours', w.key, w.value::bigint from jsonb_each_text(${
+    sql.json(all)
+  }) w
+    union all values
+      (${id}::uuid, '-infinity'::timestamptz, 'link:human:https://shop.example/autumn', 410::bigint),
+      (${id}::uuid, '-infinity'::timestamptz, 'link:machine:https://shop.example/autumn', 240::bigint),
+      (${id}::uuid, '-infinity'::timestamptz, 'client:human:gmail', 1200::bigint),
+      (${id}::uuid, '-infinity'::timestamptz, 'client:machine:apple', 500::bigint)`;
 }
 
 /** Templates, a second account that Meta has banned, a photo, and a conversation that somebody has. */

@@ -78,6 +78,13 @@ export const PAGES: PageEntry[] = [
     Page: lazy(() => import("../pages/announcements/index.tsx")),
   },
   {
+    path: "/campaigns",
+    key: "c",
+    title: "Campaigns",
+    icon: "send",
+    Page: lazy(() => import("../pages/campaigns/index.tsx")),
+  },
+  {
     path: "/templates",
     key: "w",
     title: "Templates",

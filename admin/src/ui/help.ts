@@ -63,6 +63,11 @@ const HELP: Readonly<Record<string, Help>> = {
       "One message to many people who wrote to you: beta users, everybody, or those for whom a feature failed. Each person gets it once. Sending is paced, and you can stop it.",
     doc: "rollouts#announcements",
   },
+  "/campaigns": {
+    text:
+      "One mail to many people, with their names in it. Each address gets it once. Sending is paced, can be stopped, and stops by itself if too many bounce or complain. Opens and clicks of machines are kept apart.",
+    doc: "campaigns",
+  },
   "/templates": {
     text:
       "What WhatsApp sends outside the 24-hour window. Meta reviews each template, and pauses those that people block. Choose one, see how it looks with its values, and send it from a conversation.",

@@ -1,7 +1,7 @@
 /** `gatelink campaign`: makes a draft, fills it, and sends a test. */
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { CampaignDraft } from "../../../supabase/functions/_shared/contract/arguments.ts";
 import {
   type Recipient,
@@ -28,6 +28,7 @@ interface CreateOptions {
   otherwiseSubject?: string;
   otherwiseHtml?: string;
   otherwiseText?: string;
+  track?: CampaignDraft["track"];
   perMinute?: number;
   bounceLimit?: number;
   complaintLimit?: number;
@@ -46,6 +47,10 @@ export function making(group: Command, run: Run): void {
     .option("--otherwise-subject <text>", "what those without the flag get: the subject", reason)
     .option("--otherwise-html <file>", "what those without the flag get: file with the HTML part")
     .option("--otherwise-text <file>", "what those without the flag get: file with the text part")
+    .addOption(
+      new Option("--track <mode>", "how opens and clicks are tracked (default: the setting email.track)")
+        .choices(["off", "aggregate", "individual"]),
+    )
     .option("--per-minute <n>", "how many go in a minute at most (default: 600)", whole(6, 12000))
     .option("--bounce-limit <share>", "stop by itself above this share of bounces (default: 5%)", share)
     .option(
@@ -161,6 +166,7 @@ async function draftOf(name: string, options: CreateOptions): Promise<CampaignDr
     from: options.from,
     flag_key: options.flag,
     otherwise: Object.values(otherwise).some((value) => value !== undefined) ? otherwise : undefined,
+    track: options.track,
     per_minute: options.perMinute,
     bounce_limit: options.bounceLimit,
     complaint_limit: options.complaintLimit,

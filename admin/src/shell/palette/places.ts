@@ -85,6 +85,13 @@ export const NEW: readonly Place[] = [
     role: "operator",
   },
   {
+    label: "New campaign",
+    also: "create send mail newsletter",
+    icon: "plus",
+    to: "/campaigns/new",
+    role: "operator",
+  },
+  {
     label: "Add team member",
     also: "new invite role",
     icon: "people",

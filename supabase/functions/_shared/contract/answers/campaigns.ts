@@ -21,6 +21,8 @@ const campaign = z.strictObject({
   from_email: z.string(),
   subject: z.string(),
   flag_key: z.string().nullable(),
+  /** How opens and clicks are tracked; null for the setting `email.track`. */
+  track: z.enum(["off", "aggregate", "individual"]).nullable(),
   per_minute: count,
   bounce_limit: z.number(),
   complaint_limit: z.number(),

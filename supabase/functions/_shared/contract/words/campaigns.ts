@@ -95,22 +95,27 @@ export const RECIPIENT_COLUMNS = [
   ...["opened", "opened_human", "clicked", "clicked_human", "replied", "unsubscribed", "complained"],
 ] as readonly (keyof CampaignRecipient)[];
 
-/** What became of a recipient, the last first. */
+/** What became of a recipient. */
 export function fateOf(one: CampaignRecipient): string {
   if (one.state === "pending") {
     return one.why === null ? "waiting" : `waiting: ${one.why.replaceAll("_", " ")}`;
   }
   if (one.state === "left_out") return `left out: ${leftOutInWords(one.why ?? "")}`;
-  const said = ([
-    ["complained", "complained"],
-    ["unsubscribed", "unsubscribed"],
-    ["replied", "replied"],
-    ["clicked_human", "clicked"],
-    ["opened_human", "opened"],
-    ["bounced", "bounced"],
-    ["failed", "failed"],
-    ["delivered", "delivered"],
-    ["sent", "sent"],
-  ] as const).filter(([what]) => one[what]).map(([, word]) => word);
-  return said.length === 0 ? "queued" : said.join(", ");
+  // A click says that it was opened, and that it was delivered.
+  const way = one.clicked_human
+    ? "clicked"
+    : one.opened_human
+    ? "opened"
+    : one.bounced
+    ? "bounced"
+    : one.delivered
+    ? "delivered"
+    : one.failed
+    ? "failed"
+    : one.sent
+    ? "sent"
+    : "queued";
+  return [way, ...(["replied", "unsubscribed", "complained"] as const).filter((what) => one[what])].join(
+    ", ",
+  );
 }

@@ -70,7 +70,10 @@ async function mailOf(
   const replyTo = answersTo(id, mail, replyDomain);
   const contents = attachmentsOf(message, world);
   const unsubscribe = mail.bulk ? `${baseUrl}/u/${mail.token ?? id}` : undefined;
-  const html = wordsFor(mail.html ?? textIn(message, "html"), unsubscribe);
+  const words = {
+    html: wordsFor(mail.html ?? textIn(message, "html"), unsubscribe),
+    text: wordsFor(mail.text ?? textIn(message, "text"), unsubscribe),
+  };
   const composed = await composeMail({
     messageId: mail.message_id_header,
     replyTo,
@@ -85,6 +88,8 @@ async function mailOf(
       world,
     ),
     text: wordsFor(mail.text ?? textIn(message, "text"), unsubscribe),
+    html: await trackedHtml({ id, message: { ...message, ...words } }, trackUrl, [`${baseUrl}/`], world),
+    text: words.text,
     ...(mail.in_reply_to === null
       ? {}
       : { parent: { messageId: mail.in_reply_to, references: mail.references } }),
