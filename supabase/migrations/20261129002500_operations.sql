@@ -272,6 +272,7 @@ language sql stable set search_path = '' as $$
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
+    ('gatelink_environments', 60, 'sql', 'select private.watch_environments(now())', null),
     ('gatelink_purge_flag_metrics', 3600, 'sql', 'select private.purge_flag_metrics(now())', null),
     ('gatelink_sample_minutes', 60, 'sql', 'select private.sample_minutes(clock_timestamp())', null),
     ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())', null)
@@ -279,6 +280,7 @@ language sql stable set search_path = '' as $$
   -- A later migration makes these tables, and a team may take them back.
   where (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
+    and (j.name <> 'gatelink_environments' or to_regprocedure('private.watch_environments(timestamptz)') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
 $$;
 comment on function private.clock_jobs() is
