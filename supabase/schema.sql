@@ -27870,17 +27870,27 @@ CREATE OR REPLACE FUNCTION private.watch_environments(p_now timestamp with time 
  RETURNS text
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET lock_timeout TO '1s'
 AS $function$
 declare
   r public.rollouts;
+  v_findings jsonb;
   v_finding jsonb;
 begin
+  if not exists (select from public.rollouts o where o.flag_key = 'green.enabled' and o.state in ('running', 'paused')) then
+    return null;
+  end if;
+  v_findings := private.environment_watch(p_now) -> 'findings';
+  -- The row is locked only to act: the guard, which runs in the same second, would pass over what is locked.
+  if v_findings = '[]' then
+    return null;
+  end if;
   select * into r from public.rollouts o
-  where o.flag_key = 'green.enabled' and o.state in ('running', 'paused') for update skip locked;
+  where o.flag_key = 'green.enabled' and o.state in ('running', 'paused') for update;
   if not found then
     return null;
   end if;
-  for v_finding in select f from jsonb_array_elements(private.environment_watch(p_now) -> 'findings') f loop
+  for v_finding in select f from jsonb_array_elements(v_findings) f loop
     if v_finding ->> 'verdict' = 'roll_back' then
       perform private.log_rollout(private.end_rollout(r, 'rolled_back', p_now), p_now, 'rolled_back', v_finding -> 'figures', 'roll_back',
         v_finding ->> 'rule');

@@ -106,19 +106,28 @@ end $$;
 comment on function public.environment_watch() is
   'What is watched of both environments besides outcomes: {minutes, connections: {used, most, share}, environments: {blue, green: {requests, failed, mean_ms, database_errors, memory_mb, memory_growth_mb, cpu}}, findings: [{rule, verdict, figures}]}; null is not known. For viewers and secret keys.';
 
--- Failure policy: a ramp that another transaction holds is passed over until the next minute; the guard tells of that.
+-- Failure policy: where another transaction holds the ramp for more than a second, it is tried again the next minute.
 create function private.watch_environments(p_now timestamptz) returns text
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '' set lock_timeout = '1s' as $$
 declare
   r public.rollouts;
+  v_findings jsonb;
   v_finding jsonb;
 begin
+  if not exists (select from public.rollouts o where o.flag_key = 'green.enabled' and o.state in ('running', 'paused')) then
+    return null;
+  end if;
+  v_findings := private.environment_watch(p_now) -> 'findings';
+  -- The row is locked only to act: the guard, which runs in the same second, would pass over what is locked.
+  if v_findings = '[]' then
+    return null;
+  end if;
   select * into r from public.rollouts o
-  where o.flag_key = 'green.enabled' and o.state in ('running', 'paused') for update skip locked;
+  where o.flag_key = 'green.enabled' and o.state in ('running', 'paused') for update;
   if not found then
     return null;
   end if;
-  for v_finding in select f from jsonb_array_elements(private.environment_watch(p_now) -> 'findings') f loop
+  for v_finding in select f from jsonb_array_elements(v_findings) f loop
     if v_finding ->> 'verdict' = 'roll_back' then
       perform private.log_rollout(private.end_rollout(r, 'rolled_back', p_now), p_now, 'rolled_back', v_finding -> 'figures', 'roll_back',
         v_finding ->> 'rule');
