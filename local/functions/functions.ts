@@ -34,6 +34,15 @@ const PREFIX = "/functions/v1/";
  */
 const LINK_PATHS: readonly string[] = ["/l/", "/.well-known/"];
 
+/** Paths that a tracking domain passes to the function email-track (docs/tracking.md), in the same way. */
+const TRACK_PATHS: readonly string[] = ["/c/", "/pixel/", "/u/"];
+
+/** The function that serves an address at the root as it is; undefined for any other address. */
+function servedAtRoot(url: string, path: number): string | undefined {
+  if (LINK_PATHS.some((begin) => url.startsWith(begin, path))) return "deeplinks";
+  return TRACK_PATHS.some((begin) => url.startsWith(begin, path)) ? "email-track" : undefined;
+}
+
 /**
  * Names of the functions in a folder, and their entry points: those in config.toml beside the folder, else
  * each folder with an index.ts.
@@ -52,6 +61,9 @@ export function listFunctions(folder: string): Map<string, string> {
       .filter(([name, path]) => !name.startsWith("_") && isFile(path)),
   );
 }
+
+/** A function's address, or the function that sees the address as it is. */
+type Target = string | { readonly own: string };
 
 /** Two environments; see {@linkcode serveFunctions}. */
 export interface TwoEnvironments {
@@ -101,14 +113,14 @@ export function serveFunctions(folder: string, two?: TwoEnvironments): Functions
     return response instanceof Promise ? response.then(withoutPages) : withoutPages(response);
   }
 
-  /** Answers at a function's address; at that of a link without one. */
+  /** Answers at a function's address, or as the function that serves an address at the root as it is. */
   function at(
-    target: string | undefined,
+    target: Target,
     request: Request,
     path: number,
     environment: Environment,
   ): Response | Promise<Response> {
-    if (target === undefined) return answer(deployed("deeplinks", environment), request);
+    if (typeof target !== "string") return answer(deployed(target.own, environment), request);
     const name = functionIn(target);
     const slug = deployed(name, environment);
     // On the platform the function sees /NAME/rest?query.
@@ -127,11 +139,11 @@ export function serveFunctions(folder: string, two?: TwoEnvironments): Functions
   async function split(
     request: Request,
     path: number,
-    target: string | undefined,
+    target: Target,
     { gateway }: TwoEnvironments,
   ): Promise<Response> {
     // The gateway's own addresses are not split.
-    if (target !== undefined && functionIn(target) === "gateway") {
+    if (typeof target === "string" && functionIn(target) === "gateway") {
       return await at(target, request, path, "blue");
     }
     const { url } = request;
@@ -151,19 +163,21 @@ export function serveFunctions(folder: string, two?: TwoEnvironments): Functions
       // http://127.0.0.1:54321/functions/v1/NAME/rest?query
       const url = request.url;
       const path = url.indexOf("/", 8);
-      const link = LINK_PATHS.some((begin) => url.startsWith(begin, path)) && functions.has("deeplinks");
-      const target = link
+      const atRoot = servedAtRoot(url, path);
+      const own = atRoot !== undefined && functions.has(atRoot) ? atRoot : undefined;
+      const target = own !== undefined
         ? undefined
         : url.startsWith(PREFIX, path)
         ? url.slice(path + PREFIX.length)
         : rewritten(url, path);
-      if (!link && target === undefined) return undefined;
+      if (own === undefined && target === undefined) return undefined;
+      const to = target ?? { own: own! };
       // Both are defined on the request at hand: a new Request would move its body through a stream, which costs more
       // than everything else here.
       const headers = new ForwardedHeaders(request.headers, peer);
       Object.defineProperty(request, "headers", { value: headers, configurable: true });
-      if (two !== undefined && !url.startsWith(PREFIX, path)) return split(request, path, target, two);
-      return at(target, request, path, "blue");
+      if (two !== undefined && !url.startsWith(PREFIX, path)) return split(request, path, to, two);
+      return at(to, request, path, "blue");
     },
   };
 }

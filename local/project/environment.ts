@@ -138,6 +138,7 @@ export function functionsEnvironment(options: EnvironmentOptions): Record<string
     TWILIO_AUTH_TOKEN: textAccount(keys, {}).authToken,
     TWILIO_URL: `${apiUrl}/simulator/twilio`,
     PUBLIC_BASE_URL: url,
+    TRACK_BASE_URL: url,
     // The host adds the caller's address itself, so nobody can forge it.
     CLIENT_IP_HEADER: "x-forwarded-for",
     SEALING_KEYS: `local:${createHash("sha256").update(`sealing ${keys.secretKey}`).digest("base64")}`,

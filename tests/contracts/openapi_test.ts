@@ -10,6 +10,7 @@ import { ROUTES as DEEPLINKS } from "../../supabase/functions/deeplinks/routes.t
 import { ROUTES as DIAGNOSTICS } from "../../supabase/functions/diagnostics/handler.ts";
 import { ROUTES as SMS_WEBHOOK } from "../../supabase/functions/sms-webhook/handler.ts";
 import { ROUTES as EMAIL_SEND } from "../../supabase/functions/email-send/handler.ts";
+import { ROUTES as EMAIL_TRACK } from "../../supabase/functions/email-track/handler.ts";
 import { ROUTES as EMAIL_WEBHOOK } from "../../supabase/functions/email-webhook/handler.ts";
 import { SHOWN_ROUTES } from "../../supabase/functions/email-webhook/shown.ts";
 import { ROUTES as FLAGS } from "../../supabase/functions/flags/handler.ts";
@@ -105,6 +106,7 @@ const TABLES: Record<string, readonly Route[]> = {
   deeplinks: DEEPLINKS,
   diagnostics: DIAGNOSTICS,
   "email-send": EMAIL_SEND,
+  "email-track": EMAIL_TRACK,
   "email-webhook": [...EMAIL_WEBHOOK, ...SHOWN_ROUTES],
   flags: FLAGS,
   gateway: GATEWAY,

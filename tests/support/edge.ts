@@ -81,6 +81,7 @@ type Function =
   | "wa-graph"
   | "email-webhook"
   | "email-send"
+  | "email-track"
   | "sms-webhook"
   | "sms-send"
   | "deeplinks"
@@ -98,6 +99,7 @@ const NAMES: readonly Function[] = [
   "wa-graph",
   "email-webhook",
   "email-send",
+  "email-track",
   "sms-webhook",
   "sms-send",
   "deeplinks",

@@ -67,6 +67,12 @@ export const PROBES: Record<string, Probe[]> = {
     status: 422,
     type: PROBLEM,
   }],
+  "email-track": [NEEDS_KEY, {
+    what: "answers the pixel that counts nothing",
+    request: () => ({ query: "/pixel/test.png", init: {} }),
+    status: 200,
+    type: "image/png",
+  }],
   "email-webhook": [NEEDS_KEY, {
     what: "refuses unsigned events",
     request: () => ({ query: "/events", init: { method: "POST", body: "[]" } }),

@@ -242,6 +242,11 @@ const VARIABLES = {
     purpose: "write addresses into mails, such as those that end a subscription, with a host of your own",
     schema: url.optional(),
   },
+  TRACK_BASE_URL: {
+    purpose:
+      "write addresses of tracked mails (/pixel, /c) and of unsubscribing (/u) with a host of your own that leads to email-track",
+    schema: url.optional(),
+  },
   WEBHOOK_BASE_URL: {
     purpose: "tell providers of texts where to report, if that is another host than PUBLIC_BASE_URL",
     schema: url.optional(),
