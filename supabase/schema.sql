@@ -2124,9 +2124,10 @@ create TRIGGER record_new AFTER INSERT ON public.links REFERENCING NEW TABLE AS 
 -- What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the
 -- functions and sent in groups, or sampled by the clock; for people to look at, nothing is decided by it.
 create table public.measurements (
-  -- request (label: function and status), destination (label: name and outcome), replies (not used; label:
-  -- destination and why), routed, graph (label: result), messages (label: in or out), updates (label: field and
-  -- kind), clicks (label: verdict and target).
+  -- request (label: slug and status), destination (label: name and outcome), replies (not used; label: destination
+  -- and why), routed, graph (label: result), messages (label: in or out), updates (label: field and kind), clicks
+  -- (label: verdict and target), memory (label: environment; ms are megabytes of the process), database_errors
+  -- (label: environment).
   name text not null,
   -- Which kind of it; of several words, separated by a space. Never personal data.
   label text default ''::text not null,
@@ -7090,6 +7091,21 @@ begin
   end loop;
 end $function$;
 grant execute on function public.enqueue_outbound(p_items jsonb) to service_role;
+
+-- What is watched of both environments besides outcomes: {minutes, connections: {used, most, share}, environments:
+-- {blue, green: {requests, failed, mean_ms, database_errors, memory_mb, memory_growth_mb, cpu}}, findings: [{rule,
+-- verdict, figures}]}; null is not known. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.environment_watch()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return private.environment_watch(clock_timestamp());
+end $function$;
+grant execute on function public.environment_watch() to authenticated, service_role;
 
 -- Erases a person, by phone number, contact's id or another id, at most p_limit messages a call: {erasure, part,
 -- done, counts: rows by table, kept: {dedupe_keys_days, opt_outs}, out_of_reach}. While done is false call it again
@@ -16207,6 +16223,7 @@ AS $function$
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
+    ('gatelink_environments', 60, 'sql', 'select private.watch_environments(now())', null),
     ('gatelink_purge_flag_metrics', 3600, 'sql', 'select private.purge_flag_metrics(now())', null),
     ('gatelink_sample_minutes', 60, 'sql', 'select private.sample_minutes(clock_timestamp())', null),
     ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())', null)
@@ -16215,6 +16232,7 @@ AS $function$
   where (j.name <> 'gatelink_campaigns' or to_regprocedure('private.send_campaigns(timestamptz)') is not null)
     and (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
+    and (j.name <> 'gatelink_environments' or to_regprocedure('private.watch_environments(timestamptz)') is not null)
     and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
     and (j.name <> 'gatelink_judge_accesses' or to_regprocedure('private.accesses_are_due()') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
@@ -17563,6 +17581,106 @@ AS $function$
       'mean_ms', round((c.ms / nullif(c.requests, 0)::double precision)::numeric, 1),
       'p99_ms', round(private.histogram_quantile(t.counts, 0.99)::numeric, 1))))
   from counted c left join timed t using (environment)
+$function$;
+
+-- Limits of environment_watch, and the minutes that it looks at.
+CREATE OR REPLACE FUNCTION private.environment_limits()
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select '{"minutes": 10, "database_minutes": 5, "min_requests": 200, "error_rate": 0.005, "mean_ms": 200, "memory_growth_mb": 10,
+    "connections": 0.8}'::jsonb
+$function$;
+
+-- What both environments did in the last minutes: requests, failures, mean latency, errors of the database, memory of
+-- a process and how fast it grows in MB a minute.
+CREATE OR REPLACE FUNCTION private.environment_series(p_now timestamp with time zone)
+ RETURNS TABLE(environment text, requests bigint, failed bigint, mean_ms double precision, database_errors bigint, memory_mb double precision, memory_growth_mb double precision, memory_minutes integer)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with l as (
+    select private.environment_limits() as limits
+  ), m as (
+    select m.name, m.label, m.minute, m.n, m.ms,
+      case when m.name = 'request' and split_part(m.label, ' ', 1) like '%-green' or m.name <> 'request' and m.label = 'green'
+        then 'green' else 'blue' end as environment,
+      split_part(m.label, ' ', 2) as status
+    from public.measurements m cross join l
+    where m.name in ('request', 'memory', 'database_errors') and m.minute > '-infinity' and m.minute <= p_now
+      and m.minute > p_now - make_interval(mins => (l.limits ->> 'minutes')::integer + 1)
+      and split_part(m.label, ' ', 1) not in ('gateway', 'gateway-green')
+  ), memory as (
+    select m.environment, m.minute, m.ms / nullif(m.n, 0) as mb from m where m.name = 'memory'
+  )
+  select e.name,
+    (select coalesce(sum(m.n), 0)::bigint from m where m.environment = e.name and m.name = 'request' and m.status <> 'disabled'),
+    (select coalesce(sum(m.n), 0)::bigint from m where m.environment = e.name and m.name = 'request' and m.status ~ '^5'),
+    (select sum(m.ms) / nullif(sum(m.n), 0) from m where m.environment = e.name and m.name = 'request' and m.status <> 'disabled'),
+    (select coalesce(sum(m.n), 0)::bigint from m cross join l where m.environment = e.name and m.name = 'database_errors'
+      and m.minute > p_now - make_interval(mins => (l.limits ->> 'database_minutes')::integer)),
+    (select y.mb from memory y where y.environment = e.name order by y.minute desc limit 1),
+    (select regr_slope(y.mb, extract(epoch from y.minute) / 60) from memory y where y.environment = e.name),
+    (select count(*)::integer from memory y where y.environment = e.name)
+  from (values ('blue'), ('green')) as e (name)
+$function$;
+
+-- What a ramp has to be taken back or people told for: {minutes, connections, environments, findings: [{rule,
+-- verdict, figures}]}; null is not known.
+CREATE OR REPLACE FUNCTION private.environment_watch(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with l as (
+    select private.environment_limits() as limits
+  ), b as (
+    select * from private.environment_series(p_now) s where s.environment = 'blue'
+  ), g as (
+    select * from private.environment_series(p_now) s where s.environment = 'green'
+  ), c as (
+    select count(*) as used, current_setting('max_connections')::integer as most from pg_catalog.pg_stat_activity a where a.backend_type = 'client backend'
+  ), found (place, rule, verdict, figures) as (
+    -- In both it is nobody's fault: then going back would not help.
+    select 1, 'database_errors', case when b.database_errors > 0 then 'page' else 'roll_back' end,
+      jsonb_build_object('green', g.database_errors, 'blue', b.database_errors)
+    from b cross join g where g.database_errors > 0
+    union all
+    select 2, 'memory_growth', case when b.memory_growth_mb > (l.limits ->> 'memory_growth_mb')::float8 then 'page' else 'roll_back' end,
+      jsonb_build_object('green', round(g.memory_growth_mb::numeric, 1), 'blue', round(b.memory_growth_mb::numeric, 1), 'minutes', g.memory_minutes)
+    from b cross join g cross join l
+    where g.memory_growth_mb > (l.limits ->> 'memory_growth_mb')::float8 and g.memory_minutes >= (l.limits ->> 'minutes')::integer
+    union all
+    select 3, 'connections', 'page', jsonb_build_object('used', c.used, 'most', c.most)
+    from c cross join l where c.used > c.most * (l.limits ->> 'connections')::float8
+    union all
+    select 4, 'elevated_errors', 'page', jsonb_build_object('failed', g.failed, 'n', g.requests, 'error_rate', l.limits -> 'error_rate')
+    from b cross join g cross join l
+    where g.requests >= (l.limits ->> 'min_requests')::integer and g.failed > g.requests * (l.limits ->> 'error_rate')::float8
+      and g.failed::float8 / g.requests > coalesce(b.failed::float8 / nullif(b.requests, 0), 0)
+    union all
+    select 5, 'elevated_latency', 'page', jsonb_build_object('mean', round(g.mean_ms::numeric), 'mean_ms', l.limits -> 'mean_ms')
+    from b cross join g cross join l
+    where g.requests >= (l.limits ->> 'min_requests')::integer and g.mean_ms > (l.limits ->> 'mean_ms')::float8
+      and g.mean_ms > coalesce(b.mean_ms, 0)
+  )
+  select jsonb_build_object(
+    'minutes', l.limits -> 'minutes',
+    'connections', jsonb_build_object('used', c.used, 'most', c.most, 'share', round(c.used::numeric / c.most, 3)),
+    'environments', (
+      -- The platform tells a function nothing of its CPU; of memory nothing is known where nothing came in.
+      select jsonb_object_agg(s.environment, jsonb_build_object(
+        'requests', s.requests, 'failed', s.failed, 'mean_ms', round(s.mean_ms::numeric, 1), 'database_errors', s.database_errors,
+        'memory_mb', round(s.memory_mb::numeric, 1), 'memory_growth_mb', round(s.memory_growth_mb::numeric, 1), 'cpu', null))
+      from (select * from b union all select * from g) s),
+    'findings', (
+      select coalesce(jsonb_agg(jsonb_build_object('rule', f.rule, 'verdict', f.verdict, 'figures', f.figures) order by f.place), '[]')
+      from found f))
+  from l cross join c
 $function$;
 
 -- An instant in milliseconds since 1970.
@@ -23030,8 +23148,9 @@ begin
   where m.flag_key = v_flag and m.arm = 'on' and m.minute > new.at - interval '15 minutes';
   perform private.open_incident(
     format('%s was taken back by the guard: %s', v_flag, case when v_slow then 'it became slow' when new.rule = 'complaints' then 'people complained'
-      when new.rule = 'guardrail' then format('%s fell', new.figures ->> 'metric') else 'too many failed' end),
-    case when v_slow then 'performance' when new.rule = 'complaints' then 'complaints' when new.rule = 'guardrail' then 'other' else 'error_rate' end,
+      when new.rule = 'guardrail' then format('%s fell', new.figures ->> 'metric') when new.rule = 'database_errors' then 'its database calls failed'
+      when new.rule = 'memory_growth' then 'its memory grew' else 'too many failed' end),
+    case when v_slow or new.rule = 'memory_growth' then 'performance' when new.rule = 'complaints' then 'complaints' when new.rule = 'guardrail' then 'other' else 'error_rate' end,
     case when not v_slow and v_rate > 0.05 then 'P0' else 'P1' end,
     v_flag, null, false, format('rollout:%s', new.rollout_id), null, null, new.rollout_id, new.at);
   return null;
@@ -30275,6 +30394,44 @@ begin
   return v_told;
 end $function$;
 grant execute on function private.watch(p_now timestamp with time zone) to service_role;
+
+-- Takes a ramp back, or tells people, by what environment_watch finds: the same at most once an hour and stage.
+-- Answers the rule by which it was taken back. For the clock, once a minute.
+CREATE OR REPLACE FUNCTION private.watch_environments(p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET lock_timeout TO '1s'
+AS $function$
+declare
+  r public.rollouts;
+  v_findings jsonb;
+  v_finding jsonb;
+begin
+  if not exists (select from public.rollouts o where o.flag_key = 'green.enabled' and o.state in ('running', 'paused')) then
+    return null;
+  end if;
+  v_findings := private.environment_watch(p_now) -> 'findings';
+  -- The row is locked only to act: the guard, which runs in the same second, would pass over what is locked.
+  if v_findings = '[]' then
+    return null;
+  end if;
+  select * into r from public.rollouts o
+  where o.flag_key = 'green.enabled' and o.state in ('running', 'paused') for update;
+  if not found then
+    return null;
+  end if;
+  for v_finding in select f from jsonb_array_elements(v_findings) f loop
+    if v_finding ->> 'verdict' = 'roll_back' then
+      perform private.log_rollout(private.end_rollout(r, 'rolled_back', p_now), p_now, 'rolled_back', v_finding -> 'figures', 'roll_back',
+        v_finding ->> 'rule');
+      return v_finding ->> 'rule';
+    elsif not private.rollout_told(r.id, r.stage, 'paged', v_finding ->> 'rule', p_now - interval '1 hour') then
+      perform private.log_rollout(r, p_now, 'paged', v_finding -> 'figures', 'page', v_finding ->> 'rule');
+    end if;
+  end loop;
+  return null;
+end $function$;
 
 -- Looks at each organisation's pool, keeps the day's figure, and queues for those who are told of failing parts: that
 -- it is four fifths full, that it is exhausted, that it is well again; each once. Says how many notifications. For

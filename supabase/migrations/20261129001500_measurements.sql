@@ -29,7 +29,7 @@ comment on table public.measurements is
   'What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the functions and sent in groups, or sampled by the clock; for people to look at, nothing is decided by it.';
 comment on constraint measurements_pkey on public.measurements is 'One row a series and minute.';
 comment on column public.measurements.name is
-  'request (label: function and status), destination (label: name and outcome), replies (not used; label: destination and why), routed, graph (label: result), messages (label: in or out), updates (label: field and kind), clicks (label: verdict and target).';
+  'request (label: slug and status), destination (label: name and outcome), replies (not used; label: destination and why), routed, graph (label: result), messages (label: in or out), updates (label: field and kind), clicks (label: verdict and target), memory (label: environment; ms are megabytes of the process), database_errors (label: environment).';
 comment on column public.measurements.label is 'Which kind of it; of several words, separated by a space. Never personal data.';
 comment on column public.measurements.minute is 'The minute''s beginning; -infinity in the row that adds up everything since the beginning.';
 comment on column public.measurements.n is 'How many.';

@@ -291,6 +291,7 @@ language sql stable set search_path = '' as $$
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
+    ('gatelink_environments', 60, 'sql', 'select private.watch_environments(now())', null),
     ('gatelink_purge_flag_metrics', 3600, 'sql', 'select private.purge_flag_metrics(now())', null),
     ('gatelink_sample_minutes', 60, 'sql', 'select private.sample_minutes(clock_timestamp())', null),
     ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())', null)
@@ -300,6 +301,7 @@ language sql stable set search_path = '' as $$
     and (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
     and (j.name not in ('gatelink_org_topics', 'gatelink_org_notices') or to_regclass('private.org_topics') is not null)
+    and (j.name <> 'gatelink_environments' or to_regprocedure('private.watch_environments(timestamptz)') is not null)
     and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
     and (j.name <> 'gatelink_judge_accesses' or to_regprocedure('private.accesses_are_due()') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)

@@ -256,6 +256,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "advance_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
   "roll_back_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
   "complete_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
+  "environment_watch()": { role: "viewer", why: "Counts only: the whole team reads them." },
   "traffic_split()": { role: "viewer", why: "The whole team sees how traffic is split." },
   "traffic_figures(integer)": { role: "viewer", why: "Counts only: the whole team reads them." },
   "set_traffic(text,numeric,text)": { role: "operator", why: "Operators split traffic, as they set flags." },

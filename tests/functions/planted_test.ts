@@ -339,6 +339,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
     { rollout },
   ) => [`'${rollout}', now(), '[{"day": 0, "to": "All teams", "text": "It is there."}]'`],
   "traffic_split()": () => [""],
+  "environment_watch()": () => [""],
   "traffic_figures(integer)": () => ["5"],
   "set_traffic(text,numeric,text)": () => ["'blue', 100, 'a test'"],
   "forecast_rollout(text,jsonb,numeric,numeric,timestamp with time zone)": () => [

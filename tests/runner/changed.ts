@@ -113,6 +113,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/support/openapi.ts": ["docs/openapi.yaml"],
   "tests/support/panel.ts": ["admin/"],
   "tests/support/promtool.ts": ["ops/"],
+  "tests/stack/plan_tasks_test.ts": ["cli/main.ts", "scripts/"],
   "tests/stack/two_environments_test.ts": ["ops/scripts/"],
   "tests/stack/traffic_proxies_test.ts": ["ops/traffic/"],
   "tests/support/green.ts": ["supabase/functions/"],

@@ -1,8 +1,10 @@
 /** `gatelink traffic`: two environments, and how many visitors each of them gets. */
 import type {
+  EnvironmentWatch,
   TrafficFigures,
   TrafficSplit,
 } from "../../../supabase/functions/_shared/contract/answers/traffic.ts";
+import { eventInWords } from "../../../supabase/functions/_shared/contract/words/rollouts.ts";
 import { GREEN_FLAG } from "../../../supabase/functions/_shared/traffic/visitor.ts";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Api } from "../../core/api.ts";
@@ -44,11 +46,15 @@ Example:
     .action(() =>
       run(async (session) => {
         const api = await session.api();
-        const [split, figures] = await Promise.all([
+        const [split, figures, watch] = await Promise.all([
           api.rpc("traffic_split", {}),
           api.rpc("traffic_figures", { p_minutes: 5 }),
+          api.rpc("environment_watch", {}),
         ]);
-        return { document: { ...split, figures }, text: `${splitText(split)}\n\n${figuresText(figures)}` };
+        return {
+          document: { ...split, figures, watch },
+          text: [splitText(split), figuresText(figures), watchText(watch)].join("\n\n"),
+        };
       })
     );
 }
@@ -77,6 +83,24 @@ function figuresText({ window_minutes, environments }: TrafficFigures): string {
       return [name, requests, failed, rate(error_rate), mean_ms ?? "", p99_ms ?? ""];
     }),
   );
+}
+
+function watchText({ minutes, connections, environments, findings }: EnvironmentWatch): string {
+  const known = (value: number | null, unit: string) => value === null ? "not known" : `${value} ${unit}`;
+  return [
+    table(
+      [`last ${minutes} min`, "database errors", "memory", "growth a minute", "CPU"],
+      (["blue", "green"] as const).map((name) => {
+        const { database_errors, memory_mb, memory_growth_mb } = environments[name];
+        return [name, database_errors, known(memory_mb, "MB"), known(memory_growth_mb, "MB"), "not known"];
+      }),
+    ),
+    `Connections of the database: ${connections.used} of ${connections.most} (${+(connections.share * 100)
+      .toFixed(1)} %)`,
+    ...findings.map(({ rule, verdict, figures }) =>
+      eventInWords({ kind: verdict === "page" ? "paged" : "rolled_back", rule, verdict, figures })
+    ),
+  ].join("\n");
 }
 
 function deploying(group: Command, run: Run): void {

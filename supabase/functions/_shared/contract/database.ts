@@ -180,6 +180,7 @@ drop_deliveries: { Args: { p_ids: readonly string[]; p_reason: string; }; Return
 email_overview: { Args: { p_days?: number; }; Returns: Json };
 end_thread: { Args: { p_thread: string; }; Returns: boolean };
 enqueue_outbound: { Args: { p_items: Json; }; Returns: Json };
+environment_watch: { Args: Record<never, never>; Returns: Json };
 erase_contact: { Args: { p_person: string; p_erasure?: string | null; p_limit?: number; }; Returns: Json };
 export_contact: { Args: { p_person: string; }; Returns: Json };
 fail_template_sync: { Args: { p_account: string; p_error: string; }; Returns: null };

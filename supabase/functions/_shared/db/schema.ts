@@ -14,7 +14,7 @@
  * Version of the newest migration in supabase/migrations. Code deploys after the migrations it needs, so
  * a database may be ahead of this, never behind.
  */
-export const SCHEMA_VERSION = "20261129002830";
+export const SCHEMA_VERSION = "20261129002831";
 
 /**
  * Versions of all migrations in supabase/migrations, oldest first: those that must be recorded. Other
@@ -101,6 +101,7 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002811",
   "20261129002812",
   "20261129002830",
+  "20261129002831",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */

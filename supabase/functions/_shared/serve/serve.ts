@@ -17,6 +17,7 @@ import { pickMethod } from "../http/routes.ts";
 import { state, STATE_HEADER } from "./state.ts";
 import { readTraceparent } from "../http/traceparent.ts";
 import { countVisit } from "../traffic/count.ts";
+import { watchMemory, watchRefusal } from "../traffic/watch.ts";
 
 /** What a handler knows about the request besides the request itself. */
 export interface Context {
@@ -123,8 +124,10 @@ export function serve(
     failed = response.status >= 500,
   ): Response {
     const { status } = response;
-    const took = performance.now() - began;
+    const now = performance.now();
+    const took = now - began;
     const environment = environmentOf(fn, url);
+    watchMemory(environment, now);
     measure("request", labels[environment][status] ??= `${slugOf(fn, environment)} ${status}`, took);
     countVisit(headers, environment, failed, took);
     return response;
@@ -133,6 +136,7 @@ export function serve(
   function refusal(error: unknown, request: Request, context: Context, began: number): Response {
     const problem = error instanceof Problem ? error : new Problem("internal_error", { cause: error });
     count(counter, problem.code);
+    watchRefusal(problem.code, environmentOf(fn, request.url));
     report(problem, context);
     const answer = problemResponse(problem, context.requestId);
     const response = request.method === "HEAD" ? new Response(null, answer) : answer;

@@ -45,9 +45,34 @@ export const trafficFigures = z.strictObject({
 /** See {@linkcode trafficFigures}. */
 export type TrafficFigures = z.infer<typeof trafficFigures>;
 
+const watched = z.strictObject({
+  requests: count,
+  failed: count,
+  mean_ms: z.number().nullable(),
+  database_errors: count,
+  memory_mb: z.number().nullable().describe("Of one process; null is not known"),
+  memory_growth_mb: z.number().nullable().describe("A minute"),
+  cpu: z.null().describe("The platform does not tell it"),
+});
+
+/** What is watched of both environments besides outcomes. */
+export const environmentWatch = z.strictObject({
+  minutes: count,
+  connections: z.strictObject({ used: count, most: count, share: z.number() }),
+  environments: z.strictObject({ blue: watched, green: watched }),
+  findings: z.array(z.strictObject({
+    rule: z.enum(["database_errors", "memory_growth", "connections", "elevated_errors", "elevated_latency"]),
+    verdict: z.enum(["roll_back", "page"]),
+    figures: z.record(z.string(), z.number().nullable()),
+  })),
+});
+/** See {@linkcode environmentWatch}. */
+export type EnvironmentWatch = z.infer<typeof environmentWatch>;
+
 /** Answers by SQL function. */
 export const TRAFFIC = {
   traffic_split: trafficSplit,
   set_traffic: trafficSplit,
   traffic_figures: trafficFigures,
+  environment_watch: environmentWatch,
 };

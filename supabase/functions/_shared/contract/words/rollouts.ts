@@ -99,8 +99,28 @@ const ALARMS: Readonly<Record<string, Words>> = {
     `the mean was above ${event.figures.mean_ms} ms for ${event.figures.minutes} minutes${whose(event)}`,
 };
 
+/** What is watched of two environments besides outcomes. */
+const ENVIRONMENTS: Readonly<Record<string, Words>> = {
+  database_errors: (event) =>
+    event.verdict === "page"
+      ? `calls of the database fail in green (${event.figures.green}) and in blue (${event.figures.blue})`
+      : `${event.figures.green} calls of the database failed in green, none in blue: everybody is back on blue`,
+  memory_growth: (event) =>
+    `the memory of green grows by ${event.figures.green} MB a minute${
+      event.verdict === "page"
+        ? ` and that of blue by ${event.figures.blue} MB`
+        : ": everybody is back on blue"
+    }`,
+  connections: ({ figures: { used, most } }) => `${used} of ${most} connections of the database are in use`,
+  elevated_errors: ({ figures: { failed, n, error_rate } }) =>
+    `${failed} of ${n} requests failed in green, more than ${percentOf(error_rate)} and more than in blue`,
+  elevated_latency: ({ figures: { mean, mean_ms } }) =>
+    `requests take ${mean} ms on average in green, more than ${mean_ms} ms and more than in blue`,
+};
+
 const PAGES: Readonly<Record<string, Words>> = {
   ...ALARMS,
+  ...ENVIRONMENTS,
   silent: ({ figures: { minutes, expected } }) =>
     `nobody with the flag has been heard of for ${minutes} minutes, in which about ${expected} outcomes would be usual: the rollout waits`,
   control_silent: ({ figures: { minutes, expected } }) =>
@@ -125,6 +145,7 @@ const PAGES: Readonly<Record<string, Words>> = {
 
 const ROLLED_BACK: Readonly<Record<string, Words>> = {
   ...ALARMS,
+  ...ENVIRONMENTS,
   complaints: ({ figures: { complaints, complaints_above } }) =>
     `${people(complaints)} with the feature complained, more than ${complaints_above}: the flag is off`,
   guardrail: ({ figures, figures: { metric, on, off } }) =>
@@ -231,6 +252,12 @@ const PAGED: Readonly<Record<string, string>> = {
   control_silent:
     "The guard cannot tell the flag's fault from another without them: check what reports outcomes of people without the flag. The rollout goes on once they are heard of again.",
   sample_ratio: LOST,
+  connections:
+    "Find out who holds them: select public.who_blocks() and pg_stat_activity. Do not send more visitors to green before.",
+  elevated_errors:
+    "Look at the failures in green: gatelink traffic status. Go back if you cannot explain them.",
+  elevated_latency:
+    "Look at what is slow in green: gatelink traffic status. Go back if you cannot explain it.",
   error_rate_no_control: NO_CONTROL,
   p95_no_control: NO_CONTROL,
   error_rate_unclear: UNCLEAR,

@@ -1,0 +1,12 @@
+-- The way back from 20261129002831_environments.sql. It drops no data. Ramps are watched by their outcomes alone.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+delete from private.own_migrations where version = '20261129002831';
+
+drop function private.watch_environments(timestamptz);
+drop function public.environment_watch();
+drop function private.environment_watch(timestamptz);
+drop function private.environment_series(timestamptz);
+drop function private.environment_limits();
