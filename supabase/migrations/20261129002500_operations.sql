@@ -37,6 +37,7 @@ language sql immutable set search_path = '' as $$
     ('book_names', 'private.book_names', null, 'contact_days', 365, 2, 'x.at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
     ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
+    ('mailbox_starts', 'private.mailbox_starts', null, null, 1, 1, 'x.expires_at < $1', null),
     ('presence', 'private.conversation_presence', null, null, 1, 1, 'x.at < $1', null),
     ('invitations', 'public.team_invitations', null, null, 30, 30, 'x.expires_at < $1', null),
     ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
