@@ -231,7 +231,7 @@ export interface IdentityOptions {
   display_name?: string | null;
   /** The inbox for answers; it takes effect once it is confirmed. Null ends forwarding at once. */
   forward_to?: string | null;
-  provider?: "sendgrid" | "resend";
+  provider?: "sendgrid" | "resend" | "google" | "microsoft";
 }
 
 /** A step of a rollback, with its result. */

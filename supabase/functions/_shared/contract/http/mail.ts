@@ -76,7 +76,9 @@ export const mailSetup = z.strictObject({
   events_keys: z.array(z.string()).describe(
     "Public keys of the Event Webhook; without any, all events are refused",
   ),
-  sends_by: z.array(z.enum(["sendgrid", "resend"])).describe("Providers that have a key to send with"),
+  sends_by: z.array(z.enum(["sendgrid", "resend", "google", "microsoft"])).describe(
+    "Providers that have a key to send with, or a client to connect mailboxes with",
+  ),
   resend_webhook: z.boolean().describe("Whether webhooks of Resend can be verified"),
   reply_domain: z.string().nullable().describe("INBOUND_PARSE_DOMAIN"),
   send_domain: z.string().nullable().describe("SEND_DOMAIN"),

@@ -19,7 +19,7 @@ export interface MailIds {
 
 /** A provider with its account. */
 export interface MailProvider {
-  readonly name: "sendgrid" | "resend";
+  readonly name: "sendgrid" | "resend" | "google" | "microsoft";
   /**
    * Sends a mail. Never throws.
    *
