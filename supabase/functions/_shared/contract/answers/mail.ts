@@ -5,13 +5,12 @@
  * @module
  */
 import { z } from "zod";
+import { MAIL_PROVIDERS } from "../mail_providers.ts";
 import { at, count, id } from "./common.ts";
 
 /** An address with the name that is shown; "" where there is none. */
 const person = z.strictObject({ address: z.string(), name: z.string() });
 
-/** Who carries mails of an identity; the last two through its own mailbox. */
-export const MAIL_PROVIDERS = ["sendgrid", "resend", "google", "microsoft"] as const;
 const mailProvider = z.enum(MAIL_PROVIDERS);
 
 /** How a mail was attributed. */

@@ -15,7 +15,7 @@ import { bytesOf, type Content, contentsOf, type MailObject } from "./contents.t
 /** What sending takes from the environment. */
 export interface MailSendOptions {
   /** The provider of an identity, or what is missing for it. */
-  provider(name: MailProvider["name"]): MailProvider | SendFailure;
+  provider(name: MailProvider["name"], identity: string | null): MailProvider | SendFailure;
   replyDomain: string;
   /** Where addresses of ours begin, such as those that end a subscription. */
   baseUrl: string;
@@ -30,7 +30,7 @@ export interface MailSendOptions {
 export async function sendMail(outgoing: Outgoing, options: MailSendOptions, world: SendDeps): Promise<Sent> {
   const { id, mail, traceparent } = outgoing;
   if (mail === undefined) return failure("final", "incomplete", "the database said nothing of its sender");
-  const provider = options.provider(mail.provider);
+  const provider = options.provider(mail.provider, mail.identity);
   if (!("send" in provider)) return provider;
   let composed: { mail: OutgoingMail; contents: Uint8Array[] | undefined };
   try {
@@ -44,6 +44,8 @@ export async function sendMail(outgoing: Outgoing, options: MailSendOptions, wor
     return failure("final", "attachment_gone", "an attachment is not stored any more");
   }
   const campaign = mail.campaign_id ?? undefined;
+  // Answers come to the mailbox itself, where their reader has the whole thread.
+  if (mail.provider === "google" || mail.provider === "microsoft") delete composed.mail.replyTo;
   const ids = { kind: "gl_message", id, ...(campaign === undefined ? {} : { campaign }) } as const;
   return await provider.send(composed.mail, composed.contents, ids, { ...world, traceparent });
 }
