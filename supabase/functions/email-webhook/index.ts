@@ -1,5 +1,5 @@
 import { createResendDoor, eventsDoor, inboundDoor } from "../_shared/channels/email/doors.ts";
-import { mailSetup, mailWorld } from "../_shared/channels/email/config.ts";
+import { domains, mailboxUrl, mailSetup, mailWorld } from "../_shared/channels/email/config.ts";
 import type { MailEvent } from "../_shared/channels/email/inbound/events.ts";
 import { parseResend } from "../_shared/channels/email/inbound/resend_events.ts";
 import { parseSendGridEvents } from "../_shared/channels/email/inbound/sendgrid_events.ts";
@@ -20,12 +20,15 @@ import { waitUntil } from "../_shared/http/background.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { addressOf, ownPaths } from "../_shared/http/routes.ts";
 import { readRules } from "../_shared/links/model/rules.ts";
+import { log } from "../_shared/log/log.ts";
+import { mailboxAccess } from "../_shared/mailboxes/compose.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import type { Bucket } from "../_shared/storage/paths.ts";
 import { storage } from "../_shared/storage/storage.ts";
 import { createExplain } from "./explain.ts";
 import { createHandler } from "./handler.ts";
 import { createIntake } from "./intake.ts";
+import { createReadMailboxes } from "./mailboxes.ts";
 import { fetchReceived } from "./received.ts";
 import { shown } from "./shown.ts";
 
@@ -103,21 +106,36 @@ const mails = shown({
 const resolveAll = (questions: Item[]) => Promise.all(questions.map(resolve));
 const world = async () => mailWorld(await ownForwardHeaders());
 
+const intake = createIntake({
+  resolve: resolveAll,
+  ingest: (records) => Promise.all(records.map(ingest)),
+  note: (objects) => rpc("note_storage_objects", { p_objects: objects }),
+  storage,
+  world,
+  now: () => new Date(),
+  count: (kind, verdict) => count("mail_results", `${kind} ${verdict}`),
+});
+
 const doors = createHandler({
   killed,
   requireSecretKey: (headers) => void requireKey(headers),
   doors: { inbound: inboundDoor, events: eventsDoor, resend: createResendDoor(Date.now) },
   inboundCheck,
   isInboundSecret: (shown) => holdsSecret(shown, env("SENDGRID_INBOUND_SECRET").SENDGRID_INBOUND_SECRET),
-  intake: createIntake({
-    resolve: resolveAll,
-    ingest: (records) => Promise.all(records.map(ingest)),
-    note: (objects) => rpc("note_storage_objects", { p_objects: objects }),
-    storage,
-    world,
-    now: () => new Date(),
-    count: (kind, verdict) => count("mail_results", `${kind} ${verdict}`),
-  }),
+  intake,
+  readMailboxes: (took) =>
+    createReadMailboxes({
+      rpc,
+      world: { fetch: (url, init) => fetch(url, init), mailbox: mailboxAccess },
+      url: mailboxUrl,
+      intake,
+      ingestEvents,
+      sendDomain: () => domains().sendDomain,
+      took,
+      count: (provider, outcome) => count("mailbox_readings", `${provider} ${outcome}`),
+      log,
+      now: () => new Date(),
+    })(),
   explain: createExplain({ resolve: resolveAll, world }),
   setup: mailSetup,
   parseEvents: parseSendGridEvents,

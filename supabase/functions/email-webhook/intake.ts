@@ -30,6 +30,10 @@ export interface Posted {
   readonly raw: Uint8Array;
   /** The content type of a form in parsed mode. */
   readonly formType?: string;
+  /** The address of the identity in whose own mailbox it was found. */
+  readonly mailbox?: string;
+  /** Stores it only if it leads to a message of ours: whose mailbox it is gets other mail too. @default {false} */
+  readonly onlyOurs?: boolean;
 }
 
 /** Dependencies of {@linkcode createIntake}. */
@@ -106,8 +110,12 @@ export function createIntake(deps: IntakeDeps): Intake {
     return takenOf(outcomes, []);
   }
 
-  async function mail({ mail, post, raw, formType }: Posted, traceparent?: string): Promise<Taken> {
-    const world = await deps.world();
+  async function mail(
+    { mail, post, raw, formType, mailbox, onlyOurs = false }: Posted,
+    traceparent?: string,
+  ): Promise<Taken> {
+    const world = { ...await deps.world(), ...(mailbox === undefined ? {} : { mailbox }) };
+    if (onlyOurs) return await ofOurs({ mail, post, raw, mailbox }, world, traceparent);
     const facts = await factsOf(mail, post, world, raw);
     const [found, stored] = await Promise.all([
       deps.resolve(facts.map((each) => questionOf(each, world.sendDomain))),
@@ -129,6 +137,14 @@ export function createIntake(deps: IntakeDeps): Intake {
       if (outcome === "duplicate" && objects.length > 0) await deps.note(objects);
     }
     return takenOf(outcomes, judgements.map(({ kind }) => kind));
+  }
+
+  /** Nothing is kept of a mail that is none of ours. */
+  async function ofOurs(posted: Posted, world: MailWorld, traceparent?: string): Promise<Taken> {
+    const facts = await factsOf(posted.mail, posted.post, world, posted.raw);
+    const found = await deps.resolve(facts.map((each) => questionOf(each, world.sendDomain)));
+    const leads = facts.some((each, i) => judge(each, resolvedOf(found[i]), world).message_id !== null);
+    return leads ? await mail(posted, traceparent) : takenOf([], []);
   }
 
   /** Uploads the raw form and the attachments. The path depends on the content, so a forger overwrites nobody's mail. */

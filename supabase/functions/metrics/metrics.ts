@@ -104,6 +104,16 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       counted("mail_results", "kind", "verdict"),
     ),
     counter(
+      "oauth_refresh_total",
+      "Refreshes of mailboxes' access tokens by provider and outcome: refreshed, revoked (a person has to connect the mailbox again), failed (tried again).",
+      withZeros(REFRESHES, counted("oauth_refresh", "provider", "outcome")),
+    ),
+    counter(
+      "mailbox_readings_total",
+      "Readings of mailboxes by provider and outcome: read, resynced (the provider had forgotten the place), failed.",
+      counted("mailbox_readings", "provider", "outcome"),
+    ),
+    counter(
       "text_checks_total",
       "Comparisons with the list of a provider of texts, by outcome: done, cut (longer than what is read at once), failed.",
       counted("text_checks", "outcome"),

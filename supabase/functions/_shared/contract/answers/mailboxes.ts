@@ -59,6 +59,23 @@ const mailboxStart = z.strictObject({
   by: z.string(),
 }).nullable();
 
+const mailboxReading = z.strictObject({
+  mailbox: id,
+  lease: id,
+  identity: id,
+  provider,
+  address: z.string(),
+  from_email: z.string(),
+  takes: z.enum(["replies", "all"]),
+  /** Null: from `since` on. */
+  cursor: z.string().nullable(),
+  since: at,
+  /** Mails of which nobody knows whether they went. */
+  unknown: z.array(z.strictObject({ id, message_id_header: z.string() })),
+});
+/** A mailbox that is to be read now. */
+export type MailboxReading = z.infer<typeof mailboxReading>;
+
 /** By function. */
 export const MAILBOXES = {
   begin_mailbox: z.strictObject({ address: z.string().nullable() }),
@@ -68,5 +85,6 @@ export const MAILBOXES = {
   set_mailbox: mailbox,
   disconnect_mailbox: z.strictObject({ provider, address: z.string(), refresh: z.string().nullable() }),
   take_mailbox_token: mailboxToken,
+  claim_mailbox_readings: z.array(mailboxReading),
   settle_mailbox_token: z.strictObject({ settled: z.boolean(), version: count.optional() }),
 } as const;
