@@ -10,6 +10,7 @@ import { type Deployment, forgetDeployed, watchDeployment } from "./project/depl
 import {
   emailAccount,
   functionsEnvironment,
+  mailboxClient,
   secondAccount,
   TEXT_NUMBERS,
   textAccount,
@@ -145,6 +146,7 @@ async function start(
       numbers: TEXT_NUMBERS,
       webhookUrl: `${url}/functions/v1/sms-webhook`,
     },
+    mailboxes: mailboxClient(keys),
     accounts: [secondAccount(whatsapp)],
     business: businessSide(database.sql),
     webhookUrl: `${url}/functions/v1/wa-webhook`,

@@ -1321,7 +1321,7 @@ create table public.email_identities (
   forward_to text,
   -- Whether users without an identity of their own send as this one.
   is_default boolean default false not null,
-  -- Who carries its mail: sendgrid or resend.
+  -- Who carries its mail: sendgrid, resend, or its own mailbox at google or microsoft.
   provider text default 'sendgrid'::text not null,
   -- When the address was proved to be the user's; null before.
   verified_at timestamp with time zone,
@@ -1336,7 +1336,7 @@ create table public.email_identities (
   constraint email_identities_display_name_check CHECK (((display_name !~ '[[:cntrl:]]'::text) AND (length(display_name) <= 200))),
   constraint email_identities_forward_to_check CHECK ((forward_to ~ '^[^@[:space:]]{1,64}@[^@[:space:]]{1,255}$'::text)),
   constraint email_identities_from_email_check CHECK ((from_email ~ '^[^@[:space:]]{1,64}@[^@[:space:]]{1,255}$'::text)),
-  constraint email_identities_provider_check CHECK ((provider = ANY (ARRAY['sendgrid'::text, 'resend'::text]))),
+  constraint email_identities_provider_check CHECK ((provider = ANY (ARRAY['sendgrid'::text, 'resend'::text, 'google'::text, 'microsoft'::text]))),
   constraint email_identities_state_check CHECK ((state = ANY (ARRAY['unverified'::text, 'active'::text, 'paused'::text])))
 );
 -- The identities of a user.
@@ -1892,6 +1892,55 @@ create TRIGGER record_change AFTER UPDATE ON public.links FOR EACH ROW WHEN (((o
 -- What people made.
 create TRIGGER record_new AFTER INSERT ON public.links REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION private.record_new_links();
 
+-- Accounts at Google and Microsoft that identities send as and whose answers are read. Their tokens are in
+-- private.mailbox_tokens.
+create table public.mailboxes (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The identity (email_identities.id).
+  identity uuid not null,
+  -- google or microsoft.
+  provider text not null,
+  -- The account's own address, in lower case. The identity may send as an alias of it.
+  address text not null,
+  -- active, or reauthorise: the provider ended our access, and a person has to connect it again.
+  state text default 'active'::text not null,
+  -- Since when.
+  state_at timestamp with time zone not null,
+  -- The provider's word for why access ended; null while active.
+  error text,
+  -- What is taken from it: replies to what we sent, or all that comes in.
+  takes text default 'replies'::text not null,
+  -- What the person granted.
+  scopes text[] default '{}'::text[] not null,
+  -- When it was last connected.
+  connected_at timestamp with time zone not null,
+  -- Who connected it.
+  connected_by text not null,
+  -- When the provider last gave an access token.
+  refreshed_at timestamp with time zone not null,
+  -- A connected account.
+  constraint mailboxes_pkey PRIMARY KEY (id),
+  -- An account serves one identity.
+  constraint mailboxes_account_key UNIQUE (provider, address),
+  -- An identity has one mailbox.
+  constraint mailboxes_identity_key UNIQUE (identity),
+  -- It goes with its identity. private.inboxes outlives email_identities.
+  constraint mailboxes_identity_fkey FOREIGN KEY (identity) REFERENCES private.inboxes(identity) ON DELETE CASCADE,
+  constraint mailboxes_address_lower CHECK ((address = lower(address))),
+  constraint mailboxes_provider_known CHECK ((provider = ANY (ARRAY['google'::text, 'microsoft'::text]))),
+  constraint mailboxes_state_known CHECK ((state = ANY (ARRAY['active'::text, 'reauthorise'::text]))),
+  constraint mailboxes_takes_known CHECK ((takes = ANY (ARRAY['replies'::text, 'all'::text])))
+);
+alter table public.mailboxes enable row level security;
+grant select on public.mailboxes to authenticated;
+grant select, insert, update, delete on public.mailboxes to service_role;
+-- Addresses of the team's own mailboxes, without tokens: every role may read.
+create policy mailboxes_read on public.mailboxes for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Connected mailboxes are read.
+create TRIGGER read_from_now AFTER INSERT OR UPDATE OF connected_at ON public.mailboxes FOR EACH ROW EXECUTE FUNCTION private.mailbox_gets_read();
+
 -- What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the
 -- functions and sent in groups, or sampled by the clock; for people to look at, nothing is decided by it.
 create table public.measurements (
@@ -2161,7 +2210,7 @@ create table public.notification_endpoints (
   host text not null,
   -- What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents,
   -- reports, notices of rollouts, and what the provider reports of templates, numbers and accounts
-  -- (account_events.kind with an underscore).
+  -- (account_events.kind with an underscore), and mailboxes whose access ended.
   events text[] not null,
   -- active, or paused: what happens meanwhile is not told later.
   state text default 'active'::text not null,
@@ -2173,7 +2222,7 @@ create table public.notification_endpoints (
   constraint notification_endpoints_pkey PRIMARY KEY (id),
   -- An endpoint is named by people.
   constraint notification_endpoints_name_key UNIQUE (name),
-  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text, 'template_paused'::text, 'template_disabled'::text, 'template_rejected'::text, 'template_category_changed'::text, 'template_category_announced'::text, 'number_quality'::text, 'number_limit'::text, 'account_alert'::text, 'account_restricted'::text, 'account_banned'::text, 'account_reinstated'::text])),
+  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text, 'template_paused'::text, 'template_disabled'::text, 'template_rejected'::text, 'template_category_changed'::text, 'template_category_announced'::text, 'number_quality'::text, 'number_limit'::text, 'account_alert'::text, 'account_restricted'::text, 'account_banned'::text, 'account_reinstated'::text, 'mailbox_reauthorise'::text])),
   constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text, 'email'::text]))),
   constraint notification_endpoints_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint notification_endpoints_state_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
@@ -4300,7 +4349,7 @@ create table private.inboxes (
   forward_to text,
   -- Whether users without an identity send as this one.
   is_default boolean default false not null,
-  -- Who carries its mail: sendgrid or resend.
+  -- Who carries its mail: sendgrid, resend, or its own mailbox at google or microsoft.
   provider text not null,
   -- unverified, active or paused.
   state text not null,
@@ -4405,6 +4454,97 @@ create INDEX mail_senders_message_idx ON private.mail_senders USING btree (messa
 create INDEX mail_senders_pair_idx ON private.mail_senders USING btree (address, recipient, created_at);
 alter table private.mail_senders enable row level security;
 grant select, insert, update, delete on private.mail_senders to service_role;
+
+-- How far each mailbox was read.
+create table private.mailbox_reads (
+  -- The mailbox.
+  mailbox_id uuid not null,
+  -- The provider's own place: Gmail's historyId, Graph's delta link. Null before the first time, and after the
+  -- provider forgot it.
+  cursor text,
+  -- Everything before this was read, or came before the mailbox was connected. Without a cursor it is read from here
+  -- on, with an overlap.
+  since timestamp with time zone not null,
+  -- When it is read next.
+  next_at timestamp with time zone not null,
+  -- Who reads it now.
+  lease uuid,
+  -- Afterwards another may.
+  lease_until timestamp with time zone,
+  -- Failures in a row.
+  failures integer default 0 not null,
+  -- Why the last reading failed; null where it did not.
+  error text,
+  -- When it was last read to its end.
+  read_at timestamp with time zone,
+  -- When the provider had last forgotten the cursor, so that it was read anew.
+  resynced_at timestamp with time zone,
+  -- One row a mailbox.
+  constraint mailbox_reads_pkey PRIMARY KEY (mailbox_id),
+  -- It goes with its mailbox.
+  constraint mailbox_reads_mailbox FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id) ON DELETE CASCADE
+);
+alter table private.mailbox_reads enable row level security;
+grant select, insert, update, delete on private.mailbox_reads to service_role;
+
+-- Connections under way: a person is at the provider and comes back within minutes.
+create table private.mailbox_starts (
+  -- SHA-256 of the state parameter, which only the person's browser has.
+  state_hash text not null,
+  -- Where the person is.
+  provider text not null,
+  -- The identity to connect; null: the one with the account's address, or a new one.
+  identity uuid,
+  -- The PKCE verifier (RFC 7636), sealed.
+  verifier text not null,
+  -- The page that the person comes back to; null without one.
+  return_to text,
+  -- Who began.
+  started_by text not null,
+  -- Until when the state counts.
+  expires_at timestamp with time zone not null,
+  -- A state is used once.
+  constraint mailbox_starts_pkey PRIMARY KEY (state_hash),
+  constraint mailbox_starts_provider_check CHECK ((provider = ANY (ARRAY['google'::text, 'microsoft'::text]))),
+  constraint mailbox_starts_state_hash_check CHECK ((state_hash ~ '^[0-9a-f]{64}$'::text)),
+  constraint mailbox_starts_verifier_check CHECK ((verifier ~ '^v1\.'::text))
+);
+-- The purge.
+create INDEX mailbox_starts_expires_idx ON private.mailbox_starts USING btree (expires_at);
+alter table private.mailbox_starts enable row level security;
+grant select, insert, update, delete on private.mailbox_starts to service_role;
+
+-- Tokens of mailboxes, sealed (AES-GCM) with keys of the functions' environment.
+create table private.mailbox_tokens (
+  -- The mailbox.
+  mailbox_id uuid not null,
+  -- The access token, sealed.
+  access text not null,
+  -- The refresh token, sealed. Microsoft gives a new one each time.
+  refresh text not null,
+  -- Grows with each new access token: whoever had one refused says which.
+  version integer default 1 not null,
+  -- From when on it is refreshed: after 80 % of its life.
+  refresh_at timestamp with time zone not null,
+  -- When the access token ends, by our clock.
+  expires_at timestamp with time zone not null,
+  -- Who refreshes it now.
+  lease uuid,
+  -- Afterwards another may.
+  lease_until timestamp with time zone,
+  -- Refreshes in a row to which the provider gave no answer of use.
+  failures integer default 0 not null,
+  -- After a failure, when it is tried again.
+  next_at timestamp with time zone,
+  -- A mailbox has one pair of tokens.
+  constraint mailbox_tokens_pkey PRIMARY KEY (mailbox_id),
+  -- They go with their mailbox.
+  constraint mailbox_tokens_mailbox FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id) ON DELETE CASCADE,
+  constraint mailbox_tokens_access_sealed CHECK ((access ~ '^v1\.'::text)),
+  constraint mailbox_tokens_refresh_sealed CHECK ((refresh ~ '^v1\.'::text))
+);
+alter table private.mailbox_tokens enable row level security;
+grant select, insert, update, delete on private.mailbox_tokens to service_role;
 
 -- What was counted already, by the keyed hash of the caller's idempotency key: for 8 days.
 create table private.metric_keys (
@@ -5000,7 +5140,7 @@ grant execute on function public.add_media_upload(p_upload jsonb) to service_rol
 -- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again),
 -- slack, or email with a mail address. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the
 -- name is taken, GL422 no mail address, 23514 what cannot be.
-CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text, 'template_paused'::text, 'template_disabled'::text, 'template_rejected'::text, 'template_category_changed'::text, 'template_category_announced'::text, 'number_quality'::text, 'number_limit'::text, 'account_alert'::text, 'account_restricted'::text, 'account_banned'::text, 'account_reinstated'::text])
+CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text, 'template_paused'::text, 'template_disabled'::text, 'template_rejected'::text, 'template_category_changed'::text, 'template_category_announced'::text, 'number_quality'::text, 'number_limit'::text, 'account_alert'::text, 'account_restricted'::text, 'account_banned'::text, 'account_reinstated'::text, 'mailbox_reauthorise'::text])
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -5339,6 +5479,32 @@ begin
 end $function$;
 grant execute on function public.begin_identity_check(p_id uuid, p_what text) to service_role;
 
+-- Notes that somebody goes to a provider to connect a mailbox: {state_hash, provider, identity, verifier (sealed),
+-- return_to, by}. Answers {address: what the identity sends as, null without one}. For secret keys. Errors: GL404 no
+-- such identity.
+CREATE OR REPLACE FUNCTION public.begin_mailbox(p_start jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_identity uuid := private.uuid_in(p_start ->> 'identity');
+  v_address text;
+begin
+  perform private.refuse_older_code();
+  if p_start ->> 'identity' is not null then
+    select i.from_email into v_address from private.inboxes i where i.identity = v_identity;
+    if v_address is null then
+      raise exception 'there is no such identity' using errcode = 'GL404';
+    end if;
+  end if;
+  insert into private.mailbox_starts (state_hash, provider, identity, verifier, return_to, started_by, expires_at)
+  values (p_start ->> 'state_hash', p_start ->> 'provider', v_identity, p_start ->> 'verifier', p_start ->> 'return_to',
+    p_start ->> 'by', clock_timestamp() + interval '10 minutes');
+  return jsonb_build_object('address', v_address);
+end $function$;
+grant execute on function public.begin_mailbox(p_start jsonb) to service_role;
+
 -- A blocked text that an owner may let pass: {thread_id, from_role, text, message_id, media}; null if there is none.
 -- For secret keys.
 CREATE OR REPLACE FUNCTION public.blocked_text(p_org uuid, p_decision uuid)
@@ -5603,6 +5769,20 @@ AS $function$
 $function$;
 grant execute on function public.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[]) to service_role;
 
+-- Mailboxes that are to be read now, the caller's for 90 seconds: [{mailbox, lease, identity, provider, address,
+-- from_email, takes, cursor (null: from since on), since, unknown (mails to look up: [{id, message_id_header}])}].
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_mailbox_readings(p_limit integer DEFAULT 10)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.claim_mailbox_readings(p_limit, clock_timestamp());
+end $function$;
+grant execute on function public.claim_mailbox_readings(p_limit integer) to service_role;
+
 -- Leases files to store, at most p_limit: [{message_id, number_id, media_id, mime_type, sha256, attempt, lease}]. A
 -- lease that ends unsettled makes the file due again. For secret keys.
 CREATE OR REPLACE FUNCTION public.claim_media(p_limit integer, p_lease_seconds integer)
@@ -5841,6 +6021,21 @@ begin
   return v_rollout;
 end $function$;
 grant execute on function public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
+
+-- Connects an account: {provider, identity (null: by address), addresses (the account's own first, then aliases),
+-- name, scopes, access, refresh (both sealed), expires_in (seconds), by}. The identity sends through it from now on.
+-- Answers the mailbox as list_mailboxes does. For secret keys. Errors: GL404 no such identity, or their table was
+-- taken back, GL409 the identity has another address, or the account another identity.
+CREATE OR REPLACE FUNCTION public.connect_mailbox(p_mailbox jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.connect_mailbox(p_mailbox, clock_timestamp());
+end $function$;
+grant execute on function public.connect_mailbox(p_mailbox jsonb) to service_role;
 
 -- A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice,
 -- status, status_at, error: {code, message}, sent_at, created_at, imported, author: {id, last_four, name} of a group,
@@ -6297,6 +6492,28 @@ begin
   return found;
 end $function$;
 grant execute on function public.disallow_host(p_pattern text, p_purpose text) to authenticated, service_role;
+
+-- Forgets a mailbox and its tokens; mail of its identity waits until it sends another way. Answers {provider,
+-- address, refresh (sealed)}, for the function that ends the access at the provider. For secret keys. Errors: GL404
+-- no such mailbox.
+CREATE OR REPLACE FUNCTION public.disconnect_mailbox(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mailbox record;
+begin
+  perform private.refuse_older_code();
+  select m.provider, m.address, t.refresh into v_mailbox
+  from public.mailboxes m left join private.mailbox_tokens t on t.mailbox_id = m.id where m.id = p_id for update of m;
+  if not found then
+    raise exception 'there is no such mailbox' using errcode = 'GL404';
+  end if;
+  delete from public.mailboxes m where m.id = p_id;
+  return jsonb_build_object('provider', v_mailbox.provider, 'address', v_mailbox.address, 'refresh', v_mailbox.refresh);
+end $function$;
+grant execute on function public.disconnect_mailbox(p_id uuid) to service_role;
 
 -- Permanently closes waiting and dead deliveries, recording the reason and who gave it; the rows stay. Returns how
 -- many. Errors: 42501 not allowed, GL422 no reason, or one that names a contact.
@@ -7487,6 +7704,22 @@ begin
   return v_links;
 end $function$;
 grant execute on function public.list_links(p_filter jsonb, p_limit integer) to service_role;
+
+-- Connected mailboxes, those that need somebody first: [{id, identity, from_email, sends (whether the identity sends
+-- through it), provider, address, state (active, reauthorise), state_at, error, takes (replies, all), scopes,
+-- connected_at, connected_by, refreshed_at, failures (of the refresh, in a row), keys (names of the keys that its
+-- tokens are sealed with), reading: {read_at, failures, error, resynced_at}}]. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_mailboxes()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (select coalesce(jsonb_agg(private.mailbox_json(m) order by m.state desc, m.address, m.id), '[]') from public.mailboxes m);
+end $function$;
+grant execute on function public.list_mailboxes() to authenticated, service_role;
 
 -- Business metrics of the last days (1 to 400): [{name, since, n, value, days: [{day, n, value}]}]. For viewers and
 -- secret keys.
@@ -10825,7 +11058,7 @@ grant execute on function public.set_flag(p_key text, p_changes jsonb, p_expecte
 -- Changes an identity, {user_id, display_name, forward_to, is_default, state (active, paused), provider}. Another
 -- forward_to takes effect once it is confirmed; null ends forwarding at once. For operators and secret keys. Errors:
 -- 42501 not allowed, 23514 a value that cannot be, GL404 no such identity, or the table was taken back, GL409 not
--- verified, GL422 no such member, state or address.
+-- verified, or no mailbox connected at this provider, GL422 no such member, state or address.
 CREATE OR REPLACE FUNCTION public.set_identity(p_id uuid, p_changes jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -10846,6 +11079,9 @@ begin
   end if;
   if p_changes ->> 'state' = 'active' and exists (select from public.email_identities i where i.id = p_id and i.verified_at is null) then
     raise exception 'the address is not verified' using errcode = 'GL409', hint = 'Mail its code first, and enter it.';
+  end if;
+  if p_changes ->> 'provider' in ('google', 'microsoft') and not private.has_mailbox(p_id, p_changes ->> 'provider') then
+    raise exception 'it has no mailbox there' using errcode = 'GL409', hint = 'Connect its mailbox, and it sends through it.';
   end if;
   if (p_changes ->> 'is_default')::boolean then
     update public.email_identities i set is_default = false where i.is_default and i.id <> p_id;
@@ -10869,6 +11105,27 @@ begin
   return private.changed_identity(p_id);
 end $function$;
 grant execute on function public.set_identity(p_id uuid, p_changes jsonb) to authenticated, service_role;
+
+-- What is taken from a mailbox: replies to what we sent, or all that comes in. Answers the mailbox as list_mailboxes
+-- does. For admins and secret keys. Errors: 42501 not allowed, GL404 no such mailbox, GL422 neither.
+CREATE OR REPLACE FUNCTION public.set_mailbox(p_id uuid, p_takes text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('admin');
+  if p_takes is null or p_takes not in ('replies', 'all') then
+    raise exception 'a mailbox gives replies or all' using errcode = 'GL422';
+  end if;
+  update public.mailboxes m set takes = p_takes where m.id = p_id;
+  if not found then
+    raise exception 'there is no such mailbox' using errcode = 'GL404';
+  end if;
+  return (select private.mailbox_json(m) from public.mailboxes m where m.id = p_id);
+end $function$;
+grant execute on function public.set_mailbox(p_id uuid, p_takes text) to authenticated, service_role;
 
 -- Pauses (paused) or resumes (active) an endpoint. For operators and secret keys. GL404 when there is none of that
 -- name.
@@ -11251,6 +11508,32 @@ begin
   return true;
 end $function$;
 grant execute on function public.settle_invitation(p_id uuid, p_user_id uuid) to service_role;
+
+-- Ends the reading of a mailbox: {mailbox, lease, cursor, more (there is more at once), resynced (the provider had
+-- forgotten the cursor), error, retry_after_ms}. What is read again is stored once. One whose lease is over changes
+-- nothing. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_mailbox_reading(p_settled jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.settle_mailbox_reading(p_settled, clock_timestamp());
+end $function$;
+grant execute on function public.settle_mailbox_reading(p_settled jsonb) to service_role;
+
+-- Ends a refresh: {mailbox, lease, outcome: refreshed {access, refresh (both sealed; refresh only if it changed),
+-- expires_in}, revoked {error}: a person has to connect it again, who is told; or failed {retry_after_ms}}. Answers
+-- {settled, version}: not settled where the lease was over and somebody else took it. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_mailbox_token(p_settled jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  return private.settle_mailbox_token(p_settled, clock_timestamp());
+end $function$;
+grant execute on function public.settle_mailbox_token(p_settled jsonb) to service_role;
 
 -- Ends an attempt to store a file: stored (with path and size), retry (after p_retry_after_ms), gone, too_large or
 -- failed. False if the lease is not valid any more. For secret keys.
@@ -11853,6 +12136,41 @@ begin
   return jsonb_build_object('id', p_conversation_id, 'taken_over', private.takeover_view(v_conversation));
 end $function$;
 grant execute on function public.take_conversation(p_conversation_id uuid, p_minutes integer, p_by text) to authenticated, service_role;
+
+-- What belongs to a state, once: {provider, identity, verifier, return_to, by}; null where it is unknown, was used or
+-- is older than 10 minutes. For secret keys.
+CREATE OR REPLACE FUNCTION public.take_mailbox_start(p_state_hash text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_start private.mailbox_starts;
+begin
+  perform private.refuse_older_code();
+  delete from private.mailbox_starts s where s.state_hash = p_state_hash returning * into v_start;
+  if not found or v_start.expires_at <= clock_timestamp() then
+    return null;
+  end if;
+  return jsonb_build_object('provider', v_start.provider, 'identity', v_start.identity, 'verifier', v_start.verifier,
+    'return_to', v_start.return_to, 'by', v_start.started_by);
+end $function$;
+grant execute on function public.take_mailbox_start(p_state_hash text) to service_role;
+
+-- An access token of an identity's mailbox; p_refused is the version of one that the provider refused. Answers
+-- {mailbox, provider, address, state}: ready {access (sealed), version}; refresh {lease, refresh (sealed), version}:
+-- the caller alone refreshes it, within 60 seconds, and settles; wait {retry_after_ms}: somebody else does;
+-- reauthorise: a person has to connect it again; or {state: none} without a mailbox. For secret keys.
+CREATE OR REPLACE FUNCTION public.take_mailbox_token(p_identity uuid, p_refused integer DEFAULT NULL::integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.take_mailbox_token(p_identity, p_refused, clock_timestamp());
+end $function$;
+grant execute on function public.take_mailbox_token(p_identity uuid, p_refused integer) to service_role;
 
 -- Takes one guess at a link's password: {allowed, retry_after_ms, hash}. client is a keyed hash of the network, which
 -- waits longer after each wrong guess (private.guess_wait); without it all share 20 at once and one a minute. Has to
@@ -14118,6 +14436,29 @@ begin
 end $function$;
 grant execute on function private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_expired boolean, p_now timestamp with time zone) to service_role;
 
+-- claim_mailbox_readings with the time given.
+CREATE OR REPLACE FUNCTION private.claim_mailbox_readings(p_limit integer, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_ids uuid[] := array(
+    select r.mailbox_id from private.mailbox_reads r join public.mailboxes m on m.id = r.mailbox_id
+    where m.state = 'active' and r.next_at <= p_now and coalesce(r.lease_until <= p_now, true)
+    order by r.next_at limit least(greatest(p_limit, 1), 50) for update of r skip locked);
+begin
+  update private.mailbox_reads r set lease = gen_random_uuid(), lease_until = p_now + interval '90 seconds'
+  where r.mailbox_id = any (v_ids);
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('mailbox', m.id, 'lease', r.lease, 'identity', m.identity, 'provider', m.provider,
+      'address', m.address, 'from_email', i.from_email, 'takes', m.takes, 'cursor', r.cursor, 'since', r.since,
+      'unknown', private.unknown_mails(i.from_email, p_now)) order by r.next_at, m.id), '[]')
+    from private.mailbox_reads r join public.mailboxes m on m.id = r.mailbox_id join private.inboxes i on i.identity = m.identity
+    where r.mailbox_id = any (v_ids));
+end $function$;
+grant execute on function private.claim_mailbox_readings(p_limit integer, p_now timestamp with time zone) to service_role;
+
 -- claim_outbound with a given time.
 CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
  RETURNS jsonb
@@ -14543,6 +14884,7 @@ AS $function$
     ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
+    ('gatelink_read_mailboxes', 30, 'http', 'email-webhook/mailboxes', 'private.mailboxes_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
@@ -14564,6 +14906,7 @@ AS $function$
   -- A later migration makes these tables, and a team may take them back.
   where (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
+    and (j.name <> 'gatelink_read_mailboxes' or to_regclass('private.mailbox_reads') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
@@ -14819,6 +15162,43 @@ AS $function$
   from public.settings s
 $function$;
 grant execute on function private.config_settings() to service_role;
+
+-- connect_mailbox with the time given.
+CREATE OR REPLACE FUNCTION private.connect_mailbox(p_mailbox jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_provider text := p_mailbox ->> 'provider';
+  v_addresses text[] := array(select distinct on (a.place) lower(a.address)
+    from jsonb_array_elements_text(p_mailbox -> 'addresses') with ordinality as a (address, place) order by a.place);
+  v_identity uuid := private.mailbox_identity(private.uuid_in(p_mailbox ->> 'identity'), v_provider, v_addresses, p_mailbox ->> 'name', p_now);
+  v_other uuid := (select m.identity from public.mailboxes m where m.provider = v_provider and m.address = v_addresses[1]);
+  v_id uuid;
+begin
+  if v_other <> v_identity then
+    raise exception 'this account is connected to another identity' using errcode = 'GL409', hint = 'Disconnect it there first.';
+  end if;
+  insert into public.mailboxes as m (identity, provider, address, state_at, scopes, connected_at, connected_by, refreshed_at)
+  values (v_identity, v_provider, v_addresses[1], p_now,
+    array(select s from jsonb_array_elements_text(p_mailbox -> 'scopes') s), p_now, p_mailbox ->> 'by', p_now)
+  on conflict on constraint mailboxes_identity_key do update set provider = excluded.provider, address = excluded.address,
+    state = 'active', state_at = case when m.state = 'active' then m.state_at else p_now end, error = null,
+    scopes = excluded.scopes, connected_at = p_now, connected_by = excluded.connected_by, refreshed_at = p_now
+  returning m.id into v_id;
+  insert into private.mailbox_tokens as t (mailbox_id, access, refresh, refresh_at, expires_at)
+  values (v_id, p_mailbox ->> 'access', p_mailbox ->> 'refresh',
+    p_now + 0.8 * make_interval(secs => (p_mailbox ->> 'expires_in')::double precision),
+    p_now + make_interval(secs => (p_mailbox ->> 'expires_in')::double precision))
+  on conflict on constraint mailbox_tokens_pkey do update set access = excluded.access, refresh = excluded.refresh, version = t.version + 1,
+    refresh_at = excluded.refresh_at, expires_at = excluded.expires_at, lease = null, lease_until = null, failures = 0, next_at = null;
+  -- What waited for it goes at once.
+  update public.senders s set held_since = null, held_code = null, held_until = null, held_probes = 0
+  where s.channel = 'email' and s.id = (select i.from_email from private.inboxes i where i.identity = v_identity);
+  return (select private.mailbox_json(m) from public.mailboxes m where m.id = v_id);
+end $function$;
+grant execute on function private.connect_mailbox(p_mailbox jsonb, p_now timestamp with time zone) to service_role;
 
 -- A contact redacted: the last four digits of the phone number, @ and the domain of the mail address, or four
 -- characters of another id, of a short one half; null when it has none.
@@ -17616,6 +17996,22 @@ begin
 end $function$;
 grant execute on function private.has_mail_columns() to service_role;
 
+-- Whether an identity's mailbox at this provider is connected.
+CREATE OR REPLACE FUNCTION private.has_mailbox(p_identity uuid, p_provider text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  -- A later migration makes the table.
+  if to_regclass('public.mailboxes') is null then
+    return false;
+  end if;
+  return exists (select from public.mailboxes m where m.identity = p_identity and m.provider = p_provider);
+end $function$;
+grant execute on function private.has_mailbox(p_identity uuid, p_provider text) to service_role;
+
 -- Whether the signed-in user has this role (viewer < operator < admin) or a higher one. False for strangers and for
 -- unknown roles. Definer, because callers of a policy need not read team_members.
 CREATE OR REPLACE FUNCTION private.has_role(p_role text)
@@ -19936,6 +20332,119 @@ begin
 end $function$;
 grant execute on function private.mail_to_send(p_id uuid, p_number_id text, p_native jsonb) to service_role;
 
+-- Trigger: a mailbox that is connected is read from then on; one that is connected again, from where it was read up
+-- to.
+CREATE OR REPLACE FUNCTION private.mailbox_gets_read()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  -- Another account has a place of its own, and what it holds already is nobody's answer to us. Of the same account, answers may
+  -- have come while access was lost: the old place counts.
+  insert into private.mailbox_reads as r (mailbox_id, since, next_at) values (new.id, new.connected_at, new.connected_at)
+  on conflict on constraint mailbox_reads_pkey do update set next_at = excluded.next_at, failures = 0, error = null,
+    cursor = case when (old.provider, old.address) = (new.provider, new.address) then r.cursor end,
+    since = case when (old.provider, old.address) = (new.provider, new.address) then r.since else excluded.since end,
+    lease = null, lease_until = null;
+  return null;
+end $function$;
+grant execute on function private.mailbox_gets_read() to service_role;
+
+-- The identity that an account is connected to, which sends through it from now on and counts as verified; a new one
+-- where none has its address. GL404 for one that is gone, GL409 for one with another address.
+CREATE OR REPLACE FUNCTION private.mailbox_identity(p_asked uuid, p_provider text, p_addresses text[], p_name text, p_now timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_inbox private.inboxes;
+begin
+  perform private.require_identities();
+  if p_asked is not null then
+    select * into v_inbox from private.inboxes i where i.identity = p_asked;
+    if not found then
+      raise exception 'there is no such identity' using errcode = 'GL404';
+    elsif v_inbox.from_email <> all (p_addresses) then
+      raise exception 'this account is %, and the identity sends as %', p_addresses[1], v_inbox.from_email using errcode = 'GL409',
+        hint = 'Sign in with the account that the address belongs to, or make it an alias of this one there.';
+    end if;
+  else
+    select * into v_inbox from private.inboxes i where i.from_email = p_addresses[1];
+  end if;
+  if v_inbox.identity is null then
+    insert into public.email_identities (from_email, display_name, provider, verified_at, is_default)
+    values (p_addresses[1], nullif(left(regexp_replace(p_name, '[[:cntrl:]]', '', 'g'), 200), ''), p_provider, p_now,
+      not exists (select from public.email_identities i where i.is_default))
+    returning id into v_inbox.identity;
+  else
+    update public.email_identities i set provider = p_provider, verified_at = coalesce(i.verified_at, p_now)
+    where i.id = v_inbox.identity;
+  end if;
+  delete from private.identity_checks k where k.identity = v_inbox.identity and k.what = 'from';
+  return v_inbox.identity;
+end $function$;
+grant execute on function private.mailbox_identity(p_asked uuid, p_provider text, p_addresses text[], p_name text, p_now timestamp with time zone) to service_role;
+
+-- A mailbox as people see it. keys are the names of the keys that its tokens are sealed with.
+CREATE OR REPLACE FUNCTION private.mailbox_json(p_mailbox mailboxes)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select jsonb_build_object('id', p_mailbox.id, 'identity', p_mailbox.identity, 'from_email', i.from_email, 'sends', i.provider = p_mailbox.provider,
+      'provider', p_mailbox.provider, 'address', p_mailbox.address, 'state', p_mailbox.state, 'state_at', p_mailbox.state_at,
+      'error', p_mailbox.error, 'takes', p_mailbox.takes, 'scopes', to_jsonb(p_mailbox.scopes), 'connected_at', p_mailbox.connected_at,
+      'connected_by', p_mailbox.connected_by, 'refreshed_at', p_mailbox.refreshed_at, 'failures', t.failures,
+      'keys', (
+        select jsonb_agg(distinct k.name order by k.name)
+        from unnest(array[substring(t.access from '^v1\.([a-z][a-z0-9-]*)\.'), substring(t.refresh from '^v1\.([a-z][a-z0-9-]*)\.')]) as k (name)),
+      'reading', to_jsonb(r.found))
+    from private.inboxes i
+    left join private.mailbox_tokens t on t.mailbox_id = p_mailbox.id
+    left join lateral (select private.mailbox_reading(p_mailbox.id) as found) r on true
+    where i.identity = p_mailbox.identity);
+end $function$;
+grant execute on function private.mailbox_json(p_mailbox mailboxes) to service_role;
+
+-- How far a mailbox was read: {read_at, failures, error, resynced_at}; null before the first time.
+CREATE OR REPLACE FUNCTION private.mailbox_reading(p_mailbox_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_reading jsonb;
+begin
+  -- The next migration makes the table.
+  if to_regclass('private.mailbox_reads') is not null then
+    select jsonb_build_object('read_at', r.read_at, 'failures', r.failures, 'error', r.error, 'resynced_at', r.resynced_at) into v_reading
+    from private.mailbox_reads r where r.mailbox_id = p_mailbox_id;
+  end if;
+  return v_reading;
+end $function$;
+grant execute on function private.mailbox_reading(p_mailbox_id uuid) to service_role;
+
+-- Whether a mailbox is to be read. For the clock.
+CREATE OR REPLACE FUNCTION private.mailboxes_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from private.mailbox_reads r join public.mailboxes m on m.id = r.mailbox_id
+    where m.state = 'active' and r.next_at <= p_now and coalesce(r.lease_until <= p_now, true)
+      and (r.next_at > p_now - interval '10 minutes' or extract(minute from p_now)::integer % 10 = 0))
+$function$;
+grant execute on function private.mailboxes_are_due(p_now timestamp with time zone) to service_role;
+
 -- Creates deliveries and wakes their lanes; claims those that may start at once within the caller's places {limit,
 -- free, lease_seconds, busy, channels}. The caller holds the conversations' locks.
 CREATE OR REPLACE FUNCTION private.make_deliveries(p_new private.new_delivery[], p_claim jsonb, p_now timestamp with time zone)
@@ -20893,6 +21402,20 @@ begin
   get diagnostics v_count = row_count;
   return v_count;
 end $function$;
+
+-- Queues that a mailbox has to be connected again for everybody who wants to be told.
+CREATE OR REPLACE FUNCTION private.notify_mailbox(p_mailbox mailboxes, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into public.notifications (endpoint_id, next_attempt_at, payload)
+  select e.id, p_now, jsonb_build_object('kind', 'mailbox_reauthorise', 'at', p_now, 'mailbox', jsonb_build_object('id', p_mailbox.id,
+    'provider', p_mailbox.provider, 'address', p_mailbox.address, 'error', p_mailbox.error))
+  from public.notification_endpoints e
+  where e.state = 'active' and 'mailbox_reauthorise' = any (e.events)
+$function$;
+grant execute on function private.notify_mailbox(p_mailbox mailboxes, p_now timestamp with time zone) to service_role;
 
 -- Accounts and numbers of WhatsApp, as list_numbers returns them.
 CREATE OR REPLACE FUNCTION private.numbers()
@@ -23970,6 +24493,7 @@ AS $function$
     ('book_names', 'private.book_names', null, 'contact_days', 365, 2, 'x.at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
     ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
+    ('mailbox_starts', 'private.mailbox_starts', null, null, 1, 1, 'x.expires_at < $1', null),
     ('presence', 'private.conversation_presence', null, null, 1, 1, 'x.at < $1', null),
     ('invitations', 'public.team_invitations', null, null, 30, 30, 'x.expires_at < $1', null),
     ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
@@ -25244,7 +25768,7 @@ CREATE OR REPLACE FUNCTION private.sends_once(p_provider text)
  SET search_path TO ''
 AS $function$
 begin
-  return p_provider in ('sendgrid', 'twilio', 'telnyx');
+  return p_provider in ('sendgrid', 'google', 'microsoft', 'twilio', 'telnyx');
 end $function$;
 grant execute on function private.sends_once(p_provider text) to service_role;
 
@@ -25448,6 +25972,78 @@ begin
     'fenced', jsonb_array_length(p_results) - coalesce(cardinality(v_settled), 0)) || v_queued;
 end $function$;
 grant execute on function private.settle_deliveries(p_results jsonb, p_now timestamp with time zone) to service_role;
+
+-- settle_mailbox_reading with the time given.
+CREATE OR REPLACE FUNCTION private.settle_mailbox_reading(p_settled jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_error text := p_settled ->> 'error';
+begin
+  update private.mailbox_reads r
+  set lease = null, lease_until = null,
+    cursor = coalesce(p_settled ->> 'cursor', r.cursor),
+    since = case when v_error is null and not coalesce((p_settled ->> 'more')::boolean, false) then greatest(r.since, p_now - interval '10 minutes') else r.since end,
+    read_at = case when v_error is null and not coalesce((p_settled ->> 'more')::boolean, false) then p_now else r.read_at end,
+    resynced_at = case when (p_settled ->> 'resynced')::boolean then p_now else r.resynced_at end,
+    failures = case when v_error is null then 0 else r.failures + 1 end, error = left(v_error, 300),
+    next_at = case
+      when v_error is not null then p_now + greatest(make_interval(secs => coalesce((p_settled ->> 'retry_after_ms')::double precision, 0) / 1000),
+        least(interval '15 minutes', interval '1 minute' * 2 ^ least(r.failures, 4)))
+      when (p_settled ->> 'more')::boolean then p_now
+      else p_now + interval '1 minute' end
+  where r.mailbox_id = (p_settled ->> 'mailbox')::uuid and r.lease = (p_settled ->> 'lease')::uuid;
+end $function$;
+grant execute on function private.settle_mailbox_reading(p_settled jsonb, p_now timestamp with time zone) to service_role;
+
+-- settle_mailbox_token with the time given.
+CREATE OR REPLACE FUNCTION private.settle_mailbox_token(p_settled jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid := (p_settled ->> 'mailbox')::uuid;
+  v_token private.mailbox_tokens;
+  v_mailbox public.mailboxes;
+  v_life interval := make_interval(secs => coalesce((p_settled ->> 'expires_in')::double precision, 0));
+begin
+  select * into v_mailbox from public.mailboxes m where m.id = v_id for update;
+  select * into v_token from private.mailbox_tokens t where t.mailbox_id = v_id for update;
+  if v_token.lease is distinct from (p_settled ->> 'lease')::uuid then
+    -- Whoever took over, or connected it anew, has tokens that count.
+    return '{"settled": false}';
+  end if;
+  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'oauth_refresh',
+    'label', v_mailbox.provider || ' ' || (p_settled ->> 'outcome'), 'n', 1)));
+  case p_settled ->> 'outcome'
+    when 'refreshed' then
+      update private.mailbox_tokens t
+      set access = p_settled ->> 'access', refresh = coalesce(p_settled ->> 'refresh', t.refresh), version = t.version + 1,
+        refresh_at = p_now + 0.8 * v_life, expires_at = p_now + v_life, lease = null, lease_until = null, failures = 0, next_at = null
+      where t.mailbox_id = v_id returning t.* into v_token;
+      update public.mailboxes m set refreshed_at = p_now where m.id = v_id;
+      return jsonb_build_object('settled', true, 'version', v_token.version);
+    when 'revoked' then
+      update private.mailbox_tokens t set lease = null, lease_until = null, failures = t.failures + 1 where t.mailbox_id = v_id;
+      update public.mailboxes m set state = 'reauthorise', state_at = p_now, error = left(p_settled ->> 'error', 200)
+      where m.id = v_id returning * into v_mailbox;
+      update public.senders s set held_since = coalesce(s.held_since, p_now), held_code = 'mailbox_reauthorise', held_until = p_now + interval '5 minutes'
+      from private.inboxes i
+      where i.identity = v_mailbox.identity and i.provider = v_mailbox.provider and s.channel = 'email' and s.id = i.from_email;
+      perform private.notify_mailbox(v_mailbox, p_now);
+    else
+      update private.mailbox_tokens t
+      set lease = null, lease_until = null, failures = t.failures + 1,
+        next_at = p_now + greatest(make_interval(secs => coalesce((p_settled ->> 'retry_after_ms')::double precision, 0) / 1000),
+          least(interval '5 minutes', interval '2 seconds' * 2 ^ least(t.failures, 8)))
+      where t.mailbox_id = v_id;
+  end case;
+  return '{"settled": true}';
+end $function$;
+grant execute on function private.settle_mailbox_token(p_settled jsonb, p_now timestamp with time zone) to service_role;
 
 -- settle_outbound with a given time.
 CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timestamp with time zone)
@@ -26512,6 +27108,44 @@ begin
 end $function$;
 grant execute on function private.take_for(p_conversation uuid, p_takeover jsonb, p_now timestamp with time zone) to service_role;
 
+-- take_mailbox_token with the time given.
+CREATE OR REPLACE FUNCTION private.take_mailbox_token(p_identity uuid, p_refused integer, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mailbox public.mailboxes;
+  v_token private.mailbox_tokens;
+  v_about jsonb;
+begin
+  select * into v_mailbox from public.mailboxes m where m.identity = p_identity;
+  if not found then
+    return '{"state": "none"}';
+  end if;
+  v_about := jsonb_build_object('mailbox', v_mailbox.id, 'provider', v_mailbox.provider, 'address', v_mailbox.address);
+  if v_mailbox.state = 'reauthorise' then
+    return v_about || '{"state": "reauthorise"}';
+  end if;
+  -- All that comes at once is decided one after the other: one refreshes, the others have or await what it gets.
+  select * into v_token from private.mailbox_tokens t where t.mailbox_id = v_mailbox.id for update;
+  if v_token.version is distinct from p_refused and p_now < v_token.refresh_at then
+    return v_about || jsonb_build_object('state', 'ready', 'access', v_token.access, 'version', v_token.version);
+  end if;
+  if coalesce(v_token.lease_until <= p_now, true) and coalesce(v_token.next_at <= p_now, true) then
+    update private.mailbox_tokens t set lease = gen_random_uuid(), lease_until = p_now + interval '60 seconds'
+    where t.mailbox_id = v_mailbox.id returning t.* into v_token;
+    return v_about || jsonb_build_object('state', 'refresh', 'lease', v_token.lease, 'refresh', v_token.refresh, 'version', v_token.version);
+  end if;
+  -- Refreshed early so that this one serves meanwhile; 30 s for clocks that differ and calls that last.
+  if v_token.version is distinct from p_refused and p_now < v_token.expires_at - interval '30 seconds' then
+    return v_about || jsonb_build_object('state', 'ready', 'access', v_token.access, 'version', v_token.version);
+  end if;
+  return v_about || jsonb_build_object('state', 'wait', 'retry_after_ms',
+    greatest(1000, ceil(1000 * extract(epoch from coalesce(v_token.next_at, p_now) - p_now))));
+end $function$;
+grant execute on function private.take_mailbox_token(p_identity uuid, p_refused integer, p_now timestamp with time zone) to service_role;
+
 -- Gives conversations to a person until a time; with p_extend a takeover that lasts longer stays. Returns how many.
 CREATE OR REPLACE FUNCTION private.take_over(p_conversations uuid[], p_by text, p_at timestamp with time zone, p_until timestamp with time zone, p_now timestamp with time zone, p_extend boolean DEFAULT true)
  RETURNS integer
@@ -27267,6 +27901,27 @@ begin
   from jsonb_each(v_own) o where c.id = o.key::uuid;
   insert into public.contact_acts (act, contact_id, reason) values ('split', p_merge.kept_id, p_reason), ('split', p_merge.other_id, p_reason);
 end $function$;
+
+-- Mails of an identity of which nobody knows whether they went, at most 20: [{id, message_id_header}].
+CREATE OR REPLACE FUNCTION private.unknown_mails(p_from_email text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', u.id, 'message_id_header', u.header) order by u.updated_at), '[]')
+    from (
+      select o.id, o.updated_at, format('<%s@%s>', o.id, private.mail_domain(m.native, o.number_id)) as header
+      from public.outbound_messages o join public.messages m on m.id = o.id
+      where o.state = 'unknown' and o.channel = 'email' and o.number_id = p_from_email
+        and o.updated_at between p_now - interval '2 days' and p_now - interval '1 minute'
+      order by o.updated_at limit 20) u);
+end $function$;
+grant execute on function private.unknown_mails(p_from_email text, p_now timestamp with time zone) to service_role;
 
 -- Deletes what send_conversation created for a message that was refused, in the same transaction, so that nobody has
 -- seen it.

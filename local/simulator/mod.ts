@@ -8,6 +8,7 @@
  * | `/simulator/mail` | the page of inboxes; what it needs is below `/simulator/api/mail`: see mail/api.ts |
  * | `/simulator/texts` | the page of phones; what it needs is below `/simulator/api/texts`: see texts/api.ts |
  * | `/simulator/twilio/…` | Twilio's API and what it has and posts: see texts/twilio.ts |
+ * | `/simulator/google/…`, `/simulator/microsoft/…`, `/simulator/mailboxes` | mailboxes: see mailboxes/mailboxes.ts |
  * | `GET /simulator/outbox` | what "Meta" received: `{messages: [{wamid, to, type, payload, time, status}], receipts}` |
  * | `/simulator/sendgrid/…` | SendGrid's API and what it received and posts: see mail/sendgrid.ts |
  * | `POST /simulator/graph/{version}/{phone_number_id}/messages` | the Graph API, also `/media` and `…/{version}/{media_id}` |
@@ -39,6 +40,7 @@ import type { MediaFile } from "./media.ts";
 import { loadSamples } from "./samples.ts";
 import { MailApi } from "./mail/api.ts";
 import { type SendGridOptions, SendGridSimulator } from "./mail/sendgrid.ts";
+import { type MailboxesOptions, MailboxesSimulator } from "./mailboxes/mailboxes.ts";
 import { scan } from "./scan.ts";
 import { TextsApi } from "./texts/api.ts";
 import { type TwilioOptions, TwilioSimulator } from "./texts/twilio.ts";
@@ -55,6 +57,8 @@ export interface Simulator {
   inboxes: MailApi | undefined;
   /** The simulated Twilio, if it has options. */
   texts: TwilioSimulator | undefined;
+  /** The simulated Google and Microsoft, if it has options. */
+  mailboxes: MailboxesSimulator | undefined;
   /** Ends timers, calls and event streams; conversations stay in `dataFile`. */
   stop(): void;
 }
@@ -77,6 +81,8 @@ export interface SimulatorOptions extends MetaOptions {
   mail?: SendGridOptions;
   /** Of the simulated Twilio. @default there is none */
   texts?: TwilioOptions;
+  /** Of the simulated Google and Microsoft. @default there is none */
+  mailboxes?: MailboxesOptions;
 }
 
 const FOLDER = new URL("./page/", import.meta.url);
@@ -112,6 +118,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   const meta = new MetaSimulator({ media, ...options });
   const mail = options.mail && new SendGridSimulator(options.mail);
   const texts = options.texts && new TwilioSimulator({ samples: media, ...options.texts });
+  const mailboxes = options.mailboxes && new MailboxesSimulator(options.mailboxes);
   const textsApi = texts &&
     new TextsApi(texts, [...media].map(([id, { filename }]) => ({ id, filename })));
   const files = new Set([...Deno.readDirSync(FOLDER)].map(({ name }) => name));
@@ -187,6 +194,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       mail?.reset();
       mailApi?.welcome();
       texts?.reset();
+      mailboxes?.reset();
       newcomers();
       streams.restate();
       return {};
@@ -231,6 +239,9 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     if (rest.startsWith("graph/")) return meta.graph(request);
     if (mail !== undefined && rest.startsWith("sendgrid/")) return await refusing(() => mail.fetch(request));
     if (texts !== undefined && rest.startsWith("twilio/")) return await refusing(() => texts.fetch(request));
+    if (mailboxes !== undefined && /^(?:google|microsoft|mailboxes)(?:\/|$)/.test(rest)) {
+      return await refusing(() => mailboxes.fetch(request));
+    }
     if (request.method === "GET" && rest === "api/events") {
       return streams.response(state, (tell) => meta.listen(tell));
     }
@@ -280,6 +291,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     mail,
     inboxes: mailApi,
     texts,
+    mailboxes,
     stop() {
       meta.stop();
       mail?.stop();

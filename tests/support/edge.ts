@@ -19,6 +19,7 @@ import { flushOutcomes } from "../../supabase/functions/_shared/rollouts/outcome
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { forgetRefusal, isTooOld } from "../../supabase/functions/_shared/db/schema.ts";
 import { loadSamples } from "../../local/simulator/samples.ts";
+import { MailboxesSimulator } from "../../local/simulator/mailboxes/mailboxes.ts";
 import { TwilioSimulator } from "../../local/simulator/texts/twilio.ts";
 import { watch } from "./guard.ts";
 import { advance } from "./monotonic_clock.ts";
@@ -38,6 +39,8 @@ export const KEYS = {
   apiToken: "api-token-of-the-test",
   twilioAccount: "AC0123456789abcdef0123456789abcdef",
   twilioToken: "auth-token-of-the-test",
+  mailboxClient: "client-of-the-test",
+  mailboxSecret: "client-secret-of-the-test",
 } as const;
 
 /** A second account of the business, unused unless a test writes to it and sets its secrets. */
@@ -80,6 +83,7 @@ type Function =
   | "wa-graph"
   | "email-webhook"
   | "email-send"
+  | "mailboxes"
   | "sms-webhook"
   | "sms-send"
   | "deeplinks"
@@ -96,6 +100,7 @@ const NAMES: readonly Function[] = [
   "wa-graph",
   "email-webhook",
   "email-send",
+  "mailboxes",
   "sms-webhook",
   "sms-send",
   "deeplinks",
@@ -124,6 +129,8 @@ export interface Edge {
   mail: SendGridSimulator;
   /** The simulated Twilio. */
   texts: TwilioSimulator;
+  /** The simulated Google and Microsoft. */
+  mailboxes: MailboxesSimulator;
   /** Calls a function. A body that is neither text nor bytes is sent as JSON. */
   call(
     name: Function | `${Function}/${string}`,
@@ -155,7 +162,14 @@ export interface Edge {
 }
 
 let serving:
-  | { api: DataApi; meta: MetaSimulator; mail: SendGridSimulator; texts: TwilioSimulator; files: StorageApi }
+  | {
+    api: DataApi;
+    meta: MetaSimulator;
+    mail: SendGridSimulator;
+    texts: TwilioSimulator;
+    files: StorageApi;
+    mailboxes: MailboxesSimulator;
+  }
   | undefined;
 /** Number of requests that are being answered. */
 let underWay = 0;
@@ -170,12 +184,13 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, asy
 });
 
 function answer(request: Request): Promise<Response> {
-  const { api, meta, mail, texts, files } = serving ?? fail("a request came outside of a test");
+  const { api, meta, mail, texts, files, mailboxes } = serving ?? fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
   if (pathname.startsWith("/functions/v1/")) return functions[name as Function].fetch(request);
   if (pathname.startsWith("/sendgrid/")) return mail.fetch(request);
   if (pathname.startsWith("/twilio/")) return texts.fetch(request);
+  if (/^\/(?:google|microsoft)\//.test(pathname)) return mailboxes.fetch(request);
   if (pathname.startsWith("/storage/")) return files.fetch(request);
   return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
 }
@@ -207,6 +222,15 @@ for (
     TWILIO_ACCOUNT_SID: KEYS.twilioAccount,
     TWILIO_AUTH_TOKEN: KEYS.twilioToken,
     TWILIO_URL: `${url}/twilio`,
+    GOOGLE_CLIENT_ID: KEYS.mailboxClient,
+    GOOGLE_CLIENT_SECRET: KEYS.mailboxSecret,
+    GOOGLE_LOGIN_URL: `${url}/google`,
+    GOOGLE_OAUTH_URL: `${url}/google`,
+    GMAIL_URL: `${url}/google`,
+    MICROSOFT_CLIENT_ID: KEYS.mailboxClient,
+    MICROSOFT_CLIENT_SECRET: KEYS.mailboxSecret,
+    MICROSOFT_LOGIN_URL: `${url}/microsoft`,
+    MICROSOFT_GRAPH_URL: `${url}/microsoft/v1.0`,
   })
 ) Deno.env.set(name, value);
 
@@ -251,8 +275,12 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     jwtSecret: "jwt-secret-of-the-test",
     buckets: () => database.sql<StorageBucket[]>`select id, file_size_limit::float8 from storage.buckets`,
   });
-  serving = { api, meta, mail, texts, files };
-  const edge = edgeOf(database.sql, meta, mail, texts);
+  const mailboxes = new MailboxesSimulator({
+    clientId: KEYS.mailboxClient,
+    clientSecret: KEYS.mailboxSecret,
+  });
+  serving = { api, meta, mail, texts, files, mailboxes };
+  const edge = edgeOf(database.sql, meta, mail, texts, mailboxes);
   try {
     await database.sql`
       insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;
@@ -304,7 +332,13 @@ function newMeta(settings: Partial<Settings>): MetaSimulator {
   });
 }
 
-function edgeOf(sql: Sql, meta: MetaSimulator, mail: SendGridSimulator, texts: TwilioSimulator): Edge {
+function edgeOf(
+  sql: Sql,
+  meta: MetaSimulator,
+  mail: SendGridSimulator,
+  texts: TwilioSimulator,
+  mailboxes: MailboxesSimulator,
+): Edge {
   const call: Edge["call"] = async (name, { method = "POST", headers, body } = {}) => {
     const isRaw = body === undefined || typeof body === "string" || body instanceof Uint8Array;
     const sent = (isRaw ? body : JSON.stringify(body)) as BodyInit | undefined;
@@ -346,6 +380,7 @@ function edgeOf(sql: Sql, meta: MetaSimulator, mail: SendGridSimulator, texts: T
     meta,
     mail,
     texts,
+    mailboxes,
     call,
     reread,
     fetch: (request) => {

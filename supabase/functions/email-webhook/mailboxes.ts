@@ -128,7 +128,7 @@ export function createReadMailboxes(deps: ReadMailboxesDeps): () => Promise<void
       await deps.ingestEvents([{
         provider,
         key: `found:${id}`,
-        event: "sent",
+        event: "processed",
         at: deps.now().toISOString(),
         message: id,
         delivery: null,

@@ -41,7 +41,9 @@ export async function accountOf(
   };
   const profile = await ask(PROFILES[provider]);
   if (profile === undefined) return undefined;
-  return provider === "google" ? ofGoogle(profile, await ask("/gmail/v1/users/me/settings/sendAs")) : ofMicrosoft(profile);
+  return provider === "google"
+    ? ofGoogle(profile, await ask("/gmail/v1/users/me/settings/sendAs"))
+    : ofMicrosoft(profile);
 }
 
 function ofGoogle(profile: JsonObject, sendAs: JsonObject | undefined): Account | undefined {

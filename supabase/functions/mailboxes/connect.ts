@@ -126,13 +126,18 @@ export function createConnect(deps: ConnectDeps): Connect {
       const hash = hashOf(query.get("state") ?? "");
       const begun = await rpc("take_mailbox_start", { p_state_hash: hash });
       if (begun === null || begun.provider !== provider) {
-        throw new Refused("state_invalid", "It was begun more than ten minutes ago, or was finished already.");
+        throw new Refused(
+          "state_invalid",
+          "It was begun more than ten minutes ago, or was finished already.",
+        );
       }
       returnTo = begun.return_to;
       const address = await finish(begun, hash, query);
       log.info("a mailbox was connected", { provider, by: begun.by });
       return returnTo === null
-        ? new Response(`The mailbox ${address} is connected. You can close this page.\n`, { headers: NO_STORE })
+        ? new Response(`The mailbox ${address} is connected. You can close this page.\n`, {
+          headers: NO_STORE,
+        })
         : back(returnTo, { mailbox: "connected", address });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
@@ -210,11 +215,19 @@ export function createConnect(deps: ConnectDeps): Connect {
     const mailbox = (await rpc("list_mailboxes", {})).find((each) => each.id === id);
     if (mailbox === undefined) throw new Problem("mailbox_not_found");
     const { provider, identity } = mailbox;
-    const called = await callMailbox({ url: apiUrl(provider), identity }, { path: PROFILES[provider] }, world);
+    const called = await callMailbox(
+      { url: apiUrl(provider), identity },
+      { path: PROFILES[provider] },
+      world,
+    );
     const answer: MailboxChecked = "answer" in called && jsonOf(called.answer.bytes) !== undefined
       ? { ok: true, code: null, detail: null }
       : "refusal" in called
-      ? { ok: false, code: called.refusal.code || String(called.refusal.status), detail: called.refusal.message }
+      ? {
+        ok: false,
+        code: called.refusal.code || String(called.refusal.status),
+        detail: called.refusal.message,
+      }
       : "failure" in called
       ? { ok: false, code: String(called.failure.code), detail: called.failure.message }
       : { ok: false, code: "unreadable", detail: "the answer is not the provider's" };

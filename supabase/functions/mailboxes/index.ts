@@ -20,8 +20,7 @@ function baseUrl(): string {
   return PUBLIC_BASE_URL ?? SUPABASE_URL;
 }
 
-const redirectUri = (provider: MailboxProvider) =>
-  `${baseUrl()}/functions/v1/mailboxes/callback/${provider}`;
+const redirectUri = (provider: MailboxProvider) => `${baseUrl()}/functions/v1/mailboxes/callback/${provider}`;
 
 function setup(): MailboxSetup {
   const of = (provider: MailboxProvider) => {

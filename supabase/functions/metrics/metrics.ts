@@ -106,7 +106,7 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
     counter(
       "oauth_refresh_total",
       "Refreshes of mailboxes' access tokens by provider and outcome: refreshed, revoked (a person has to connect the mailbox again), failed (tried again).",
-      withZeros(REFRESHES, counted("oauth_refresh", "provider", "outcome")),
+      withRefreshes(counted("oauth_refresh", "provider", "outcome")),
     ),
     counter(
       "mailbox_readings_total",
@@ -469,6 +469,16 @@ const STATUSES = ["healthy", "degraded", "down"];
 function withZeros(kinds: readonly string[], samples: readonly Sample[]): Sample[] {
   const there = new Set(samples.map(([labels]) => labels.kind));
   return [...samples, ...kinds.filter((kind) => !there.has(kind)).map((kind): Sample => [{ kind }, 0])];
+}
+
+/** An alert compares them with what they were before, so each begins at 0. */
+function withRefreshes(samples: readonly Sample[]): Sample[] {
+  const there = new Set(samples.map(([{ provider, outcome }]) => `${provider} ${outcome}`));
+  const missing = ["google", "microsoft"].flatMap((provider) =>
+    ["refreshed", "revoked", "failed"].filter((outcome) => !there.has(`${provider} ${outcome}`))
+      .map((outcome): Sample => [{ provider, outcome }, 0])
+  );
+  return [...samples, ...missing];
 }
 
 function counter(name: string, help: string, samples: readonly Sample[]): Metric {

@@ -68,9 +68,7 @@ function partsOf({ headers }: Pick<Mail, "headers">, provider: "google" | "micro
       return at < 1 ? undefined : [word.slice(0, at), word.slice(at + 1).replace(/^"|"$/g, "")] as const;
     }).filter((pair) => pair !== undefined);
     const [result, ...rest] = words;
-    return result === undefined
-      ? []
-      : [{ method: result[0], verdict: result[1], properties: new Map(rest) }];
+    return result === undefined ? [] : [{ method: result[0], verdict: result[1], properties: new Map(rest) }];
   });
 }
 

@@ -121,17 +121,17 @@ export function judge(facts: MailFacts, resolved: Resolved, world: MailWorld): J
   if (isOwner) return ofOwner(facts, found.resolved, crowded, decide);
   const inMailbox = world.mailbox !== undefined;
   // Its own address is where it lies already.
-  const forwarding = inMailbox && identity?.forward_to === world.mailbox ? null : identity?.forward_to ?? null;
+  const forwarding = inMailbox && identity?.forward_to === world.mailbox
+    ? null
+    : identity?.forward_to ?? null;
   const forward = identity === null || forwarding === null
     ? null
     : { identity_id: identity.id, to: forwarding };
-  const missing = forward !== null
-    ? []
-    : [
-      inMailbox
-        ? "It lies in the identity's own mailbox."
-        : "The identity has no confirmed inbox, so it is only stored.",
-    ];
+  const missing = forward !== null ? [] : [
+    inMailbox
+      ? "It lies in the identity's own mailbox."
+      : "The identity has no confirmed inbox, so it is only stored.",
+  ];
   const onward = forward === null && !inMailbox ? "store" as const : "forward" as const;
   if (facts.unsubscribe !== null && (author === recipient || author === contact)) {
     return decide(

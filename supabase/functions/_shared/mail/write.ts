@@ -102,7 +102,9 @@ function file({ name, type, cid }: OutgoingAttachment, content: Uint8Array, inli
   const safe = name.replace(/[^\x20-\x7e]|["\\]/g, "_");
   return {
     headers: [
-      `Content-Type: ${/^[\w.+-]+\/[\w.+-]+$/.test(type) ? type : "application/octet-stream"}; name="${safe}"`,
+      `Content-Type: ${
+        /^[\w.+-]+\/[\w.+-]+$/.test(type) ? type : "application/octet-stream"
+      }; name="${safe}"`,
       "Content-Transfer-Encoding: base64",
       `Content-Disposition: ${inline ? "inline" : "attachment"}; filename="${safe}"`,
       ...(cid === null ? [] : [`Content-ID: <${cid.replace(/[<>\s]/g, "")}>`]),

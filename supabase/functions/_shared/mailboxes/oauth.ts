@@ -10,7 +10,7 @@
  * @module
  */
 import { env } from "../config/env.ts";
-import { readAnswer, parseRetryAfter } from "../http/answers.ts";
+import { parseRetryAfter, readAnswer } from "../http/answers.ts";
 import { isObject, type JsonObject } from "../json/json.ts";
 
 /** Providers of mailboxes. */

@@ -76,7 +76,12 @@ const mask = createMasker({
 /** Creates the pipeline of these channels; an isolate has one. */
 export function composePipeline(channels: Registry): Pipeline {
   const names = channels.all.map(({ name }) => name);
-  const sending: SendDeps = { fetch: (url, init) => fetch(url, init), readFile, uploads, mailbox: mailboxAccess };
+  const sending: SendDeps = {
+    fetch: (url, init) => fetch(url, init),
+    readFile,
+    uploads,
+    mailbox: mailboxAccess,
+  };
   return createPipeline({
     rpc,
     count,

@@ -253,10 +253,11 @@ function bodyOfMailbox(
   endpoint: "webhook" | "slack",
   { at, mailbox }: MailboxNotification,
 ): MailboxEvent | SlackText {
-  const message =
-    `${MAIL_PROVIDER_NAMES[mailbox.provider]} ended the access to the mailbox ${mailbox.address}: ${
-      mailbox.error ?? "no reason"
-    }. Mail from it waits, and answers are not read.`;
+  const message = `${
+    MAIL_PROVIDER_NAMES[mailbox.provider]
+  } ended the access to the mailbox ${mailbox.address}: ${
+    mailbox.error ?? "no reason"
+  }. Mail from it waits, and answers are not read.`;
   const what_to_do = "Connect the mailbox again, on the panel's page Mail, Mailboxes. See docs/mailboxes.md.";
   return endpoint === "slack"
     ? { text: escaped(`${message}\n${what_to_do}`) }

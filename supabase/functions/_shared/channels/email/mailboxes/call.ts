@@ -115,7 +115,12 @@ async function accessTo(identity: string, refused: number | undefined, { mailbox
 }
 
 function unanswered(error: unknown, timeoutMs: number): { failure: SendFailure; asked: boolean } {
-  const failure = (code: string, message: string): SendFailure => ({ ok: false, kind: "retry", code, message });
+  const failure = (code: string, message: string): SendFailure => ({
+    ok: false,
+    kind: "retry",
+    code,
+    message,
+  });
   switch (withoutAnswer(error)) {
     case "not_connected":
       return { failure: failure("network", "no connection"), asked: false };
@@ -170,7 +175,8 @@ export function heldMailbox(code: string, message: string, status?: number): Sen
 const PACE =
   /^(?:rateLimitExceeded|userRateLimitExceeded|RESOURCE_EXHAUSTED|ApplicationThrottled|MailboxConcurrency|TooManyRequests|ErrorServerBusy)$/;
 /** … that the day's amount is used up. */
-const QUOTA = /^(?:dailyLimitExceeded|quotaExceeded|ErrorExceededMessageLimit|ErrorQuotaExceeded|ErrorMessageQuota)$/;
+const QUOTA =
+  /^(?:dailyLimitExceeded|quotaExceeded|ErrorExceededMessageLimit|ErrorQuotaExceeded|ErrorMessageQuota)$/;
 /** … that the account, or what was granted, does not allow it. */
 const ACCOUNT =
   /^(?:insufficientPermissions|accessNotConfigured|domainPolicy|forbidden|delegationDenied|failedPrecondition|ErrorAccessDenied|ErrorSendAsDenied|MailboxNotEnabledForRESTAPI|Authorization_RequestDenied|ErrorAccountSuspend\w*)$/;

@@ -179,9 +179,11 @@ export async function fetchMail(
   const named = encodeURIComponent(id);
   const called = await callMailbox(
     mailbox,
-    provider === "google"
-      ? { path: `/gmail/v1/users/me/messages/${named}?format=raw`, most: MOST_RAW }
-      : { path: `/me/messages/${named}/$value`, most: MOST_MIME, headers: { prefer: 'IdType="ImmutableId"' } },
+    provider === "google" ? { path: `/gmail/v1/users/me/messages/${named}?format=raw`, most: MOST_RAW } : {
+      path: `/me/messages/${named}/$value`,
+      most: MOST_MIME,
+      headers: { prefer: 'IdType="ImmutableId"' },
+    },
     world,
   );
   if ("refusal" in called && called.refusal.status === 404) return null;

@@ -44,10 +44,11 @@ export async function sendMail(outgoing: Outgoing, options: MailSendOptions, wor
     return failure("final", "attachment_gone", "an attachment is not stored any more");
   }
   const campaign = mail.campaign_id ?? undefined;
-  // Answers come to the mailbox itself, where their reader has the whole thread.
-  if (mail.provider === "google" || mail.provider === "microsoft") delete composed.mail.replyTo;
   const ids = { kind: "gl_message", id, ...(campaign === undefined ? {} : { campaign }) } as const;
-  return await provider.send(composed.mail, composed.contents, ids, { ...world, traceparent });
+  const { replyTo: _, ...direct } = composed.mail;
+  // Answers come to the mailbox itself, where its owner has the whole thread.
+  const sent = mail.provider === "google" || mail.provider === "microsoft" ? direct : composed.mail;
+  return await provider.send(sent, composed.contents, ids, { ...world, traceparent });
 }
 
 /** The address for answers: a token's, or the form of the former system. */
