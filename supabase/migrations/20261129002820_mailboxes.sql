@@ -393,6 +393,7 @@ comment on function public.settle_mailbox_token(jsonb) is 'Ends a refresh: {mail
 
 call private.close_functions();
 grant execute on function
+  private.require_identities(),
   public.begin_mailbox(jsonb),
   public.take_mailbox_start(text),
   private.mailbox_identity(uuid, text, text[], text, timestamptz),

@@ -223,8 +223,15 @@ export class MailboxesSimulator {
     const own = google ? undefined : `${crypto.randomUUID()}@prod.outlook.example`;
     const kept = this.accounts.keep(account, "sent", raw, own);
     if (send === "lost") {
+      let begun = false;
       return new Response(
-        new ReadableStream({ start: (stream) => stream.error(new Error("the line is cut")) }),
+        new ReadableStream({
+          pull(stream) {
+            if (begun) stream.error(new Error("the line is cut"));
+            else stream.enqueue(new TextEncoder().encode("{"));
+            begun = true;
+          },
+        }),
       );
     }
     return taken(kept);
