@@ -118,6 +118,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "identities that mail is sent as, and why a mail was treated as it was",
     load: async () => (await import("./commands/email/email.ts")).email,
   },
+  mailbox: {
+    about: "accounts at Google and Microsoft that identities send as and whose answers are read",
+    load: async () => (await import("./commands/mailbox/mailbox.ts")).mailbox,
+  },
   sms: {
     about: "numbers for texts, a check of their providers, and texts that nobody knows whether they went",
     load: async () => (await import("./commands/sms/sms.ts")).sms,

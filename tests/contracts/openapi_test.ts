@@ -15,6 +15,7 @@ import { SHOWN_ROUTES } from "../../supabase/functions/email-webhook/shown.ts";
 import { ROUTES as FLAGS } from "../../supabase/functions/flags/handler.ts";
 import { ROUTES as HEALTH } from "../../supabase/functions/health/handler.ts";
 import { ROUTES as GRAPH } from "../../supabase/functions/wa-graph/handler.ts";
+import { ROUTES as MAILBOXES } from "../../supabase/functions/mailboxes/handler.ts";
 import { ROUTES as MEDIA } from "../../supabase/functions/wa-media/handler.ts";
 import { ROUTES as MASKED } from "../../supabase/functions/messages/handler.ts";
 import { ROUTES as METRICS } from "../../supabase/functions/metrics/handler.ts";
@@ -107,6 +108,7 @@ const TABLES: Record<string, readonly Route[]> = {
   "email-webhook": [...EMAIL_WEBHOOK, ...SHOWN_ROUTES],
   flags: FLAGS,
   health: HEALTH,
+  mailboxes: MAILBOXES,
   messages: MASKED,
   metrics: METRICS,
   "sms-send": SEND,

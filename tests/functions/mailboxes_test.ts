@@ -207,36 +207,39 @@ for (const provider of PROVIDERS) {
     assertEquals((await stateOf(edge, id)).state, "sent");
   });
 
-  edgeTest(
-    `mailboxes: ${provider}: access that ended is told, mail waits, and goes when it is connected again`,
-    async (edge) => {
-      await connected(edge, provider);
-      await edge.sql`
+  // A held sender is tried again for seconds: once is enough.
+  if (provider === "google") {
+    edgeTest(
+      `mailboxes: ${provider}: access that ended is told, mail waits, and goes when it is connected again`,
+      async (edge) => {
+        await connected(edge, provider);
+        await edge.sql`
       insert into public.notification_endpoints (name, kind, host, events) values ('team', 'slack', 'x', array['mailbox_reauthorise'])`;
-      edge.mailboxes.accounts.revoke(edge.mailboxes.accounts.find(ACCOUNTS[provider]));
-      const id = await send(edge, provider);
-      assertEquals((await stateOf(edge, id)).state, "queued");
-      const [mailbox] = await edge.sql`select state, error from public.mailboxes`;
-      assertEquals([mailbox.state, mailbox.error.split(":")[0]], ["reauthorise", "invalid_grant"]);
-      const [{ payload }] = await edge.sql`select payload from public.notifications`;
-      assertEquals([payload.kind, payload.mailbox.address], ["mailbox_reauthorise", ACCOUNTS[provider]]);
-      const [{ held_code }] = await edge.sql`select held_code from public.senders where channel = 'email'`;
-      assertEquals(held_code, "mailbox_reauthorise");
-      assertEquals(await counterOf(edge, `${provider} revoked`), 1);
-      // However often it is tried, the provider is not asked again.
-      await edge.hurry();
-      await edge.settled();
-      assertEquals([(await stateOf(edge, id)).state, await counterOf(edge, `${provider} revoked`)], [
-        "queued",
-        1,
-      ]);
-      await connect(edge, provider);
-      await edge.hurry();
-      await edge.settled();
-      assertEquals((await stateOf(edge, id)).state, "sent");
-      assertEquals(sentBy(edge, provider).length, 1);
-    },
-  );
+        edge.mailboxes.accounts.revoke(edge.mailboxes.accounts.find(ACCOUNTS[provider]));
+        const id = await send(edge, provider);
+        assertEquals((await stateOf(edge, id)).state, "queued");
+        const [mailbox] = await edge.sql`select state, error from public.mailboxes`;
+        assertEquals([mailbox.state, mailbox.error.split(":")[0]], ["reauthorise", "invalid_grant"]);
+        const [{ payload }] = await edge.sql`select payload from public.notifications`;
+        assertEquals([payload.kind, payload.mailbox.address], ["mailbox_reauthorise", ACCOUNTS[provider]]);
+        const [{ held_code }] = await edge.sql`select held_code from public.senders where channel = 'email'`;
+        assertEquals(held_code, "mailbox_reauthorise");
+        assertEquals(await counterOf(edge, `${provider} revoked`), 1);
+        // However often it is tried, the provider is not asked again.
+        await edge.hurry();
+        await edge.settled();
+        assertEquals([(await stateOf(edge, id)).state, await counterOf(edge, `${provider} revoked`)], [
+          "queued",
+          1,
+        ]);
+        await connect(edge, provider);
+        await edge.hurry();
+        await edge.settled();
+        assertEquals((await stateOf(edge, id)).state, "sent");
+        assertEquals(sentBy(edge, provider).length, 1);
+      },
+    );
+  }
 
   edgeTest(
     `mailboxes: ${provider}: a token that ends before its time is renewed, whatever the clocks say`,
@@ -281,34 +284,37 @@ for (const provider of PROVIDERS) {
     },
   );
 
-  edgeTest(`mailboxes: ${provider}: what it refuses waits or fails as its words say`, async (edge) => {
-    await connected(edge, provider);
-    edge.mailboxes.configure({ send: "busy", retryAfter: 600 });
-    const busy = await send(edge, provider);
-    const [{ later }] = await edge.sql`
+  // A held sender is tried again for seconds: once is enough.
+  if (provider === "google") {
+    edgeTest(`mailboxes: ${provider}: what it refuses waits or fails as its words say`, async (edge) => {
+      await connected(edge, provider);
+      edge.mailboxes.configure({ send: "busy", retryAfter: 600 });
+      const busy = await send(edge, provider);
+      const [{ later }] = await edge.sql`
       select send_tat > now() + interval '9 minutes' as later from public.senders where channel = 'email'`;
-    assertEquals([(await stateOf(edge, busy)).state, later], ["queued", true]);
-    for (const refusal of ["quota", "denied"] as const) {
-      edge.mailboxes.configure({ send: refusal });
+      assertEquals([(await stateOf(edge, busy)).state, later], ["queued", true]);
+      for (const refusal of ["quota", "denied"] as const) {
+        edge.mailboxes.configure({ send: refusal });
+        await edge.hurry();
+        await edge.settled();
+        const [{ held_code }] = await edge.sql`select held_code from public.senders where channel = 'email'`;
+        assertEquals([(await stateOf(edge, busy)).state, held_code !== null], ["queued", true], refusal);
+      }
+      edge.mailboxes.configure({ send: "taken", refresh: "error" });
+      await ageTokens(edge);
       await edge.hurry();
       await edge.settled();
-      const [{ held_code }] = await edge.sql`select held_code from public.senders where channel = 'email'`;
-      assertEquals([(await stateOf(edge, busy)).state, held_code !== null], ["queued", true], refusal);
-    }
-    edge.mailboxes.configure({ send: "taken", refresh: "error" });
-    await ageTokens(edge);
-    await edge.hurry();
-    await edge.settled();
-    assertEquals((await stateOf(edge, busy)).state, "queued");
-    edge.mailboxes.configure({ refresh: "taken" });
-    await ageTokens(edge);
-    await edge.hurry();
-    await edge.settled();
-    assertEquals([(await stateOf(edge, busy)).state, sentBy(edge, provider).length], ["sent", 1]);
-  });
+      assertEquals((await stateOf(edge, busy)).state, "queued");
+      edge.mailboxes.configure({ refresh: "taken" });
+      await ageTokens(edge);
+      await edge.hurry();
+      await edge.settled();
+      assertEquals([(await stateOf(edge, busy)).state, sentBy(edge, provider).length], ["sent", 1]);
+    });
+  }
 
   edgeTest(`mailboxes: ${provider}: tokens are sealed, and disconnecting forgets them`, async (edge) => {
-    await connected(edge, provider);
+    const identity = await connected(edge, provider);
     const [token] = await edge.sql`select access, refresh from private.mailbox_tokens`;
     assertMatch(token.access, /^v1\.test\./);
     assertMatch(token.refresh, /^v1\.test\./);
@@ -322,8 +328,13 @@ for (const provider of PROVIDERS) {
     );
     assertEquals((await edge.sql`select from private.mailbox_tokens`).length, 0);
     assertEquals((await edge.call(`mailboxes/${id}`, { method: "DELETE", headers: SECRET })).status, 404);
-    const waits = await send(edge, provider);
-    assertEquals((await stateOf(edge, waits)).state, "queued");
+    assertEquals(await mailboxAccess(identity), {
+      ok: false,
+      kind: "held",
+      scope: "number",
+      code: "mailbox_missing",
+      message: "the identity's mailbox is not connected",
+    });
   });
 }
 
