@@ -24234,6 +24234,7 @@ begin
       hint = 'It was taken back: apply add_email_identities_and_msg_link again.';
   end if;
 end $function$;
+grant execute on function private.require_identities() to service_role;
 
 -- Trigger, before insert or update of url or kind: refuses a URL that the allowlist does not permit, and of kind
 -- inbox any but inbox: and an id (GL403).

@@ -1,7 +1,10 @@
 /** `gatelink mailbox doctor`: whether mailboxes can be connected and are well, and what to enter at the providers. */
 import type { Command } from "commander";
 import type { Mailbox } from "../../../supabase/functions/_shared/contract/answers/mailboxes.ts";
-import type { MailboxChecked, MailboxSetup } from "../../../supabase/functions/_shared/contract/http/mailboxes.ts";
+import type {
+  MailboxChecked,
+  MailboxSetup,
+} from "../../../supabase/functions/_shared/contract/http/mailboxes.ts";
 import { callFunction } from "../../core/functions_api.ts";
 import { type Cell, facts, table } from "../../core/output.ts";
 import type { Result, Run, Session } from "../../core/session.ts";
@@ -16,7 +19,9 @@ export interface MailboxFinding {
 
 /** Adds the command to the group. */
 export function doctor(group: Command, run: Run): void {
-  group.command("doctor").description("check mailboxes and their set-up; prints what to enter at the providers")
+  group.command("doctor").description(
+    "check mailboxes and their set-up; prints what to enter at the providers",
+  )
     .addHelpText(
       "after",
       `
@@ -87,12 +92,19 @@ export function findingsOf(
   }
   const [first] = setup.keys;
   if (first === undefined) {
-    add("problem", "SEALING_KEYS", "there is no key to encrypt tokens with", "docs/routing.md, Headers of your own, makes one.");
+    add(
+      "problem",
+      "SEALING_KEYS",
+      "there is no key to encrypt tokens with",
+      "docs/routing.md, Headers of your own, makes one.",
+    );
   }
   for (const mailbox of mailboxes) ofMailbox(mailbox);
   return findings;
 
-  function ofMailbox({ id, address, provider, state, error, from_email, sends, reading, keys }: Mailbox): void {
+  function ofMailbox(
+    { id, address, provider, state, error, from_email, sends, reading, keys }: Mailbox,
+  ): void {
     const check = checked.get(id);
     if (state === "reauthorise") {
       add(
@@ -107,15 +119,30 @@ export function findingsOf(
       add("problem", address, `${check.code}: ${check.detail}`, adviceFor(check.code));
     } else add("ok", address, sends ? `it lets us in, and sends as ${from_email}` : "it lets us in");
     if (!sends) {
-      add("warning", address, `${from_email} sends another way`, `gatelink email identities set ${from_email} --provider ${provider}`);
+      add(
+        "warning",
+        address,
+        `${from_email} sends another way`,
+        `gatelink email identities set ${from_email} --provider ${provider}`,
+      );
     }
     if (reading?.error) add("warning", address, `answers could not be read: ${reading.error}`);
     else if (now - Date.parse(reading?.read_at ?? "") > LATE_MS) {
-      add("warning", address, "no answers were read for 15 minutes", "gatelink status shows whether the clock runs.");
+      add(
+        "warning",
+        address,
+        "no answers were read for 15 minutes",
+        "gatelink status shows whether the clock runs.",
+      );
     }
     const old = keys.filter((key) => key !== first);
     if (old.length > 0) {
-      add("warning", address, `its tokens are sealed with ${old.join(", ")}`, `Keep that key in SEALING_KEYS: each refresh seals with ${first ?? "the first one"}, within an hour.`);
+      add(
+        "warning",
+        address,
+        `its tokens are sealed with ${old.join(", ")}`,
+        `Keep that key in SEALING_KEYS: each refresh seals with ${first ?? "the first one"}, within an hour.`,
+      );
     }
   }
 }

@@ -80,7 +80,9 @@ Examples:
 }
 
 function takes(group: Command, run: Run): void {
-  group.command("takes").description("what is taken from a mailbox: replies to what was sent, or all that comes in")
+  group.command("takes").description(
+    "what is taken from a mailbox: replies to what was sent, or all that comes in",
+  )
     .argument("<mailbox>", MAILBOX)
     .argument("<what>", "replies or all")
     .addHelpText("after", "\nExample:\n  gatelink mailbox takes support@example.com all")
@@ -127,8 +129,12 @@ Example:
         return {
           document,
           text: document.revoked
-            ? `${address} is disconnected, and ${MAIL_PROVIDER_NAMES[document.provider]} has ended the access.`
-            : `${address} is disconnected. ${MAIL_PROVIDER_NAMES[document.provider]} was not told: its owner ends the access ` +
+            ? `${address} is disconnected, and ${
+              MAIL_PROVIDER_NAMES[document.provider]
+            } has ended the access.`
+            : `${address} is disconnected. ${
+              MAIL_PROVIDER_NAMES[document.provider]
+            } was not told: its owner ends the access ` +
               "in the account's own settings.",
         };
       })
@@ -146,7 +152,11 @@ async function identityOf(api: Api, which: string): Promise<string> {
     from_email === which.trim().toLowerCase()
   );
   if (found !== undefined) return found.id;
-  throw new CliError("not_found", `There is no identity ${which}.`, "gatelink email identities list shows them.");
+  throw new CliError(
+    "not_found",
+    `There is no identity ${which}.`,
+    "gatelink email identities list shows them.",
+  );
 }
 
 async function mailboxOf(api: Api, which: string): Promise<Mailbox> {
