@@ -7716,6 +7716,7 @@ CREATE OR REPLACE FUNCTION public.list_mailboxes()
  SET search_path TO ''
 AS $function$
 begin
+  perform private.refuse_older_code();
   perform private.require_role('viewer');
   return (select coalesce(jsonb_agg(private.mailbox_json(m) order by m.state desc, m.address, m.id), '[]') from public.mailboxes m);
 end $function$;
@@ -11518,6 +11519,7 @@ CREATE OR REPLACE FUNCTION public.settle_mailbox_reading(p_settled jsonb)
  SET search_path TO ''
 AS $function$
 begin
+  perform private.refuse_older_code();
   perform private.settle_mailbox_reading(p_settled, clock_timestamp());
 end $function$;
 grant execute on function public.settle_mailbox_reading(p_settled jsonb) to service_role;

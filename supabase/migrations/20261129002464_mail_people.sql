@@ -456,6 +456,7 @@ comment on function public.mail_to_show(uuid, text) is 'A mail whole, for the fu
 call private.close_functions();
 grant execute on function
   private.without_local_part(text),
+  private.require_identities(),
   private.identity_json(private.inboxes, boolean),
   private.changed_identity(uuid),
   private.sees_whole(),

@@ -50,6 +50,8 @@ create trigger read_from_now after insert or update of connected_at on public.ma
   for each row execute function private.mailbox_gets_read();
 comment on trigger read_from_now on public.mailboxes is 'Connected mailboxes are read.';
 
+insert into private.mailbox_reads (mailbox_id, since, next_at) select m.id, m.connected_at, now() from public.mailboxes m;
+
 -- The clock asks this first. A mailbox that was not taken in spite of many calls (a kill switch) is asked about less often.
 create function private.mailboxes_are_due(p_now timestamptz) returns boolean
 language sql stable set search_path = '' as $$
@@ -126,6 +128,7 @@ comment on function private.settle_mailbox_reading(jsonb, timestamptz) is 'settl
 create function public.settle_mailbox_reading(p_settled jsonb) returns void
 language plpgsql volatile set search_path = '' as $$
 begin
+  perform private.refuse_older_code();
   perform private.settle_mailbox_reading(p_settled, clock_timestamp());
 end $$;
 comment on function public.settle_mailbox_reading(jsonb) is 'Ends the reading of a mailbox: {mailbox, lease, cursor, more (there is more at once), resynced (the provider had forgotten the cursor), error, retry_after_ms}. What is read again is stored once. One whose lease is over changes nothing. For secret keys.';

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import type { KeptMail, Provider } from "../../local/simulator/mailboxes/accounts.ts";
 import { mailboxAccess } from "../../supabase/functions/_shared/mailboxes/compose.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
+import { witness } from "../support/openapi.ts";
 import { until } from "../support/until.ts";
 
 const SECRET = { apikey: KEYS.secretKey };
@@ -398,4 +399,73 @@ edgeTest("mailboxes: without what it has to be let do, an account is not connect
   const { code, detail } = await refused.json();
   assertEquals([refused.status, code], [400, "mailbox_not_connected"]);
   assertMatch(detail, /gmail\.readonly/);
+});
+
+edgeTest("openapi.yaml: every answer of mailboxes is met, by one as described", async (edge) => {
+  const { call } = edge;
+  const { see, assertAllMet } = witness();
+  const NOBODY = {}, PUBLIC = { apikey: KEYS.publishableKey };
+  const START = "/mailboxes/start", CALLBACK = "/mailboxes/callback/{provider}", SETUP = "/mailboxes/setup";
+  const CHECK = "/mailboxes/{id}/check", ONE = "/mailboxes/{id}", READ = "/email-webhook/mailboxes";
+  const start = (body: unknown, headers: HeadersInit = SECRET) => call("mailboxes/start", { headers, body });
+  see(START, "post", 200, await start({ provider: "google" }));
+  see(START, "post", 400, await start("{"));
+  see(START, "post", 401, await start({}, NOBODY));
+  see(START, "post", 403, await start({}, PUBLIC));
+  see(START, "post", 404, await start({ provider: "google", identity: crypto.randomUUID() }));
+  see(START, "post", 405, await call("mailboxes/start", { method: "GET" }));
+  see(START, "post", 413, await start(" ".repeat(5000)));
+  see(START, "post", 422, await start({ provider: "yahoo" }));
+  const seeCallback = async (status: number, at: string, method = "GET") => {
+    const response = await fetch(at, { method, redirect: "manual" });
+    const text = await response.text();
+    const json = /json/.test(response.headers.get("content-type") ?? "");
+    const body = json ? JSON.parse(text) : text;
+    see(CALLBACK, "get", status, { status: response.status, headers: response.headers, body });
+  };
+  await seeCallback(200, await signIn(edge, "google"));
+  await seeCallback(303, await signIn(edge, "google", { body: { return_to: `${edge.url}/admin/` } }));
+  await seeCallback(400, `${edge.url}/functions/v1/mailboxes/callback/google?state=x`);
+  await seeCallback(405, `${edge.url}/functions/v1/mailboxes/callback/google`, "POST");
+  const setup = (headers: HeadersInit, method = "GET") => call("mailboxes/setup", { method, headers });
+  see(SETUP, "get", 200, await setup(SECRET));
+  see(SETUP, "get", 401, await setup(NOBODY));
+  see(SETUP, "get", 403, await setup(PUBLIC));
+  see(SETUP, "get", 405, await setup(SECRET, "POST"));
+  const [{ id }] = await edge.sql`select id from public.mailboxes`;
+  const other = crypto.randomUUID();
+  for (
+    const [path, method, status, headers, which] of [
+      [CHECK, "post", 200, SECRET, id],
+      [CHECK, "post", 401, NOBODY, id],
+      [CHECK, "post", 403, PUBLIC, id],
+      [CHECK, "post", 404, SECRET, other],
+      [ONE, "delete", 401, NOBODY, id],
+      [ONE, "delete", 403, PUBLIC, id],
+      [ONE, "delete", 404, SECRET, other],
+      [ONE, "delete", 200, SECRET, id],
+    ] as const
+  ) {
+    const at = path.replace("{id}", which).slice(1) as "mailboxes";
+    see(path, method, status, await call(at, { method: method.toUpperCase(), headers }));
+  }
+  see(CHECK, "post", 405, await call(`mailboxes/${id}/check`, { method: "GET" }));
+  see(ONE, "delete", 405, await call(`mailboxes/${id}`, { method: "GET" }));
+  for (const path of [START, SETUP, CHECK, ONE]) {
+    see(
+      path,
+      "options",
+      204,
+      await call(path.replace("{id}", id).slice(1) as "mailboxes", { method: "OPTIONS" }),
+    );
+  }
+  see(READ, "post", 202, await call("email-webhook/mailboxes", { headers: SECRET, body: "{}" }));
+  see(READ, "post", 401, await call("email-webhook/mailboxes", { body: "{}" }));
+  see(READ, "post", 403, await call("email-webhook/mailboxes", { headers: PUBLIC }));
+  see(READ, "post", 405, await call("email-webhook/mailboxes", { method: "GET" }));
+  // What every function answers while the environment or the database is not well is met by their own tests.
+  assertAllMet(
+    (path) => path.startsWith("/mailboxes") || path === READ,
+    (what) => /^(config_invalid|disabled_by_environment|database_unavailable|schema_.*)$/.test(what),
+  );
 });

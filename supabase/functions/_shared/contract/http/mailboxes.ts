@@ -61,6 +61,9 @@ export const mailboxChecked = z.strictObject({
 /** See {@linkcode mailboxChecked}. */
 export type MailboxChecked = z.infer<typeof mailboxChecked>;
 
+/** The answer to the clock. */
+export const mailboxesReading = z.strictObject({ status: z.literal("reading") });
+
 /** The event for subscribers of `mailbox_reauthorise`. */
 export const mailboxEvent = z.strictObject({
   type: z.literal("mailbox.reauthorise"),
@@ -82,6 +85,7 @@ export const MAILBOXES_HTTP = {
   MailboxBegun: mailboxBegun,
   MailboxChecked: mailboxChecked,
   MailboxDisconnected: mailboxDisconnected,
+  MailboxesReading: mailboxesReading,
   MailboxEvent: mailboxEvent,
   MailboxSetup: mailboxSetup,
   MailboxToConnect: mailboxToConnect,
