@@ -262,6 +262,11 @@ function hashOf(state: string): string {
 
 function back(page: string, found: Record<string, string>): Response {
   const url = new URL(page);
-  for (const [name, value] of Object.entries(found)) url.searchParams.set(name, value);
+  // The panel keeps its pages after the #.
+  const [path, search = ""] = url.hash.split("?", 2);
+  const parameters = new URLSearchParams(path === "" ? url.search : search);
+  for (const [name, value] of Object.entries(found)) parameters.set(name, value);
+  if (path === "") url.search = parameters.toString();
+  else url.hash = `${path}?${parameters}`;
   return new Response(null, { status: 303, headers: { location: url.href, ...NO_STORE } });
 }
