@@ -73,7 +73,7 @@ const stateOf = async ({ sql }: Edge, id: string) =>
 async function readAll(edge: Edge): Promise<void> {
   await edge
     .sql`update private.mailbox_reads set next_at = now(), lease = null, read_at = null, failures = 0`;
-  assertEquals((await edge.call("email-webhook/mailboxes", { headers: SECRET, body: "{}" })).status, 202);
+  assertEquals((await edge.call("mailboxes", { headers: SECRET, body: "{}" })).status, 202);
   await until("the mailboxes have been read", async () => {
     const [{ left, error }] = await edge.sql`
       select count(*) filter (where r.read_at is null)::int as left, max(r.error) as error
@@ -406,7 +406,7 @@ edgeTest("openapi.yaml: every answer of mailboxes is met, by one as described", 
   const { see, assertAllMet } = witness();
   const NOBODY = {}, PUBLIC = { apikey: KEYS.publishableKey };
   const START = "/mailboxes/start", CALLBACK = "/mailboxes/callback/{provider}", SETUP = "/mailboxes/setup";
-  const CHECK = "/mailboxes/{id}/check", ONE = "/mailboxes/{id}", READ = "/email-webhook/mailboxes";
+  const CHECK = "/mailboxes/{id}/check", ONE = "/mailboxes/{id}", READ = "/mailboxes";
   const start = (body: unknown, headers: HeadersInit = SECRET) => call("mailboxes/start", { headers, body });
   see(START, "post", 200, await start({ provider: "google" }));
   see(START, "post", 400, await start("{"));
@@ -459,13 +459,13 @@ edgeTest("openapi.yaml: every answer of mailboxes is met, by one as described", 
       await call(path.replace("{id}", id).slice(1) as "mailboxes", { method: "OPTIONS" }),
     );
   }
-  see(READ, "post", 202, await call("email-webhook/mailboxes", { headers: SECRET, body: "{}" }));
-  see(READ, "post", 401, await call("email-webhook/mailboxes", { body: "{}" }));
-  see(READ, "post", 403, await call("email-webhook/mailboxes", { headers: PUBLIC }));
-  see(READ, "post", 405, await call("email-webhook/mailboxes", { method: "GET" }));
+  see(READ, "post", 202, await call("mailboxes", { headers: SECRET, body: "{}" }));
+  see(READ, "post", 401, await call("mailboxes", { body: "{}" }));
+  see(READ, "post", 403, await call("mailboxes", { headers: PUBLIC }));
+  see(READ, "post", 405, await call("mailboxes", { method: "GET" }));
   // What every function answers while the environment or the database is not well is met by their own tests.
   assertAllMet(
-    (path) => path.startsWith("/mailboxes") || path === READ,
+    (path) => path.startsWith("/mailboxes"),
     (what) => /^(config_invalid|disabled_by_environment|database_unavailable|schema_.*)$/.test(what),
   );
 });

@@ -80,7 +80,7 @@ export const PROBES: Record<string, Probe[]> = {
     type: "application/json",
     body: { status: "notifying" },
   }],
-  "mailboxes": [{
+  "mailboxes": [NEEDS_KEY, {
     what: "refuses to connect a mailbox without a key",
     request: () => ({ query: "/start", init: { method: "POST", body: "{}" } }),
     status: 401,

@@ -1,5 +1,5 @@
 /** Signing in and tokens, as Google and Microsoft answer: RFC 6749 with PKCE, and a page to choose an account. */
-import { challengeOf } from "../../../supabase/functions/_shared/mailboxes/oauth.ts";
+import { challengeOf } from "../../../supabase/functions/mailboxes/grant.ts";
 import type { Account, Accounts, Provider } from "./accounts.ts";
 import type { MailboxSettings } from "./settings.ts";
 

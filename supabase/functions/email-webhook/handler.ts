@@ -10,12 +10,12 @@
  * | `POST /explain` | the team, with a secret key | what a mail would lead to; stores nothing |
  * | `GET /setup` | the team, with a secret key | how mail is set up in the environment; no secrets |
  * | `POST /` | the clock, with a secret key | removes stored files that are due |
- * | `POST /mailboxes` | the clock, with a secret key | 202; reads the mailboxes of identities that are due |
  *
  * @module
  */
 import type { Door } from "../_shared/channels/channel.ts";
 import type { MailEvent, ParsedEvents } from "../_shared/channels/email/inbound/events.ts";
+import type { Intake, Posted, Taken } from "../_shared/channels/email/intake.ts";
 import type { ResendBody } from "../_shared/channels/email/inbound/resend_events.ts";
 import type { MailSetup } from "../_shared/contract/http/mail.ts";
 import { readBody } from "../_shared/http/body.ts";
@@ -24,12 +24,10 @@ import { type Call, createRouter, type Route } from "../_shared/http/routes.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
 import type { FilePath } from "../_shared/storage/paths.ts";
 import type { Explain } from "./explain.ts";
-import type { Intake, Posted, Taken } from "./intake.ts";
 
 /** The routes of the function. */
 export const ROUTES = [
   { method: "POST", path: "/", auth: "secret", handler: "purge" },
-  { method: "POST", path: "/mailboxes", auth: "secret", handler: "mailboxes" },
   { method: "POST", path: "/explain", auth: "secret", handler: "explain" },
   { method: "GET", path: "/setup", auth: "secret", handler: "setup" },
   { method: "POST", path: "/inbound", auth: "none", handler: "inbound" },
@@ -55,8 +53,6 @@ export interface EmailWebhookDeps {
   intake: Intake;
   explain: Explain;
   setup(): MailSetup;
-  /** Reads the mailboxes that are due. */
-  readMailboxes(took: (taken: Taken) => void): Promise<void>;
   parseEvents(bytes: Uint8Array): ParsedEvents;
   parseResend(bytes: Uint8Array, id: string): ResendBody;
   /** Fetches a mail that came in at Resend. @throws {Problem} of 5xx */
@@ -75,8 +71,6 @@ export interface EmailWebhookDeps {
 
 /** Kill switch of the intake: `EMAIL_WEBHOOK_ENABLED`. Providers keep what they get a 503 for. */
 const FEATURE = "email_webhook";
-/** That of reading mailboxes: `MAILBOXES_ENABLED`. */
-const MAILBOXES = "mailboxes";
 /** SendGrid posts at most 30 MB. */
 const INBOUND_BYTES = 31 * 1024 * 1024;
 /** SendGrid collects events up to 768 KB; proxies may add to it. */
@@ -97,7 +91,7 @@ export function createHandler(deps: EmailWebhookDeps): Handler {
         return "";
       },
     },
-    handlers: { purge, mailboxes, explain, setup, inbound, events, resend, askUnsubscribe, unsubscribe },
+    handlers: { purge, explain, setup, inbound, events, resend, askUnsubscribe, unsubscribe },
   });
 
   function requireOn(): void {
@@ -168,25 +162,11 @@ export function createHandler(deps: EmailWebhookDeps): Handler {
     return Response.json({ received: outcomes.length, stored, duplicates: outcomes.length - stored });
   }
 
-  /** The clock waits for nothing; what is not read within the life of this isolate is read later. */
-  function mailboxes(): Response {
-    requireOn();
-    if (deps.killed(MAILBOXES)) throw new Problem("disabled_by_environment");
-    deps.waitUntil(deps.readMailboxes(work));
-    return Response.json({ status: "reading" }, { status: 202 });
-  }
-
-  /** Work that a mail makes due. */
-  function work({ forwards, relays, routes }: Taken): void {
+  /** Work that a mail makes due; its answer does not wait for it. */
+  function taken({ received, stored, duplicates, forwards, relays, routes }: Taken): Response {
     if (routes) deps.waitUntil(deps.pipeline.decide());
     if (forwards) deps.waitUntil(deps.pipeline.forward());
     if (relays) deps.waitUntil(deps.pipeline.send());
-  }
-
-  /** The answer to a mail does not wait for what it makes due. */
-  function taken(result: Taken): Response {
-    work(result);
-    const { received, stored, duplicates } = result;
     return Response.json({ received, stored, duplicates });
   }
 

@@ -22,17 +22,9 @@ import { readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Logger } from "../_shared/log/log.ts";
 import { tokenContext } from "../_shared/mailboxes/access.ts";
-import {
-  authorizationUrl,
-  challengeOf,
-  exchangeCode,
-  type MailboxProvider,
-  missingScopes,
-  type OAuthClient,
-  randomSecret,
-  revoke,
-} from "../_shared/mailboxes/oauth.ts";
+import type { MailboxProvider, OAuthClient } from "../_shared/mailboxes/oauth.ts";
 import { accountOf, PROFILES } from "./account.ts";
+import { authorizationUrl, challengeOf, exchangeCode, missingScopes, randomSecret, revoke } from "./grant.ts";
 
 /** Dependencies of {@linkcode createConnect}. */
 export interface ConnectDeps {

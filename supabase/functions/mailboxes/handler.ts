@@ -1,9 +1,9 @@
 /**
- * The function that connects mailboxes at Google and Microsoft. Reading them is email-webhook's work, sending that of the
- * pipeline.
+ * The function that connects mailboxes at Google and Microsoft, and reads them. Sending is the pipeline's work.
  *
  * | address | who | answers |
  * |---|---|---|
+ * | `POST /` | the clock, with a secret key | 202; reads the mailboxes that are due |
  * | `POST /start` | an admin | 200 with the address at the provider |
  * | `GET /callback/{provider}` | the browser that comes back, known by its state | 303 to the panel, or text |
  * | `POST /{id}/check` | an operator | whether the mailbox answers now |
@@ -20,6 +20,7 @@ import type { Connect } from "./connect.ts";
 
 /** The routes of the function. */
 export const ROUTES = [
+  { method: "POST", path: "/", auth: "secret", handler: "read" },
   { method: "POST", path: "/start", auth: "admin", origins: "panel", handler: "start" },
   { method: "GET", path: "/callback/{provider}", auth: "none", handler: "callback" },
   { method: "GET", path: "/setup", auth: "viewer", origins: "panel", handler: "setup" },
@@ -36,6 +37,10 @@ export interface MailboxesDeps {
   authorise(headers: Headers, role: "viewer" | "operator" | "admin"): Promise<string>;
   panelOrigins(): Promise<ReadonlySet<string>>;
   connect: Connect;
+  /** Reads the mailboxes that are due. */
+  read(): Promise<void>;
+  requireSecretKey(headers: Headers): { name: string };
+  waitUntil(work: Promise<unknown>): void;
   setup(): MailboxSetup;
 }
 
@@ -44,16 +49,24 @@ const FEATURE = "mailboxes";
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The handler of `mailboxes`. */
-export function createHandler({ killed, authorise, panelOrigins, connect, setup }: MailboxesDeps): Handler {
+export function createHandler(
+  { killed, authorise, panelOrigins, connect, setup, ...deps }: MailboxesDeps,
+): Handler {
   return createRouter<Name, Context>("mailboxes", ROUTES, {
     killed: () => killed(FEATURE),
     gates: {
+      secret: (headers) => deps.requireSecretKey(headers).name,
       viewer: (headers) => authorise(headers, "viewer"),
       operator: (headers) => authorise(headers, "operator"),
       admin: (headers) => authorise(headers, "admin"),
     },
     panelOrigins,
     handlers: {
+      // The clock waits for nothing; what is not read within the life of this isolate is read later.
+      read: () => {
+        deps.waitUntil(deps.read());
+        return Response.json({ status: "reading" }, { status: 202 });
+      },
       start: ({ request, by }) => connect.start(request, by),
       callback,
       setup: () => Response.json(setup()),

@@ -1,5 +1,5 @@
 /**
- * OAuth 2.0 with Google and Microsoft: the authorization code grant with PKCE, and refreshing (RFC 6749, RFC 7636).
+ * OAuth 2.0 with Google and Microsoft: our clients, and refreshing (RFC 6749). Connecting is the function mailboxes'.
  *
  * Not by a library: with two known providers it is two form posts. oauth4webapi would bring discovery, JOSE and DPoP, 100 KB
  * in each function that sends, of which two are at their budget.
@@ -31,12 +31,6 @@ export interface OAuthClient {
   /** Further parameters of the authorization request. */
   readonly extra: Readonly<Record<string, string>>;
 }
-
-/** What a person must have granted, as the end of a scope in lower case. */
-export const NEEDED_SCOPES: Readonly<Record<MailboxProvider, readonly string[]>> = {
-  google: ["gmail.send", "gmail.readonly"],
-  microsoft: ["mail.send", "mail.read"],
-};
 
 /** Our client at a provider. @throws {Problem} `config_invalid` */
 export function oauthClient(provider: MailboxProvider): OAuthClient {
@@ -78,46 +72,6 @@ export function oauthClient(provider: MailboxProvider): OAuthClient {
   };
 }
 
-/** The address at which a person lets us in. */
-export function authorizationUrl(
-  client: OAuthClient,
-  { redirectUri, state, challenge, hint }: {
-    redirectUri: string;
-    state: string;
-    challenge: string;
-    hint: string | null;
-  },
-): string {
-  const url = new URL(client.authorizeUrl);
-  url.search = new URLSearchParams({
-    response_type: "code",
-    client_id: client.id,
-    redirect_uri: redirectUri,
-    scope: client.scopes.join(" "),
-    state,
-    code_challenge: challenge,
-    code_challenge_method: "S256",
-    ...client.extra,
-    ...(hint === null ? {} : { login_hint: hint }),
-  }).toString();
-  return url.href;
-}
-
-/** The challenge of a PKCE verifier: base64url of its SHA-256 (RFC 7636 4.2). */
-export async function challengeOf(verifier: string): Promise<string> {
-  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
-  return base64Url(new Uint8Array(hash));
-}
-
-/** 256 random bits in base64url, for a state or a verifier. */
-export function randomSecret(): string {
-  return base64Url(crypto.getRandomValues(new Uint8Array(32)));
-}
-
-function base64Url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
-
 /** Tokens that a provider gave. */
 export interface Granted {
   readonly ok: true;
@@ -143,27 +97,14 @@ export interface TokenFailure {
   readonly retryAfterMs?: number;
 }
 
-type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+/** As the global one. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /** Refreshing holds up a mail that is being sent, whose lease goes on. */
-const TIMEOUT_MS = 10_000;
+export const TIMEOUT_MS = 10_000;
 const MAX_WORDS = 300;
 /** If a provider does not say how long a token lives (RFC 6749 5.1 only recommends it). */
 const UNSAID_SECONDS = 600;
-
-/** Exchanges the code that a person came back with. Never throws. */
-export function exchangeCode(
-  client: OAuthClient,
-  { code, verifier, redirectUri }: { code: string; verifier: string; redirectUri: string },
-  fetch: Fetch,
-): Promise<Granted | TokenFailure> {
-  return askForTokens(client, {
-    grant_type: "authorization_code",
-    code,
-    code_verifier: verifier,
-    redirect_uri: redirectUri,
-  }, fetch);
-}
 
 /** Gets a new access token. Never throws. */
 export function refreshTokens(
@@ -174,24 +115,8 @@ export function refreshTokens(
   return askForTokens(client, { grant_type: "refresh_token", refresh_token: refresh }, fetch);
 }
 
-/** Ends our access at the provider; whether that worked. Never throws. */
-export async function revoke(client: OAuthClient, refresh: string, fetch: Fetch): Promise<boolean> {
-  if (client.revokeUrl === undefined) return false;
-  try {
-    const response = await fetch(client.revokeUrl, {
-      method: "POST",
-      body: new URLSearchParams({ token: refresh }),
-      redirect: "manual",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    await response.body?.cancel();
-    return response.ok;
-  } catch {
-    return false;
-  }
-}
-
-async function askForTokens(
+/** Asks for tokens by one of the grants. Never throws. */
+export async function askForTokens(
   client: OAuthClient,
   asked: Record<string, string>,
   fetch: Fetch,
@@ -260,11 +185,4 @@ function objectOf(bytes: Uint8Array): JsonObject | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** What was asked for and not granted, by its short name. A provider that does not say granted what was asked. */
-export function missingScopes(provider: MailboxProvider, granted: readonly string[]): string[] {
-  if (granted.length === 0) return [];
-  const names = granted.map((scope) => scope.toLowerCase().split("/").at(-1));
-  return NEEDED_SCOPES[provider].filter((needed) => !names.includes(needed));
 }

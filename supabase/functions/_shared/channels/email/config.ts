@@ -109,11 +109,17 @@ export function forwardFrom(): { address: string; name: string | null } {
   return { address, name: name ?? null };
 }
 
-/** What is ours, for judging a mail. @param ownForwardHeaders From the setting. @throws {Problem} `config_invalid` */
-export function mailWorld(ownForwardHeaders: readonly string[]): MailWorld {
+/** Headers with which a former system marks its forwards: the setting `email.own_forward_headers`, comma-separated. */
+export function ownForwardHeaders(settings: readonly { key: string; value: string }[]): string[] {
+  const value = settings.find(({ key }) => key === "email.own_forward_headers")?.value ?? "";
+  return value.split(",").map((name) => name.trim().toLowerCase()).filter((name) => name !== "");
+}
+
+/** What is ours, for judging a mail. @param forwardHeaders From the setting. @throws {Problem} `config_invalid` */
+export function mailWorld(forwardHeaders: readonly string[]): MailWorld {
   // Without it nothing is forwarded, and so nothing comes from there.
   const known = configFaults("FORWARD_FROM_EMAIL").length === 0;
-  return { ...domains(), forwardFrom: known ? forwardFrom().address : "", ownForwardHeaders };
+  return { ...domains(), forwardFrom: known ? forwardFrom().address : "", ownForwardHeaders: forwardHeaders };
 }
 
 /** How mail is set up, as far as the environment says. What is missing or malformed there counts as not set up. */

@@ -15,7 +15,7 @@ import { ownMessageId } from "../_shared/mail/addresses.ts";
 import { postOfMailbox } from "../_shared/mail/authentication.ts";
 import { readMail } from "../_shared/mail/mime.ts";
 import type { Mail } from "../_shared/mail/types.ts";
-import type { Intake, Taken } from "./intake.ts";
+import type { Intake, Taken } from "../_shared/channels/email/intake.ts";
 
 /** Dependencies of {@linkcode createReadMailboxes}. */
 export interface ReadMailboxesDeps {
