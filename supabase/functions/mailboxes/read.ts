@@ -5,8 +5,7 @@
  */
 import type { MailEvent } from "../_shared/channels/email/inbound/events.ts";
 import type { MailboxWorld } from "../_shared/channels/email/mailboxes/call.ts";
-import { sentAtGmail } from "../_shared/channels/email/mailboxes/gmail.ts";
-import { sentAtGraph } from "../_shared/channels/email/mailboxes/graph.ts";
+import { sentAtGmail, sentAtGraph } from "../_shared/channels/email/mailboxes/lookup.ts";
 import { fetchMail, readGmail, readGraph } from "../_shared/channels/email/mailboxes/read.ts";
 import type { MailboxReading } from "../_shared/contract/answers/mailboxes.ts";
 import type { Rpc } from "../_shared/db/client.ts";
