@@ -23,7 +23,7 @@ Deno.test("gatelink mailbox: connect, list, takes, doctor, disconnect", async ()
   const [{ address, state, sends }] = await document("mailbox list");
   assertEquals([address, state, sends], [SAM, "active", true]);
   assertEquals((await document(`mailbox takes ${SAM} all`)).takes, "all");
-  await fails(`mailbox takes ${SAM} some`, 2, "usage", /replies or all/);
+  await fails(`mailbox takes ${SAM} some`, 2, "usage", /replies, all/);
 
   const healthy = await document("mailbox doctor");
   assertEquals(healthy.findings.filter(({ level }: { level: string }) => level === "problem"), []);
@@ -75,7 +75,7 @@ const MAILBOX: Mailbox = {
 };
 
 Deno.test("gatelink mailbox doctor: what it finds", () => {
-  const ready = { ready: true, missing: [], redirect_uri: "" };
+  const ready = { ready: true, missing: [] as string[], redirect_uri: "" };
   const bare = { ready: false, missing: ["GOOGLE_CLIENT_ID: it is not set"], redirect_uri: "" };
   const setup = { google: ready, microsoft: ready, keys: ["main"] };
   const found = (

@@ -1,5 +1,5 @@
 /** `gatelink mailbox`: accounts at Google and Microsoft that identities send as and whose answers are read. */
-import { type Command, Option } from "commander";
+import { Argument, type Command, Option } from "commander";
 import type { Mailbox } from "../../../supabase/functions/_shared/contract/answers/mailboxes.ts";
 import type {
   MailboxBegun,
@@ -84,7 +84,7 @@ function takes(group: Command, run: Run): void {
     "what is taken from a mailbox: replies to what was sent, or all that comes in",
   )
     .argument("<mailbox>", MAILBOX)
-    .argument("<what>", "replies or all")
+    .addArgument(new Argument("<what>", "replies, or all").choices(["replies", "all"]))
     .addHelpText("after", "\nExample:\n  gatelink mailbox takes support@example.com all")
     .action((which: string, what: string) =>
       run(async (session) => {

@@ -97,9 +97,10 @@ Deno.test("writeMail(): no value adds a header, no line is longer than servers t
 });
 
 Deno.test("writeMail(): text is the same after it was written and read", () => {
-  const text = fc.string({ unit: "grapheme", maxLength: 400 }).filter((each) =>
-    each.isWellFormed() && !/[\0-\x08\x0b-\x1f\x7f-\x9f]/.test(each)
-  );
+  // What mail cannot carry as text, its reader takes out.
+  const isControl = (each: string) => each < " " || (each >= "\x7f" && each <= "\x9f");
+  const text = fc.string({ unit: "grapheme", maxLength: 400 })
+    .filter((each) => each.isWellFormed() && ![...each].some(isControl));
   holds(fc.property(text, (text) => {
     const { html: _, ...plain } = MAIL;
     const read = readMail(written({ ...plain, text }));
