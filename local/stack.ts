@@ -10,6 +10,7 @@ import { type Deployment, forgetDeployed, watchDeployment } from "./project/depl
 import {
   emailAccount,
   functionsEnvironment,
+  mailboxClient,
   secondAccount,
   TELNYX_NUMBER,
   telnyxAccount,
@@ -156,6 +157,7 @@ async function start(
       url: () => `${gateway.url}/simulator/telnyx`,
     },
     masked: maskedBusiness({ sql: database.sql, url, secretKey: keys.secretKey }),
+    mailboxes: mailboxClient(keys),
     accounts: [secondAccount(whatsapp)],
     business: businessSide(database.sql),
     webhookUrl: `${url}/functions/v1/wa-webhook`,

@@ -125,6 +125,12 @@ export function trafficToken(
 ): string {
   return secrets.LB_ADMIN_TOKEN?.split(",")[0].trim() ||
     createHash("sha256").update(`traffic ${secretKey}`).digest("hex").slice(0, 40);
+/** What the simulated Google and Microsoft and the functions share, unless the user's secrets set it. */
+export function mailboxClient(
+  { secretKey }: Pick<Keys, "secretKey">,
+): { clientId: string; clientSecret: string } {
+  const derived = createHash("sha256").update(`mailboxes ${secretKey}`).digest("hex");
+  return { clientId: "gatelink-local", clientSecret: derived.slice(0, 32) };
 }
 
 /** Environment of the functions, added to this process's own. */
@@ -153,6 +159,16 @@ export function functionsEnvironment(options: EnvironmentOptions): Record<string
     TELNYX_API_KEY: telnyxAccount(keys, {}).apiKey,
     TELNYX_PUBLIC_KEY: ed25519Pair(telnyxAccount(keys, {}).seed).publicKey,
     TELNYX_URL: `${apiUrl}/simulator/telnyx`,
+    GOOGLE_CLIENT_ID: mailboxClient(keys).clientId,
+    GOOGLE_CLIENT_SECRET: mailboxClient(keys).clientSecret,
+    // Where the browser goes; the others are called by the functions.
+    GOOGLE_LOGIN_URL: `${url}/simulator/google`,
+    GOOGLE_OAUTH_URL: `${apiUrl}/simulator/google`,
+    GMAIL_URL: `${apiUrl}/simulator/google`,
+    MICROSOFT_CLIENT_ID: mailboxClient(keys).clientId,
+    MICROSOFT_CLIENT_SECRET: mailboxClient(keys).clientSecret,
+    MICROSOFT_LOGIN_URL: `${url}/simulator/microsoft`,
+    MICROSOFT_GRAPH_URL: `${apiUrl}/simulator/microsoft/v1.0`,
     PUBLIC_BASE_URL: url,
     TRACK_BASE_URL: url,
     // The host adds the caller's address itself, so nobody can forge it.

@@ -10,6 +10,7 @@
  * | `/simulator/masked` | the page of two phones; what it needs is below `/simulator/api/masked`: see texts/masked.ts |
  * | `/simulator/twilio/…` | Twilio's API and what it has and posts: see texts/twilio.ts |
  * | `/simulator/telnyx/…` | Telnyx's, without a page: see texts/telnyx.ts |
+ * | `/simulator/google/…`, `/simulator/microsoft/…`, `/simulator/mailboxes` | mailboxes: see mailboxes/mailboxes.ts |
  * | `GET /simulator/outbox` | what "Meta" received: `{messages: [{wamid, to, type, payload, time, status}], receipts}` |
  * | `/simulator/sendgrid/…` | SendGrid's API and what it received and posts: see mail/sendgrid.ts |
  * | `POST /simulator/graph/{version}/{phone_number_id}/messages` | the Graph API, also `/media` and `…/{version}/{media_id}` |
@@ -41,6 +42,7 @@ import type { MediaFile } from "./media.ts";
 import { loadSamples } from "./samples.ts";
 import { MailApi } from "./mail/api.ts";
 import { type SendGridOptions, SendGridSimulator } from "./mail/sendgrid.ts";
+import { type MailboxesOptions, MailboxesSimulator } from "./mailboxes/mailboxes.ts";
 import { scan } from "./scan.ts";
 import { TextsApi } from "./texts/api.ts";
 import { type TelnyxOptions, TelnyxSimulator } from "./texts/telnyx.ts";
@@ -61,6 +63,8 @@ export interface Simulator {
   texts: TwilioSimulator | undefined;
   /** The simulated Telnyx, if it has options. */
   telnyx: TelnyxSimulator | undefined;
+  /** The simulated Google and Microsoft, if it has options. */
+  mailboxes: MailboxesSimulator | undefined;
   /** Ends timers, calls and event streams; conversations stay in `dataFile`. */
   stop(): void;
 }
@@ -87,6 +91,8 @@ export interface SimulatorOptions extends MetaOptions {
   telnyx?: TelnyxOptions;
   /** The organisation behind the page of two phones. @default none: the page says so */
   masked?: MaskedBusiness;
+  /** Of the simulated Google and Microsoft. @default there is none */
+  mailboxes?: MailboxesOptions;
 }
 
 const FOLDER = new URL("./page/", import.meta.url);
@@ -125,6 +131,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   const mail = options.mail && new SendGridSimulator(options.mail);
   const texts = options.texts && new TwilioSimulator({ samples: media, ...options.texts });
   const telnyx = options.telnyx && new TelnyxSimulator({ samples: media, ...options.telnyx });
+  const mailboxes = options.mailboxes && new MailboxesSimulator(options.mailboxes);
   const textsApi = texts &&
     new TextsApi(texts, [...media].map(([id, { filename }]) => ({ id, filename })));
   const maskedApi = texts && options.masked && new MaskedApi(options.masked, texts);
@@ -202,6 +209,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       mailApi?.welcome();
       texts?.reset();
       telnyx?.reset();
+      mailboxes?.reset();
       newcomers();
       streams.restate();
       return {};
@@ -248,6 +256,8 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     if (texts !== undefined && rest.startsWith("twilio/")) return await refusing(() => texts.fetch(request));
     if (telnyx !== undefined && rest.startsWith("telnyx/")) {
       return await refusing(() => telnyx.fetch(request));
+    if (mailboxes !== undefined && /^(?:google|microsoft|mailboxes)(?:\/|$)/.test(rest)) {
+      return await refusing(() => mailboxes.fetch(request));
     }
     if (request.method === "GET" && rest === "api/events") {
       return streams.response(state, (tell) => meta.listen(tell));
@@ -310,6 +320,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     inboxes: mailApi,
     texts,
     telnyx,
+    mailboxes,
     stop() {
       meta.stop();
       mail?.stop();

@@ -14,7 +14,7 @@ create table public.notification_endpoints (
     events <@ array['started', 'advanced', 'held', 'paged', 'paused', 'resumed', 'rolled_back', 'completed', 'failing', 'recovered',
       'incident_opened', 'incident_updated', 'incident_acknowledged', 'incident_escalated', 'incident_resolved', 'report', 'notice',
       'template_paused', 'template_disabled', 'template_rejected', 'template_category_changed', 'template_category_announced',
-      'number_quality', 'number_limit', 'account_alert', 'account_restricted', 'account_banned', 'account_reinstated']),
+      'number_quality', 'number_limit', 'account_alert', 'account_restricted', 'account_banned', 'account_reinstated', 'mailbox_reauthorise']),
   state text not null default 'active' constraint notification_endpoints_state_known check (state in ('active', 'paused')),
   created_at timestamptz not null default now(),
   created_by text not null default private.actor()
@@ -28,7 +28,7 @@ comment on column public.notification_endpoints.name is 'Short name: lower-case 
 comment on column public.notification_endpoints.kind is
   'webhook: a JSON event signed by Standard Webhooks; slack: {"text": …}, as Slack, Mattermost and others take it; email: a mail, from the default identity.';
 comment on column public.notification_endpoints.host is 'Host of its address, for people to recognise; of a mail address what follows the @.';
-comment on column public.notification_endpoints.events is 'What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents, reports, notices of rollouts, and what the provider reports of templates, numbers and accounts (account_events.kind with an underscore).';
+comment on column public.notification_endpoints.events is 'What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents, reports, notices of rollouts, and what the provider reports of templates, numbers and accounts (account_events.kind with an underscore), and mailboxes whose access ended.';
 comment on column public.notification_endpoints.state is 'active, or paused: what happens meanwhile is not told later.';
 comment on column public.notification_endpoints.created_at is 'When it was added.';
 comment on column public.notification_endpoints.created_by is 'Who added it.';
@@ -184,7 +184,7 @@ create function public.add_notification_endpoint(
   p_events text[] default array['started', 'advanced', 'held', 'paged', 'rolled_back', 'completed', 'failing', 'recovered',
     'incident_opened', 'incident_updated', 'incident_acknowledged', 'incident_escalated', 'incident_resolved', 'report', 'notice',
     'template_paused', 'template_disabled', 'template_rejected', 'template_category_changed', 'template_category_announced',
-    'number_quality', 'number_limit', 'account_alert', 'account_restricted', 'account_banned', 'account_reinstated']
+    'number_quality', 'number_limit', 'account_alert', 'account_restricted', 'account_banned', 'account_reinstated', 'mailbox_reauthorise']
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare

@@ -34,7 +34,7 @@ comment on column private.inboxes.display_name is 'The name beside the address.'
 comment on column private.inboxes.user_id is 'The team''s own id of the user who sends as this identity; null for none.';
 comment on column private.inboxes.forward_to is 'Where replies go; null while nobody has confirmed an address.';
 comment on column private.inboxes.is_default is 'Whether users without an identity send as this one.';
-comment on column private.inboxes.provider is 'Who carries its mail: sendgrid or resend.';
+comment on column private.inboxes.provider is 'Who carries its mail: sendgrid, resend, or its own mailbox at google or microsoft.';
 comment on column private.inboxes.state is 'unverified, active or paused.';
 comment on column private.inboxes.verified_at is 'When the address was proved to be the user''s.';
 comment on column private.inboxes.created_at is 'When the identity was added.';

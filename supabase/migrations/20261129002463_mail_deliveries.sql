@@ -43,7 +43,7 @@ comment on function private.mail_to_forward(uuid, jsonb, text, uuid) is 'What th
 create function private.sends_once(p_provider text) returns boolean
 language plpgsql immutable set search_path = '' as $$
 begin
-  return p_provider in ('sendgrid', 'twilio', 'telnyx');
+  return p_provider in ('sendgrid', 'google', 'microsoft', 'twilio', 'telnyx');
 end $$;
 comment on function private.sends_once(text) is 'Whether a message must not be handed to this provider again while it is not known what became of the first time: it has no idempotency keys.';
 

@@ -132,6 +132,17 @@ begin
 end $$;
 comment on function public.add_identity(text, jsonb) is 'Adds an identity, {user_id, display_name, forward_to, provider}; unverified, until a code that is mailed there comes back, and with nowhere to forward to until the same has happened there. The first one is the default. For operators and secret keys. Errors: 42501 not allowed, 23514 a value that cannot be, GL404 the table was taken back, GL409 it exists, GL422 no address.';
 
+create function private.has_mailbox(p_identity uuid, p_provider text) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  -- A later migration makes the table.
+  if to_regclass('public.mailboxes') is null then
+    return false;
+  end if;
+  return exists (select from public.mailboxes m where m.identity = p_identity and m.provider = p_provider);
+end $$;
+comment on function private.has_mailbox(uuid, text) is 'Whether an identity''s mailbox at this provider is connected.';
+
 create function public.set_identity(p_id uuid, p_changes jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -148,6 +159,9 @@ begin
   end if;
   if p_changes ->> 'state' = 'active' and exists (select from public.email_identities i where i.id = p_id and i.verified_at is null) then
     raise exception 'the address is not verified' using errcode = 'GL409', hint = 'Mail its code first, and enter it.';
+  end if;
+  if p_changes ->> 'provider' in ('google', 'microsoft') and not private.has_mailbox(p_id, p_changes ->> 'provider') then
+    raise exception 'it has no mailbox there' using errcode = 'GL409', hint = 'Connect its mailbox, and it sends through it.';
   end if;
   if (p_changes ->> 'is_default')::boolean then
     update public.email_identities i set is_default = false where i.is_default and i.id <> p_id;
@@ -170,7 +184,7 @@ begin
   end if;
   return private.changed_identity(p_id);
 end $$;
-comment on function public.set_identity(uuid, jsonb) is 'Changes an identity, {user_id, display_name, forward_to, is_default, state (active, paused), provider}. Another forward_to takes effect once it is confirmed; null ends forwarding at once. For operators and secret keys. Errors: 42501 not allowed, 23514 a value that cannot be, GL404 no such identity, or the table was taken back, GL409 not verified, GL422 no such member, state or address.';
+comment on function public.set_identity(uuid, jsonb) is 'Changes an identity, {user_id, display_name, forward_to, is_default, state (active, paused), provider}. Another forward_to takes effect once it is confirmed; null ends forwarding at once. For operators and secret keys. Errors: 42501 not allowed, 23514 a value that cannot be, GL404 no such identity, or the table was taken back, GL409 not verified, or no mailbox connected at this provider, GL422 no such member, state or address.';
 
 create function public.remove_identity(p_id uuid) returns void
 language plpgsql volatile security definer set search_path = '' as $$
@@ -442,10 +456,12 @@ comment on function public.mail_to_show(uuid, text) is 'A mail whole, for the fu
 call private.close_functions();
 grant execute on function
   private.without_local_part(text),
+  private.require_identities(),
   private.identity_json(private.inboxes, boolean),
   private.changed_identity(uuid),
   private.sees_whole(),
   private.ask_forward(uuid, text),
+  private.has_mailbox(uuid, text),
   public.begin_identity_check(uuid, text),
   public.mail_to_show(uuid, text),
   private.mail_facts(jsonb),

@@ -14,7 +14,7 @@ create table if not exists public.email_identities (
   display_name text constraint email_identities_display_name_check check (display_name !~ '[[:cntrl:]]' and length(display_name) <= 200),
   forward_to text constraint email_identities_forward_to_check check (forward_to ~ '^[^@[:space:]]{1,64}@[^@[:space:]]{1,255}$'),
   is_default boolean not null default false,
-  provider text not null default 'sendgrid' constraint email_identities_provider_check check (provider in ('sendgrid', 'resend')),
+  provider text not null default 'sendgrid' constraint email_identities_provider_check check (provider in ('sendgrid', 'resend', 'google', 'microsoft')),
   verified_at timestamptz,
   state text not null default 'unverified' constraint email_identities_state_check check (state in ('unverified', 'active', 'paused')),
   created_at timestamptz not null default now()
@@ -28,7 +28,7 @@ comment on column public.email_identities.from_email is 'The address that mail i
 comment on column public.email_identities.display_name is 'The name beside the address.';
 comment on column public.email_identities.forward_to is 'The inbox that answers go to; null while no address has been confirmed.';
 comment on column public.email_identities.is_default is 'Whether users without an identity of their own send as this one.';
-comment on column public.email_identities.provider is 'Who carries its mail: sendgrid or resend.';
+comment on column public.email_identities.provider is 'Who carries its mail: sendgrid, resend, or its own mailbox at google or microsoft.';
 comment on column public.email_identities.verified_at is 'When the address was proved to be the user''s; null before.';
 comment on column public.email_identities.state is 'unverified (nothing is sent), active, or paused: what is queued, and answers to forward, wait.';
 comment on column public.email_identities.created_at is 'When it was added.';

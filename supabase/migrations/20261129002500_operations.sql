@@ -44,6 +44,7 @@ language sql immutable set search_path = '' as $$
     ('book_names', 'private.book_names', null, 'contact_days', 365, 2, 'x.at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
     ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
+    ('mailbox_starts', 'private.mailbox_starts', null, null, 1, 1, 'x.expires_at < $1', null),
     ('presence', 'private.conversation_presence', null, null, 1, 1, 'x.at < $1', null),
     ('invitations', 'public.team_invitations', null, null, 30, 30, 'x.expires_at < $1', null),
     ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
@@ -273,6 +274,7 @@ language sql stable set search_path = '' as $$
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
     ('gatelink_text_files', 5, 'http', 'sms-webhook/files', 'private.text_files_are_due(now())'),
+    ('gatelink_read_mailboxes', 30, 'http', 'mailboxes', 'private.mailboxes_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
@@ -304,6 +306,7 @@ language sql stable set search_path = '' as $$
     and (j.name <> 'gatelink_environments' or to_regprocedure('private.watch_environments(timestamptz)') is not null)
     and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
     and (j.name <> 'gatelink_judge_accesses' or to_regprocedure('private.accesses_are_due()') is not null)
+    and (j.name <> 'gatelink_read_mailboxes' or to_regclass('private.mailbox_reads') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $$;

@@ -17,6 +17,7 @@ import { ROUTES as FLAGS } from "../../supabase/functions/flags/handler.ts";
 import { ROUTES as GATEWAY } from "../../supabase/functions/gateway/handler.ts";
 import { ROUTES as HEALTH } from "../../supabase/functions/health/handler.ts";
 import { ROUTES as GRAPH } from "../../supabase/functions/wa-graph/handler.ts";
+import { ROUTES as MAILBOXES } from "../../supabase/functions/mailboxes/handler.ts";
 import { ROUTES as MEDIA } from "../../supabase/functions/wa-media/handler.ts";
 import { ROUTES as MASKED } from "../../supabase/functions/messages/handler.ts";
 import { ROUTES as METRICS } from "../../supabase/functions/metrics/handler.ts";
@@ -111,6 +112,7 @@ const TABLES: Record<string, readonly Route[]> = {
   flags: FLAGS,
   gateway: GATEWAY,
   health: HEALTH,
+  mailboxes: MAILBOXES,
   messages: MASKED,
   metrics: METRICS,
   "sms-send": SEND,

@@ -38,6 +38,14 @@ const FREE: Record<string, string> = {
   "private.identity_checks": "identity what address hash attempts sent_at expires_at",
   "private.inboxes":
     "destination_id identity from_email display_name user_id forward_to is_default provider state verified_at created_at",
+  // Mailboxes are the team's own; tokens are sealed.
+  "private.mailbox_reads":
+    "mailbox_id cursor since next_at lease lease_until failures error read_at resynced_at",
+  "private.mailbox_starts": "state_hash provider identity verifier return_to started_by expires_at",
+  "private.mailbox_tokens":
+    "mailbox_id access refresh version refresh_at expires_at lease lease_until failures next_at",
+  "public.mailboxes":
+    "id identity provider address state state_at error takes scopes connected_at connected_by refreshed_at",
   "private.mail_senders": "recipient created_at",
   "private.link_guessers": "code client guesses at free_at allowed",
   "private.link_passwords": "code hash",

@@ -94,6 +94,7 @@ const emailSamples: ChannelSamples = {
   channel: email,
   secrets: [KEYS.sendgridKey],
   credentials: ["SENDGRID_API_KEY", "SEND_DOMAIN", "INBOUND_PARSE_DOMAIN"],
+  others: ["GOOGLE_CLIENT_ID", "MICROSOFT_CLIENT_ID"],
   message: { type: "email", subject: "Hello", html: "<p>Hello</p>" },
   refusedMessages: [
     [null, ""],

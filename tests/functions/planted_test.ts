@@ -474,6 +474,8 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "list_dead_letters(jsonb,integer)": () => ["", `'{"destination": "broken"}'`, `'{"error": "status"}'`],
   "set_number_pace(text,integer,numeric,integer)": () => [`'${NUMBER.id}', 20, 6, 45`],
   "remove_number(text)": () => ["'none'"],
+  "list_mailboxes()": () => [""],
+  "set_mailbox(uuid,text)": ({ contact }) => [`'${contact}', 'all'`],
   "list_text_numbers()": () => [""],
   "set_text_number(text,jsonb)": () => ["'12025550100', '{}'"],
   "remove_text_number(text)": () => ["'12025550199'"],

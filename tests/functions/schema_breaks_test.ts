@@ -17,7 +17,8 @@ const LATER = "20991231000000";
 
 /**
  * What the functions call that no version refuses, and why: two for health, which says what is wrong; counts, by which
- * that is seen; what has left the house, which would go out twice if nobody wrote that down; and who a person is.
+ * that is seen; what has left the house, which would go out twice if nobody wrote that down; tokens that a provider gave in
+ * exchange for the last ones; and who a person is.
  */
 const OPEN = [
   "schema_state",
@@ -25,6 +26,7 @@ const OPEN = [
   "add_counts",
   "add_measurements",
   "settle_deliveries",
+  "settle_mailbox_token",
   "settle_outbound",
   "settle_notifications",
   "settle_status_posts",

@@ -41,6 +41,8 @@ export interface ChannelSamples {
   secrets: readonly string[];
   /** Variables that sending needs. */
   credentials: readonly string[];
+  /** Variables of further providers, any of which would do as well. @default none */
+  others?: readonly string[];
   /** A message that can be sent, and some that cannot, with the place of the fault. */
   message: Record<string, unknown>;
   /** What check() makes of it. @default {the message itself} */
@@ -268,8 +270,8 @@ export function channelContract(samples: ChannelSamples): void {
   test("ready() names what is missing and no value; send() waits then", async () => {
     assertEquals(channel.ready(), true);
     for (const variable of samples.credentials) {
-      const value = Deno.env.get(variable)!;
-      Deno.env.delete(variable);
+      const before = [variable, ...samples.others ?? []].map((name) => [name, Deno.env.get(name)!] as const);
+      for (const [name] of before) Deno.env.delete(name);
       forgetEnv();
       try {
         const missing = channel.ready();
@@ -278,7 +280,7 @@ export function channelContract(samples: ChannelSamples): void {
         const sent = await channel.send(samples.outgoing, { fetch: () => raise(new Error("it called")) });
         assertEquals([sent.ok, !sent.ok && sent.kind, !sent.ok && sent.code], [false, "retry", "not_ready"]);
       } finally {
-        Deno.env.set(variable, value);
+        for (const [name, value] of before) Deno.env.set(name, value);
         forgetEnv();
       }
     }

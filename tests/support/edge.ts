@@ -21,6 +21,7 @@ import { forgetRefusal, isTooOld } from "../../supabase/functions/_shared/db/sch
 import { loadSamples } from "../../local/simulator/samples.ts";
 import { ed25519Pair } from "../../local/project/ed25519.ts";
 import { TelnyxSimulator } from "../../local/simulator/texts/telnyx.ts";
+import { MailboxesSimulator } from "../../local/simulator/mailboxes/mailboxes.ts";
 import { TwilioSimulator } from "../../local/simulator/texts/twilio.ts";
 import { watch } from "./guard.ts";
 import { advance } from "./monotonic_clock.ts";
@@ -42,6 +43,8 @@ export const KEYS = {
   twilioToken: "auth-token-of-the-test",
   telnyxKey: "telnyx-key-of-the-test",
   trafficToken: "traffic-token-of-the-test",
+  mailboxClient: "client-of-the-test",
+  mailboxSecret: "client-secret-of-the-test",
 } as const;
 
 /** A second account of the business, unused unless a test writes to it and sets its secrets. */
@@ -88,6 +91,7 @@ type Function =
   | "email-webhook"
   | "email-send"
   | "email-track"
+  | "mailboxes"
   | "sms-webhook"
   | "sms-send"
   | "deeplinks"
@@ -106,6 +110,7 @@ const NAMES: readonly Function[] = [
   "email-webhook",
   "email-send",
   "email-track",
+  "mailboxes",
   "sms-webhook",
   "sms-send",
   "deeplinks",
@@ -137,6 +142,8 @@ export interface Edge {
   texts: TwilioSimulator;
   /** The simulated Telnyx. */
   telnyx: TelnyxSimulator;
+  /** The simulated Google and Microsoft. */
+  mailboxes: MailboxesSimulator;
   /** Calls a function. A body that is neither text nor bytes is sent as JSON. */
   call(
     name: Function | `${Function}/${string}`,
@@ -175,6 +182,8 @@ let serving:
     texts: TwilioSimulator;
     telnyx: TelnyxSimulator;
     files: StorageApi;
+    files: StorageApi;
+    mailboxes: MailboxesSimulator;
   }
   | undefined;
 /** Number of requests that are being answered. */
@@ -191,12 +200,14 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, asy
 
 function answer(request: Request): Promise<Response> {
   const { api, meta, mail, texts, telnyx, files } = serving ?? fail("a request came outside of a test");
+  const { api, meta, mail, texts, files, mailboxes } = serving ?? fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
   if (pathname.startsWith("/functions/v1/")) return functions[inBlue(name)].fetch(request);
   if (pathname.startsWith("/sendgrid/")) return mail.fetch(request);
   if (pathname.startsWith("/twilio/")) return texts.fetch(request);
   if (pathname.startsWith("/telnyx/")) return telnyx.fetch(request);
+  if (/^\/(?:google|microsoft)\//.test(pathname)) return mailboxes.fetch(request);
   if (pathname.startsWith("/storage/")) return files.fetch(request);
   return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
 }
@@ -235,6 +246,15 @@ for (
     TELNYX_API_KEY: KEYS.telnyxKey,
     TELNYX_PUBLIC_KEY: ed25519Pair(KEYS.telnyxKey).publicKey,
     TELNYX_URL: `${url}/telnyx`,
+    GOOGLE_CLIENT_ID: KEYS.mailboxClient,
+    GOOGLE_CLIENT_SECRET: KEYS.mailboxSecret,
+    GOOGLE_LOGIN_URL: `${url}/google`,
+    GOOGLE_OAUTH_URL: `${url}/google`,
+    GMAIL_URL: `${url}/google`,
+    MICROSOFT_CLIENT_ID: KEYS.mailboxClient,
+    MICROSOFT_CLIENT_SECRET: KEYS.mailboxSecret,
+    MICROSOFT_LOGIN_URL: `${url}/microsoft`,
+    MICROSOFT_GRAPH_URL: `${url}/microsoft/v1.0`,
   })
 ) Deno.env.set(name, value);
 
@@ -289,6 +309,12 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
   });
   serving = { api, meta, mail, texts, telnyx, files };
   const edge = edgeOf(database.sql, meta, mail, texts, telnyx);
+  const mailboxes = new MailboxesSimulator({
+    clientId: KEYS.mailboxClient,
+    clientSecret: KEYS.mailboxSecret,
+  });
+  serving = { api, meta, mail, texts, files, mailboxes };
+  const edge = edgeOf(database.sql, meta, mail, texts, mailboxes);
   try {
     await database.sql`
       insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;
@@ -347,6 +373,7 @@ function edgeOf(
   mail: SendGridSimulator,
   texts: TwilioSimulator,
   telnyx: TelnyxSimulator,
+  mailboxes: MailboxesSimulator,
 ): Edge {
   const call: Edge["call"] = async (name, { method = "POST", headers, body } = {}) => {
     const isRaw = body === undefined || typeof body === "string" || body instanceof Uint8Array;
@@ -390,6 +417,7 @@ function edgeOf(
     mail,
     texts,
     telnyx,
+    mailboxes,
     call,
     reread,
     fetch: (request) => {

@@ -310,6 +310,17 @@ export const FILL: Record<string, string> = {
       created_at) values
       ('00000000-0000-7000-8000-0000000000d2', '00000000-0000-7000-8000-0000000e0001', 'ada@example.com', 'u1',
         'ada@inbox.example', true, 'sendgrid', 'active', now(), now())`,
+  "public.mailboxes": `
+    insert into public.mailboxes (id, identity, provider, address, state_at, connected_at, connected_by, refreshed_at) values
+      ('00000000-0000-7000-8000-0000000e0011', '00000000-0000-7000-8000-0000000e0001', 'google', 'ada@example.com', now(), now(),
+        'key:default', now())`,
+  "private.mailbox_reads": "", // with its mailbox
+  "private.mailbox_tokens": `
+    insert into private.mailbox_tokens (mailbox_id, access, refresh, refresh_at, expires_at) values
+      ('00000000-0000-7000-8000-0000000e0011', 'v1.main.a.b', 'v1.main.c.d', now(), now())`,
+  "private.mailbox_starts": `
+    insert into private.mailbox_starts (state_hash, provider, verifier, started_by, expires_at) values
+      (repeat('0', 64), 'google', 'v1.main.a.b', 'key:default', now())`,
   "private.identity_checks": `
     insert into private.identity_checks (identity, what, address) values
       ('00000000-0000-7000-8000-0000000e0001', 'forward', 'ada@other.example')`,

@@ -86,6 +86,13 @@ export const PROBES: Record<string, Probe[]> = {
     type: "application/json",
     body: { status: "notifying" },
   }],
+  "mailboxes": [NEEDS_KEY, {
+    what: "refuses to connect a mailbox without a key",
+    request: () => ({ query: "/start", init: { method: "POST", body: "{}" } }),
+    status: 401,
+    type: PROBLEM,
+    body: { code: "unauthorized" },
+  }],
   "sms-send": [NEEDS_KEY, {
     what: "reports the errors of a text",
     request: ({ secretKey }) => ({

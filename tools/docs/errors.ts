@@ -70,6 +70,9 @@ const ADVICE: Readonly<Partial<Record<ProblemCode, string>>> = {
   suppressed:
     "It bounced, complained or unsubscribed. The list of suppressions says why; an operator can lift it.",
   identity_unverified: "Enter the code that was mailed to the identity's address.",
+  mailbox_not_found: "`gatelink mailbox list` shows the mailboxes.",
+  mailbox_not_connected:
+    "`detail` says why. Begin again: an address to let us in is used once, within 10 minutes.",
   identity_not_found: "`gatelink email identities list` shows the identities and their state.",
   invalid_request: "`issues` lists each location (`path`) and its error (`message`).",
   rate_limited: "Wait for the time in `Retry-After`. `RateLimit` and `RateLimit-Policy` show what is left; " +

@@ -22,6 +22,7 @@ import { MEDIA } from "../../supabase/functions/_shared/contract/http/media.ts";
 import { MAILS } from "../../supabase/functions/_shared/contract/http/mails.ts";
 import { MASKED } from "../../supabase/functions/_shared/contract/http/masking.ts";
 import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.ts";
+import { MAILBOXES_HTTP } from "../../supabase/functions/_shared/contract/http/mailboxes.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
 import { SMS_HTTP } from "../../supabase/functions/_shared/contract/http/sms.ts";
 import { TRAFFIC_HTTP } from "../../supabase/functions/_shared/contract/http/traffic.ts";
@@ -44,6 +45,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   WHATSAPP,
   MAIL,
   MAIL_HTTP,
+  MAILBOXES_HTTP,
   SMS,
   SMS_HTTP,
   TRAFFIC_HTTP,

@@ -29,7 +29,7 @@ export interface MailDomains {
   /** INBOUND_PARSE_DOMAIN. */
   reply: string;
   /** Domains that mail is sent from, with the providers that send it. */
-  from: ReadonlyMap<string, ReadonlySet<Identity["provider"]>>;
+  from: ReadonlyMap<string, ReadonlySet<Carrier>>;
 }
 
 /** Checks every domain; the findings in the order of the checks. */
@@ -102,11 +102,14 @@ async function checkSpf(domain: string, dns: Resolver): Promise<MailFinding> {
     : { level: "ok", about, what: records[0] };
 }
 
+/** Providers that send for a domain; mailboxes send for themselves. */
+export type Carrier = Exclude<Identity["provider"], "google" | "microsoft">;
+
 const SELECTORS = { sendgrid: ["s1", "s2"], resend: ["resend"] } as const;
 
 async function checkDkim(
   domain: string,
-  provider: Identity["provider"],
+  provider: Carrier,
   dns: Resolver,
 ): Promise<MailFinding> {
   const names = SELECTORS[provider].map((selector) => `${selector}._domainkey.${domain}`);

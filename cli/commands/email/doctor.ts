@@ -1,12 +1,11 @@
 /** `gatelink email doctor`: whether DNS and providers let mail out and answers in, and what to enter at the provider. */
 import { Resolver as NodeResolver } from "node:dns/promises";
 import { type Command, Option } from "commander";
-import type { Identity } from "../../../supabase/functions/_shared/contract/answers/mail.ts";
 import { CliError } from "../../core/errors.ts";
 import { type Cell, facts, table } from "../../core/output.ts";
 import type { Result, Run, Session } from "../../core/session.ts";
 import { durationWithin } from "../../core/values.ts";
-import { checkMailDns, type MailFinding, type Resolver } from "./checks.ts";
+import { type Carrier, checkMailDns, type MailFinding, type Resolver } from "./checks.ts";
 import { type Ask, asker, checkResend, checkSendGrid, type Expected } from "./providers.ts";
 import { INBOUND_WORDS, mailSetup } from "./setup.ts";
 import { domain } from "./values.ts";
@@ -61,10 +60,12 @@ export async function examine(
       "Give --reply-domain, or set INBOUND_PARSE_DOMAIN.",
     );
   }
-  const from = new Map<string, Set<Identity["provider"]>>();
-  const add = (name: string, provider: Identity["provider"]) =>
+  const from = new Map<string, Set<Carrier>>();
+  const add = (name: string, provider: Carrier) =>
     from.set(name, (from.get(name) ?? new Set()).add(provider));
   for (const { from_email, provider } of await api.rpc("list_identities", {})) {
+    // Their providers answer for them: gatelink mailbox doctor.
+    if (provider === "google" || provider === "microsoft") continue;
     add(from_email.slice(from_email.lastIndexOf("@") + 1), provider);
   }
   const send = options.sendDomain ?? (setup?.send_domain || env.SEND_DOMAIN?.trim().toLowerCase());

@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import type { Identity } from "../../../supabase/functions/_shared/contract/answers/mail.ts";
 import type { CheckedAddress, CodeMailed } from "../../../supabase/functions/_shared/contract/http/mail.ts";
+import { MAIL_PROVIDERS } from "../../../supabase/functions/_shared/contract/mail_providers.ts";
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Api } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
@@ -12,7 +13,7 @@ import { isId } from "../../core/values.ts";
 import { mailAddress } from "./values.ts";
 
 const IDENTITY = "its address or id, as email identities list shows them";
-const PROVIDERS: readonly Identity["provider"][] = ["sendgrid", "resend"];
+const PROVIDERS: readonly Identity["provider"][] = MAIL_PROVIDERS;
 
 interface AddOptions {
   user?: string;

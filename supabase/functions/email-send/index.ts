@@ -1,4 +1,4 @@
-import { domains, forwardFrom, providerFaults, PROVIDERS } from "../_shared/channels/email/config.ts";
+import { carrierOf, domains, forwardFrom } from "../_shared/channels/email/config.ts";
 import { email } from "../_shared/channels/email/index.ts";
 import type { Outbound, SentFile } from "../_shared/channels/channel.ts";
 import { pipeline } from "../_shared/compose.ts";
@@ -71,9 +71,9 @@ const mailCode = createMailCode({
   rpc,
   sender: () => ({ from: forwardFrom(), sendDomain: domains().sendDomain }),
   provider(name) {
-    const [missing] = providerFaults(name);
-    if (missing === undefined) return PROVIDERS[name];
-    throw new Problem("config_invalid", { cause: new Error(`${missing.variable}: ${missing.fault}`) });
+    const carrier = carrierOf(name);
+    if ("send" in carrier) return carrier;
+    throw new Problem("config_invalid", { cause: new Error(carrier.message) });
   },
   fetch: (url, init) => fetch(url, init),
 });

@@ -15,6 +15,7 @@
  */
 import type { Door } from "../_shared/channels/channel.ts";
 import type { MailEvent, ParsedEvents } from "../_shared/channels/email/inbound/events.ts";
+import type { Intake, Posted, Taken } from "../_shared/channels/email/intake.ts";
 import type { ResendBody } from "../_shared/channels/email/inbound/resend_events.ts";
 import type { MailSetup } from "../_shared/contract/http/mail.ts";
 import { readBody } from "../_shared/http/body.ts";
@@ -25,7 +26,6 @@ import type { FilePath } from "../_shared/storage/paths.ts";
 import type { Decline } from "../_shared/tracking/decline.ts";
 import { askPage, declinedBy, donePage, requireToken } from "../_shared/tracking/decline_pages.ts";
 import type { Explain } from "./explain.ts";
-import type { Intake, Posted, Taken } from "./intake.ts";
 
 /** The routes of the function. */
 export const ROUTES = [

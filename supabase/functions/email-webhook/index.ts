@@ -1,8 +1,9 @@
 import { createResendDoor, eventsDoor, inboundDoor } from "../_shared/channels/email/doors.ts";
-import { mailSetup, mailWorld } from "../_shared/channels/email/config.ts";
+import { mailSetup, mailWorld, ownForwardHeaders } from "../_shared/channels/email/config.ts";
 import type { MailEvent } from "../_shared/channels/email/inbound/events.ts";
 import { parseResend } from "../_shared/channels/email/inbound/resend_events.ts";
 import { parseSendGridEvents } from "../_shared/channels/email/inbound/sendgrid_events.ts";
+import { createIntake } from "../_shared/channels/email/intake.ts";
 import { holdsSecret } from "../_shared/channels/email/inbound/signatures.ts";
 import { pipeline } from "../_shared/compose.ts";
 import { env } from "../_shared/config/env.ts";
@@ -24,9 +25,9 @@ import { serve } from "../_shared/serve/serve.ts";
 import type { Bucket } from "../_shared/storage/paths.ts";
 import { storage } from "../_shared/storage/storage.ts";
 import { createDecline } from "../_shared/tracking/decline.ts";
+import { mailStorage, storage } from "../_shared/storage/storage.ts";
 import { createExplain } from "./explain.ts";
 import { createHandler } from "./handler.ts";
-import { createIntake } from "./intake.ts";
 import { fetchReceived } from "./received.ts";
 import { shown } from "./shown.ts";
 
@@ -46,13 +47,6 @@ const ingest = groupCommit<Item, IngestedMail>({
   commit: (items) => rpc("ingest_mails", { p_mails: items }),
 });
 const ingestEvents = (events: readonly MailEvent[]) => rpc("ingest_mail_events", { p_events: events });
-
-/** Headers with which a former system marks its forwards: the setting, comma-separated. */
-async function ownForwardHeaders(): Promise<string[]> {
-  const { settings } = await loadConfig();
-  const value = settings.find(({ key }) => key === "email.own_forward_headers")?.value ?? "";
-  return value.split(",").map((name) => name.trim().toLowerCase()).filter((name) => name !== "");
-}
 
 function inboundCheck() {
   const { SENDGRID_INBOUND_PUBLIC_KEY: keys, SENDGRID_INBOUND_SECRET: secrets } = env(
@@ -80,7 +74,7 @@ const mails = shown({
 });
 
 const resolveAll = (questions: Item[]) => Promise.all(questions.map(resolve));
-const world = async () => mailWorld(await ownForwardHeaders());
+const world = async () => mailWorld(ownForwardHeaders((await loadConfig()).settings));
 
 const doors = createHandler({
   killed,
@@ -92,7 +86,7 @@ const doors = createHandler({
     resolve: resolveAll,
     ingest: (records) => Promise.all(records.map(ingest)),
     note: (objects) => rpc("note_storage_objects", { p_objects: objects }),
-    storage,
+    storage: mailStorage,
     world,
     now: () => new Date(),
     count: (kind, verdict) => count("mail_results", `${kind} ${verdict}`),

@@ -11,7 +11,7 @@ import { Problem } from "../_shared/http/problem.ts";
 import { isObject } from "../_shared/json/json.ts";
 import { normalAddress } from "../_shared/mail/header_values.ts";
 import { readMail } from "../_shared/mail/mime.ts";
-import type { Posted } from "./intake.ts";
+import type { Posted } from "../_shared/channels/email/intake.ts";
 
 /** Largest mail that is fetched. */
 const MAX_BYTES = 31 * 1024 * 1024;

@@ -107,6 +107,14 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       "mail_accesses_total",
       "Opens and clicks of tracked mails by kind and first verdict; dropped (one mail far too often) and lost (not written).",
       counted("tracked_accesses", "kind", "verdict"),
+      "oauth_refresh_total",
+      "Refreshes of mailboxes' access tokens by provider and outcome: refreshed, revoked (a person has to connect the mailbox again), failed (tried again).",
+      withRefreshes(counted("oauth_refresh", "provider", "outcome")),
+    ),
+    counter(
+      "mailbox_readings_total",
+      "Readings of mailboxes by provider and outcome: read, resynced (the provider had forgotten the place), failed.",
+      counted("mailbox_readings", "provider", "outcome"),
     ),
     counter(
       "text_checks_total",
@@ -496,6 +504,16 @@ function withZeros(values: readonly string[], samples: readonly Sample[], label 
     ...samples,
     ...values.filter((value) => !there.has(value)).map((value): Sample => [{ [label]: value }, 0]),
   ];
+}
+
+/** An alert compares them with what they were before, so each begins at 0. */
+function withRefreshes(samples: readonly Sample[]): Sample[] {
+  const there = new Set(samples.map(([{ provider, outcome }]) => `${provider} ${outcome}`));
+  const missing = ["google", "microsoft"].flatMap((provider) =>
+    ["refreshed", "revoked", "failed"].filter((outcome) => !there.has(`${provider} ${outcome}`))
+      .map((outcome): Sample => [{ provider, outcome }, 0])
+  );
+  return [...samples, ...missing];
 }
 
 function counter(name: string, help: string, samples: readonly Sample[]): Metric {

@@ -18,6 +18,7 @@ drop function public.check_identity(uuid, text, text);
 drop function public.begin_identity_check(uuid, text);
 drop function public.remove_identity(uuid);
 drop function public.set_identity(uuid, jsonb);
+drop function private.has_mailbox(uuid, text);
 drop function public.add_identity(text, jsonb);
 drop function private.ask_forward(uuid, text);
 drop function private.sees_whole();

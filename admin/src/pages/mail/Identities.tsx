@@ -1,6 +1,7 @@
 /** The identities that mail is sent as: their state, where answers go, and what a person can do with them. */
 import { Button, Group, Paper, Stack, Text } from "@mantine/core";
 import type { Identity } from "../../../../supabase/functions/_shared/contract/answers/mail.ts";
+import { MAIL_PROVIDER_NAMES } from "../../../../supabase/functions/_shared/contract/mail_providers.ts";
 import { type LivePagesOptions, useLivePages } from "../../data/pages.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
@@ -85,7 +86,7 @@ function Item({ of }: { of: Identity }) {
   const about = [
     display_name,
     user_id && `user ${user_id}`,
-    `by ${provider === "resend" ? "Resend" : "SendGrid"}`,
+    `by ${MAIL_PROVIDER_NAMES[provider]}`,
   ]
     .filter(Boolean).join(", ");
   return (

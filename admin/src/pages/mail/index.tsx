@@ -9,6 +9,7 @@ import { State } from "../../ui/State.tsx";
 import { TabStrip } from "../../ui/TabStrip.tsx";
 import { Figures } from "./Figures.tsx";
 import { Identities } from "./Identities.tsx";
+import { Mailboxes } from "./Mailboxes.tsx";
 import { Suppressions } from "./Suppressions.tsx";
 import { Unknown } from "./Unknown.tsx";
 
@@ -36,6 +37,7 @@ export default function Mail() {
         <TabStrip open={tab}>
           <Tabs.Tab value="figures">Figures</Tabs.Tab>
           <Tabs.Tab value="identities">Identities</Tabs.Tab>
+          <Tabs.Tab value="mailboxes">Mailboxes</Tabs.Tab>
           <Tabs.Tab value="suppressions">Suppressions</Tabs.Tab>
           <Tabs.Tab
             value="unknown"
@@ -51,6 +53,9 @@ export default function Mail() {
         </Tabs.Panel>
         <Tabs.Panel value="identities">
           <Identities />
+        </Tabs.Panel>
+        <Tabs.Panel value="mailboxes">
+          <Mailboxes />
         </Tabs.Panel>
         <Tabs.Panel value="suppressions">
           <Suppressions />

@@ -1,4 +1,5 @@
 /** Words for what mails are, what was decided about them, and what happened to them. */
+import type { MailboxRefusal } from "../../../../supabase/functions/_shared/contract/http/mailboxes.ts";
 import type { Tone } from "../../ui/State.tsx";
 
 const KINDS: Record<string, [words: string, tone: Tone]> = {
@@ -68,3 +69,45 @@ export const sourceInWords = (source: string): string => SOURCES[source] ?? sour
 
 /** A name with underscores as words. */
 export const eventInWords = (event: string): string => KINDS[event]?.[0] ?? event.replaceAll("_", " ");
+
+/** What became of a connection of a mailbox: a code of `mailboxes/callback`. */
+export function mailboxOutcomeInWords(
+  code: string,
+  address: string,
+): { ok: boolean; title: string; what: string } {
+  if (code === "connected") {
+    // An address in a shared link is anybody's word.
+    const named = /^[^\s@]{1,64}@[^\s@]{1,255}$/.test(address) ? address : "The mailbox";
+    return {
+      ok: true,
+      title: `${named} is connected`,
+      what: "Its identity sends through it from now on, and answers are read within a minute.",
+    };
+  }
+  return {
+    ok: false,
+    title: "The mailbox was not connected",
+    what: REFUSALS[code as MailboxRefusal] ??
+      "The provider refused it. Begin again; if it lasts, run gatelink mailbox doctor.",
+  };
+}
+
+const REFUSALS: Partial<Record<MailboxRefusal, string>> = {
+  access_denied: "Access was not given. Begin again if that was a mistake.",
+  state_invalid: "It was begun more than ten minutes ago, or was finished already. Begin again.",
+  scopes_missing:
+    "A permission was not given. Begin again, and leave every box ticked: it has to send and to read.",
+  wrong_account:
+    "You signed in with another account than the identity's, or with one that serves another identity. Begin again with the right one.",
+  client_refused: "The provider refuses this installation's app: its secret is wrong or has expired.",
+  no_refresh_token:
+    "The provider gave no lasting access. Remove the app in the account's own settings, and begin again.",
+};
+
+/** Why a provider ended the access to a mailbox: its code and words, as stored. */
+export function mailboxErrorInWords(error: string | null): string {
+  if (error === null) return "It gave no reason.";
+  return error.startsWith("invalid_grant")
+    ? "A password change, an admin or a long time without use ends access."
+    : `It said: ${error}.`;
+}

@@ -246,6 +246,22 @@ export interface SendDeps {
   uploads?: Uploads;
   /** Gives a mail that is about to be sent its ticket. Absent where nothing is tracked. */
   track?: Track;
+  /** Access to the mailbox of an identity. Absent where nothing is sent through mailboxes. */
+  mailbox?: MailboxAccess;
+}
+
+/**
+ * Gives an access token for the mailbox of an identity, or why there is none. Rejects while the database is unavailable.
+ *
+ * @param refused Version of a token that the provider refused, although it should be valid.
+ */
+export type MailboxAccess = (identity: string, refused?: number) => Promise<MailboxToken | SendFailure>;
+
+/** An access token. */
+export interface MailboxToken {
+  readonly token: string;
+  /** Grows with each new token of the mailbox. */
+  readonly version: number;
 }
 
 /** A mail that may be tracked. */

@@ -18,7 +18,7 @@ import { log } from "../log/log.ts";
 import { hideValue } from "../log/redact.ts";
 
 /** What an installation may do without. Mail needs its domains whichever of its providers is in use. */
-type Part = "mail" | "sendgrid" | "resend" | "twilio" | "telnyx";
+type Part = "mail" | "sendgrid" | "resend" | "google" | "microsoft" | "twilio" | "telnyx";
 
 interface Variable {
   /** Completes "It is needed to …" for the operator of this installation. */
@@ -157,6 +157,54 @@ const VARIABLES = {
     schema: secrets,
     secret: true,
   },
+  GOOGLE_CLIENT_ID: {
+    part: "google",
+    purpose: "connect mailboxes at Google: the id of your OAuth client",
+    schema: text,
+  },
+  GOOGLE_CLIENT_SECRET: {
+    part: "google",
+    purpose: "connect mailboxes at Google: the secret of your OAuth client",
+    schema: text,
+    secret: true,
+  },
+  GOOGLE_LOGIN_URL: {
+    purpose: "sign in at Google somewhere else",
+    schema: z.string().default("https://accounts.google.com").pipe(url),
+  },
+  GOOGLE_OAUTH_URL: {
+    purpose: "get tokens of Google somewhere else",
+    schema: z.string().default("https://oauth2.googleapis.com").pipe(url),
+  },
+  GMAIL_URL: {
+    purpose: "reach the Gmail API somewhere else",
+    schema: z.string().default("https://gmail.googleapis.com").pipe(url),
+  },
+  MICROSOFT_CLIENT_ID: {
+    part: "microsoft",
+    purpose: "connect mailboxes at Microsoft: the id of your app registration",
+    schema: text,
+  },
+  MICROSOFT_CLIENT_SECRET: {
+    part: "microsoft",
+    purpose: "connect mailboxes at Microsoft: a secret of your app registration",
+    schema: text,
+    secret: true,
+  },
+  MICROSOFT_TENANT: {
+    purpose: "connect mailboxes of one organisation at Microsoft only: its tenant id or domain",
+    schema: z.string().default("common").pipe(
+      z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,99}$/, "it is not a tenant id or domain"),
+    ),
+  },
+  MICROSOFT_LOGIN_URL: {
+    purpose: "sign in at Microsoft somewhere else, such as a national cloud",
+    schema: z.string().default("https://login.microsoftonline.com").pipe(url),
+  },
+  MICROSOFT_GRAPH_URL: {
+    purpose: "reach Microsoft Graph somewhere else, such as a national cloud",
+    schema: z.string().default("https://graph.microsoft.com/v1.0").pipe(url),
+  },
   TWILIO_ACCOUNT_SID: {
     part: "twilio",
     purpose:
@@ -272,7 +320,7 @@ const VARIABLES = {
   },
   SEALING_KEYS: {
     purpose:
-      "seal what the database must not be able to read, such as headers of destinations: name:base64 of 32 bytes; several, comma-separated, the first seals",
+      "seal what the database must not be able to read, such as headers of destinations and tokens of mailboxes: name:base64 of 32 bytes; several, comma-separated, the first seals",
     schema: z.string().default("").transform((value, context) => {
       const keys = readSealingKeys(value);
       if (typeof keys !== "string") return keys;
@@ -360,7 +408,7 @@ export function neededVariables(): VariableName[] {
     const { part }: Variable = VARIABLES[name];
     if (part === undefined || variable(name) === undefined) continue;
     used.add(part);
-    if (part === "sendgrid" || part === "resend") used.add("mail");
+    if (part !== "twilio" && part !== "telnyx") used.add("mail");
   }
   return VARIABLE_NAMES.filter((name) => used.has((VARIABLES[name] as Variable).part));
 }

@@ -14,6 +14,7 @@ import { FLAG_CHECK } from "./answers/flag_check.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
 import { MAIL } from "./answers/mail.ts";
+import { MAILBOXES } from "./answers/mailboxes.ts";
 import { MASKING } from "./answers/masking.ts";
 import { MEDIA } from "./answers/media.ts";
 import { MESSAGES } from "./answers/messages.ts";
@@ -51,6 +52,7 @@ export const ANSWERS = {
   ...INCIDENTS,
   ...LINKS,
   ...MAIL,
+  ...MAILBOXES,
   ...MASKING,
   ...MEDIA,
   ...MESSAGES,

@@ -11,6 +11,7 @@ import type { Database } from "./database.ts";
 import type { IncidentStatus, Severity } from "./incidents.ts";
 import type { Json } from "./json.ts";
 import type { ChangedLink, LinkBody } from "./links.ts";
+import type { MailProviderName } from "./mail_providers.ts";
 import type { Condition } from "./routing/condition.ts";
 
 /** Every member may also be null, which removes it. */
@@ -242,7 +243,7 @@ export interface IdentityOptions {
   display_name?: string | null;
   /** The inbox for answers; it takes effect once it is confirmed. Null ends forwarding at once. */
   forward_to?: string | null;
-  provider?: "sendgrid" | "resend";
+  provider?: MailProviderName;
 }
 
 /** A step of a rollback, with its result. */
@@ -385,9 +386,69 @@ export interface TextNumberChanges {
   max_per_second?: number;
 }
 
+/** Somebody goes to a provider to connect a mailbox. */
+export interface MailboxStart {
+  /** SHA-256 of the state parameter, in hexadecimal digits. */
+  state_hash: string;
+  provider: "google" | "microsoft";
+  identity: string | null;
+  /** Sealed. */
+  verifier: string;
+  return_to: string | null;
+  by: string;
+}
+
+/** An account that somebody let us into. */
+export interface ConnectedMailbox {
+  provider: "google" | "microsoft";
+  identity: string | null;
+  /** The account's own first, then its aliases. */
+  addresses: readonly string[];
+  name: string | null;
+  scopes: readonly string[];
+  /** Sealed. */
+  access: string;
+  refresh: string;
+  /** Seconds. */
+  expires_in: number;
+  by: string;
+}
+
+/** How a refresh of a mailbox's tokens ended. */
+export interface SettledToken {
+  mailbox: string;
+  lease: string;
+  outcome: "refreshed" | "revoked" | "failed";
+  /** Sealed. */
+  access?: string;
+  refresh?: string;
+  /** Seconds. */
+  expires_in?: number;
+  error?: string;
+  retry_after_ms?: number;
+}
+
+/** How the reading of a mailbox ended. */
+export interface SettledReading {
+  mailbox: string;
+  lease: string;
+  /** Where to go on; absent after an error. */
+  cursor?: string;
+  /** Whether there is more to read at once. */
+  more?: boolean;
+  /** The provider had forgotten the cursor before. */
+  resynced?: boolean;
+  error?: string;
+  retry_after_ms?: number;
+}
+
 /** The JSON arguments by function and argument name. */
 export interface JsonArguments {
   add_identity: { p_options: IdentityOptions };
+  begin_mailbox: { p_start: MailboxStart };
+  connect_mailbox: { p_mailbox: ConnectedMailbox };
+  settle_mailbox_token: { p_settled: SettledToken };
+  settle_mailbox_reading: { p_settled: SettledReading };
   add_destination: { p_options: DestinationOptions & { secret?: string } };
   add_route: { p_condition: Condition; p_options: RouteOptions & { id?: string } };
   change_matching_deliveries: { p_filter: MatchingFilter };

@@ -67,6 +67,8 @@ export const PROBLEMS = {
     status: 404,
     title: "No such identity, or none of its addresses is to be confirmed.",
   },
+  mailbox_not_found: { status: 404, title: "No such mailbox." },
+  mailbox_not_connected: { status: 400, title: "The mailbox could not be connected." },
   media_not_found: { status: 404, title: "No such file, or the message has none." },
   media_gone: { status: 410, title: "This file is not available any more." },
   destination_not_found: { status: 404, title: "No such destination." },

@@ -13,7 +13,8 @@
  * | the identity's owner answers a forward          | owner_reply, relay to the contact               |
  * | asks for no more mail, by whom we wrote to      | unsubscribe, suppress                           |
  * | an invitation or its answer                     | calendar, forward                               |
- * | anything else                                   | reply, forward to the identity's inbox          |
+ * | anything else                                   | reply, forward to the identity's inbox, unless  |
+ * |                                                 | it lies in the identity's own mailbox already   |
  *
  * Failure policy: closed where a mail would be sent on (never without a verified author, a known identity and a confirmed
  * inbox), open where it would be lost: every mail but one of a circle is stored.
@@ -118,12 +119,20 @@ export function judge(facts: MailFacts, resolved: Resolved, world: MailWorld): J
   }
   const crowded = tooMuch(resolved);
   if (isOwner) return ofOwner(facts, found.resolved, crowded, decide);
-  const forwarding = identity?.forward_to ?? null;
+  const inMailbox = world.mailbox !== undefined;
+  // Its own address is where it lies already.
+  const forwarding = inMailbox && identity?.forward_to === world.mailbox
+    ? null
+    : identity?.forward_to ?? null;
   const forward = identity === null || forwarding === null
     ? null
     : { identity_id: identity.id, to: forwarding };
-  const missing = forward === null ? ["The identity has no confirmed inbox, so it is only stored."] : [];
-  const onward = forward === null ? "store" as const : "forward" as const;
+  const missing = forward !== null ? [] : [
+    inMailbox
+      ? "It lies in the identity's own mailbox."
+      : "The identity has no confirmed inbox, so it is only stored.",
+  ];
+  const onward = forward === null && !inMailbox ? "store" as const : "forward" as const;
   if (facts.unsubscribe !== null && (author === recipient || author === contact)) {
     return decide(
       {
@@ -234,7 +243,8 @@ function admitted(
   const who = facts.bounce?.recipient ?? facts.from.address;
   const proven = facts.bounce !== null || facts.report === "feedback-report" || facts.verification.verified;
   const fits = known.includes(who) || facts.report === "feedback-report";
-  const forUs = facts.recipient === null || isOn(facts.recipient, world.replyDomain);
+  const forUs = facts.recipient === null || facts.recipient === world.mailbox ||
+    isOn(facts.recipient, world.replyDomain);
   if (proven && fits && forUs) return { resolved };
   return { resolved: NOTHING, why: "It refers to a message of ours, but is not from whom we wrote to." };
 }

@@ -141,6 +141,8 @@ export interface MailWorld {
   readonly forwardFrom: string;
   /** Lower-cased headers that mark forwards of ours or of a former system: setting `email.own_forward_headers`. */
   readonly ownForwardHeaders: readonly string[];
+  /** For a mail that was read from an identity's own mailbox: the address that it was for. */
+  readonly mailbox?: string;
 }
 
 /** A way to the message that a mail answers, to be tried in order. */

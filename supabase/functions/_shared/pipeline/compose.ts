@@ -16,6 +16,7 @@ import { type DeliveryConfig, deliveryConfigOf, deliveryDepsOf } from "../delive
 import { log } from "../log/log.ts";
 import { createWebhookLogEntry } from "../log/redact.ts";
 import { orgFlags } from "../masking/flags.ts";
+import { mailboxAccess } from "../mailboxes/compose.ts";
 import { uploads } from "../media/kept.ts";
 import { DEFAULT_MINUTES, signLink } from "../media/link.ts";
 import { relayedFileUrl } from "../media/relayed.ts";
@@ -77,6 +78,12 @@ const mask = createMasker({
 export function composePipeline(channels: Registry): Pipeline {
   const names = channels.all.map(({ name }) => name);
   const sending: SendDeps = { fetch: (url, init) => fetch(url, init), readFile, uploads, track };
+  const sending: SendDeps = {
+    fetch: (url, init) => fetch(url, init),
+    readFile,
+    uploads,
+    mailbox: mailboxAccess,
+  };
   return createPipeline({
     rpc,
     count,

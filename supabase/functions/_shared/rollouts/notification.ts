@@ -7,6 +7,7 @@ import type { Report } from "../contract/answers/reports.ts";
 import type { AccountEvent } from "../contract/http/accounts.ts";
 import type { RolloutEvent } from "../contract/http/flags.ts";
 import type { IncidentEvent } from "../contract/http/incidents.ts";
+import type { MailboxEvent } from "../contract/http/mailboxes.ts";
 import type { HealthEvent, TestEvent } from "../contract/http/operation.ts";
 import type { NoticeEvent, ReportEvent } from "../contract/http/reports.ts";
 import {
@@ -16,6 +17,7 @@ import {
   TEMPLATES,
   templateValues,
 } from "../contract/incidents.ts";
+import { MAIL_PROVIDER_NAMES } from "../contract/mail_providers.ts";
 import type { RolloutState } from "../contract/states.ts";
 import { accountAdvice, accountEventInWords } from "../contract/words/accounts.ts";
 import { healthAdvice, healthInWords, type JudgedPart } from "../contract/words/health.ts";
@@ -31,6 +33,7 @@ export type Notification =
   | ReportNotification
   | AccountNotification
   | NoticeNotification
+  | MailboxNotification
   | TestNotification;
 
 /** A test by somebody of the team. */
@@ -49,6 +52,14 @@ export interface AccountNotification {
   /** ISO time. */
   at: string;
   account_event: Omit<AccountEvent["data"], "message" | "what_to_do">;
+}
+
+/** The provider ended our access to a mailbox. */
+export interface MailboxNotification {
+  kind: "mailbox_reauthorise";
+  /** ISO time. */
+  at: string;
+  mailbox: Omit<MailboxEvent["data"], "message" | "what_to_do">;
 }
 
 /** Somebody is to be told of a rollout. */
@@ -138,6 +149,7 @@ export function bodyOf(
   | ReportEvent
   | NoticeEvent
   | AccountEvent
+  | MailboxEvent
   | TestEvent
   | SlackText {
   if ("endpoint" in told) return bodyOfTest(endpoint, told);
@@ -145,6 +157,7 @@ export function bodyOf(
   if ("part" in told) return bodyOfPart(endpoint, told);
   if ("report" in told) return bodyOfReport(endpoint, told);
   if ("incident" in told) return bodyOfIncident(endpoint, told);
+  if ("mailbox" in told) return bodyOfMailbox(endpoint, told);
   if ("notice" in told) return bodyOfNotice(endpoint, told);
   const { kind, at, figures: _, ...facts } = told;
   const message = eventInWords(told);
@@ -235,6 +248,21 @@ function bodyOfAccount(
   return endpoint === "slack"
     ? { text: escaped(what_to_do === "Nothing." ? message : `${message}\n${what_to_do}`) }
     : { type, timestamp: at, data: { ...event, message, what_to_do } };
+}
+
+function bodyOfMailbox(
+  endpoint: "webhook" | "slack",
+  { at, mailbox }: MailboxNotification,
+): MailboxEvent | SlackText {
+  const message = `${
+    MAIL_PROVIDER_NAMES[mailbox.provider]
+  } ended the access to the mailbox ${mailbox.address}: ${
+    mailbox.error ?? "no reason"
+  }. Mail from it waits, and answers are not read.`;
+  const what_to_do = "Connect the mailbox again, on the panel's page Mail, Mailboxes. See docs/mailboxes.md.";
+  return endpoint === "slack"
+    ? { text: escaped(`${message}\n${what_to_do}`) }
+    : { type: "mailbox.reauthorise", timestamp: at, data: { ...mailbox, message, what_to_do } };
 }
 
 function bodyOfNotice(

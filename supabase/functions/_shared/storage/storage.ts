@@ -13,7 +13,7 @@
 import { keyHeaders, type Project, project } from "../config/project.ts";
 import type { Bytes } from "../http/body.ts";
 import { Problem } from "../http/problem.ts";
-import { type Bucket, type FilePath, isPath } from "./paths.ts";
+import { attachmentPath, type Bucket, type FilePath, isPath, rawPath } from "./paths.ts";
 
 /** Part of a file, in bytes; `end` is exclusive. */
 export interface Range {
@@ -252,3 +252,6 @@ async function readAtMost(response: Response, maxBytes: number): Promise<Bytes> 
 
 /** The project's storage. */
 export const storage: Storage = createStorage();
+
+/** It, with the places of mails, for those who take mails in. */
+export const mailStorage = { put: storage.put, rawPath, attachmentPath };

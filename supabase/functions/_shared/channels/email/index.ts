@@ -1,5 +1,5 @@
 /**
- * E-mail, through SendGrid or Resend, as a {@linkcode Channel}. Its doors, where providers report and mails come in,
+ * E-mail, through SendGrid, Resend or the mailboxes of identities, as a {@linkcode Channel}. Its doors, where providers report and mails come in,
  * are in `doors.ts`.
  *
  * @module
@@ -7,7 +7,7 @@
 import { env } from "../../config/env.ts";
 import { nextSendAttempt } from "../backoff.ts";
 import type { Channel, SendFailure, Sent } from "../channel.ts";
-import { domains, forwardFrom, providerOf, ready } from "./config.ts";
+import { carrierOf, domains, forwardFrom, providerOf, ready } from "./config.ts";
 import { checkMessage, checkRequest, wordsOf } from "./outbound/check.ts";
 import { forwardMail } from "./outbound/forward.ts";
 import { sendMail } from "./outbound/send.ts";
@@ -69,7 +69,7 @@ export const email: Channel = {
       }
       return await forwardMail(
         forwarded,
-        { provider: providerOf, replyDomain: domains().replyDomain, from },
+        { provider: carrierOf, replyDomain: domains().replyDomain, from },
         world,
       );
     },

@@ -5,10 +5,13 @@
  * @module
  */
 import { z } from "zod";
+import { MAIL_PROVIDERS } from "../mail_providers.ts";
 import { at, count, id } from "./common.ts";
 
 /** An address with the name that is shown; "" where there is none. */
 const person = z.strictObject({ address: z.string(), name: z.string() });
+
+const mailProvider = z.enum(MAIL_PROVIDERS);
 
 /** How a mail was attributed. */
 const via = z.enum(["token", "legacy", "references", "none"]);
@@ -22,7 +25,7 @@ export const claimedMail = z.strictObject({
   identity: id.nullable(),
   user_id: z.string().nullable(),
   /** Who sends it. */
-  provider: z.enum(["sendgrid", "resend"]),
+  provider: mailProvider,
   /** Local part of the address for replies; null where replies come to the former form of address. */
   token: z.string().nullable(),
   campaign_id: id.nullable(),
@@ -85,7 +88,7 @@ export const inboxConfig = z.strictObject({
   is_default: z.boolean(),
   verified: z.boolean(),
   /** Who carries its mail. */
-  provider: z.enum(["sendgrid", "resend"]),
+  provider: mailProvider,
 });
 /** The config of a destination of kind `inbox`. */
 export type InboxConfig = z.infer<typeof inboxConfig>;
@@ -162,7 +165,7 @@ const identity = z.strictObject({
   /** An address that becomes `forward_to` once its code comes back. Cut for viewers. */
   forward_to_confirm: z.string().nullable(),
   is_default: z.boolean(),
-  provider: z.enum(["sendgrid", "resend"]),
+  provider: mailProvider,
   state: z.enum(["unverified", "active", "paused"]),
   verified_at: at.nullable(),
   /** Name of the destination that forwards for it. */

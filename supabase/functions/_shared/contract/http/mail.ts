@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { at, count, id } from "../answers/common.ts";
+import { MAIL_PROVIDERS } from "../mail_providers.ts";
 
 /** Which address of an identity a code is for. */
 export const CHECKED_ADDRESSES = ["from", "forward"] as const;
@@ -76,7 +77,9 @@ export const mailSetup = z.strictObject({
   events_keys: z.array(z.string()).describe(
     "Public keys of the Event Webhook; without any, all events are refused",
   ),
-  sends_by: z.array(z.enum(["sendgrid", "resend"])).describe("Providers that have a key to send with"),
+  sends_by: z.array(z.enum(MAIL_PROVIDERS)).describe(
+    "Providers that have a key to send with, or a client to connect mailboxes with",
+  ),
   resend_webhook: z.boolean().describe("Whether webhooks of Resend can be verified"),
   reply_domain: z.string().nullable().describe("INBOUND_PARSE_DOMAIN"),
   send_domain: z.string().nullable().describe("SEND_DOMAIN"),

@@ -1,6 +1,7 @@
 /**
  * What somebody can be told of: steps of rollouts, parts that fail and recover, steps of incidents, reports, notices of
- * rollouts, and what Meta reports of templates, numbers and accounts. `notification_endpoints` takes the same.
+ * rollouts, and what Meta reports of templates, numbers and accounts, and
+ * mailboxes whose access ended. `notification_endpoints` takes the same.
  */
 export const EVENTS = [
   "started",
@@ -31,4 +32,5 @@ export const EVENTS = [
   "account_restricted",
   "account_banned",
   "account_reinstated",
+  "mailbox_reauthorise",
 ];

@@ -8,10 +8,13 @@ import { legacyAddress, replyAddress } from "../../../mail/addresses.ts";
 import { composeForward, type Sender } from "../../../mail/compose.ts";
 import type { Forwarded, SendDeps, SendFailure, Sent } from "../../channel.ts";
 import { bytesOf, contentsOf } from "./contents.ts";
+import type { MailProvider } from "../providers/provider.ts";
 import type { MailSendOptions } from "./send.ts";
 
 /** What forwarding takes from the environment. */
-export interface MailForwardOptions extends Pick<MailSendOptions, "provider" | "replyDomain"> {
+export interface MailForwardOptions extends Pick<MailSendOptions, "replyDomain"> {
+  /** Who carries what is forwarded for an identity of this provider. */
+  provider(name: MailProvider["name"]): MailProvider | SendFailure;
   /** FORWARD_FROM_EMAIL and FORWARD_FROM_NAME; undefined while they are not set. */
   from: Sender | undefined;
 }

@@ -16,7 +16,7 @@ import { trackedHtml } from "./track.ts";
 /** What sending takes from the environment. */
 export interface MailSendOptions {
   /** The provider of an identity, or what is missing for it. */
-  provider(name: MailProvider["name"]): MailProvider | SendFailure;
+  provider(name: MailProvider["name"], identity: string | null): MailProvider | SendFailure;
   replyDomain: string;
   /** Where addresses that end a subscription begin. */
   baseUrl: string;
@@ -33,7 +33,7 @@ export interface MailSendOptions {
 export async function sendMail(outgoing: Outgoing, options: MailSendOptions, world: SendDeps): Promise<Sent> {
   const { id, mail, traceparent } = outgoing;
   if (mail === undefined) return failure("final", "incomplete", "the database said nothing of its sender");
-  const provider = options.provider(mail.provider);
+  const provider = options.provider(mail.provider, mail.identity);
   if (!("send" in provider)) return provider;
   let composed: { mail: OutgoingMail; contents: Uint8Array[] | undefined };
   try {
@@ -48,7 +48,10 @@ export async function sendMail(outgoing: Outgoing, options: MailSendOptions, wor
   }
   const campaign = mail.campaign_id ?? undefined;
   const ids = { kind: "gl_message", id, ...(campaign === undefined ? {} : { campaign }) } as const;
-  return await provider.send(composed.mail, composed.contents, ids, { ...world, traceparent });
+  const { replyTo: _, ...direct } = composed.mail;
+  // Answers come to the mailbox itself, where its owner has the whole thread.
+  const sent = mail.provider === "google" || mail.provider === "microsoft" ? direct : composed.mail;
+  return await provider.send(sent, composed.contents, ids, { ...world, traceparent });
 }
 
 /** The address for answers: a token's, or the form of the former system. */

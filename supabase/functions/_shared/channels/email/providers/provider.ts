@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { MailProviderName } from "../../../contract/mail_providers.ts";
 import { readAnswer } from "../../../http/answers.ts";
 import { withoutAnswer } from "../../../http/failures.ts";
 import { isObject, type JsonObject } from "../../../json/json.ts";
@@ -19,7 +20,7 @@ export interface MailIds {
 
 /** A provider with its account. */
 export interface MailProvider {
-  readonly name: "sendgrid" | "resend";
+  readonly name: MailProviderName;
   /**
    * Sends a mail. Never throws.
    *

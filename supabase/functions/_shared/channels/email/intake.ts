@@ -3,24 +3,17 @@
  *
  * @module
  */
-import type { IngestedMail, ResolvedMail } from "../_shared/contract/answers/mail.ts";
-import {
-  type ObjectRecord,
-  questionOf,
-  recordOf,
-  resolvedOf,
-  unreadableRecord,
-} from "../_shared/channels/email/inbound/records.ts";
-import { sha256Hex } from "../_shared/crypto/sha256.ts";
-import { Problem } from "../_shared/http/problem.ts";
-import { factsOf } from "../_shared/mail/facts.ts";
-import { readForm } from "../_shared/mail/form.ts";
-import { fromParsed, modeOf, readPost } from "../_shared/mail/inbound_parse.ts";
-import { judge } from "../_shared/mail/judge.ts";
-import { contentOf, readMail } from "../_shared/mail/mime.ts";
-import type { Mail, MailFacts, MailWorld, Post } from "../_shared/mail/types.ts";
-import { attachmentPath, type FilePath, rawPath } from "../_shared/storage/paths.ts";
-import type { Storage } from "../_shared/storage/storage.ts";
+import type { IngestedMail, ResolvedMail } from "../../contract/answers/mail.ts";
+import { type ObjectRecord, questionOf, recordOf, resolvedOf, unreadableRecord } from "./inbound/records.ts";
+import { sha256Hex } from "../../crypto/sha256.ts";
+import { Problem } from "../../http/problem.ts";
+import { factsOf } from "../../mail/facts.ts";
+import { readForm } from "../../mail/form.ts";
+import { fromParsed, modeOf, readPost } from "../../mail/inbound_parse.ts";
+import { judge } from "../../mail/judge.ts";
+import { contentOf, readMail } from "../../mail/mime.ts";
+import type { Mail, MailFacts, MailWorld, Post } from "../../mail/types.ts";
+import type { StoredFile } from "../channel.ts";
 
 /** A mail as it came. */
 export interface Posted {
@@ -30,6 +23,10 @@ export interface Posted {
   readonly raw: Uint8Array;
   /** The content type of a form in parsed mode. */
   readonly formType?: string;
+  /** The address of the identity in whose own mailbox it was found. */
+  readonly mailbox?: string;
+  /** Stores it only if it leads to a message of ours: whose mailbox it is gets other mail too. @default {false} */
+  readonly onlyOurs?: boolean;
 }
 
 /** Dependencies of {@linkcode createIntake}. */
@@ -39,7 +36,13 @@ export interface IntakeDeps {
   ingest(records: Record<string, unknown>[]): Promise<IngestedMail[]>;
   /** Notes files that are uploaded and that no mail may come to own. */
   note(objects: readonly ObjectRecord[]): Promise<unknown>;
-  storage: Pick<Storage, "put">;
+  storage: {
+    /** Where a raw mail stands. @param day ISO date. @param id Hexadecimal digits. */
+    rawPath(day: string, id: string): StoredFile;
+    attachmentPath(day: string, id: string, index: number): StoredFile;
+    /** Rejects with a Problem while the storage is unavailable. */
+    put(file: StoredFile, bytes: Uint8Array, type: string): Promise<unknown>;
+  };
   world(): Promise<MailWorld>;
   now(): Date;
   /** Counts a mail by kind and verdict. */
@@ -94,7 +97,7 @@ export function createIntake(deps: IntakeDeps): Intake {
 
   async function unreadable(body: Uint8Array, contentType: string, provider: string): Promise<Taken> {
     const hash = sha256Hex(body);
-    const file = rawPath(dayOf(deps.now()), hash.slice(0, 32));
+    const file = deps.storage.rawPath(dayOf(deps.now()), hash.slice(0, 32));
     const object: ObjectRecord = { ...file, bytes: body.length, kind: "raw", index: null };
     await deps.storage.put(file, body, "application/octet-stream");
     const about = {
@@ -106,8 +109,12 @@ export function createIntake(deps: IntakeDeps): Intake {
     return takenOf(outcomes, []);
   }
 
-  async function mail({ mail, post, raw, formType }: Posted, traceparent?: string): Promise<Taken> {
-    const world = await deps.world();
+  async function mail(
+    { mail, post, raw, formType, mailbox, onlyOurs = false }: Posted,
+    traceparent?: string,
+  ): Promise<Taken> {
+    const world = { ...await deps.world(), ...(mailbox === undefined ? {} : { mailbox }) };
+    if (onlyOurs) return await ofOurs({ mail, post, raw, mailbox }, world, traceparent);
     const facts = await factsOf(mail, post, world, raw);
     const [found, stored] = await Promise.all([
       deps.resolve(facts.map((each) => questionOf(each, world.sendDomain))),
@@ -131,11 +138,20 @@ export function createIntake(deps: IntakeDeps): Intake {
     return takenOf(outcomes, judgements.map(({ kind }) => kind));
   }
 
+  /** Nothing is kept of a mail that is none of ours. */
+  async function ofOurs(posted: Posted, world: MailWorld, traceparent?: string): Promise<Taken> {
+    const facts = await factsOf(posted.mail, posted.post, world, posted.raw);
+    const found = await deps.resolve(facts.map((each) => questionOf(each, world.sendDomain)));
+    const leads = facts.some((each, i) => judge(each, resolvedOf(found[i]), world).message_id !== null);
+    return leads ? await mail(posted, traceparent) : takenOf([], []);
+  }
+
   /** Uploads the raw form and the attachments. The path depends on the content, so a forger overwrites nobody's mail. */
   async function store(facts: MailFacts, raw: Uint8Array, isForm: boolean): Promise<ObjectRecord[]> {
     const day = dayOf(deps.now());
     const id = sha256Hex(raw, facts.key).slice(0, 32);
-    const files: { file: FilePath; object: ObjectRecord; type: string; bytes(): Uint8Array }[] = [{
+    const { rawPath, attachmentPath } = deps.storage;
+    const files: { file: StoredFile; object: ObjectRecord; type: string; bytes(): Uint8Array }[] = [{
       file: rawPath(day, id),
       object: { ...rawPath(day, id), bytes: raw.length, kind: "raw", index: null },
       type: isForm ? "multipart/form-data" : "message/rfc822",

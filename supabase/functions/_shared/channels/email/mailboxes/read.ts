@@ -1,0 +1,250 @@
+/**
+ * Reads what has come into a mailbox since the last time: Gmail's history, and Graph's delta query.
+ *
+ * Sources: Gmail API, "Synchronize clients" (404: the historyId is too old) and "users.messages.get" (format raw); Microsoft
+ * Graph, "message: delta" (410: the state is gone) and "Get MIME content of a message".
+ *
+ * A cursor is the provider's own place, or a page of a list that begins a new one. What comes twice is the same mail: whoever
+ * takes it in knows it by its Message-ID.
+ *
+ * @module
+ */
+import { parseRetryAfter } from "../../../http/answers.ts";
+import { isObject, type JsonObject } from "../../../json/json.ts";
+import type { SendFailure } from "../../channel.ts";
+import { callMailbox, jsonOf, type Mailbox, type MailboxWorld, type Refusal } from "./call.ts";
+
+/** A page of what has come. */
+export interface MailboxPage {
+  readonly ok: true;
+  /** The provider's ids of mails, oldest first within the page. */
+  readonly ids: readonly string[];
+  /** Where to go on once these are taken in. */
+  readonly cursor: string;
+  /** Whether there is more at once. */
+  readonly more: boolean;
+  /** Whether the provider had forgotten the cursor. */
+  readonly resynced: boolean;
+}
+
+/** Why nothing could be read now. */
+export interface ReadFailure {
+  readonly ok: false;
+  readonly code: string;
+  readonly message: string;
+  readonly retryAfterMs?: number;
+}
+
+/** Where to read on. */
+export interface ReadFrom {
+  /** Null: from `since` on. */
+  readonly cursor: string | null;
+  readonly since: Date;
+}
+
+/** Mails of one page: each is fetched by itself, and a lease lasts 90 seconds. */
+const PAGE = 25;
+/** Without a cursor, so much is read again: clocks differ, and mails take their time. */
+const OVERLAP_MS = 10 * 60_000;
+/** A mail of 23 MB in base64. */
+const MOST_RAW = 32 << 20;
+/** The mail itself. */
+const MOST_MIME = 24 << 20;
+
+/** Lists what has come into Gmail's inbox. Never throws. */
+export async function readGmail(
+  mailbox: Mailbox,
+  from: ReadFrom,
+  world: MailboxWorld,
+): Promise<MailboxPage | ReadFailure> {
+  const { cursor } = from;
+  if (cursor === null || cursor.startsWith("list ")) return await listGmail(mailbox, from, world, false);
+  const query = new URLSearchParams({
+    startHistoryId: cursor,
+    historyTypes: "messageAdded",
+    labelId: "INBOX",
+    maxResults: String(PAGE),
+  });
+  const called = await getJson(mailbox, `/gmail/v1/users/me/history?${query}`, world);
+  if ("refusal" in called && called.refusal.status === 404) {
+    return await listGmail(mailbox, { ...from, cursor: null }, world, true);
+  }
+  if (!("body" in called)) return failureOf(called);
+  const records = objects(called.body.history);
+  const last = records.at(-1)?.id;
+  const more = called.body.nextPageToken !== undefined && last !== undefined;
+  return {
+    ok: true,
+    ids: distinct(records.flatMap(({ messagesAdded }) =>
+      objects(messagesAdded).flatMap(({ message }) => {
+        const labels = isObject(message) && Array.isArray(message.labelIds) ? message.labelIds : [];
+        return isObject(message) && typeof message.id === "string" && !labels.includes("DRAFT")
+          ? [message.id]
+          : [];
+      })
+    )),
+    cursor: more ? String(last) : String(called.body.historyId ?? cursor),
+    more,
+    resynced: false,
+  };
+}
+
+async function listGmail(
+  mailbox: Mailbox,
+  { cursor, since }: ReadFrom,
+  world: MailboxWorld,
+  resynced: boolean,
+): Promise<MailboxPage | ReadFailure> {
+  let [, history, token] = cursor?.split(" ") ?? [];
+  if (history === undefined) {
+    // Before the list, so that nothing falls between the two.
+    const profile = await getJson(mailbox, "/gmail/v1/users/me/profile", world);
+    if (!("body" in profile)) return failureOf(profile);
+    history = String(profile.body.historyId ?? "");
+  }
+  const after = Math.floor((since.getTime() - OVERLAP_MS) / 1000);
+  const query = new URLSearchParams({ q: `in:inbox after:${after}`, maxResults: String(PAGE) });
+  if (token !== undefined) query.set("pageToken", token);
+  const called = await getJson(mailbox, `/gmail/v1/users/me/messages?${query}`, world);
+  if (!("body" in called)) return failureOf(called);
+  const next = typeof called.body.nextPageToken === "string" ? called.body.nextPageToken : undefined;
+  return {
+    ok: true,
+    ids: objects(called.body.messages).flatMap(({ id }) => typeof id === "string" ? [id] : []).reverse(),
+    cursor: next === undefined ? history : `list ${history} ${next}`,
+    more: next !== undefined,
+    resynced,
+  };
+}
+
+/** Lists what has come into Graph's inbox. Never throws. */
+export async function readGraph(
+  mailbox: Mailbox,
+  { cursor, since }: ReadFrom,
+  world: MailboxWorld,
+): Promise<MailboxPage | ReadFailure> {
+  const query = new URLSearchParams({
+    changeType: "created",
+    $select: "id,isDraft",
+    $filter: `receivedDateTime ge ${new Date(since.getTime() - OVERLAP_MS).toISOString()}`,
+  });
+  const begin = `/me/mailFolders/inbox/messages/delta?${query}`;
+  const ask = (path: string) =>
+    getJson(mailbox, path, world, { prefer: `odata.maxpagesize=${PAGE}, IdType="ImmutableId"` });
+  let called = await ask(cursor ?? begin);
+  let resynced = false;
+  if (cursor !== null && "refusal" in called && isForgotten(called.refusal)) {
+    resynced = true;
+    called = await ask(begin);
+  }
+  if (!("body" in called)) return failureOf(called);
+  const { body } = called;
+  const next = below(mailbox.url, body["@odata.nextLink"]);
+  const link = next ?? below(mailbox.url, body["@odata.deltaLink"]);
+  if (link === undefined) {
+    return { ok: false, code: "unreadable", message: "Microsoft did not say where to go on" };
+  }
+  return {
+    ok: true,
+    ids: objects(body.value).flatMap((each) =>
+      typeof each.id === "string" && !("@removed" in each) && each.isDraft !== true ? [each.id] : []
+    ),
+    cursor: link,
+    more: next !== undefined,
+    resynced,
+  };
+}
+
+/** Graph says 410, or names the state. */
+function isForgotten({ status, code }: Refusal): boolean {
+  return status === 410 || /^(?:syncStateNotFound|syncStateInvalid|resyncRequired)$/i.test(code);
+}
+
+/** What follows the API's address in a link of its own; undefined for one that leads elsewhere. */
+function below(url: string, link: unknown): string | undefined {
+  return typeof link === "string" && link.startsWith(`${url}/`) ? link.slice(url.length) : undefined;
+}
+
+/**
+ * Fetches a mail whole. Never throws.
+ *
+ * @returns Its bytes; null if it is gone, or larger than what is taken; or why it cannot be read now.
+ */
+export async function fetchMail(
+  provider: "google" | "microsoft",
+  mailbox: Mailbox,
+  id: string,
+  world: MailboxWorld,
+): Promise<Uint8Array | null | ReadFailure> {
+  const named = encodeURIComponent(id);
+  const called = await callMailbox(
+    mailbox,
+    provider === "google" ? { path: `/gmail/v1/users/me/messages/${named}?format=raw`, most: MOST_RAW } : {
+      path: `/me/messages/${named}/$value`,
+      most: MOST_MIME,
+      headers: { prefer: 'IdType="ImmutableId"' },
+    },
+    world,
+  );
+  if ("refusal" in called && called.refusal.status === 404) return null;
+  if (!("answer" in called)) return failureOf(called);
+  if (called.answer.cut) return null;
+  if (provider === "microsoft") return called.answer.bytes;
+  const raw = jsonOf(called.answer.bytes)?.raw;
+  return typeof raw === "string" ? bytesOf(raw) : null;
+}
+
+function bytesOf(base64url: string): Uint8Array | null {
+  try {
+    return Uint8Array.from(
+      atob(base64url.replaceAll("-", "+").replaceAll("_", "/")),
+      (character) => character.charCodeAt(0),
+    );
+  } catch {
+    return null;
+  }
+}
+
+async function getJson(
+  mailbox: Mailbox,
+  path: string,
+  world: MailboxWorld,
+  headers: Record<string, string> = {},
+): Promise<{ body: JsonObject } | { refusal: Refusal } | { failure: SendFailure }> {
+  const called = await callMailbox(mailbox, { path, headers }, world);
+  if (!("answer" in called)) return called;
+  const body = jsonOf(called.answer.bytes);
+  return body === undefined
+    ? {
+      failure: { ok: false, kind: "retry", code: "unreadable", message: "the answer is not the provider's" },
+    }
+    : { body };
+}
+
+function failureOf(called: { refusal: Refusal } | { failure: SendFailure }): ReadFailure {
+  if ("failure" in called) {
+    const { code, message, retryAfterMs } = called.failure;
+    return {
+      ok: false,
+      code: String(code),
+      message,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    };
+  }
+  const { status, code, message, headers } = called.refusal;
+  const retryAfterMs = parseRetryAfter(headers.get("retry-after"), Date.now());
+  return {
+    ok: false,
+    code: code || String(status),
+    message,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
+}
+
+function objects(value: unknown): JsonObject[] {
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}
+
+function distinct(ids: readonly string[]): string[] {
+  return [...new Set(ids)];
+}
