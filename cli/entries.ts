@@ -125,6 +125,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   campaign: {
     about: "a mail to many people: make, fill, test, start and stop it, and its figures",
     load: async () => (await import("./commands/campaign/campaign.ts")).campaign,
+  },
   mailbox: {
     about: "accounts at Google and Microsoft that identities send as and whose answers are read",
     load: async () => (await import("./commands/mailbox/mailbox.ts")).mailbox,

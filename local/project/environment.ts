@@ -125,6 +125,8 @@ export function trafficToken(
 ): string {
   return secrets.LB_ADMIN_TOKEN?.split(",")[0].trim() ||
     createHash("sha256").update(`traffic ${secretKey}`).digest("hex").slice(0, 40);
+}
+
 /** What the simulated Google and Microsoft and the functions share, unless the user's secrets set it. */
 export function mailboxClient(
   { secretKey }: Pick<Keys, "secretKey">,

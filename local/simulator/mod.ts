@@ -256,6 +256,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     if (texts !== undefined && rest.startsWith("twilio/")) return await refusing(() => texts.fetch(request));
     if (telnyx !== undefined && rest.startsWith("telnyx/")) {
       return await refusing(() => telnyx.fetch(request));
+    }
     if (mailboxes !== undefined && /^(?:google|microsoft|mailboxes)(?:\/|$)/.test(rest)) {
       return await refusing(() => mailboxes.fetch(request));
     }

@@ -182,7 +182,6 @@ let serving:
     texts: TwilioSimulator;
     telnyx: TelnyxSimulator;
     files: StorageApi;
-    files: StorageApi;
     mailboxes: MailboxesSimulator;
   }
   | undefined;
@@ -199,8 +198,8 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, asy
 });
 
 function answer(request: Request): Promise<Response> {
-  const { api, meta, mail, texts, telnyx, files } = serving ?? fail("a request came outside of a test");
-  const { api, meta, mail, texts, files, mailboxes } = serving ?? fail("a request came outside of a test");
+  const { api, meta, mail, texts, telnyx, mailboxes, files } = serving ??
+    fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
   if (pathname.startsWith("/functions/v1/")) return functions[inBlue(name)].fetch(request);
@@ -307,14 +306,12 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     jwtSecret: "jwt-secret-of-the-test",
     buckets: () => database.sql<StorageBucket[]>`select id, file_size_limit::float8 from storage.buckets`,
   });
-  serving = { api, meta, mail, texts, telnyx, files };
-  const edge = edgeOf(database.sql, meta, mail, texts, telnyx);
   const mailboxes = new MailboxesSimulator({
     clientId: KEYS.mailboxClient,
     clientSecret: KEYS.mailboxSecret,
   });
-  serving = { api, meta, mail, texts, files, mailboxes };
-  const edge = edgeOf(database.sql, meta, mail, texts, mailboxes);
+  serving = { api, meta, mail, texts, telnyx, mailboxes, files };
+  const edge = edgeOf(database.sql, meta, mail, texts, telnyx, mailboxes);
   try {
     await database.sql`
       insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;

@@ -77,11 +77,11 @@ const mask = createMasker({
 /** Creates the pipeline of these channels; an isolate has one. */
 export function composePipeline(channels: Registry): Pipeline {
   const names = channels.all.map(({ name }) => name);
-  const sending: SendDeps = { fetch: (url, init) => fetch(url, init), readFile, uploads, track };
   const sending: SendDeps = {
     fetch: (url, init) => fetch(url, init),
     readFile,
     uploads,
+    track,
     mailbox: mailboxAccess,
   };
   return createPipeline({

@@ -85,13 +85,11 @@ async function mailOf(
     cc: Array.isArray(message.cc) ? message.cc as MailAddress[] : [],
     subject: textIn(message, "subject") ?? "",
     html: await trackedHtml(
-      { id, message: { ...message, html }, ofCampaign: mail.campaign_id !== null },
+      { id, message: { ...message, ...words }, ofCampaign: mail.campaign_id !== null },
       trackUrl,
       [`${baseUrl}/`],
       world,
     ),
-    text: wordsFor(mail.text ?? textIn(message, "text"), unsubscribe),
-    html: await trackedHtml({ id, message: { ...message, ...words } }, trackUrl, [`${baseUrl}/`], world),
     text: words.text,
     ...(mail.in_reply_to === null
       ? {}
