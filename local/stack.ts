@@ -14,12 +14,14 @@ import {
   secondAccount,
   TEXT_NUMBERS,
   textAccount,
+  trafficToken,
   userSecrets,
   whatsappAccount,
 } from "./project/environment.ts";
 import { startFunctionsHost } from "./functions/process.ts";
 import { startGateway } from "./gateway.ts";
 import { businessSide } from "./conversations.ts";
+import { maskedBusiness, maskedNumbers } from "./masked_org.ts";
 import { createMailbox } from "./project/mailbox.ts";
 import type { StartOptions } from "./options.ts";
 import { createPanel } from "./panel/panel.ts";
@@ -143,10 +145,11 @@ async function start(
     },
     texts: {
       ...textAccount(keys, secrets),
-      numbers: TEXT_NUMBERS,
+      numbers: [...TEXT_NUMBERS, ...await maskedNumbers(database.sql)],
       webhookUrl: `${url}/functions/v1/sms-webhook`,
     },
     mailboxes: mailboxClient(keys),
+    masked: maskedBusiness({ sql: database.sql, url, secretKey: keys.secretKey }),
     accounts: [secondAccount(whatsapp)],
     business: businessSide(database.sql),
     webhookUrl: `${url}/functions/v1/wa-webhook`,
@@ -164,6 +167,12 @@ async function start(
     "/auth/v1": api.fetch,
     "/storage/v1": files.fetch,
     "/simulator": simulator.fetch,
+    // A function reaches others as in a project.
+    "/functions/v1": (request) => {
+      const { pathname, search } = new URL(request.url);
+      const { method, headers, body } = request;
+      return fetch(url + pathname + search, { method, headers, body, redirect: "manual" });
+    },
     // Where the public looks; on a host of its own it lies beside the panel.
     "/status": () => new Response(null, { status: 302, headers: { location: "/admin/status/" } }),
     "/admin": createPanel({ url, publishableKey: keys.publishableKey }).fetch,
@@ -172,7 +181,7 @@ async function start(
   undo.push(() => gateway.stop());
 
   const deployed = ({ source, secrets }: Deployment) => ({
-    host: { port, functions: source.functions, upstream: gateway.url },
+    host: { port, functions: source.functions, green: source.green, upstream: gateway.url },
     env: functionsEnvironment({
       url,
       keys,
@@ -206,6 +215,7 @@ async function start(
       phoneNumberId: whatsapp.phoneNumberId,
     },
     email: { apiToken: mail.apiToken, replyDomain: mail.replyDomain, sendDomain: mail.sendDomain },
+    traffic: { token: trafficToken(keys, secrets) },
     functions: options.functions,
     pids: { supervisor: Deno.pid, functions: host.pid(), postgres: database.pid() },
   });

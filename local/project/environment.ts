@@ -113,6 +113,15 @@ export function mailboxClient(
   return { clientId: "gatelink-local", clientSecret: derived.slice(0, 32) };
 }
 
+/** LB_ADMIN_TOKEN, unless the user's secrets set it. */
+export function trafficToken(
+  { secretKey }: Pick<Keys, "secretKey">,
+  secrets: Record<string, string>,
+): string {
+  return secrets.LB_ADMIN_TOKEN?.split(",")[0].trim() ||
+    createHash("sha256").update(`traffic ${secretKey}`).digest("hex").slice(0, 40);
+}
+
 /** Environment of the functions, added to this process's own. */
 export function functionsEnvironment(options: EnvironmentOptions): Record<string, string> {
   const { url, keys, whatsapp, apiUrl, dbUrl, secrets } = options;
@@ -147,10 +156,12 @@ export function functionsEnvironment(options: EnvironmentOptions): Record<string
     MICROSOFT_LOGIN_URL: `${url}/simulator/microsoft`,
     MICROSOFT_GRAPH_URL: `${apiUrl}/simulator/microsoft/v1.0`,
     PUBLIC_BASE_URL: url,
+    TRACK_BASE_URL: url,
     // The host adds the caller's address itself, so nobody can forge it.
     CLIENT_IP_HEADER: "x-forwarded-for",
     SEALING_KEYS: `local:${createHash("sha256").update(`sealing ${keys.secretKey}`).digest("base64")}`,
     LINK_DOMAIN: `${new URL(url).host}/l`,
+    LB_ADMIN_TOKEN: trafficToken(keys, {}),
     ...secrets,
     SUPABASE_URL: apiUrl,
     SUPABASE_DB_URL: dbUrl,

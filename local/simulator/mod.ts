@@ -7,6 +7,7 @@
  * | `/simulator/` | the page of chats |
  * | `/simulator/mail` | the page of inboxes; what it needs is below `/simulator/api/mail`: see mail/api.ts |
  * | `/simulator/texts` | the page of phones; what it needs is below `/simulator/api/texts`: see texts/api.ts |
+ * | `/simulator/masked` | the page of two phones; what it needs is below `/simulator/api/masked`: see texts/masked.ts |
  * | `/simulator/twilio/…` | Twilio's API and what it has and posts: see texts/twilio.ts |
  * | `/simulator/google/…`, `/simulator/microsoft/…`, `/simulator/mailboxes` | mailboxes: see mailboxes/mailboxes.ts |
  * | `GET /simulator/outbox` | what "Meta" received: `{messages: [{wamid, to, type, payload, time, status}], receipts}` |
@@ -43,6 +44,7 @@ import { type SendGridOptions, SendGridSimulator } from "./mail/sendgrid.ts";
 import { type MailboxesOptions, MailboxesSimulator } from "./mailboxes/mailboxes.ts";
 import { scan } from "./scan.ts";
 import { TextsApi } from "./texts/api.ts";
+import { MaskedApi, type MaskedBusiness } from "./texts/masked.ts";
 import { type TwilioOptions, TwilioSimulator } from "./texts/twilio.ts";
 import { EventStreams } from "./streams.ts";
 
@@ -83,9 +85,13 @@ export interface SimulatorOptions extends MetaOptions {
   texts?: TwilioOptions;
   /** Of the simulated Google and Microsoft. @default there is none */
   mailboxes?: MailboxesOptions;
+  /** The organisation behind the page of two phones. @default none: the page says so */
+  masked?: MaskedBusiness;
 }
 
 const FOLDER = new URL("./page/", import.meta.url);
+/** Pages besides the first, whose addresses do without `.html`. */
+const PAGES: ReadonlySet<string> = new Set(["mail", "texts", "masked"]);
 const TYPES: Record<string, string> = {
   html: "text/html; charset=utf-8",
   css: "text/css; charset=utf-8",
@@ -121,6 +127,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   const mailboxes = options.mailboxes && new MailboxesSimulator(options.mailboxes);
   const textsApi = texts &&
     new TextsApi(texts, [...media].map(([id, { filename }]) => ({ id, filename })));
+  const maskedApi = texts && options.masked && new MaskedApi(options.masked, texts);
   const files = new Set([...Deno.readDirSync(FOLDER)].map(({ name }) => name));
   const streams = new EventStreams();
   const mailApi = mail && new MailApi({
@@ -251,11 +258,14 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     if (textsApi !== undefined && rest.startsWith("api/texts/")) {
       return await textsPage(textsApi, rest.slice("api/texts/".length), request);
     }
+    if (maskedApi !== undefined && rest.startsWith("api/masked/")) {
+      return await maskedPage(maskedApi, rest.slice("api/masked/".length), request);
+    }
     const read = request.method === "GET" || request.method === "HEAD";
     if (read && rest.startsWith("media/")) return await file(meta.media.get(rest.slice("media/".length)));
     if (request.method === "POST" && rest === "api/media") return await keepFile(request);
     if (read && rest === "panel") return await refusing(() => openPanel(searchParams));
-    const part = rest === "" ? "index.html" : rest === "mail" || rest === "texts" ? `${rest}.html` : rest;
+    const part = rest === "" ? "index.html" : PAGES.has(rest) ? `${rest}.html` : rest;
     if (read && files.has(part)) return await page(part);
     const handle = api[`${request.method} ${rest}`];
     if (!handle) return notFound();
@@ -281,6 +291,14 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     }
     return await refusing(async () => {
       const answer = api.call(path, await readJson(request));
+      return answer === undefined ? notFound() : Response.json(answer);
+    });
+  }
+
+  async function maskedPage(api: MaskedApi, path: string, request: Request): Promise<Response> {
+    return await refusing(async () => {
+      if (request.method === "GET") return path === "state" ? Response.json(await api.state()) : notFound();
+      const answer = await api.call(path, await readJson(request));
       return answer === undefined ? notFound() : Response.json(answer);
     });
   }

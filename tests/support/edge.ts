@@ -41,6 +41,7 @@ export const KEYS = {
   twilioToken: "auth-token-of-the-test",
   mailboxClient: "client-of-the-test",
   mailboxSecret: "client-secret-of-the-test",
+  trafficToken: "traffic-token-of-the-test",
 } as const;
 
 /** A second account of the business, unused unless a test writes to it and sets its secrets. */
@@ -84,9 +85,11 @@ type Function =
   | "email-webhook"
   | "email-send"
   | "mailboxes"
+  | "email-track"
   | "sms-webhook"
   | "sms-send"
   | "deeplinks"
+  | "gateway"
   | "flags"
   | "health"
   | "messages"
@@ -101,9 +104,11 @@ const NAMES: readonly Function[] = [
   "email-webhook",
   "email-send",
   "mailboxes",
+  "email-track",
   "sms-webhook",
   "sms-send",
   "deeplinks",
+  "gateway",
   "flags",
   "health",
   "messages",
@@ -187,13 +192,16 @@ function answer(request: Request): Promise<Response> {
   const { api, meta, mail, texts, files, mailboxes } = serving ?? fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
-  if (pathname.startsWith("/functions/v1/")) return functions[name as Function].fetch(request);
+  if (pathname.startsWith("/functions/v1/")) return functions[inBlue(name)].fetch(request);
   if (pathname.startsWith("/sendgrid/")) return mail.fetch(request);
   if (pathname.startsWith("/twilio/")) return texts.fetch(request);
   if (/^\/(?:google|microsoft)\//.test(pathname)) return mailboxes.fetch(request);
   if (pathname.startsWith("/storage/")) return files.fetch(request);
   return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
 }
+
+/** What is deployed under green's slugs is the same. */
+const inBlue = (slug: string) => slug.replace(/-green$/, "") as Function;
 
 const url = `http://127.0.0.1:${server.addr.port}`;
 // Nobody asks once the last test has ended.
@@ -219,6 +227,7 @@ for (
     FORWARD_FROM_EMAIL: "replies@example.com",
     FORWARD_FROM_NAME: "Gatelink",
     API_TOKEN: KEYS.apiToken,
+    LB_ADMIN_TOKEN: KEYS.trafficToken,
     TWILIO_ACCOUNT_SID: KEYS.twilioAccount,
     TWILIO_AUTH_TOKEN: KEYS.twilioToken,
     TWILIO_URL: `${url}/twilio`,

@@ -23,6 +23,7 @@
 
 import type { ClaimedMail } from "../contract/answers/mail.ts";
 import type { ClaimedText } from "../contract/answers/sms.ts";
+import type { MailTicket } from "../contract/answers/tracking.ts";
 import type { ClaimedDelivery, ClaimedDestination, ClaimedSender } from "../contract/answers/pipeline.ts";
 
 /**
@@ -245,6 +246,8 @@ export interface SendDeps {
   uploads?: Uploads;
   /** Access to the mailbox of an identity. Absent where nothing is sent through mailboxes. */
   mailbox?: MailboxAccess;
+  /** Gives a mail that is about to be sent its ticket. Absent where nothing is tracked. */
+  track?: Track;
 }
 
 /**
@@ -260,6 +263,19 @@ export interface MailboxToken {
   /** Grows with each new token of the mailbox. */
   readonly version: number;
 }
+
+/** A mail that may be tracked. */
+export interface MailToTrack {
+  /** Its id. */
+  readonly message: string;
+  /** What its author asks for; undefined for the setting. */
+  readonly mode: "off" | "aggregate" | "individual" | undefined;
+  /** Its links, in their order; called if it is to be tracked. */
+  links(): Promise<readonly string[]>;
+}
+
+/** The ticket of a mail; null if it is not to be tracked. Rejects while the database is unavailable. */
+export type Track = (mail: MailToTrack) => Promise<MailTicket | null>;
 
 /** Files that services uploaded to send. Each method rejects while database or storage are unavailable. */
 export interface Uploads {

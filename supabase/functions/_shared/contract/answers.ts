@@ -8,6 +8,7 @@ import { ACCOUNTS } from "./answers/accounts.ts";
 import { ANNOUNCEMENTS } from "./answers/announcements.ts";
 import { ATTENTION } from "./answers/attention.ts";
 import { AUDIT } from "./answers/audit.ts";
+import { CAMPAIGNS } from "./answers/campaigns.ts";
 import { DELIVERIES } from "./answers/deliveries.ts";
 import { FLAG_CHECK } from "./answers/flag_check.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
@@ -27,6 +28,8 @@ import { SEARCH } from "./answers/search.ts";
 import { SIGNALS } from "./answers/signals.ts";
 import { SMS } from "./answers/sms.ts";
 import { TEMPLATES } from "./answers/templates.ts";
+import { TRACKING } from "./answers/tracking.ts";
+import { TRAFFIC } from "./answers/traffic.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
 
@@ -43,6 +46,7 @@ export const ANSWERS = {
   ...ANNOUNCEMENTS,
   ...ATTENTION,
   ...AUDIT,
+  ...CAMPAIGNS,
   ...DELIVERIES,
   ...FLAG_CHECK,
   ...INCIDENTS,
@@ -62,6 +66,8 @@ export const ANSWERS = {
   ...SIGNALS,
   ...SMS,
   ...TEMPLATES,
+  ...TRACKING,
+  ...TRAFFIC,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 
 /** The types of the JSON answers, by function name. */

@@ -14,7 +14,7 @@
  * Version of the newest migration in supabase/migrations. Code deploys after the migrations it needs, so
  * a database may be ahead of this, never behind.
  */
-export const SCHEMA_VERSION = "20261129002822";
+export const SCHEMA_VERSION = "20261129002830";
 
 /**
  * Versions of all migrations in supabase/migrations, oldest first: those that must be recorded. Other
@@ -88,8 +88,17 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002720",
   "20261129002722",
   "20261129002725",
+  "20261129002726",
+  "20261129002727",
+  "20261129002735",
+  "20261129002800",
+  "20261129002802",
+  "20261129002810",
+  "20261129002811",
+  "20261129002812",
   "20261129002820",
   "20261129002822",
+  "20261129002830",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */

@@ -26,6 +26,7 @@ import type { Arm, Outcome } from "../rollouts/outcomes.ts";
 import { type CompiledRoute, compileRoutes, stoppedOf } from "../routing/routes.ts";
 import type { Bucket } from "../storage/paths.ts";
 import { storage } from "../storage/storage.ts";
+import { track } from "../tracking/tickets.ts";
 import { createPipeline, type Pipeline } from "./pipeline.ts";
 import { createMasker } from "./relaying.ts";
 import { routedChannels, routerFlag } from "./routed_channels.ts";
@@ -81,6 +82,7 @@ export function composePipeline(channels: Registry): Pipeline {
     readFile,
     uploads,
     mailbox: mailboxAccess,
+    track,
   };
   return createPipeline({
     rpc,
