@@ -83,6 +83,7 @@ export function composePipeline(channels: Registry): Pipeline {
     uploads,
     track,
     mailbox: mailboxAccess,
+    track,
   };
   return createPipeline({
     rpc,
