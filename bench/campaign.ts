@@ -131,11 +131,11 @@ async function makeMessages(sql: Sql, id: string, turns: number): Promise<{ rate
   return { rate: made * 1000 / ms, longest };
 }
 
-/** What becomes of every recipient, spread over four days: sent, delivered, opened. */
+/** What becomes of every recipient, spread over four days: sent, delivered, answered. */
 async function countNews(sql: Sql, id: string, recipients: number): Promise<number> {
   await sql`insert into private.campaign_news (campaign_id, recipient_id, what, at)
     select r.campaign_id, r.id, w.what, now() - (r.id % 96) * interval '1 hour'
-    from public.campaign_recipients r cross join (values ('sent'), ('delivered'), ('opened')) as w (what)
+    from public.campaign_recipients r cross join (values ('sent'), ('delivered'), ('replied')) as w (what)
     where r.campaign_id = ${id} and r.id % 10 = 0`;
   const began = performance.now();
   let all = 0;
