@@ -1497,7 +1497,7 @@ create table public.email_identities (
   forward_to text,
   -- Whether users without an identity of their own send as this one.
   is_default boolean default false not null,
-  -- Who carries its mail: sendgrid or resend.
+  -- Who carries its mail: sendgrid, resend, or its own mailbox at google or microsoft.
   provider text default 'sendgrid'::text not null,
   -- When the address was proved to be the user's; null before.
   verified_at timestamp with time zone,
@@ -1512,7 +1512,7 @@ create table public.email_identities (
   constraint email_identities_display_name_check CHECK (((display_name !~ '[[:cntrl:]]'::text) AND (length(display_name) <= 200))),
   constraint email_identities_forward_to_check CHECK ((forward_to ~ '^[^@[:space:]]{1,64}@[^@[:space:]]{1,255}$'::text)),
   constraint email_identities_from_email_check CHECK ((from_email ~ '^[^@[:space:]]{1,64}@[^@[:space:]]{1,255}$'::text)),
-  constraint email_identities_provider_check CHECK ((provider = ANY (ARRAY['sendgrid'::text, 'resend'::text]))),
+  constraint email_identities_provider_check CHECK ((provider = ANY (ARRAY['sendgrid'::text, 'resend'::text, 'google'::text, 'microsoft'::text]))),
   constraint email_identities_state_check CHECK ((state = ANY (ARRAY['unverified'::text, 'active'::text, 'paused'::text])))
 );
 -- The identities of a user.
@@ -2121,6 +2121,55 @@ create TRIGGER record_change AFTER UPDATE ON public.links FOR EACH ROW WHEN (((o
 -- What people made.
 create TRIGGER record_new AFTER INSERT ON public.links REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION private.record_new_links();
 
+-- Accounts at Google and Microsoft that identities send as and whose answers are read. Their tokens are in
+-- private.mailbox_tokens.
+create table public.mailboxes (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The identity (email_identities.id).
+  identity uuid not null,
+  -- google or microsoft.
+  provider text not null,
+  -- The account's own address, in lower case. The identity may send as an alias of it.
+  address text not null,
+  -- active, or reauthorise: the provider ended our access, and a person has to connect it again.
+  state text default 'active'::text not null,
+  -- Since when.
+  state_at timestamp with time zone not null,
+  -- The provider's word for why access ended; null while active.
+  error text,
+  -- What is taken from it: replies to what we sent, or all that comes in.
+  takes text default 'replies'::text not null,
+  -- What the person granted.
+  scopes text[] default '{}'::text[] not null,
+  -- When it was last connected.
+  connected_at timestamp with time zone not null,
+  -- Who connected it.
+  connected_by text not null,
+  -- When the provider last gave an access token.
+  refreshed_at timestamp with time zone not null,
+  -- A connected account.
+  constraint mailboxes_pkey PRIMARY KEY (id),
+  -- An account serves one identity.
+  constraint mailboxes_account_key UNIQUE (provider, address),
+  -- An identity has one mailbox.
+  constraint mailboxes_identity_key UNIQUE (identity),
+  -- It goes with its identity. private.inboxes outlives email_identities.
+  constraint mailboxes_identity_fkey FOREIGN KEY (identity) REFERENCES private.inboxes(identity) ON DELETE CASCADE,
+  constraint mailboxes_address_lower CHECK ((address = lower(address))),
+  constraint mailboxes_provider_known CHECK ((provider = ANY (ARRAY['google'::text, 'microsoft'::text]))),
+  constraint mailboxes_state_known CHECK ((state = ANY (ARRAY['active'::text, 'reauthorise'::text]))),
+  constraint mailboxes_takes_known CHECK ((takes = ANY (ARRAY['replies'::text, 'all'::text])))
+);
+alter table public.mailboxes enable row level security;
+grant select on public.mailboxes to authenticated;
+grant select, insert, update, delete on public.mailboxes to service_role;
+-- Addresses of the team's own mailboxes, without tokens: every role may read.
+create policy mailboxes_read on public.mailboxes for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Connected mailboxes are read.
+create TRIGGER read_from_now AFTER INSERT OR UPDATE OF connected_at ON public.mailboxes FOR EACH ROW EXECUTE FUNCTION private.mailbox_gets_read();
+
 -- What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the
 -- functions and sent in groups, or sampled by the clock; for people to look at, nothing is decided by it.
 create table public.measurements (
@@ -2395,7 +2444,7 @@ create table public.notification_endpoints (
   host text not null,
   -- What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents,
   -- reports, notices of rollouts, and what the provider reports of templates, numbers and accounts
-  -- (account_events.kind with an underscore).
+  -- (account_events.kind with an underscore), and mailboxes whose access ended.
   events text[] not null,
   -- active, or paused: what happens meanwhile is not told later.
   state text default 'active'::text not null,
@@ -2407,7 +2456,7 @@ create table public.notification_endpoints (
   constraint notification_endpoints_pkey PRIMARY KEY (id),
   -- An endpoint is named by people.
   constraint notification_endpoints_name_key UNIQUE (name),
-  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text, 'template_paused'::text, 'template_disabled'::text, 'template_rejected'::text, 'template_category_changed'::text, 'template_category_announced'::text, 'number_quality'::text, 'number_limit'::text, 'account_alert'::text, 'account_restricted'::text, 'account_banned'::text, 'account_reinstated'::text])),
+  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text, 'template_paused'::text, 'template_disabled'::text, 'template_rejected'::text, 'template_category_changed'::text, 'template_category_announced'::text, 'number_quality'::text, 'number_limit'::text, 'account_alert'::text, 'account_restricted'::text, 'account_banned'::text, 'account_reinstated'::text, 'mailbox_reauthorise'::text])),
   constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text, 'email'::text]))),
   constraint notification_endpoints_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint notification_endpoints_state_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
@@ -2504,6 +2553,46 @@ grant select, insert, update, delete on public.org_members to service_role;
 create policy "the team, owners and oneself read members" on public.org_members for select to authenticated
   using ((( SELECT private.has_role('viewer'::text) AS has_role) OR (user_id = ( SELECT auth.uid() AS uid)) OR private.manages_org(org_id)));
 
+-- Which members were told that a part of messaging began or ended for their organisation, and how. The words are in
+-- the message.
+create table public.org_notices (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The organisation.
+  org_id uuid not null,
+  -- Who.
+  member_id uuid not null,
+  -- messaging, threads or sitters.
+  topic text not null,
+  -- Whether it began; false for an end.
+  begins boolean not null,
+  -- When it began or ended, as the clock saw it.
+  since timestamp with time zone not null,
+  -- text (from the front desk), mail, or none.
+  way text not null,
+  -- Why not: opted_out, no_address, or what the queue refused.
+  why text,
+  -- When.
+  at timestamp with time zone default clock_timestamp() not null,
+  -- In the order in which they were told.
+  constraint org_notices_pkey PRIMARY KEY (id),
+  -- Each is told of a change once.
+  constraint org_notices_once UNIQUE (member_id, topic, since),
+  constraint org_notices_member_id_fkey FOREIGN KEY (member_id) REFERENCES org_members(id) ON DELETE CASCADE,
+  constraint org_notices_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  constraint org_notices_topic_known CHECK ((topic = ANY (ARRAY['messaging'::text, 'threads'::text, 'sitters'::text]))),
+  constraint org_notices_way_known CHECK ((way = ANY (ARRAY['text'::text, 'mail'::text, 'none'::text]))),
+  constraint org_notices_why_form CHECK ((why ~ '^[a-z0-9_]{1,60}$'::text))
+);
+-- The notices of an organisation; serves the foreign key.
+create INDEX org_notices_org_idx ON public.org_notices USING btree (org_id);
+alter table public.org_notices enable row level security;
+grant select on public.org_notices to authenticated;
+grant select, insert, update, delete on public.org_notices to service_role;
+-- Who of the organisation was told, by member.
+create policy "the team and owners read notices" on public.org_notices for select to authenticated
+  using ((( SELECT private.has_role('viewer'::text) AS has_role) OR private.manages_org(org_id)));
+
 -- Numbers of an organisation by class.
 create table public.org_numbers (
   -- The channel of the sender.
@@ -2567,6 +2656,8 @@ create table public.orgs (
   quarantine_days integer default 90 not null,
   -- From how many bookings on a client counts as recurring, besides those with a weekly one.
   recurring_from integer default 3 not null,
+  -- Whether owners and sitters are told by themselves when a part of messaging begins or ends for the organisation.
+  tell_members boolean default false not null,
   -- When it was added.
   created_at timestamp with time zone default now() not null,
   -- Flags are asked with org:<id>.
@@ -3020,8 +3111,8 @@ create table public.rollouts (
   -- When the stage began.
   stage_started_at timestamp with time zone,
   -- Why the last verdict was to hold: silent, control_silent, sample_ratio, hold_time, no_data, samples, error_rate,
-  -- p95, paused, kill_switch, incident, overdue, or a signal: complaints, people, guardrail, guardrail_unclear, goal,
-  -- share, ratings, feedback.
+  -- p95, paused, kill_switch, incident, proof (something that messages_proof finds is missing), overdue, or a signal:
+  -- complaints, people, guardrail, guardrail_unclear, goal, share, ratings, feedback.
   hold_reason text,
   -- Version of the flag that the rollout last wrote or accepted: another one means that somebody else wrote.
   setting_version bigint,
@@ -4703,7 +4794,7 @@ create table private.inboxes (
   forward_to text,
   -- Whether users without an identity send as this one.
   is_default boolean default false not null,
-  -- Who carries its mail: sendgrid or resend.
+  -- Who carries its mail: sendgrid, resend, or its own mailbox at google or microsoft.
   provider text not null,
   -- unverified, active or paused.
   state text not null,
@@ -4865,6 +4956,97 @@ create INDEX mail_tickets_links_idx ON private.mail_tickets USING btree (link_se
 alter table private.mail_tickets enable row level security;
 grant select, insert, update, delete on private.mail_tickets to service_role;
 
+-- How far each mailbox was read.
+create table private.mailbox_reads (
+  -- The mailbox.
+  mailbox_id uuid not null,
+  -- The provider's own place: Gmail's historyId, Graph's delta link. Null before the first time, and after the
+  -- provider forgot it.
+  cursor text,
+  -- Everything before this was read, or came before the mailbox was connected. Without a cursor it is read from here
+  -- on, with an overlap.
+  since timestamp with time zone not null,
+  -- When it is read next.
+  next_at timestamp with time zone not null,
+  -- Who reads it now.
+  lease uuid,
+  -- Afterwards another may.
+  lease_until timestamp with time zone,
+  -- Failures in a row.
+  failures integer default 0 not null,
+  -- Why the last reading failed; null where it did not.
+  error text,
+  -- When it was last read to its end.
+  read_at timestamp with time zone,
+  -- When the provider had last forgotten the cursor, so that it was read anew.
+  resynced_at timestamp with time zone,
+  -- One row a mailbox.
+  constraint mailbox_reads_pkey PRIMARY KEY (mailbox_id),
+  -- It goes with its mailbox.
+  constraint mailbox_reads_mailbox FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id) ON DELETE CASCADE
+);
+alter table private.mailbox_reads enable row level security;
+grant select, insert, update, delete on private.mailbox_reads to service_role;
+
+-- Connections under way: a person is at the provider and comes back within minutes.
+create table private.mailbox_starts (
+  -- SHA-256 of the state parameter, which only the person's browser has.
+  state_hash text not null,
+  -- Where the person is.
+  provider text not null,
+  -- The identity to connect; null: the one with the account's address, or a new one.
+  identity uuid,
+  -- The PKCE verifier (RFC 7636), sealed.
+  verifier text not null,
+  -- The page that the person comes back to; null without one.
+  return_to text,
+  -- Who began.
+  started_by text not null,
+  -- Until when the state counts.
+  expires_at timestamp with time zone not null,
+  -- A state is used once.
+  constraint mailbox_starts_pkey PRIMARY KEY (state_hash),
+  constraint mailbox_starts_provider_check CHECK ((provider = ANY (ARRAY['google'::text, 'microsoft'::text]))),
+  constraint mailbox_starts_state_hash_check CHECK ((state_hash ~ '^[0-9a-f]{64}$'::text)),
+  constraint mailbox_starts_verifier_check CHECK ((verifier ~ '^v1\.'::text))
+);
+-- The purge.
+create INDEX mailbox_starts_expires_idx ON private.mailbox_starts USING btree (expires_at);
+alter table private.mailbox_starts enable row level security;
+grant select, insert, update, delete on private.mailbox_starts to service_role;
+
+-- Tokens of mailboxes, sealed (AES-GCM) with keys of the functions' environment.
+create table private.mailbox_tokens (
+  -- The mailbox.
+  mailbox_id uuid not null,
+  -- The access token, sealed.
+  access text not null,
+  -- The refresh token, sealed. Microsoft gives a new one each time.
+  refresh text not null,
+  -- Grows with each new access token: whoever had one refused says which.
+  version integer default 1 not null,
+  -- From when on it is refreshed: after 80 % of its life.
+  refresh_at timestamp with time zone not null,
+  -- When the access token ends, by our clock.
+  expires_at timestamp with time zone not null,
+  -- Who refreshes it now.
+  lease uuid,
+  -- Afterwards another may.
+  lease_until timestamp with time zone,
+  -- Refreshes in a row to which the provider gave no answer of use.
+  failures integer default 0 not null,
+  -- After a failure, when it is tried again.
+  next_at timestamp with time zone,
+  -- A mailbox has one pair of tokens.
+  constraint mailbox_tokens_pkey PRIMARY KEY (mailbox_id),
+  -- They go with their mailbox.
+  constraint mailbox_tokens_mailbox FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id) ON DELETE CASCADE,
+  constraint mailbox_tokens_access_sealed CHECK ((access ~ '^v1\.'::text)),
+  constraint mailbox_tokens_refresh_sealed CHECK ((refresh ~ '^v1\.'::text))
+);
+alter table private.mailbox_tokens enable row level security;
+grant select, insert, update, delete on private.mailbox_tokens to service_role;
+
 -- What was counted already, by the keyed hash of the caller's idempotency key: for 8 days.
 create table private.metric_keys (
   -- Keyed hash of the metric's name and the key.
@@ -4923,6 +5105,25 @@ create table private.notification_addresses (
 );
 alter table private.notification_addresses enable row level security;
 grant select on private.notification_addresses to service_role;
+
+-- What of messaging an organisation has, and since when: kept for organisations whose members are told.
+create table private.org_topics (
+  -- The organisation.
+  org_id uuid not null,
+  -- messaging (messaging_v1), threads (proactive_thread_creation) or sitters (sitter_messages_v1); the latter two
+  -- need the first.
+  topic text not null,
+  -- Whether its flag was on for the organisation when the clock last looked.
+  is_on boolean not null,
+  -- Since when.
+  since timestamp with time zone not null,
+  -- A part is on or off.
+  constraint org_topics_pkey PRIMARY KEY (org_id, topic),
+  constraint org_topics_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  constraint org_topics_topic_known CHECK ((topic = ANY (ARRAY['messaging'::text, 'threads'::text, 'sitters'::text])))
+) with (fillfactor=50);
+alter table private.org_topics enable row level security;
+grant select, insert, update, delete on private.org_topics to service_role;
 
 -- The queue of one conversation to the provider, with the pacing of its pair.
 create table private.outbound_lanes (
@@ -5600,7 +5801,7 @@ grant execute on function public.add_media_upload(p_upload jsonb) to service_rol
 -- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again),
 -- slack, or email with a mail address. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the
 -- name is taken, GL422 no mail address, 23514 what cannot be.
-CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text, 'template_paused'::text, 'template_disabled'::text, 'template_rejected'::text, 'template_category_changed'::text, 'template_category_announced'::text, 'number_quality'::text, 'number_limit'::text, 'account_alert'::text, 'account_restricted'::text, 'account_banned'::text, 'account_reinstated'::text])
+CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text, 'template_paused'::text, 'template_disabled'::text, 'template_rejected'::text, 'template_category_changed'::text, 'template_category_announced'::text, 'number_quality'::text, 'number_limit'::text, 'account_alert'::text, 'account_restricted'::text, 'account_banned'::text, 'account_reinstated'::text, 'mailbox_reauthorise'::text])
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -5939,6 +6140,32 @@ begin
 end $function$;
 grant execute on function public.begin_identity_check(p_id uuid, p_what text) to service_role;
 
+-- Notes that somebody goes to a provider to connect a mailbox: {state_hash, provider, identity, verifier (sealed),
+-- return_to, by}. Answers {address: what the identity sends as, null without one}. For secret keys. Errors: GL404 no
+-- such identity.
+CREATE OR REPLACE FUNCTION public.begin_mailbox(p_start jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_identity uuid := private.uuid_in(p_start ->> 'identity');
+  v_address text;
+begin
+  perform private.refuse_older_code();
+  if p_start ->> 'identity' is not null then
+    select i.from_email into v_address from private.inboxes i where i.identity = v_identity;
+    if v_address is null then
+      raise exception 'there is no such identity' using errcode = 'GL404';
+    end if;
+  end if;
+  insert into private.mailbox_starts (state_hash, provider, identity, verifier, return_to, started_by, expires_at)
+  values (p_start ->> 'state_hash', p_start ->> 'provider', v_identity, p_start ->> 'verifier', p_start ->> 'return_to',
+    p_start ->> 'by', clock_timestamp() + interval '10 minutes');
+  return jsonb_build_object('address', v_address);
+end $function$;
+grant execute on function public.begin_mailbox(p_start jsonb) to service_role;
+
 -- A blocked text that an owner may let pass: {thread_id, from_role, text, message_id, media}; null if there is none.
 -- For secret keys.
 CREATE OR REPLACE FUNCTION public.blocked_text(p_org uuid, p_decision uuid)
@@ -6203,6 +6430,20 @@ AS $function$
 $function$;
 grant execute on function public.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[]) to service_role;
 
+-- Mailboxes that are to be read now, the caller's for 90 seconds: [{mailbox, lease, identity, provider, address,
+-- from_email, takes, cursor (null: from since on), since, unknown (mails to look up: [{id, message_id_header}])}].
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_mailbox_readings(p_limit integer DEFAULT 10)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.claim_mailbox_readings(p_limit, clock_timestamp());
+end $function$;
+grant execute on function public.claim_mailbox_readings(p_limit integer) to service_role;
+
 -- Leases files to store, at most p_limit: [{message_id, number_id, media_id, mime_type, sha256, attempt, lease}]. A
 -- lease that ends unsettled makes the file due again. For secret keys.
 CREATE OR REPLACE FUNCTION public.claim_media(p_limit integer, p_lease_seconds integer)
@@ -6265,9 +6506,10 @@ grant execute on function public.claim_notifications(p_limit integer, p_lease_se
 -- many of each channel (by name) it has under way, within the limits of pair and sender and if the channel's flag
 -- (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred,
 -- channel, number_id, credentials (senders.credentials), contact_id, to, message, traceparent, for a mail also mail
--- (see private.mail_to_send), for a text sms: {provider}, and, if the person has opted out, opted_out: true (do not
--- send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A
--- single channel may take every place; of several, each gets half of those that the others leave.
+-- (see private.mail_to_send), for a text sms: {provider, account (null: the main one)}, and, if the person has opted
+-- out, opted_out: true (do not send it) or ask: {name, account} (ask the provider about the template, see
+-- answer_category)}], next_due_ms}. A single channel may take every place; of several, each gets half of those that
+-- the others leave.
 CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -6470,6 +6712,21 @@ begin
   return v_rollout;
 end $function$;
 grant execute on function public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
+
+-- Connects an account: {provider, identity (null: by address), addresses (the account's own first, then aliases),
+-- name, scopes, access, refresh (both sealed), expires_in (seconds), by}. The identity sends through it from now on.
+-- Answers the mailbox as list_mailboxes does. For secret keys. Errors: GL404 no such identity, or their table was
+-- taken back, GL409 the identity has another address, or the account another identity.
+CREATE OR REPLACE FUNCTION public.connect_mailbox(p_mailbox jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.connect_mailbox(p_mailbox, clock_timestamp());
+end $function$;
+grant execute on function public.connect_mailbox(p_mailbox jsonb) to service_role;
 
 -- A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice,
 -- status, status_at, error: {code, message}, sent_at, created_at, imported, author: {id, last_four, name} of a group,
@@ -6957,6 +7214,28 @@ begin
 end $function$;
 grant execute on function public.disallow_host(p_pattern text, p_purpose text) to authenticated, service_role;
 
+-- Forgets a mailbox and its tokens; mail of its identity waits until it sends another way. Answers {provider,
+-- address, refresh (sealed)}, for the function that ends the access at the provider. For secret keys. Errors: GL404
+-- no such mailbox.
+CREATE OR REPLACE FUNCTION public.disconnect_mailbox(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mailbox record;
+begin
+  perform private.refuse_older_code();
+  select m.provider, m.address, t.refresh into v_mailbox
+  from public.mailboxes m left join private.mailbox_tokens t on t.mailbox_id = m.id where m.id = p_id for update of m;
+  if not found then
+    raise exception 'there is no such mailbox' using errcode = 'GL404';
+  end if;
+  delete from public.mailboxes m where m.id = p_id;
+  return jsonb_build_object('provider', v_mailbox.provider, 'address', v_mailbox.address, 'refresh', v_mailbox.refresh);
+end $function$;
+grant execute on function public.disconnect_mailbox(p_id uuid) to service_role;
+
 -- Permanently closes waiting and dead deliveries, recording the reason and who gave it; the rows stay. Returns how
 -- many. Errors: 42501 not allowed, GL422 no reason, or one that names a contact.
 CREATE OR REPLACE FUNCTION public.drop_deliveries(p_ids uuid[], p_reason text)
@@ -7240,20 +7519,21 @@ begin
 end $function$;
 grant execute on function public.find_media(p_id uuid) to service_role;
 
--- Settles texts of which nobody knows whether they went, by a provider's list [{provider_id, from, to, body, at}]
--- back to p_since: a text of the same number to the same person with the same words, at about that time, is it.
--- Answers {found (their provider ids), absent (how many)}; absent ones, if the list was read whole, stay unknown with
--- error.listed = false. For secret keys.
-CREATE OR REPLACE FUNCTION public.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean)
+-- Settles texts of the numbers of p_provider (twilio, telnyx) of which nobody knows whether they went, by its list
+-- [{provider_id, from, to, body, at, ours (our id, where it gives it back)}] back to p_since: a text with our id, or
+-- of the same number to the same person with the same words, at about that time, is it. Answers {found (their
+-- provider ids), absent (how many)}; absent ones, if the list was read whole, stay unknown with error.listed = false.
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean, p_provider text)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
   perform private.refuse_older_code();
-  return private.find_sent_texts(p_texts, p_since, p_complete, clock_timestamp());
+  return private.find_sent_texts(p_texts, p_since, p_complete, p_provider, clock_timestamp());
 end $function$;
-grant execute on function public.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean) to service_role;
+grant execute on function public.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean, p_provider text) to service_role;
 
 -- Why an address gets no mail: [{scope, reason, source, since}], empty where it does. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.find_suppression(p_address text)
@@ -7546,6 +7826,23 @@ begin
     from public.wa_templates t where t.name = any (p_names));
 end $function$;
 grant execute on function public.known_templates(p_names text[]) to service_role;
+
+-- Which of these ids of a provider are texts that came in and are stored. For secret keys.
+CREATE OR REPLACE FUNCTION public.known_texts(p_ids text[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return array(
+    select distinct m.provider_id from public.messages m
+    where m.provider_id = any (p_ids) and m.channel = 'sms' and m.direction = 'in');
+end $function$;
+grant execute on function public.known_texts(p_ids text[]) to service_role;
 
 -- What the database knows about whether a flag may go live, in one snapshot: {flag, approvals, migrations,
 -- without_rls, open_to_anon, policies_for_anon, plans, allowlist, rolled_back_at, under_way, evaluated_at, outcomes,
@@ -8245,6 +8542,23 @@ begin
 end $function$;
 grant execute on function public.list_links(p_filter jsonb, p_limit integer) to service_role;
 
+-- Connected mailboxes, those that need somebody first: [{id, identity, from_email, sends (whether the identity sends
+-- through it), provider, address, state (active, reauthorise), state_at, error, takes (replies, all), scopes,
+-- connected_at, connected_by, refreshed_at, failures (of the refresh, in a row), keys (names of the keys that its
+-- tokens are sealed with), reading: {read_at, failures, error, resynced_at}}]. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_mailboxes()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  perform private.require_role('viewer');
+  return (select coalesce(jsonb_agg(private.mailbox_json(m) order by m.state desc, m.address, m.id), '[]') from public.mailboxes m);
+end $function$;
+grant execute on function public.list_mailboxes() to authenticated, service_role;
+
 -- Business metrics of the last days (1 to 400): [{name, since, n, value, days: [{day, n, value}]}]. For viewers and
 -- secret keys.
 CREATE OR REPLACE FUNCTION public.list_metrics(p_days integer DEFAULT 14)
@@ -8295,6 +8609,33 @@ begin
   return private.numbers();
 end $function$;
 grant execute on function public.list_numbers() to authenticated, service_role;
+
+-- What members of an organisation were told: {tell_members, topics: [{topic, is_on, since}], due: how many are to be
+-- told now, notices: the last 200, [{at, member_id, role, topic, begins, way, why}]}; null if there is no such
+-- organisation. For secret keys.
+CREATE OR REPLACE FUNCTION public.list_org_notices(p_org uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select jsonb_build_object('tell_members', o.tell_members,
+      'topics', (
+        select coalesce(jsonb_agg(jsonb_build_object('topic', t.topic, 'is_on', t.is_on, 'since', t.since) order by t.since, t.topic), '[]')
+        from private.org_topics t where t.org_id = o.id),
+      'due', (select count(*) from private.due_org_notices(clock_timestamp()) d where d.org_id = o.id),
+      'notices', (
+        select coalesce(jsonb_agg(jsonb_build_object('at', n.at, 'member_id', n.member_id, 'role', n.role, 'topic', n.topic, 'begins', n.begins,
+          'way', n.way, 'why', n.why) order by n.id desc), '[]')
+        from (
+          select x.*, m.role from public.org_notices x join public.org_members m on m.id = x.member_id
+          where x.org_id = o.id order by x.id desc limit 200) n))
+    from public.orgs o where o.id = p_org);
+end $function$;
+grant execute on function public.list_org_notices(p_org uuid) to service_role;
 
 -- People of an organisation: [{id, role, email (of who signs in), name, last4 (of the phone)}]. For secret keys.
 CREATE OR REPLACE FUNCTION public.list_org_people(p_org uuid)
@@ -8486,8 +8827,9 @@ begin
 end $function$;
 grant execute on function public.list_templates(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
--- Our numbers for texts: [{number, provider, class, state, max_per_second (segments), held_since, held_code, waiting
--- (conversations with something to send), created_at}]. For viewers and secret keys.
+-- Our numbers for texts: [{number, provider, account (of the provider; null: the main one), class, state,
+-- max_per_second (segments), held_since, held_code, waiting (conversations with something to send), created_at}]. For
+-- viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_text_numbers()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -9047,6 +9389,22 @@ begin
 end $function$;
 grant execute on function public.messages_proof(p_org uuid) to service_role;
 
+-- For the second and third step of masked messaging, whether the one before has been stable for 24 hours for these
+-- organisations (org:<id>; none: every one): [{step, flag, stable, because, figures}]. For secret keys.
+CREATE OR REPLACE FUNCTION public.messages_steps(p_targets text[] DEFAULT '{}'::text[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select jsonb_agg(jsonb_build_object('step', s.step) || private.step_stability(s.step, p_targets, clock_timestamp()) order by s.place)
+    from (values (1, 'proactive_thread_creation.enabled'), (2, 'sitter_messages_v1.enabled')) as s (place, step));
+end $function$;
+grant execute on function public.messages_steps(p_targets text[]) to service_role;
+
 -- Everything that the function metrics prints, as it stands now. For secret keys.
 CREATE OR REPLACE FUNCTION public.metrics()
  RETURNS jsonb
@@ -9494,6 +9852,28 @@ begin
   return private.resolve_contact('sms', array[('phone', v_phone, null)::private.identity], nullif(trim(p_name), ''), now(), null);
 end $function$;
 grant execute on function public.org_contact(p_phone text, p_name text) to service_role;
+
+-- Which members are to be told what: [{org_id, org (its name), member_id, topic, begins, since, prefix (the first
+-- four digits of the phone, for the language; null without one)}]. For secret keys.
+CREATE OR REPLACE FUNCTION public.org_notices_due(p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('org_id', d.org_id, 'org', d.org, 'member_id', d.member_id, 'topic', d.topic, 'begins', d.begins,
+      'since', d.since, 'prefix', d.prefix) order by d.since, d.member_id, d.topic), '[]')
+    from (
+      select x.*, (
+        select left(i.value, 4) from public.org_members m
+        join public.contact_identities i on i.contact_id = m.contact_id and i.kind = 'phone' and i.valid_to is null
+        where m.id = x.member_id order by i.id desc limit 1) as prefix
+      from private.due_org_notices(clock_timestamp()) x order by x.since, x.member_id, x.topic limit least(p_limit, 500)) d);
+end $function$;
+grant execute on function public.org_notices_due(p_limit integer) to service_role;
 
 -- What became of a queued message so far: {state, error (the provider's), provider_id, phone, bsuid (of the
 -- recipient)}. For secret keys.
@@ -11741,7 +12121,7 @@ grant execute on function public.set_flag(p_key text, p_changes jsonb, p_expecte
 -- Changes an identity, {user_id, display_name, forward_to, is_default, state (active, paused), provider}. Another
 -- forward_to takes effect once it is confirmed; null ends forwarding at once. For operators and secret keys. Errors:
 -- 42501 not allowed, 23514 a value that cannot be, GL404 no such identity, or the table was taken back, GL409 not
--- verified, GL422 no such member, state or address.
+-- verified, or no mailbox connected at this provider, GL422 no such member, state or address.
 CREATE OR REPLACE FUNCTION public.set_identity(p_id uuid, p_changes jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -11762,6 +12142,9 @@ begin
   end if;
   if p_changes ->> 'state' = 'active' and exists (select from public.email_identities i where i.id = p_id and i.verified_at is null) then
     raise exception 'the address is not verified' using errcode = 'GL409', hint = 'Mail its code first, and enter it.';
+  end if;
+  if p_changes ->> 'provider' in ('google', 'microsoft') and not private.has_mailbox(p_id, p_changes ->> 'provider') then
+    raise exception 'it has no mailbox there' using errcode = 'GL409', hint = 'Connect its mailbox, and it sends through it.';
   end if;
   if (p_changes ->> 'is_default')::boolean then
     update public.email_identities i set is_default = false where i.is_default and i.id <> p_id;
@@ -11785,6 +12168,27 @@ begin
   return private.changed_identity(p_id);
 end $function$;
 grant execute on function public.set_identity(p_id uuid, p_changes jsonb) to authenticated, service_role;
+
+-- What is taken from a mailbox: replies to what we sent, or all that comes in. Answers the mailbox as list_mailboxes
+-- does. For admins and secret keys. Errors: 42501 not allowed, GL404 no such mailbox, GL422 neither.
+CREATE OR REPLACE FUNCTION public.set_mailbox(p_id uuid, p_takes text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('admin');
+  if p_takes is null or p_takes not in ('replies', 'all') then
+    raise exception 'a mailbox gives replies or all' using errcode = 'GL422';
+  end if;
+  update public.mailboxes m set takes = p_takes where m.id = p_id;
+  if not found then
+    raise exception 'there is no such mailbox' using errcode = 'GL404';
+  end if;
+  return (select private.mailbox_json(m) from public.mailboxes m where m.id = p_id);
+end $function$;
+grant execute on function public.set_mailbox(p_id uuid, p_takes text) to authenticated, service_role;
 
 -- Pauses (paused) or resumes (active) an endpoint. For operators and secret keys. GL404 when there is none of that
 -- name.
@@ -11853,8 +12257,9 @@ end $function$;
 grant execute on function public.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text) to service_role;
 
 -- Adds an organisation (p_id null; name is required) or changes one: {name, zone, countries, before_minutes,
--- after_minutes, grace_hours, quarantine_days, recurring_from}. What is left out stays. Returns the row. For secret
--- keys. Errors: GL404 no such organisation, GL422 unknown zone, 23505 the name is taken, 23514 invalid value.
+-- after_minutes, grace_hours, quarantine_days, recurring_from, tell_members}. What is left out stays. Returns the
+-- row. For secret keys. Errors: GL404 no such organisation, GL422 unknown zone, 23505 the name is taken, 23514
+-- invalid value.
 CREATE OR REPLACE FUNCTION public.set_org(p_id uuid, p_config jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -11883,7 +12288,8 @@ begin
     after_minutes = coalesce((p_config ->> 'after_minutes')::integer, o.after_minutes),
     grace_hours = coalesce((p_config ->> 'grace_hours')::integer, o.grace_hours),
     quarantine_days = coalesce((p_config ->> 'quarantine_days')::integer, o.quarantine_days),
-    recurring_from = coalesce((p_config ->> 'recurring_from')::integer, o.recurring_from)
+    recurring_from = coalesce((p_config ->> 'recurring_from')::integer, o.recurring_from),
+    tell_members = coalesce((p_config ->> 'tell_members')::boolean, o.tell_members)
   where o.id = v_org.id returning * into v_org;
   return to_jsonb(v_org);
 end $function$;
@@ -12125,9 +12531,10 @@ begin
 end $function$;
 grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[]) to authenticated, service_role;
 
--- Adds a number for texts, or changes one: {provider (twilio, telnyx), class, state (active, paused), max_per_second
--- (segments)}; absent members stay as they are, or get their defaults. Answers the number as list_text_numbers does.
--- For operators and secret keys. Errors: 42501 not allowed, GL422 no number or provider, 23514 invalid value.
+-- Adds a number for texts, or changes one: {provider (twilio, telnyx), account (of the provider; null: the main one),
+-- class, state (active, paused), max_per_second (segments)}; absent members stay as they are, or get their defaults.
+-- Answers the number as list_text_numbers does. For operators and secret keys. Errors: 42501 not allowed, GL422 no
+-- number, provider or account, 23514 invalid value.
 CREATE OR REPLACE FUNCTION public.set_text_number(p_number text, p_changes jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -12145,12 +12552,16 @@ begin
   if coalesce(p_changes ->> 'provider', 'twilio') not in ('twilio', 'telnyx') then
     raise exception 'the provider is twilio or telnyx' using errcode = 'GL422', hint = 'Without one, twilio.';
   end if;
-  insert into public.senders as s (channel, id, provider, class, state, max_per_second, pair_seconds)
-  select 'sms', v_number, coalesce(p_changes ->> 'provider', 'twilio'), p_changes ->> 'class', coalesce(p_changes ->> 'state', 'active'),
+  if p_changes ->> 'account' !~ '^[A-Za-z0-9-]{1,64}$' then
+    raise exception 'an account is named by its id at the provider' using errcode = 'GL422', hint = 'At Twilio AC and 32 hexadecimal digits.';
+  end if;
+  insert into public.senders as s (channel, id, provider, account, class, state, max_per_second, pair_seconds)
+  select 'sms', v_number, coalesce(p_changes ->> 'provider', 'twilio'), p_changes ->> 'account', p_changes ->> 'class', coalesce(p_changes ->> 'state', 'active'),
     coalesce((p_changes ->> 'max_per_second')::integer, p.max_per_second), p.pair_seconds
   from private.channel_policy('sms') p
   on conflict (channel, id) do update
     set provider = coalesce(p_changes ->> 'provider', s.provider),
+      account = case when p_changes ? 'account' then p_changes ->> 'account' else s.account end,
       class = case when p_changes ? 'class' then p_changes ->> 'class' else s.class end,
       state = coalesce(p_changes ->> 'state', s.state),
       max_per_second = coalesce((p_changes ->> 'max_per_second')::integer, s.max_per_second)
@@ -12314,6 +12725,33 @@ begin
   return true;
 end $function$;
 grant execute on function public.settle_invitation(p_id uuid, p_user_id uuid) to service_role;
+
+-- Ends the reading of a mailbox: {mailbox, lease, cursor, more (there is more at once), resynced (the provider had
+-- forgotten the cursor), error, retry_after_ms}. What is read again is stored once. One whose lease is over changes
+-- nothing. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_mailbox_reading(p_settled jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  perform private.settle_mailbox_reading(p_settled, clock_timestamp());
+end $function$;
+grant execute on function public.settle_mailbox_reading(p_settled jsonb) to service_role;
+
+-- Ends a refresh: {mailbox, lease, outcome: refreshed {access, refresh (both sealed; refresh only if it changed),
+-- expires_in}, revoked {error}: a person has to connect it again, who is told; or failed {retry_after_ms}}. Answers
+-- {settled, version}: not settled where the lease was over and somebody else took it. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_mailbox_token(p_settled jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  return private.settle_mailbox_token(p_settled, clock_timestamp());
+end $function$;
+grant execute on function public.settle_mailbox_token(p_settled jsonb) to service_role;
 
 -- Ends an attempt to store a file: stored (with path and size), retry (after p_retry_after_ms), gone, too_large or
 -- failed. False if the lease is not valid any more. For secret keys.
@@ -12730,9 +13168,9 @@ end $function$;
 grant execute on function public.start_invitation(p_email text, p_role text, p_by text) to service_role;
 
 -- Starts a rollout: sets the flag to the first stage. p_gates, {gates: [{id, status, detail}], override}, is kept
--- with the event. For operators and secret keys. Errors: GL422 the gates were not asked or one is open, and no reason
--- is given, GL409 stale version, not a draft, another one under way, or the flag is on for more people already;
--- GL404.
+-- with the event. For operators and secret keys. Errors: GL422 the gates were not asked or one is open, or the step
+-- before in its plan has not been stable for 24 hours, and no reason is given, GL409 stale version, not a draft,
+-- another one under way, or the flag is on for more people already; GL404.
 CREATE OR REPLACE FUNCTION public.start_rollout(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text, p_gates jsonb DEFAULT NULL::jsonb)
  RETURNS rollouts
  LANGUAGE plpgsql
@@ -12762,6 +13200,7 @@ begin
       using errcode = 'GL409', hint = 'Turn it off first, or begin with a larger stage.';
   end if;
   v_gates := private.start_gates(p_gates, p_reason);
+  v_gates := v_gates || private.step_gate(v_rollout.flag_key, v_stage.user_ids, p_gates, p_reason, clock_timestamp());
   v_rollout := private.enter_stage(v_rollout, 1, clock_timestamp());
   perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', jsonb_build_object('plan', v_rollout.plan)
     || private.stage_figures(private.rollout_stage(v_rollout)), p_evidence => v_gates, p_reason => p_reason);
@@ -13014,6 +13453,41 @@ begin
 end $function$;
 grant execute on function public.take_conversation(p_conversation_id uuid, p_minutes integer, p_by text) to authenticated, service_role;
 
+-- What belongs to a state, once: {provider, identity, verifier, return_to, by}; null where it is unknown, was used or
+-- is older than 10 minutes. For secret keys.
+CREATE OR REPLACE FUNCTION public.take_mailbox_start(p_state_hash text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_start private.mailbox_starts;
+begin
+  perform private.refuse_older_code();
+  delete from private.mailbox_starts s where s.state_hash = p_state_hash returning * into v_start;
+  if not found or v_start.expires_at <= clock_timestamp() then
+    return null;
+  end if;
+  return jsonb_build_object('provider', v_start.provider, 'identity', v_start.identity, 'verifier', v_start.verifier,
+    'return_to', v_start.return_to, 'by', v_start.started_by);
+end $function$;
+grant execute on function public.take_mailbox_start(p_state_hash text) to service_role;
+
+-- An access token of an identity's mailbox; p_refused is the version of one that the provider refused. Answers
+-- {mailbox, provider, address, state}: ready {access (sealed), version}; refresh {lease, refresh (sealed), version}:
+-- the caller alone refreshes it, within 60 seconds, and settles; wait {retry_after_ms}: somebody else does;
+-- reauthorise: a person has to connect it again; or {state: none} without a mailbox. For secret keys.
+CREATE OR REPLACE FUNCTION public.take_mailbox_token(p_identity uuid, p_refused integer DEFAULT NULL::integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.take_mailbox_token(p_identity, p_refused, clock_timestamp());
+end $function$;
+grant execute on function public.take_mailbox_token(p_identity uuid, p_refused integer) to service_role;
+
 -- Takes one guess at a link's password: {allowed, retry_after_ms, hash}. client is a keyed hash of the network, which
 -- waits longer after each wrong guess (private.guess_wait); without it all share 20 at once and one a minute. Has to
 -- be settled (settle_password_attempt). For secret keys.
@@ -13086,6 +13560,20 @@ begin
   on conflict (channel, id) do update set account = excluded.account where s.account is distinct from excluded.account;
 end $function$;
 grant execute on function public.tell_accounts(p_senders jsonb) to service_role;
+
+-- Tells members of organisations what org_notices_due named: [{member_id, topic, since, subject, mail, message}].
+-- Each once. Returns of those told, or not to be told: [{org_id, member_id, topic, way (text, mail, none), why}]. For
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.tell_members(p_notices jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.tell_members(p_notices, clock_timestamp());
+end $function$;
+grant execute on function public.tell_members(p_notices jsonb) to service_role;
 
 -- The template with this id of Meta's, and its account's credentials: [{account, credentials, template}], at most
 -- one. For secret keys.
@@ -13161,6 +13649,26 @@ begin
   return jsonb_build_object('id', v_id);
 end $function$;
 grant execute on function public.test_notification_endpoint(p_name text) to authenticated, service_role;
+
+-- The provider's account that has a number (digits), null for the main one. A number that first appears gets
+-- p_account. For secret keys.
+CREATE OR REPLACE FUNCTION public.text_account(p_number text, p_account text DEFAULT NULL::text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_account text;
+begin
+  perform private.refuse_older_code();
+  insert into public.senders (channel, id, provider, account, max_per_second, pair_seconds)
+  select 'sms', p_number, 'twilio', p_account, p.max_per_second, p.pair_seconds from private.channel_policy('sms') p
+  where not exists (select from public.senders s where s.channel = 'sms' and s.id = p_number)
+  on conflict (channel, id) do nothing;
+  select s.account into v_account from public.senders s where s.channel = 'sms' and s.id = p_number;
+  return v_account;
+end $function$;
+grant execute on function public.text_account(p_number text, p_account text) to service_role;
 
 -- What detection reads a text of a sitter (org_members.id) from the app by: {countries, own_numbers (phones of the
 -- organisation that a text may name), earlier (what the same sitter wrote there within ten minutes before, oldest
@@ -15779,6 +16287,29 @@ begin
 end $function$;
 grant execute on function private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_expired boolean, p_now timestamp with time zone) to service_role;
 
+-- claim_mailbox_readings with the time given.
+CREATE OR REPLACE FUNCTION private.claim_mailbox_readings(p_limit integer, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_ids uuid[] := array(
+    select r.mailbox_id from private.mailbox_reads r join public.mailboxes m on m.id = r.mailbox_id
+    where m.state = 'active' and r.next_at <= p_now and coalesce(r.lease_until <= p_now, true)
+    order by r.next_at limit least(greatest(p_limit, 1), 50) for update of r skip locked);
+begin
+  update private.mailbox_reads r set lease = gen_random_uuid(), lease_until = p_now + interval '90 seconds'
+  where r.mailbox_id = any (v_ids);
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('mailbox', m.id, 'lease', r.lease, 'identity', m.identity, 'provider', m.provider,
+      'address', m.address, 'from_email', i.from_email, 'takes', m.takes, 'cursor', r.cursor, 'since', r.since,
+      'unknown', private.unknown_mails(i.from_email, p_now)) order by r.next_at, m.id), '[]')
+    from private.mailbox_reads r join public.mailboxes m on m.id = r.mailbox_id join private.inboxes i on i.identity = m.identity
+    where r.mailbox_id = any (v_ids));
+end $function$;
+grant execute on function private.claim_mailbox_readings(p_limit integer, p_now timestamp with time zone) to service_role;
+
 -- claim_outbound with a given time.
 CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
  RETURNS jsonb
@@ -15905,7 +16436,7 @@ begin
           when b.channel = 'email' and private.suppression_of(b.recipient, coalesce((m.native ->> 'bulk')::boolean, false)) is not null
             then '{"opted_out": true}'
           else '{}' end || case b.channel when 'email' then jsonb_build_object('mail', private.mail_to_send(b.id, b.number_id, m.native))
-          when 'sms' then jsonb_build_object('sms', jsonb_build_object('provider', v_number.provider))
+          when 'sms' then jsonb_build_object('sms', jsonb_build_object('provider', v_number.provider, 'account', v_number.account))
           else '{}' end order by b.id),
       -- Carriers pace texts by segments.
       count(b.message_id) + coalesce(sum((m.native ->> 'segments')::integer - 1)
@@ -15950,34 +16481,33 @@ CREATE OR REPLACE FUNCTION private.claim_text_check(p_now timestamp with time zo
 AS $function$
 declare
   v_check private.text_checks;
-  v_numbers text[] := array(
-    select s.id from public.senders s where s.channel = 'sms' and s.provider = 'twilio' and s.state = 'active' order by s.id);
+  v_numbers text[];
   v_deep boolean;
   v_unknown timestamptz;
   v_since timestamptz;
 begin
-  if v_numbers = '{}' then
-    return null;
-  end if;
   select * into v_check from private.text_checks c
-  where c.provider = 'twilio' and c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now
-  for update skip locked;
+  where c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now
+    and exists (select from public.senders s where s.channel = 'sms' and s.provider = c.provider and s.state = 'active')
+  order by c.next_at limit 1 for update skip locked;
   if not found then
     return null;
   end if;
+  v_numbers := array(
+    select s.id from public.senders s where s.channel = 'sms' and s.provider = v_check.provider and s.state = 'active' order by s.id);
   v_deep := v_check.next_deep_at <= p_now;
   -- What nobody knows whether it went is looked up, too.
   select min(coalesce(o.tried_at, o.created_at)) into v_unknown
   from public.outbound_messages o
-  where o.state = 'unknown' and o.channel = 'sms' and o.updated_at > p_now - interval '2 hours' and not coalesce(o.error ? 'listed', false);
+  where o.state = 'unknown' and o.channel = 'sms' and o.number_id = any (v_numbers) and o.updated_at > p_now - interval '2 hours' and not coalesce(o.error ? 'listed', false);
   v_since := greatest(p_now - interval '7 days', least(
     coalesce(v_check.checked_until, p_now - interval '1 day') - interval '3 minutes',
     v_unknown - interval '2 minutes',
     case when v_deep then p_now - interval '6 hours' end));
   update private.text_checks c
   set lease_until = p_now + interval '3 minutes', next_deep_at = case when v_deep then p_now + interval '1 hour' else c.next_deep_at end
-  where c.provider = 'twilio';
-  return jsonb_build_object('provider', 'twilio', 'since', v_since, 'numbers', to_jsonb(v_numbers), 'began', p_now);
+  where c.provider = v_check.provider;
+  return jsonb_build_object('provider', v_check.provider, 'since', v_since, 'numbers', to_jsonb(v_numbers), 'began', p_now);
 end $function$;
 grant execute on function private.claim_text_check(p_now timestamp with time zone) to service_role;
 
@@ -16207,6 +16737,7 @@ AS $function$
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
     ('gatelink_text_files', 5, 'http', 'sms-webhook/files', 'private.text_files_are_due(now())'),
+    ('gatelink_read_mailboxes', 30, 'http', 'mailboxes', 'private.mailboxes_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
@@ -16220,6 +16751,8 @@ AS $function$
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
     ('gatelink_release_numbers', 300, 'sql', 'select private.release_numbers(now())', null),
     ('gatelink_watch_pools', 300, 'sql', 'select private.watch_pools(now())', null),
+    ('gatelink_org_topics', 60, 'sql', 'select private.note_org_topics(now())', null),
+    ('gatelink_org_notices', 60, 'http', 'sms-webhook/notices', 'private.org_notices_are_due(now())'),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
@@ -16232,9 +16765,11 @@ AS $function$
   where (j.name <> 'gatelink_campaigns' or to_regprocedure('private.send_campaigns(timestamptz)') is not null)
     and (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
+    and (j.name not in ('gatelink_org_topics', 'gatelink_org_notices') or to_regclass('private.org_topics') is not null)
     and (j.name <> 'gatelink_environments' or to_regprocedure('private.watch_environments(timestamptz)') is not null)
     and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
     and (j.name <> 'gatelink_judge_accesses' or to_regprocedure('private.accesses_are_due()') is not null)
+    and (j.name <> 'gatelink_read_mailboxes' or to_regclass('private.mailbox_reads') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $function$;
@@ -16491,6 +17026,43 @@ AS $function$
   from public.settings s
 $function$;
 grant execute on function private.config_settings() to service_role;
+
+-- connect_mailbox with the time given.
+CREATE OR REPLACE FUNCTION private.connect_mailbox(p_mailbox jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_provider text := p_mailbox ->> 'provider';
+  v_addresses text[] := array(select distinct on (a.place) lower(a.address)
+    from jsonb_array_elements_text(p_mailbox -> 'addresses') with ordinality as a (address, place) order by a.place);
+  v_identity uuid := private.mailbox_identity(private.uuid_in(p_mailbox ->> 'identity'), v_provider, v_addresses, p_mailbox ->> 'name', p_now);
+  v_other uuid := (select m.identity from public.mailboxes m where m.provider = v_provider and m.address = v_addresses[1]);
+  v_id uuid;
+begin
+  if v_other <> v_identity then
+    raise exception 'this account is connected to another identity' using errcode = 'GL409', hint = 'Disconnect it there first.';
+  end if;
+  insert into public.mailboxes as m (identity, provider, address, state_at, scopes, connected_at, connected_by, refreshed_at)
+  values (v_identity, v_provider, v_addresses[1], p_now,
+    array(select s from jsonb_array_elements_text(p_mailbox -> 'scopes') s), p_now, p_mailbox ->> 'by', p_now)
+  on conflict on constraint mailboxes_identity_key do update set provider = excluded.provider, address = excluded.address,
+    state = 'active', state_at = case when m.state = 'active' then m.state_at else p_now end, error = null,
+    scopes = excluded.scopes, connected_at = p_now, connected_by = excluded.connected_by, refreshed_at = p_now
+  returning m.id into v_id;
+  insert into private.mailbox_tokens as t (mailbox_id, access, refresh, refresh_at, expires_at)
+  values (v_id, p_mailbox ->> 'access', p_mailbox ->> 'refresh',
+    p_now + 0.8 * make_interval(secs => (p_mailbox ->> 'expires_in')::double precision),
+    p_now + make_interval(secs => (p_mailbox ->> 'expires_in')::double precision))
+  on conflict on constraint mailbox_tokens_pkey do update set access = excluded.access, refresh = excluded.refresh, version = t.version + 1,
+    refresh_at = excluded.refresh_at, expires_at = excluded.expires_at, lease = null, lease_until = null, failures = 0, next_at = null;
+  -- What waited for it goes at once.
+  update public.senders s set held_since = null, held_code = null, held_until = null, held_probes = 0
+  where s.channel = 'email' and s.id = (select i.from_email from private.inboxes i where i.identity = v_identity);
+  return (select private.mailbox_json(m) from public.mailboxes m where m.id = v_id);
+end $function$;
+grant execute on function private.connect_mailbox(p_mailbox jsonb, p_now timestamp with time zone) to service_role;
 
 -- A contact redacted: the last four digits of the phone number, @ and the domain of the mail address, or four
 -- characters of another id, of a short one half; null when it has none.
@@ -17294,6 +17866,26 @@ begin
   end if;
 end $function$;
 grant execute on function private.drop_imported(p_updates private.inbound_update[]) to service_role;
+
+-- Who is to be told what now: owners and admins of messaging and threads, sitters of what sitters have; of one
+-- member, or of all.
+CREATE OR REPLACE FUNCTION private.due_org_notices(p_now timestamp with time zone, p_member uuid DEFAULT NULL::uuid)
+ RETURNS TABLE(org_id uuid, org text, member_id uuid, topic text, begins boolean, since timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select t.org_id, o.name, m.id, t.topic, t.is_on, t.since
+  from private.org_topics t
+  join public.orgs o on o.id = t.org_id and o.tell_members
+  join public.org_members m on m.org_id = t.org_id and (m.role = 'sitter') = (t.topic = 'sitters') and (p_member is null or m.id = p_member)
+  left join lateral (
+    select n.begins, n.way from public.org_notices n
+    where n.member_id = m.id and n.topic = t.topic order by n.since desc limit 1) last on true
+  where t.since <= p_now - interval '5 minutes'
+    and case when t.is_on then last.begins is distinct from true else last.begins and last.way <> 'none' end
+$function$;
+grant execute on function private.due_org_notices(p_now timestamp with time zone, p_member uuid) to service_role;
 
 -- The message that an edit edits, if that is attributed; else the edit itself.
 CREATE OR REPLACE FUNCTION private.edited_message(p_edit_id uuid)
@@ -18164,7 +18756,7 @@ begin
 end $function$;
 
 -- find_sent_texts with a given time.
-CREATE OR REPLACE FUNCTION private.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean, p_now timestamp with time zone)
+CREATE OR REPLACE FUNCTION private.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean, p_provider text, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -18180,6 +18772,7 @@ begin
   v_ids := array(
     select o.id from public.outbound_messages o
     where o.state = 'unknown' and o.channel = 'sms' and o.updated_at <= p_now - interval '1 minute'
+      and exists (select from public.senders s where s.channel = 'sms' and s.id = o.number_id and s.provider = p_provider)
       and coalesce(o.tried_at, o.created_at) > p_since and not coalesce(o.error ? 'listed', false)
     order by o.updated_at limit 500);
   if v_ids = '{}' then
@@ -18194,8 +18787,8 @@ begin
   ), theirs as (
     select t.provider_id, t."from", t."to", t.body, t.at,
       row_number() over (partition by t."from", t."to", t.body order by t.at, t.provider_id) as n
-    from jsonb_to_recordset(p_texts) as t (provider_id text, "from" text, "to" text, body text, at timestamptz)
-    where not exists (select from public.messages m where m.provider_id = t.provider_id and m.channel = 'sms')
+    from jsonb_to_recordset(p_texts) as t (provider_id text, "from" text, "to" text, body text, at timestamptz, ours uuid)
+    where t.ours is null and not exists (select from public.messages m where m.provider_id = t.provider_id and m.channel = 'sms')
       -- Its clock and ours may differ.
       and exists (
         select from ours
@@ -18204,6 +18797,10 @@ begin
   ), pairs as (
     select ours.id, theirs.provider_id from ours join theirs
       on theirs."from" = ours.number_id and theirs."to" = ours.recipient and theirs.body = ours.body and theirs.n = ours.n
+    union
+    -- One provider gives our id back.
+    select ours.id, min(t.provider_id) from ours
+    join jsonb_to_recordset(p_texts) as t (provider_id text, ours uuid) on t.ours = ours.id group by ours.id
   ), settled as (
     update public.outbound_messages o set state = 'sent', error = null, updated_at = p_now from pairs where o.id = pairs.id
   ), named as (
@@ -18220,7 +18817,7 @@ begin
   end if;
   return jsonb_build_object('found', to_jsonb(v_found), 'absent', v_absent);
 end $function$;
-grant execute on function private.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean, p_now timestamp with time zone) to service_role;
+grant execute on function private.find_sent_texts(p_texts jsonb, p_since timestamp with time zone, p_complete boolean, p_provider text, p_now timestamp with time zone) to service_role;
 
 -- References of a mail, kept to the first and the last 20.
 CREATE OR REPLACE FUNCTION private.first_and_last(p_ids text[])
@@ -18967,6 +19564,7 @@ begin
     perform private.log_rollout(p_rollout, p_now, v_kind,
       case when p_reason = 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
         when p_reason = p_signals #>> '{said,rule}' then p_signals #> '{said,figures}'
+        when p_reason = 'proof' then private.proof_of(p_rollout.flag_key)
         else private.hold_figures(p_reason, p_taken.state, private.guard_criteria(v_stage)) end,
       v_verdict, p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken, p_signals));
   elsif p_rollout.checkpoint_at <= p_now - interval '6 hours' then
@@ -19178,6 +19776,7 @@ begin
     when private.killed_since(r.flag_key, p_now) is not null then 'kill_switch'
     when v_said = 'page' then v_signals #>> '{said,rule}'
     when v_progress ->> 'verdict' = 'advance' and private.incident_in_the_way(r.flag_key) is not null then 'incident'
+    when v_progress ->> 'verdict' = 'advance' and v_said is null and private.proof_of(r.flag_key) is not null then 'proof'
     when v_progress ->> 'verdict' = 'advance' then v_signals #>> '{said,rule}' end;
   if v_progress ->> 'verdict' = 'advance' and v_reason is null then
     verdict := 'advance';
@@ -19637,6 +20236,22 @@ begin
       and a.attname in ('sender_identity_id', 'from_email', 'message_id_header'));
 end $function$;
 grant execute on function private.has_mail_columns() to service_role;
+
+-- Whether an identity's mailbox at this provider is connected.
+CREATE OR REPLACE FUNCTION private.has_mailbox(p_identity uuid, p_provider text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  -- A later migration makes the table.
+  if to_regclass('public.mailboxes') is null then
+    return false;
+  end if;
+  return exists (select from public.mailboxes m where m.identity = p_identity and m.provider = p_provider);
+end $function$;
+grant execute on function private.has_mailbox(p_identity uuid, p_provider text) to service_role;
 
 -- Whether the signed-in user has this role (viewer < operator < admin) or a higher one. False for strangers and for
 -- unknown roles. Definer, because callers of a policy need not read team_members.
@@ -22025,6 +22640,119 @@ begin
 end $function$;
 grant execute on function private.mail_to_send(p_id uuid, p_number_id text, p_native jsonb) to service_role;
 
+-- Trigger: a mailbox that is connected is read from then on; one that is connected again, from where it was read up
+-- to.
+CREATE OR REPLACE FUNCTION private.mailbox_gets_read()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  -- Another account has a place of its own, and what it holds already is nobody's answer to us. Of the same account, answers may
+  -- have come while access was lost: the old place counts.
+  insert into private.mailbox_reads as r (mailbox_id, since, next_at) values (new.id, new.connected_at, new.connected_at)
+  on conflict on constraint mailbox_reads_pkey do update set next_at = excluded.next_at, failures = 0, error = null,
+    cursor = case when (old.provider, old.address) = (new.provider, new.address) then r.cursor end,
+    since = case when (old.provider, old.address) = (new.provider, new.address) then r.since else excluded.since end,
+    lease = null, lease_until = null;
+  return null;
+end $function$;
+grant execute on function private.mailbox_gets_read() to service_role;
+
+-- The identity that an account is connected to, which sends through it from now on and counts as verified; a new one
+-- where none has its address. GL404 for one that is gone, GL409 for one with another address.
+CREATE OR REPLACE FUNCTION private.mailbox_identity(p_asked uuid, p_provider text, p_addresses text[], p_name text, p_now timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_inbox private.inboxes;
+begin
+  perform private.require_identities();
+  if p_asked is not null then
+    select * into v_inbox from private.inboxes i where i.identity = p_asked;
+    if not found then
+      raise exception 'there is no such identity' using errcode = 'GL404';
+    elsif v_inbox.from_email <> all (p_addresses) then
+      raise exception 'this account is %, and the identity sends as %', p_addresses[1], v_inbox.from_email using errcode = 'GL409',
+        hint = 'Sign in with the account that the address belongs to, or make it an alias of this one there.';
+    end if;
+  else
+    select * into v_inbox from private.inboxes i where i.from_email = p_addresses[1];
+  end if;
+  if v_inbox.identity is null then
+    insert into public.email_identities (from_email, display_name, provider, verified_at, is_default)
+    values (p_addresses[1], nullif(left(regexp_replace(p_name, '[[:cntrl:]]', '', 'g'), 200), ''), p_provider, p_now,
+      not exists (select from public.email_identities i where i.is_default))
+    returning id into v_inbox.identity;
+  else
+    update public.email_identities i set provider = p_provider, verified_at = coalesce(i.verified_at, p_now)
+    where i.id = v_inbox.identity;
+  end if;
+  delete from private.identity_checks k where k.identity = v_inbox.identity and k.what = 'from';
+  return v_inbox.identity;
+end $function$;
+grant execute on function private.mailbox_identity(p_asked uuid, p_provider text, p_addresses text[], p_name text, p_now timestamp with time zone) to service_role;
+
+-- A mailbox as people see it. keys are the names of the keys that its tokens are sealed with.
+CREATE OR REPLACE FUNCTION private.mailbox_json(p_mailbox mailboxes)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select jsonb_build_object('id', p_mailbox.id, 'identity', p_mailbox.identity, 'from_email', i.from_email, 'sends', i.provider = p_mailbox.provider,
+      'provider', p_mailbox.provider, 'address', p_mailbox.address, 'state', p_mailbox.state, 'state_at', p_mailbox.state_at,
+      'error', p_mailbox.error, 'takes', p_mailbox.takes, 'scopes', to_jsonb(p_mailbox.scopes), 'connected_at', p_mailbox.connected_at,
+      'connected_by', p_mailbox.connected_by, 'refreshed_at', p_mailbox.refreshed_at, 'failures', t.failures,
+      'keys', (
+        select jsonb_agg(distinct k.name order by k.name)
+        from unnest(array[substring(t.access from '^v1\.([a-z][a-z0-9-]*)\.'), substring(t.refresh from '^v1\.([a-z][a-z0-9-]*)\.')]) as k (name)),
+      'reading', to_jsonb(r.found))
+    from private.inboxes i
+    left join private.mailbox_tokens t on t.mailbox_id = p_mailbox.id
+    left join lateral (select private.mailbox_reading(p_mailbox.id) as found) r on true
+    where i.identity = p_mailbox.identity);
+end $function$;
+grant execute on function private.mailbox_json(p_mailbox mailboxes) to service_role;
+
+-- How far a mailbox was read: {read_at, failures, error, resynced_at}; null before the first time.
+CREATE OR REPLACE FUNCTION private.mailbox_reading(p_mailbox_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_reading jsonb;
+begin
+  -- The next migration makes the table.
+  if to_regclass('private.mailbox_reads') is not null then
+    select jsonb_build_object('read_at', r.read_at, 'failures', r.failures, 'error', r.error, 'resynced_at', r.resynced_at) into v_reading
+    from private.mailbox_reads r where r.mailbox_id = p_mailbox_id;
+  end if;
+  return v_reading;
+end $function$;
+grant execute on function private.mailbox_reading(p_mailbox_id uuid) to service_role;
+
+-- Whether a mailbox is to be read. For the clock.
+CREATE OR REPLACE FUNCTION private.mailboxes_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from private.mailbox_reads r join public.mailboxes m on m.id = r.mailbox_id
+    where m.state = 'active' and r.next_at <= p_now and coalesce(r.lease_until <= p_now, true)
+      and (r.next_at > p_now - interval '10 minutes' or extract(minute from p_now)::integer % 10 = 0))
+$function$;
+grant execute on function private.mailboxes_are_due(p_now timestamp with time zone) to service_role;
+
 -- Creates deliveries and wakes their lanes; claims those that may start at once within the caller's places {limit,
 -- free, lease_seconds, busy, channels}. The caller holds the conversations' locks.
 CREATE OR REPLACE FUNCTION private.make_deliveries(p_new private.new_delivery[], p_claim jsonb, p_now timestamp with time zone)
@@ -22255,6 +22983,20 @@ AS $function$
 $function$;
 grant execute on function private.media_part(p_type text, p_native jsonb) to service_role;
 
+-- The mail address that a member signs in with; null without one.
+CREATE OR REPLACE FUNCTION private.member_mail(p_member uuid)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (select nullif(lower(u.email), '') from public.org_members m join auth.users u on u.id = m.user_id where m.id = p_member);
+exception when insufficient_privilege then
+  return null;
+end $function$;
+grant execute on function private.member_mail(p_member uuid) to service_role;
+
 -- Whether a text may name a person.
 CREATE OR REPLACE FUNCTION private.mentions(p_text text, p_person private.person)
  RETURNS boolean
@@ -22450,6 +23192,38 @@ AS $function$
         else 0 end) end)
 $function$;
 grant execute on function private.message_view(p_message messages, p_contact_id uuid, p_words boolean) to service_role;
+
+-- What messages_proof finds missing of the first organisation, or of these, that has a flag: {org, without_number,
+-- without_client, without_front_desk, without_thread}; null where thread counts are as they should be.
+CREATE OR REPLACE FUNCTION private.messages_faults(p_flag_key text, p_orgs uuid[] DEFAULT NULL::uuid[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_org uuid;
+  v_proof jsonb := public.messages_proof(null);
+  v_found jsonb;
+begin
+  if (v_proof ->> 'conversations_without_thread')::bigint = 0
+    and jsonb_array_length(v_proof -> 'without_number') + jsonb_array_length(v_proof -> 'without_client')
+      + jsonb_array_length(v_proof -> 'orgs_without_front_desk') = 0 then
+    return null;
+  end if;
+  -- Something is missing somewhere: of an organisation that has the feature?
+  for v_org in select o.id from public.orgs o where (p_orgs is null or o.id = any (p_orgs)) and (select e.value from private.evaluate_flag(p_flag_key, 'org:' || o.id) e) order by o.id loop
+    v_proof := public.messages_proof(v_org);
+    v_found := jsonb_build_object('org', v_org, 'without_number', jsonb_array_length(v_proof -> 'without_number'),
+      'without_client', jsonb_array_length(v_proof -> 'without_client'), 'without_front_desk', jsonb_array_length(v_proof -> 'orgs_without_front_desk'),
+      'without_thread', (v_proof ->> 'conversations_without_thread')::bigint);
+    if exists (select from jsonb_each(v_found - 'org') f where f.value <> '0') then
+      return v_found;
+    end if;
+  end loop;
+  return null;
+end $function$;
+grant execute on function private.messages_faults(p_flag_key text, p_orgs uuid[]) to service_role;
 
 -- The messages of somebody's conversations, what they wrote in groups, and the mails that they wrote in other
 -- people's; the oldest first, all without a limit.
@@ -22828,6 +23602,30 @@ begin
 end $function$;
 grant execute on function private.note_mails(p_mails private.mail[], p_now timestamp with time zone) to service_role;
 
+-- Looks at the flags of messaging for each organisation whose members are told, and writes down what changed; says
+-- how many. For the clock.
+CREATE OR REPLACE FUNCTION private.note_org_topics(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  insert into private.org_topics as t (org_id, topic, is_on, since)
+  select f.id, x.topic, x.is_on, p_now
+  from (
+    select o.id, private.org_flag('messaging_v1.enabled', o.id, p_now) as core,
+      private.org_flag('proactive_thread_creation.enabled', o.id, p_now) as proactive, private.org_flag('sitter_messages_v1.enabled', o.id, p_now) as sitter
+    from public.orgs o where o.tell_members) f
+  cross join lateral (values ('messaging', f.core), ('threads', f.core and f.proactive), ('sitters', f.core and f.sitter)) as x (topic, is_on)
+  where x.is_on is not null order by f.id, x.topic
+  on conflict on constraint org_topics_pkey do update set is_on = excluded.is_on, since = excluded.since where t.is_on <> excluded.is_on;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
+grant execute on function private.note_org_topics(p_now timestamp with time zone) to service_role;
+
 -- Trigger, after insert of messages of channel sms: texts are expected from now on.
 CREATE OR REPLACE FUNCTION private.note_text()
  RETURNS trigger
@@ -22835,13 +23633,14 @@ CREATE OR REPLACE FUNCTION private.note_text()
  SET search_path TO ''
 AS $function$
 begin
-  perform from private.text_checks c
-  where c.provider = 'twilio' and (c.last_text_at is null or c.last_text_at < new.created_at - interval '1 minute')
-  for update skip locked;
-  if found then
-    update private.text_checks c set last_text_at = new.created_at, next_at = least(c.next_at, new.created_at + interval '1 minute')
-    where c.provider = 'twilio';
-  end if;
+  -- Whose number it is does not matter: a provider without one of ours is not asked.
+  with stale as (
+    select c.provider from private.text_checks c
+    where c.last_text_at is null or c.last_text_at < new.created_at - interval '1 minute'
+    for update skip locked
+  )
+  update private.text_checks c set last_text_at = new.created_at, next_at = least(c.next_at, new.created_at + interval '1 minute')
+  from stale where c.provider = stale.provider;
   return null;
 end $function$;
 grant execute on function private.note_text() to service_role;
@@ -22993,6 +23792,20 @@ begin
   get diagnostics v_count = row_count;
   return v_count;
 end $function$;
+
+-- Queues that a mailbox has to be connected again for everybody who wants to be told.
+CREATE OR REPLACE FUNCTION private.notify_mailbox(p_mailbox mailboxes, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into public.notifications (endpoint_id, next_attempt_at, payload)
+  select e.id, p_now, jsonb_build_object('kind', 'mailbox_reauthorise', 'at', p_now, 'mailbox', jsonb_build_object('id', p_mailbox.id,
+    'provider', p_mailbox.provider, 'address', p_mailbox.address, 'error', p_mailbox.error))
+  from public.notification_endpoints e
+  where e.state = 'active' and 'mailbox_reauthorise' = any (e.events)
+$function$;
+grant execute on function private.notify_mailbox(p_mailbox mailboxes, p_now timestamp with time zone) to service_role;
 
 -- Accounts and numbers of WhatsApp, as list_numbers returns them.
 CREATE OR REPLACE FUNCTION private.numbers()
@@ -23359,6 +24172,31 @@ begin
     case p_what when 'stop' then array['stop', 'stop promotions', 'unsubscribe'] else array['start', 'resume', 'subscribe'] end);
 end $function$;
 grant execute on function private.opt_words(p_what text) to service_role;
+
+-- Whether a flag is on for an organisation, by its setting and kill switch; null without a setting, where only the
+-- functions' environment knows.
+CREATE OR REPLACE FUNCTION private.org_flag(p_key text, p_org uuid, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case when not exists (select from public.settings s where s.key = p_key) then null
+    when private.killed_since(p_key, p_now) is not null then false
+    else (select e.value from private.evaluate_flag(p_key, 'org:' || p_org) e) end
+$function$;
+grant execute on function private.org_flag(p_key text, p_org uuid, p_now timestamp with time zone) to service_role;
+
+-- Whether a member of an organisation is to be told something. For the clock.
+CREATE OR REPLACE FUNCTION private.org_notices_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (select from private.due_org_notices(p_now))
+$function$;
+grant execute on function private.org_notices_are_due(p_now timestamp with time zone) to service_role;
 
 -- What the signed-in user is in an organisation: owner, admin or sitter; null for a stranger. It tells the caller
 -- only about the caller.
@@ -24045,6 +24883,22 @@ AS $function$
     where not (select e.value from private.evaluate_flag_alone(n.key, p_targeting_id) e))
 $function$;
 grant execute on function private.prerequisites_on(p_key text, p_targeting_id text) to service_role;
+
+-- Of a flag of masked messaging, what its organisations lack (messages_faults): while that is so, its rollout does
+-- not go on. Null where nothing is missing, and for any other flag.
+CREATE OR REPLACE FUNCTION private.proof_of(p_flag_key text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if p_flag_key not in ('messaging_v1.enabled', 'proactive_thread_creation.enabled', 'sitter_messages_v1.enabled')
+    or to_regprocedure('private.messages_faults(text, uuid[])') is null then
+    return null;
+  end if;
+  return private.messages_faults(p_flag_key);
+end $function$;
 
 -- Purges what is older than its retention, at most p_limit rows of each that is due, and says how many of which. For
 -- the clock.
@@ -26073,6 +26927,7 @@ begin
       hint = 'It was taken back: apply add_email_identities_and_msg_link again.';
   end if;
 end $function$;
+grant execute on function private.require_identities() to service_role;
 
 -- Trigger, before insert or update of url or kind: refuses a URL that the allowlist does not permit, and of kind
 -- inbox any but inbox: and an id (GL403).
@@ -26339,6 +27194,7 @@ AS $function$
     ('book_names', 'private.book_names', null, 'contact_days', 365, 2, 'x.at < $1', null),
     ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
     ('feedback', 'public.feedback', 'id', 'feedback_days', 365, 2, 'true', null),
+    ('mailbox_starts', 'private.mailbox_starts', null, null, 1, 1, 'x.expires_at < $1', null),
     ('presence', 'private.conversation_presence', null, null, 1, 1, 'x.at < $1', null),
     ('invitations', 'public.team_invitations', null, null, 30, 30, 'x.expires_at < $1', null),
     ('metric_keys', 'private.metric_keys', null, null, 8, 8, 'x.at < $1', null),
@@ -27771,7 +28627,7 @@ CREATE OR REPLACE FUNCTION private.sends_once(p_provider text)
  SET search_path TO ''
 AS $function$
 begin
-  return p_provider in ('sendgrid', 'twilio', 'telnyx');
+  return p_provider in ('sendgrid', 'google', 'microsoft', 'twilio', 'telnyx');
 end $function$;
 grant execute on function private.sends_once(p_provider text) to service_role;
 
@@ -27975,6 +28831,78 @@ begin
     'fenced', jsonb_array_length(p_results) - coalesce(cardinality(v_settled), 0)) || v_queued;
 end $function$;
 grant execute on function private.settle_deliveries(p_results jsonb, p_now timestamp with time zone) to service_role;
+
+-- settle_mailbox_reading with the time given.
+CREATE OR REPLACE FUNCTION private.settle_mailbox_reading(p_settled jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_error text := p_settled ->> 'error';
+begin
+  update private.mailbox_reads r
+  set lease = null, lease_until = null,
+    cursor = coalesce(p_settled ->> 'cursor', r.cursor),
+    since = case when v_error is null and not coalesce((p_settled ->> 'more')::boolean, false) then greatest(r.since, p_now - interval '10 minutes') else r.since end,
+    read_at = case when v_error is null and not coalesce((p_settled ->> 'more')::boolean, false) then p_now else r.read_at end,
+    resynced_at = case when (p_settled ->> 'resynced')::boolean then p_now else r.resynced_at end,
+    failures = case when v_error is null then 0 else r.failures + 1 end, error = left(v_error, 300),
+    next_at = case
+      when v_error is not null then p_now + greatest(make_interval(secs => coalesce((p_settled ->> 'retry_after_ms')::double precision, 0) / 1000),
+        least(interval '15 minutes', interval '1 minute' * 2 ^ least(r.failures, 4)))
+      when (p_settled ->> 'more')::boolean then p_now
+      else p_now + interval '1 minute' end
+  where r.mailbox_id = (p_settled ->> 'mailbox')::uuid and r.lease = (p_settled ->> 'lease')::uuid;
+end $function$;
+grant execute on function private.settle_mailbox_reading(p_settled jsonb, p_now timestamp with time zone) to service_role;
+
+-- settle_mailbox_token with the time given.
+CREATE OR REPLACE FUNCTION private.settle_mailbox_token(p_settled jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid := (p_settled ->> 'mailbox')::uuid;
+  v_token private.mailbox_tokens;
+  v_mailbox public.mailboxes;
+  v_life interval := make_interval(secs => coalesce((p_settled ->> 'expires_in')::double precision, 0));
+begin
+  select * into v_mailbox from public.mailboxes m where m.id = v_id for update;
+  select * into v_token from private.mailbox_tokens t where t.mailbox_id = v_id for update;
+  if v_token.lease is distinct from (p_settled ->> 'lease')::uuid then
+    -- Whoever took over, or connected it anew, has tokens that count.
+    return '{"settled": false}';
+  end if;
+  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'oauth_refresh',
+    'label', v_mailbox.provider || ' ' || (p_settled ->> 'outcome'), 'n', 1)));
+  case p_settled ->> 'outcome'
+    when 'refreshed' then
+      update private.mailbox_tokens t
+      set access = p_settled ->> 'access', refresh = coalesce(p_settled ->> 'refresh', t.refresh), version = t.version + 1,
+        refresh_at = p_now + 0.8 * v_life, expires_at = p_now + v_life, lease = null, lease_until = null, failures = 0, next_at = null
+      where t.mailbox_id = v_id returning t.* into v_token;
+      update public.mailboxes m set refreshed_at = p_now where m.id = v_id;
+      return jsonb_build_object('settled', true, 'version', v_token.version);
+    when 'revoked' then
+      update private.mailbox_tokens t set lease = null, lease_until = null, failures = t.failures + 1 where t.mailbox_id = v_id;
+      update public.mailboxes m set state = 'reauthorise', state_at = p_now, error = left(p_settled ->> 'error', 200)
+      where m.id = v_id returning * into v_mailbox;
+      update public.senders s set held_since = coalesce(s.held_since, p_now), held_code = 'mailbox_reauthorise', held_until = p_now + interval '5 minutes'
+      from private.inboxes i
+      where i.identity = v_mailbox.identity and i.provider = v_mailbox.provider and s.channel = 'email' and s.id = i.from_email;
+      perform private.notify_mailbox(v_mailbox, p_now);
+    else
+      update private.mailbox_tokens t
+      set lease = null, lease_until = null, failures = t.failures + 1,
+        next_at = p_now + greatest(make_interval(secs => coalesce((p_settled ->> 'retry_after_ms')::double precision, 0) / 1000),
+          least(interval '5 minutes', interval '2 seconds' * 2 ^ least(t.failures, 8)))
+      where t.mailbox_id = v_id;
+  end case;
+  return '{"settled": true}';
+end $function$;
+grant execute on function private.settle_mailbox_token(p_settled jsonb, p_now timestamp with time zone) to service_role;
 
 -- settle_outbound with a given time.
 CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timestamp with time zone)
@@ -28606,6 +29534,106 @@ AS $function$
 $function$;
 grant execute on function private.status_posts_are_due(p_now timestamp with time zone) to service_role;
 
+-- The flag whose step comes before in the plan of masked messaging; null for any other flag.
+CREATE OR REPLACE FUNCTION private.step_before(p_flag_key text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_flag_key when 'proactive_thread_creation.enabled' then 'messaging_v1.enabled'
+    when 'sitter_messages_v1.enabled' then 'proactive_thread_creation.enabled' end
+$function$;
+grant execute on function private.step_before(p_flag_key text) to service_role;
+
+-- What is kept with the start of a rollout of masked messaging about the step before: {step}; nothing of other flags.
+-- GL422 where that has not been stable for 24 hours, and there is neither an override nor a reason.
+CREATE OR REPLACE FUNCTION private.step_gate(p_flag_key text, p_targets text[], p_gates jsonb, p_reason text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_step jsonb;
+begin
+  if to_regprocedure('private.step_stability(text, text[], timestamptz)') is not null then
+    v_step := private.step_stability(p_flag_key, p_targets, p_now);
+  end if;
+  if v_step is null then
+    return '{}';
+  end if;
+  if not (v_step ->> 'stable')::boolean and coalesce(nullif(btrim(p_gates ->> 'override'), ''), private.given_reason(p_reason)) is null then
+    raise exception 'the step before, %, has not been stable for 24 hours: %', v_step ->> 'flag', v_step ->> 'because'
+      using errcode = 'GL422', detail = (v_step -> 'figures')::text, hint = 'gatelink messages steps says what is in the way. Or give a reason to start none the less; it is kept with the rollout.';
+  end if;
+  return jsonb_build_object('step', v_step);
+end $function$;
+
+-- Whether the step before a flag of masked messaging has been stable for 24 hours for these targets (org:<id>; none:
+-- every organisation): {flag (of that step), stable, because: off, changed, failures, incident, proof, no_data, share
+-- or stable, figures}; null for any other flag.
+CREATE OR REPLACE FUNCTION private.step_stability(p_flag_key text, p_targets text[], p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_before text := private.step_before(p_flag_key);
+  v_since timestamptz := p_now - interval '24 hours';
+  v_orgs uuid[];
+  v_missing text;
+  v_changed timestamptz;
+  v_failed bigint;
+  v_n record;
+  v_faults jsonb;
+begin
+  if v_before is null then
+    return null;
+  end if;
+  v_orgs := array(
+    select o.id from public.orgs o where cardinality(p_targets) = 0 or 'org:' || o.id = any (p_targets) order by o.id);
+  select t.id into v_missing from (
+    select unnest(p_targets) as id union all select 'org:' || o from unnest(v_orgs) o where cardinality(p_targets) = 0) t
+  where not coalesce((select e.value from private.evaluate_flag(v_before, t.id) e), false) order by t.id limit 1;
+  if v_missing is not null or cardinality(v_orgs) = 0 then
+    return jsonb_build_object('flag', v_before, 'stable', false, 'because', 'off', 'figures', jsonb_build_object('target', v_missing));
+  end if;
+  select max(h.changed_at) into v_changed from public.settings_history h
+  where h.key = v_before and h.changed_at > v_since and (h.before ->> 'value' is distinct from h.after ->> 'value'
+    or h.before #> '{metadata,target_user_ids}' is distinct from h.after #> '{metadata,target_user_ids}'
+    or h.before #> '{metadata,rollout_percentage}' is distinct from h.after #> '{metadata,rollout_percentage}');
+  if v_changed is not null then
+    return jsonb_build_object('flag', v_before, 'stable', false, 'because', 'changed', 'figures',
+      jsonb_build_object('hours', floor(extract(epoch from p_now - v_changed) / 3600)));
+  end if;
+  select coalesce(sum(m.failed), 0) into v_failed from public.flag_metrics m where m.flag_key = v_before and m.arm = 'on' and m.minute >= v_since;
+  if v_failed > 0 then
+    return jsonb_build_object('flag', v_before, 'stable', false, 'because', 'failures', 'figures', jsonb_build_object('failed', v_failed));
+  end if;
+  if private.incident_in_the_way(v_before) is not null then
+    return jsonb_build_object('flag', v_before, 'stable', false, 'because', 'incident', 'figures',
+      jsonb_build_object('incident', private.incident_in_the_way(v_before)));
+  end if;
+  v_faults := private.messages_faults(v_before, v_orgs);
+  if v_faults is not null then
+    return jsonb_build_object('flag', v_before, 'stable', false, 'because', 'proof', 'figures', v_faults);
+  end if;
+  select count(*) as decided, count(*) filter (where d.outcome = 'owner_inbox') as inbox, count(*) filter (where d.outcome = 'blocked') as blocked,
+    count(*) filter (where d.reason = 'no_active_window' and d.from_role = 'sitter') as no_window
+  into v_n from unnest(v_orgs) as o (id)
+  join lateral (
+    select x.outcome, x.reason, x.from_role from public.thread_decisions x
+    where x.org_id = o.id and x.id >= private.uuid_v7_from(v_since) and x.at <= p_now and x.reason <> 'off') d on true;
+  if v_n.decided = 0 or v_n.inbox >= 0.3 * v_n.decided or v_n.blocked >= 0.1 * v_n.decided or v_n.no_window >= 0.1 * v_n.decided then
+    return jsonb_build_object('flag', v_before, 'stable', false, 'because', case when v_n.decided = 0 then 'no_data' else 'share' end,
+      'figures', to_jsonb(v_n));
+  end if;
+  return jsonb_build_object('flag', v_before, 'stable', true, 'because', 'stable', 'figures', to_jsonb(v_n));
+end $function$;
+grant execute on function private.step_stability(p_flag_key text, p_targets text[], p_now timestamp with time zone) to service_role;
+
 -- Whether such an incident takes a rollout back and stands in the way of a launch: P0, P1, and of any severity a
 -- matter of security or a critical bug.
 CREATE OR REPLACE FUNCTION private.stops_launch(p_kind text, p_severity text)
@@ -29040,6 +30068,44 @@ begin
 end $function$;
 grant execute on function private.take_for(p_conversation uuid, p_takeover jsonb, p_now timestamp with time zone) to service_role;
 
+-- take_mailbox_token with the time given.
+CREATE OR REPLACE FUNCTION private.take_mailbox_token(p_identity uuid, p_refused integer, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mailbox public.mailboxes;
+  v_token private.mailbox_tokens;
+  v_about jsonb;
+begin
+  select * into v_mailbox from public.mailboxes m where m.identity = p_identity;
+  if not found then
+    return '{"state": "none"}';
+  end if;
+  v_about := jsonb_build_object('mailbox', v_mailbox.id, 'provider', v_mailbox.provider, 'address', v_mailbox.address);
+  if v_mailbox.state = 'reauthorise' then
+    return v_about || '{"state": "reauthorise"}';
+  end if;
+  -- All that comes at once is decided one after the other: one refreshes, the others have or await what it gets.
+  select * into v_token from private.mailbox_tokens t where t.mailbox_id = v_mailbox.id for update;
+  if v_token.version is distinct from p_refused and p_now < v_token.refresh_at then
+    return v_about || jsonb_build_object('state', 'ready', 'access', v_token.access, 'version', v_token.version);
+  end if;
+  if coalesce(v_token.lease_until <= p_now, true) and coalesce(v_token.next_at <= p_now, true) then
+    update private.mailbox_tokens t set lease = gen_random_uuid(), lease_until = p_now + interval '60 seconds'
+    where t.mailbox_id = v_mailbox.id returning t.* into v_token;
+    return v_about || jsonb_build_object('state', 'refresh', 'lease', v_token.lease, 'refresh', v_token.refresh, 'version', v_token.version);
+  end if;
+  -- Refreshed early so that this one serves meanwhile; 30 s for clocks that differ and calls that last.
+  if v_token.version is distinct from p_refused and p_now < v_token.expires_at - interval '30 seconds' then
+    return v_about || jsonb_build_object('state', 'ready', 'access', v_token.access, 'version', v_token.version);
+  end if;
+  return v_about || jsonb_build_object('state', 'wait', 'retry_after_ms',
+    greatest(1000, ceil(1000 * extract(epoch from coalesce(v_token.next_at, p_now) - p_now))));
+end $function$;
+grant execute on function private.take_mailbox_token(p_identity uuid, p_refused integer, p_now timestamp with time zone) to service_role;
+
 -- Gives conversations to a person until a time; with p_extend a takeover that lasts longer stays. Returns how many.
 CREATE OR REPLACE FUNCTION private.take_over(p_conversations uuid[], p_by text, p_at timestamp with time zone, p_until timestamp with time zone, p_now timestamp with time zone, p_extend boolean DEFAULT true)
  RETURNS integer
@@ -29230,6 +30296,80 @@ begin
 end $function$;
 grant execute on function private.tell_campaign(p_message_id uuid, p_what text[], p_verdict text, p_n integer) to service_role;
 
+-- Tells one member, if that is still to be done: by a text from the front desk to the member's phone, else by mail
+-- from the default identity, else not, with the reason. Null where nothing was to be done, or later.
+CREATE OR REPLACE FUNCTION private.tell_member(p_notice jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_due record;
+  v_contact uuid;
+  v_desk text;
+  v_mail text;
+  v_sender text;
+  v_answer jsonb;
+  v_way text := 'none';
+  v_why text := 'no_address';
+  v_key text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('gatelink.org_notice.' || (p_notice ->> 'member_id'), 0));
+  select * into v_due from private.due_org_notices(p_now, (p_notice ->> 'member_id')::uuid) d
+  where d.topic = p_notice ->> 'topic' and d.since = (p_notice ->> 'since')::timestamptz;
+  if not found then
+    return null;
+  end if;
+  v_key := concat_ws(':', 'org-notice', v_due.member_id, v_due.topic, extract(epoch from v_due.since));
+  select m.contact_id into v_contact from public.org_members m where m.id = v_due.member_id;
+  v_desk := private.front_desk(v_due.org_id);
+  if v_contact is not null and v_desk is not null then
+    v_answer := private.queue_text(v_contact, v_desk, p_notice -> 'message', v_key, p_now);
+    v_way := case when v_answer ? 'error' then 'none' else 'text' end;
+    v_why := v_answer ->> 'error';
+  end if;
+  if v_way = 'none' and v_why is distinct from 'opted_out' then
+    v_mail := private.member_mail(v_due.member_id);
+    v_sender := private.notification_sender();
+    if v_mail is not null and v_sender is not null then
+      v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'email', 'to', v_mail,
+        'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_mail)), 'number_id', v_sender,
+        'message', jsonb_build_object('type', 'email', 'subject', p_notice -> 'subject', 'text', p_notice -> 'mail', 'automatic', true),
+        'text', p_notice -> 'mail', 'idempotency_key', v_key)), p_now) -> 0;
+      v_way := case when v_answer ? 'error' then 'none' else 'mail' end;
+      v_why := v_answer ->> 'error';
+    end if;
+  end if;
+  -- Sending is off for now, or too much goes out: later, for a day.
+  if v_way = 'none' and v_why in ('feature_off', 'rate_limited') and v_due.since > p_now - interval '1 day' then
+    return null;
+  end if;
+  insert into public.org_notices (org_id, member_id, topic, begins, since, way, why, at)
+  values (v_due.org_id, v_due.member_id, v_due.topic, v_due.begins, v_due.since, v_way, case when v_way = 'none' then v_why end, p_now);
+  return jsonb_build_object('org_id', v_due.org_id, 'member_id', v_due.member_id, 'topic', v_due.topic, 'way', v_way,
+    'why', case when v_way = 'none' then v_why end);
+end $function$;
+grant execute on function private.tell_member(p_notice jsonb, p_now timestamp with time zone) to service_role;
+
+-- tell_members with the time given.
+CREATE OR REPLACE FUNCTION private.tell_members(p_notices jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_notice jsonb;
+  v_told jsonb;
+  v_all jsonb := '[]';
+begin
+  for v_notice in select n.value from jsonb_array_elements(p_notices) n order by n.value ->> 'member_id', n.value ->> 'topic' loop
+    v_told := private.tell_member(v_notice, p_now);
+    v_all := v_all || case when v_told is null then '[]' else jsonb_build_array(v_told) end;
+  end loop;
+  return v_all;
+end $function$;
+grant execute on function private.tell_members(p_notices jsonb, p_now timestamp with time zone) to service_role;
+
 -- Queues the notices that are due for those who listen for them, and says how many. For the clock.
 CREATE OR REPLACE FUNCTION private.tell_notices(p_now timestamp with time zone)
  RETURNS integer
@@ -29405,8 +30545,8 @@ AS $function$
 begin
   return exists (
     select from private.text_checks c
-    where c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now)
-    and exists (select from public.senders s where s.channel = 'sms' and s.provider = 'twilio' and s.state = 'active');
+    where c.next_at <= p_now and coalesce(c.lease_until, '-infinity') <= p_now
+      and exists (select from public.senders s where s.channel = 'sms' and s.provider = c.provider and s.state = 'active'));
 end $function$;
 grant execute on function private.text_check_is_due(p_now timestamp with time zone) to service_role;
 
@@ -29451,7 +30591,7 @@ CREATE OR REPLACE FUNCTION private.text_number_json(p_sender senders)
  SET search_path TO ''
 AS $function$
 begin
-  return jsonb_build_object('number', p_sender.id, 'provider', p_sender.provider, 'class', p_sender.class, 'state', p_sender.state,
+  return jsonb_build_object('number', p_sender.id, 'provider', p_sender.provider, 'account', p_sender.account, 'class', p_sender.class, 'state', p_sender.state,
     'max_per_second', p_sender.max_per_second, 'held_since', p_sender.held_since, 'held_code', p_sender.held_code,
     'waiting', (
       select count(*) from private.outbound_lanes l
@@ -29603,7 +30743,9 @@ CREATE OR REPLACE FUNCTION private.thread_people(p_thread threads, p_now timesta
 AS $function$
   select coalesce(jsonb_agg(jsonb_build_object('role', l.role, 'name', private.client_label(l.contact_id, true),
       'last4', right(private.address_of(c.id, c.channel, null), 4), 'app_only', l.number_id is null,
-      'opted_out', (private.leg_view(l) ->> 'optedOut')::boolean,
+      'opted_out', exists (
+        select from public.conversations c
+        where c.contact_id = l.contact_id and c.channel = l.channel and c.number_id = l.number_id and c.opted_out_at is not null),
       'window', case when m.id is not null then private.window_status(p_thread, m.id, p_now) end) order by l.role, l.opened_at, l.id), '[]')
   from public.thread_legs l
   join public.contacts c on c.id = l.contact_id
@@ -30065,6 +31207,27 @@ begin
   from jsonb_each(v_own) o where c.id = o.key::uuid;
   insert into public.contact_acts (act, contact_id, reason) values ('split', p_merge.kept_id, p_reason), ('split', p_merge.other_id, p_reason);
 end $function$;
+
+-- Mails of an identity of which nobody knows whether they went, at most 20: [{id, message_id_header}].
+CREATE OR REPLACE FUNCTION private.unknown_mails(p_from_email text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', u.id, 'message_id_header', u.header) order by u.updated_at), '[]')
+    from (
+      select o.id, o.updated_at, format('<%s@%s>', o.id, private.mail_domain(m.native, o.number_id)) as header
+      from public.outbound_messages o join public.messages m on m.id = o.id
+      where o.state = 'unknown' and o.channel = 'email' and o.number_id = p_from_email
+        and o.updated_at between p_now - interval '2 days' and p_now - interval '1 minute'
+      order by o.updated_at limit 20) u);
+end $function$;
+grant execute on function private.unknown_mails(p_from_email text, p_now timestamp with time zone) to service_role;
 
 -- Deletes what send_conversation created for a message that was refused, in the same transaction, so that nobody has
 -- seen it.

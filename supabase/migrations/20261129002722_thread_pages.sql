@@ -141,7 +141,9 @@ create function private.thread_people(p_thread public.threads, p_now timestamptz
 language sql stable set search_path = '' as $$
   select coalesce(jsonb_agg(jsonb_build_object('role', l.role, 'name', private.client_label(l.contact_id, true),
       'last4', right(private.address_of(c.id, c.channel, null), 4), 'app_only', l.number_id is null,
-      'opted_out', (private.leg_view(l) ->> 'optedOut')::boolean,
+      'opted_out', exists (
+        select from public.conversations c
+        where c.contact_id = l.contact_id and c.channel = l.channel and c.number_id = l.number_id and c.opted_out_at is not null),
       'window', case when m.id is not null then private.window_status(p_thread, m.id, p_now) end) order by l.role, l.opened_at, l.id), '[]')
   from public.thread_legs l
   join public.contacts c on c.id = l.contact_id

@@ -107,6 +107,8 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       "mail_accesses_total",
       "Opens and clicks of tracked mails by kind and first verdict; dropped (one mail far too often) and lost (not written).",
       counted("tracked_accesses", "kind", "verdict"),
+    ),
+    counter(
       "oauth_refresh_total",
       "Refreshes of mailboxes' access tokens by provider and outcome: refreshed, revoked (a person has to connect the mailbox again), failed (tried again).",
       withRefreshes(counted("oauth_refresh", "provider", "outcome")),

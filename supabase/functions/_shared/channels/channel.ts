@@ -248,8 +248,6 @@ export interface SendDeps {
   track?: Track;
   /** Access to the mailbox of an identity. Absent where nothing is sent through mailboxes. */
   mailbox?: MailboxAccess;
-  /** Gives a mail that is about to be sent its ticket. Absent where nothing is tracked. */
-  track?: Track;
 }
 
 /**

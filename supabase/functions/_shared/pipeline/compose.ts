@@ -83,7 +83,6 @@ export function composePipeline(channels: Registry): Pipeline {
     uploads,
     track,
     mailbox: mailboxAccess,
-    track,
   };
   return createPipeline({
     rpc,
