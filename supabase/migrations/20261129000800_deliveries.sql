@@ -204,6 +204,7 @@ language plpgsql stable set search_path = '' as $$
 declare
   -- Asked once: hardly ever is there one.
   v_meta boolean := exists (select from public.destinations t where t.format = 'meta');
+  v_chats boolean := exists (select from private.telegram_targets);
 begin
   return (
     select jsonb_agg(jsonb_build_object(
@@ -222,7 +223,9 @@ begin
       'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', known.ids))
       || case when v_meta then jsonb_build_object('sender', private.sender_of(c.channel, c.number_id)) else '{}' end
       || case when m.channel = 'email' and exists (select from private.inboxes i where i.destination_id = d.destination_id)
-        then jsonb_build_object('mail', private.mail_to_forward(m.id, m.native, c.number_id, p.id)) else '{}' end order by d.seq)
+        then jsonb_build_object('mail', private.mail_to_forward(m.id, m.native, c.number_id, p.id)) else '{}' end
+      || case when v_chats and exists (select from private.telegram_targets t where t.destination_id = d.destination_id)
+        then jsonb_build_object('card', private.card_to_send(d.id)) else '{}' end order by d.seq)
     from unnest(p_ids, p_leases) as claimed (id, lease)
     cross join lateral (select * from public.deliveries d where d.id = claimed.id limit 1) d
     cross join lateral (select * from public.messages m where m.id = d.message_id limit 1) m
@@ -242,7 +245,7 @@ language plpgsql stable set search_path = '' as $$
 begin
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
-      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'format', d.format, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) end,
+      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'format', d.format, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) when 'telegram' then private.telegram_config(d.id) end,
       'timeout_ms', d.timeout_ms, 'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
       'secrets', (
@@ -674,6 +677,12 @@ begin
     update public.destinations d
     set circuit_probe = null, circuit_open_until = p_now + make_interval(secs => r.retry_after_ms / 1000.0)
     from unnest(v_settled) r where r.outcome = 'put_back' and d.id = r.destination_id and d.circuit_probe = r.lease;
+    -- Telegram's limits are the chat's: what else waits for it waits as long.
+    update public.destinations d
+    set rate_tat = greatest(d.rate_tat, p_now + make_interval(secs => (r.ms / 1000.0 + (d.rate_burst - 1) / d.rate_per_second)::double precision))
+    from (
+      select x.destination_id, max(x.retry_after_ms) as ms from unnest(v_settled) x where x.outcome = 'put_back' group by x.destination_id) r
+    where d.id = r.destination_id and d.kind = 'telegram' and d.rate_per_second is not null and r.ms > 0;
   end if;
   if v_replying then
     v_queued := private.queue_replies(v_settled, p_now);

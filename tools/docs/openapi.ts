@@ -23,6 +23,7 @@ import { MAILS } from "../../supabase/functions/_shared/contract/http/mails.ts";
 import { MASKED } from "../../supabase/functions/_shared/contract/http/masking.ts";
 import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
+import { TELEGRAM_HTTP } from "../../supabase/functions/_shared/contract/http/telegram.ts";
 import { SMS_HTTP } from "../../supabase/functions/_shared/contract/http/sms.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
 import { NUMBERS } from "../../supabase/functions/_shared/contract/http/numbers.ts";
@@ -45,6 +46,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   MAIL_HTTP,
   SMS,
   SMS_HTTP,
+  TELEGRAM_HTTP,
   DESTINATIONS,
   MAILS,
   MEDIA,

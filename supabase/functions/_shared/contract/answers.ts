@@ -25,6 +25,7 @@ import { ROUTES } from "./answers/routes.ts";
 import { SEARCH } from "./answers/search.ts";
 import { SIGNALS } from "./answers/signals.ts";
 import { SMS } from "./answers/sms.ts";
+import { TELEGRAM } from "./answers/telegram.ts";
 import { TEMPLATES } from "./answers/templates.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
@@ -59,6 +60,7 @@ export const ANSWERS = {
   ...SEARCH,
   ...SIGNALS,
   ...SMS,
+  ...TELEGRAM,
   ...TEMPLATES,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 
