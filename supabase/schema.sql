@@ -8739,7 +8739,7 @@ grant execute on function public.name_contacts(p_ids text[]) to authenticated, s
 
 -- Keeps where a card is. The first one counts: buttons of a second one, sent after a lost answer, lead to the same.
 -- For secret keys.
-CREATE OR REPLACE FUNCTION public.note_card(p_delivery_id uuid, p_chat_id bigint, p_topic_id bigint, p_message_ids bigint[])
+CREATE OR REPLACE FUNCTION public.note_card(p_delivery_id uuid, p_chat_id bigint, p_message_ids bigint[], p_topic_id bigint DEFAULT NULL::bigint)
  RETURNS void
  LANGUAGE sql
  SET search_path TO ''
@@ -8748,7 +8748,7 @@ AS $function$
   values (p_delivery_id, private.card_token(p_delivery_id), p_chat_id, p_topic_id, p_message_ids)
   on conflict (delivery_id) do nothing
 $function$;
-grant execute on function public.note_card(p_delivery_id uuid, p_chat_id bigint, p_topic_id bigint, p_message_ids bigint[]) to service_role;
+grant execute on function public.note_card(p_delivery_id uuid, p_chat_id bigint, p_message_ids bigint[], p_topic_id bigint) to service_role;
 
 -- Notes the id that the provider gave an upload. For secret keys.
 CREATE OR REPLACE FUNCTION public.note_provider_media(p_id uuid, p_number_id text, p_media_id text)

@@ -7,6 +7,8 @@
  * | `/simulator/` | the page of chats |
  * | `/simulator/mail` | the page of inboxes; what it needs is below `/simulator/api/mail`: see mail/api.ts |
  * | `/simulator/texts` | the page of phones; what it needs is below `/simulator/api/texts`: see texts/api.ts |
+ * | `/simulator/telegram` | the page of Telegram's chats; what it needs is below `/simulator/api/telegram`: see telegram/api.ts |
+ * | `/simulator/telegram/…` | Telegram's Bot API and what it posts: see telegram/telegram.ts |
  * | `/simulator/twilio/…` | Twilio's API and what it has and posts: see texts/twilio.ts |
  * | `GET /simulator/outbox` | what "Meta" received: `{messages: [{wamid, to, type, payload, time, status}], receipts}` |
  * | `/simulator/sendgrid/…` | SendGrid's API and what it received and posts: see mail/sendgrid.ts |
@@ -40,6 +42,8 @@ import { loadSamples } from "./samples.ts";
 import { MailApi } from "./mail/api.ts";
 import { type SendGridOptions, SendGridSimulator } from "./mail/sendgrid.ts";
 import { scan } from "./scan.ts";
+import { TelegramApi } from "./telegram/api.ts";
+import { TelegramSimulator } from "./telegram/telegram.ts";
 import { TextsApi } from "./texts/api.ts";
 import { type TwilioOptions, TwilioSimulator } from "./texts/twilio.ts";
 import { EventStreams } from "./streams.ts";
@@ -55,6 +59,8 @@ export interface Simulator {
   inboxes: MailApi | undefined;
   /** The simulated Twilio, if it has options. */
   texts: TwilioSimulator | undefined;
+  /** The simulated Telegram, if it has options. */
+  telegram: TelegramSimulator | undefined;
   /** Ends timers, calls and event streams; conversations stay in `dataFile`. */
   stop(): void;
 }
@@ -77,6 +83,8 @@ export interface SimulatorOptions extends MetaOptions {
   mail?: SendGridOptions;
   /** Of the simulated Twilio. @default there is none */
   texts?: TwilioOptions;
+  /** Of the simulated Telegram: its bot, and the webhook that is set. @default there is none */
+  telegram?: { token: string; secret: string; webhookUrl: string };
 }
 
 const FOLDER = new URL("./page/", import.meta.url);
@@ -95,6 +103,7 @@ const PEOPLE: ContactInput[] = [
   { name: "Daniel Costa", phone: "12025550143", username: "danielcosta" },
   { name: "Yuki", username: "yuki.bakes" },
 ];
+const PAGES = new Set(["mail", "texts", "telegram"]);
 const SHOW_MESSAGES = 1_000;
 const MAX_BODY = 1_000_000;
 const HOUR_MS = 3_600_000;
@@ -112,6 +121,12 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   const meta = new MetaSimulator({ media, ...options });
   const mail = options.mail && new SendGridSimulator(options.mail);
   const texts = options.texts && new TwilioSimulator({ samples: media, ...options.texts });
+  const telegram = options.telegram && new TelegramSimulator({
+    token: options.telegram.token,
+    ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
+  });
+  if (options.telegram) telegram?.setWebhook(options.telegram.webhookUrl, options.telegram.secret);
+  const telegramApi = telegram && new TelegramApi(telegram);
   const textsApi = texts &&
     new TextsApi(texts, [...media].map(([id, { filename }]) => ({ id, filename })));
   const files = new Set([...Deno.readDirSync(FOLDER)].map(({ name }) => name));
@@ -187,6 +202,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       mail?.reset();
       mailApi?.welcome();
       texts?.reset();
+      telegram?.reset();
       newcomers();
       streams.restate();
       return {};
@@ -231,6 +247,9 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     if (rest.startsWith("graph/")) return meta.graph(request);
     if (mail !== undefined && rest.startsWith("sendgrid/")) return await refusing(() => mail.fetch(request));
     if (texts !== undefined && rest.startsWith("twilio/")) return await refusing(() => texts.fetch(request));
+    if (telegram !== undefined && rest.startsWith("telegram/")) {
+      return await refusing(() => telegram.fetch(request));
+    }
     if (request.method === "GET" && rest === "api/events") {
       return streams.response(state, (tell) => meta.listen(tell));
     }
@@ -240,11 +259,14 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     if (textsApi !== undefined && rest.startsWith("api/texts/")) {
       return await textsPage(textsApi, rest.slice("api/texts/".length), request);
     }
+    if (telegramApi !== undefined && rest.startsWith("api/telegram/")) {
+      return await textsPage(telegramApi, rest.slice("api/telegram/".length), request);
+    }
     const read = request.method === "GET" || request.method === "HEAD";
     if (read && rest.startsWith("media/")) return await file(meta.media.get(rest.slice("media/".length)));
     if (request.method === "POST" && rest === "api/media") return await keepFile(request);
     if (read && rest === "panel") return await refusing(() => openPanel(searchParams));
-    const part = rest === "" ? "index.html" : rest === "mail" || rest === "texts" ? `${rest}.html` : rest;
+    const part = rest === "" ? "index.html" : PAGES.has(rest) ? `${rest}.html` : rest;
     if (read && files.has(part)) return await page(part);
     const handle = api[`${request.method} ${rest}`];
     if (!handle) return notFound();
@@ -264,9 +286,15 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     });
   }
 
-  async function textsPage(api: TextsApi, path: string, request: Request): Promise<Response> {
+  async function textsPage(
+    api: Pick<TextsApi, "call" | "listen" | "state"> | TelegramApi,
+    path: string,
+    request: Request,
+  ): Promise<Response> {
     if (request.method === "GET") {
-      return path === "events" ? streams.response(() => api.state(), (tell) => api.listen(tell)) : notFound();
+      return path === "events"
+        ? streams.response(() => api.state(), (tell) => api.listen(tell as (change: unknown) => void))
+        : notFound();
     }
     return await refusing(async () => {
       const answer = api.call(path, await readJson(request));
@@ -280,10 +308,12 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     mail,
     inboxes: mailApi,
     texts,
+    telegram,
     stop() {
       meta.stop();
       mail?.stop();
       texts?.stop();
+      telegram?.stop();
       streams.close();
     },
   };

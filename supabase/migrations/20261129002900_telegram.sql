@@ -200,13 +200,13 @@ begin
 end $$;
 comment on function private.card_to_send(uuid) is 'What the adapter of kind telegram needs beside the message: {token, is_sent}. is_sent: it was sent, and whoever sent it did not come back to say so.';
 
-create function public.note_card(p_delivery_id uuid, p_chat_id bigint, p_topic_id bigint, p_message_ids bigint[]) returns void
+create function public.note_card(p_delivery_id uuid, p_chat_id bigint, p_message_ids bigint[], p_topic_id bigint default null) returns void
 language sql volatile set search_path = '' as $$
   insert into public.cards (delivery_id, token, chat_id, topic_id, message_ids)
   values (p_delivery_id, private.card_token(p_delivery_id), p_chat_id, p_topic_id, p_message_ids)
   on conflict (delivery_id) do nothing
 $$;
-comment on function public.note_card(uuid, bigint, bigint, bigint[]) is 'Keeps where a card is. The first one counts: buttons of a second one, sent after a lost answer, lead to the same. For secret keys.';
+comment on function public.note_card(uuid, bigint, bigint[], bigint) is 'Keeps where a card is. The first one counts: buttons of a second one, sent after a lost answer, lead to the same. For secret keys.';
 
 call private.close_functions();
 grant execute on function
@@ -218,7 +218,7 @@ grant execute on function
   private.card_token(uuid),
   private.card_to_send(uuid),
   public.move_telegram_chat(bigint, bigint),
-  public.note_card(uuid, bigint, bigint, bigint[])
+  public.note_card(uuid, bigint, bigint[], bigint)
   to service_role;
 
 insert into private.own_migrations (version) values ('20261129002900');

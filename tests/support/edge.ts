@@ -19,6 +19,7 @@ import { flushOutcomes } from "../../supabase/functions/_shared/rollouts/outcome
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { forgetRefusal, isTooOld } from "../../supabase/functions/_shared/db/schema.ts";
 import { loadSamples } from "../../local/simulator/samples.ts";
+import { TelegramSimulator } from "../../local/simulator/telegram/telegram.ts";
 import { TwilioSimulator } from "../../local/simulator/texts/twilio.ts";
 import { watch } from "./guard.ts";
 import { advance } from "./monotonic_clock.ts";
@@ -38,6 +39,8 @@ export const KEYS = {
   apiToken: "api-token-of-the-test",
   twilioAccount: "AC0123456789abcdef0123456789abcdef",
   twilioToken: "auth-token-of-the-test",
+  telegramToken: "7000000001:bot-token-of-the-test-0123456789",
+  telegramSecret: "telegram-secret-of-the-test",
 } as const;
 
 /** A second account of the business, unused unless a test writes to it and sets its secrets. */
@@ -82,6 +85,7 @@ type Function =
   | "email-send"
   | "sms-webhook"
   | "sms-send"
+  | "telegram-webhook"
   | "deeplinks"
   | "flags"
   | "health"
@@ -98,6 +102,7 @@ const NAMES: readonly Function[] = [
   "email-send",
   "sms-webhook",
   "sms-send",
+  "telegram-webhook",
   "deeplinks",
   "flags",
   "health",
@@ -124,6 +129,8 @@ export interface Edge {
   mail: SendGridSimulator;
   /** The simulated Twilio. */
   texts: TwilioSimulator;
+  /** The simulated Telegram; its webhook is set. */
+  telegram: TelegramSimulator;
   /** Calls a function. A body that is neither text nor bytes is sent as JSON. */
   call(
     name: Function | `${Function}/${string}`,
@@ -155,7 +162,14 @@ export interface Edge {
 }
 
 let serving:
-  | { api: DataApi; meta: MetaSimulator; mail: SendGridSimulator; texts: TwilioSimulator; files: StorageApi }
+  | {
+    api: DataApi;
+    meta: MetaSimulator;
+    mail: SendGridSimulator;
+    texts: TwilioSimulator;
+    telegram: TelegramSimulator;
+    files: StorageApi;
+  }
   | undefined;
 /** Number of requests that are being answered. */
 let underWay = 0;
@@ -170,12 +184,13 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, asy
 });
 
 function answer(request: Request): Promise<Response> {
-  const { api, meta, mail, texts, files } = serving ?? fail("a request came outside of a test");
+  const { api, meta, mail, texts, telegram, files } = serving ?? fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
   if (pathname.startsWith("/functions/v1/")) return functions[name as Function].fetch(request);
   if (pathname.startsWith("/sendgrid/")) return mail.fetch(request);
   if (pathname.startsWith("/twilio/")) return texts.fetch(request);
+  if (pathname.startsWith("/simulator/telegram/")) return telegram.fetch(request);
   if (pathname.startsWith("/storage/")) return files.fetch(request);
   return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
 }
@@ -207,6 +222,9 @@ for (
     TWILIO_ACCOUNT_SID: KEYS.twilioAccount,
     TWILIO_AUTH_TOKEN: KEYS.twilioToken,
     TWILIO_URL: `${url}/twilio`,
+    TELEGRAM_BOT_TOKEN: KEYS.telegramToken,
+    TELEGRAM_WEBHOOK_SECRET: KEYS.telegramSecret,
+    TELEGRAM_URL: `${url}/simulator/telegram`,
   })
 ) Deno.env.set(name, value);
 
@@ -244,6 +262,8 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     webhookUrl: `${url}/functions/v1/sms-webhook`,
     samples: loadSamples(),
   });
+  const telegram = new TelegramSimulator({ token: KEYS.telegramToken, retryMs: 20 });
+  telegram.setWebhook(`${url}/functions/v1/telegram-webhook`, KEYS.telegramSecret);
   const folder = join(tmpdir(), `gatelink-test-files-${crypto.randomUUID()}`);
   const files = createStorageApi({
     folder,
@@ -251,8 +271,8 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     jwtSecret: "jwt-secret-of-the-test",
     buckets: () => database.sql<StorageBucket[]>`select id, file_size_limit::float8 from storage.buckets`,
   });
-  serving = { api, meta, mail, texts, files };
-  const edge = edgeOf(database.sql, meta, mail, texts);
+  serving = { api, meta, mail, texts, telegram, files };
+  const edge = edgeOf(database.sql, meta, mail, texts, telegram);
   try {
     await database.sql`
       insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;
@@ -273,6 +293,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     meta.stop();
     mail.stop();
     texts.stop();
+    telegram.stop();
     await edge.settled();
     // What still comes in is counted too.
     await until("nothing is under way", () => underWay === 0);
@@ -304,7 +325,13 @@ function newMeta(settings: Partial<Settings>): MetaSimulator {
   });
 }
 
-function edgeOf(sql: Sql, meta: MetaSimulator, mail: SendGridSimulator, texts: TwilioSimulator): Edge {
+function edgeOf(
+  sql: Sql,
+  meta: MetaSimulator,
+  mail: SendGridSimulator,
+  texts: TwilioSimulator,
+  telegram: TelegramSimulator,
+): Edge {
   const call: Edge["call"] = async (name, { method = "POST", headers, body } = {}) => {
     const isRaw = body === undefined || typeof body === "string" || body instanceof Uint8Array;
     const sent = (isRaw ? body : JSON.stringify(body)) as BodyInit | undefined;
@@ -346,6 +373,7 @@ function edgeOf(sql: Sql, meta: MetaSimulator, mail: SendGridSimulator, texts: T
     meta,
     mail,
     texts,
+    telegram,
     call,
     reread,
     fetch: (request) => {

@@ -24,7 +24,12 @@ const SETTINGS = z.strictObject({
 export type TelegramSettings = z.infer<typeof SETTINGS>;
 
 /** Nothing fails. */
-export const TELEGRAM_CALM: TelegramSettings = Object.freeze({ fault: "none", times: null, paced: true, copies: 0 });
+export const TELEGRAM_CALM: TelegramSettings = Object.freeze({
+  fault: "none",
+  times: null,
+  paced: true,
+  copies: 0,
+});
 
 /** Validates complete settings; a RangeError names the first one outside its limits. */
 export function parseTelegramSettings(settings: unknown): TelegramSettings {

@@ -155,6 +155,11 @@ export class TelegramSimulator {
     this.#newcomers();
   }
 
+  /** Sets the webhook, as setWebhook does. */
+  setWebhook(url: string, secret: string): void {
+    this.#webhooks.set(url, secret, ["message", "callback_query", "my_chat_member"]);
+  }
+
   stop(): void {
     this.#webhooks.stop();
   }
@@ -172,7 +177,13 @@ export class TelegramSimulator {
   }
 
   #chat(chat: Pick<TelegramChat, "id" | "type" | "title" | "is_forum">): TelegramChat {
-    const whole: TelegramChat = { ...chat, topics: [], hasBot: chat.type === "private", movedTo: null, messages: [] };
+    const whole: TelegramChat = {
+      ...chat,
+      topics: [],
+      hasBot: chat.type === "private",
+      movedTo: null,
+      messages: [],
+    };
     this.chats.set(chat.id, whole);
     return whole;
   }
@@ -183,14 +194,18 @@ export class TelegramSimulator {
   addGroup(title: string, kind: "group" | "supergroup" | "forum"): TelegramChat {
     if (title.trim() === "" || title.length > 128) throw new RangeError("title: 1 to 128 characters");
     const ids = [...this.chats.keys()].filter((id) => id < 0);
-    const id = kind === "group" ? Math.max(-4000000, ...ids.filter((id) => id > -1e12)) - 1 : Math.min(...ids, -1002000000000) - 1;
+    const id = kind === "group"
+      ? Math.max(-4000000, ...ids.filter((id) => id > -1e12)) - 1
+      : Math.min(...ids, -1002000000000) - 1;
     const chat = this.#chat({
       id,
       type: kind === "group" ? "group" : "supergroup",
       title,
       is_forum: kind === "forum",
     });
-    if (kind === "forum") chat.topics.push({ id: 2, name: "Alerts", closed: false }, { id: 3, name: "Questions", closed: false });
+    if (kind === "forum") {
+      chat.topics.push({ id: 2, name: "Alerts", closed: false }, { id: 3, name: "Questions", closed: false });
+    }
     this.#changed(chat);
     return chat;
   }
@@ -198,7 +213,10 @@ export class TelegramSimulator {
   /** The bot is added to a chat, or removed (a person: blocks it). */
   setMember(chatId: number, member: boolean, by = TELEGRAM_PEOPLE[0]): void {
     const chat = this.#get(chatId);
-    const status = (has: boolean) => ({ user: { ...BOT, is_bot: true }, status: has ? "member" : chat.type === "private" ? "kicked" : "left" });
+    const status = (has: boolean) => ({
+      user: { ...BOT, is_bot: true },
+      status: has ? "member" : chat.type === "private" ? "kicked" : "left",
+    });
     const before = status(chat.hasBot);
     chat.hasBot = member;
     this.#changed(chat);
@@ -226,8 +244,16 @@ export class TelegramSimulator {
       date: secondsOf(this.#now()),
       ...rest,
     });
-    this.#update("message", service(chat, { migrate_to_chat_id: next.id }), `${chat.title} became a supergroup`);
-    this.#update("message", service(next, { migrate_from_chat_id: chat.id }), `${chat.title} became a supergroup`);
+    this.#update(
+      "message",
+      service(chat, { migrate_to_chat_id: next.id }),
+      `${chat.title} became a supergroup`,
+    );
+    this.#update(
+      "message",
+      service(next, { migrate_from_chat_id: chat.id }),
+      `${chat.title} became a supergroup`,
+    );
     return next;
   }
 
@@ -307,7 +333,9 @@ export class TelegramSimulator {
     if (request.method === "GET" && path === "chats") return Response.json([...this.chats.values()]);
     if (request.method === "GET" && path === "posts") return Response.json(this.posts);
     const called = /^bot([^/]+)\/(\w+)$/.exec(path);
-    if (called === null) return Response.json({ ok: false, error_code: 404, description: "Not Found" }, { status: 404 });
+    if (called === null) {
+      return Response.json({ ok: false, error_code: 404, description: "Not Found" }, { status: 404 });
+    }
     const [, token, method] = called;
     if (decodeURIComponent(token) !== this.#options.token) return refusal(401, "Unauthorized");
     const body = await bodyOf(request);
@@ -379,9 +407,12 @@ export class TelegramSimulator {
       });
     }
     if (!chat.hasBot) {
-      return refusal(403, chat.type === "private"
-        ? "Forbidden: bot was blocked by the user"
-        : "Forbidden: bot was kicked from the supergroup chat");
+      return refusal(
+        403,
+        chat.type === "private"
+          ? "Forbidden: bot was blocked by the user"
+          : "Forbidden: bot was kicked from the supergroup chat",
+      );
     }
     const topic = body.message_thread_id === undefined ? null : Number(body.message_thread_id);
     if (topic !== null) {
@@ -455,7 +486,10 @@ export class TelegramSimulator {
     return 0;
   }
 
-  #put(chat: TelegramChat, message: Partial<TelegramMessage> & Pick<TelegramMessage, "from" | "text">): TelegramMessage {
+  #put(
+    chat: TelegramChat,
+    message: Partial<TelegramMessage> & Pick<TelegramMessage, "from" | "text">,
+  ): TelegramMessage {
     const whole: TelegramMessage = {
       topic: null,
       replyTo: null,

@@ -114,7 +114,12 @@ export class Webhooks {
       ok = response.ok;
       const text = await response.text();
       if (ok && response.headers.get("content-type")?.includes("json")) answered = JSON.parse(text);
-      if (!ok) this.#lastError = { at: this.#options.now(), message: `Wrong response from the webhook: ${response.status}` };
+      if (!ok) {
+        this.#lastError = {
+          at: this.#options.now(),
+          message: `Wrong response from the webhook: ${response.status}`,
+        };
+      }
     } catch (error) {
       post.answer = error instanceof Error ? error.message : String(error);
       this.#lastError = { at: this.#options.now(), message: "Connection refused" };

@@ -96,7 +96,9 @@ export function createHandler(deps: TelegramWebhookDeps): Handler {
   async function setup(): Promise<Response> {
     const bot = deps.bot();
     if (typeof bot === "string") {
-      return Response.json({ bot: null, webhook: null, url: deps.webhookUrl(), fault: bot } satisfies TelegramSetup);
+      return Response.json(
+        { bot: null, webhook: null, url: deps.webhookUrl(), fault: bot } satisfies TelegramSetup,
+      );
     }
     const [me, info] = await Promise.all(
       ["getMe", "getWebhookInfo"].map((method) => callBot(bot, method, {}, deps.fetch)),
@@ -105,7 +107,10 @@ export function createHandler(deps: TelegramWebhookDeps): Handler {
     const found = info.ok && isObject(info.result) ? info.result : undefined;
     const result: TelegramSetup = {
       bot: me.ok && isObject(me.result)
-        ? { username: textOf(me.result.username) ?? "", reads_all: me.result.can_read_all_group_messages === true }
+        ? {
+          username: textOf(me.result.username) ?? "",
+          reads_all: me.result.can_read_all_group_messages === true,
+        }
         : null,
       webhook: found === undefined ? null : {
         url: textOf(found.url) ?? "",

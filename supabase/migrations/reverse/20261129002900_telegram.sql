@@ -17,5 +17,5 @@ drop function
   public.add_telegram_destination(text, bigint, bigint),
   public.list_telegram_chats(),
   public.move_telegram_chat(bigint, bigint),
-  public.note_card(uuid, bigint, bigint, bigint[]);
+  public.note_card(uuid, bigint, bigint[], bigint);
 drop table public.cards, private.telegram_targets, public.telegram_chats;

@@ -224,7 +224,8 @@ const VARIABLES = {
   },
   TELEGRAM_WEBHOOK_SECRET: {
     part: "telegram",
-    purpose: "recognise Telegram's webhooks: the secret given to setWebhook; several, comma-separated, while rotating",
+    purpose:
+      "recognise Telegram's webhooks: the secret given to setWebhook; several, comma-separated, while rotating",
     schema: list,
     secret: true,
   },

@@ -461,6 +461,7 @@ type OfThePipeline =
   | "settle_storage_purges"
   | "settle_text_check"
   | "store_templates"
+  | "take_telegram_update"
   | "take_uses"
   | "tell_accounts";
 

@@ -245,7 +245,7 @@ move_telegram_chat: { Args: { p_from: number; p_to: number; }; Returns: number }
 my_orgs: { Args: Record<never, never>; Returns: Json };
 name_account: { Args: { p_id: string; p_name: string; }; Returns: Json };
 name_contacts: { Args: { p_ids: readonly string[]; }; Returns: Json };
-note_card: { Args: { p_delivery_id: string; p_chat_id: number; p_topic_id: number; p_message_ids: readonly number[]; }; Returns: null };
+note_card: { Args: { p_delivery_id: string; p_chat_id: number; p_message_ids: readonly number[]; p_topic_id?: number | null; }; Returns: null };
 note_provider_media: { Args: { p_id: string; p_number_id: string; p_media_id: string; }; Returns: null };
 note_storage_objects: { Args: { p_objects: Json; }; Returns: number };
 number_credentials: { Args: { p_id: string; }; Returns: Json };

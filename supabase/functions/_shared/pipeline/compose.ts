@@ -81,8 +81,8 @@ const chat = createChatDestination({
     await rpc("note_card", {
       p_delivery_id: deliveryId,
       p_chat_id: chatId,
-      p_topic_id: topicId,
       p_message_ids: messageIds,
+      ...(topicId === null ? {} : { p_topic_id: topicId }),
     });
   },
   moveChat: async (from, to) => {

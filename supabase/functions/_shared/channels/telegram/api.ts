@@ -64,7 +64,10 @@ const MEANINGS: readonly (readonly [RegExp, BotFault])[] = [
   [/not modified/i, "not_modified"],
   [/thread not found|TOPIC_(?:CLOSED|DELETED)/i, "no_topic"],
   [/chat not found|CHAT_WRITE_FORBIDDEN|not enough rights|have no rights/i, "no_chat"],
-  [/message to (?:edit|be replied|reply) not found|message can't be edited|MESSAGE_ID_INVALID/i, "no_message"],
+  [
+    /message to (?:edit|be replied|reply) not found|message can't be edited|MESSAGE_ID_INVALID/i,
+    "no_message",
+  ],
   [/can't parse|message is too long|entit/i, "unreadable_text"],
 ];
 
@@ -94,7 +97,12 @@ export async function callBot(
   }
   const { status } = response;
   if (!isObject(answer)) {
-    return { ok: false, fault: "unavailable", status, message: `HTTP ${status} without an answer of Telegram's` };
+    return {
+      ok: false,
+      fault: "unavailable",
+      status,
+      message: `HTTP ${status} without an answer of Telegram's`,
+    };
   }
   if (answer.ok === true) return { ok: true, result: answer.result };
   const parameters = isObject(answer.parameters) ? answer.parameters : {};

@@ -4,7 +4,7 @@
  * @module
  */
 import { isObject, list, text as textOf } from "../../json/json.ts";
-import { beginning, type Formatted, format, line, type Part, shortened, shown } from "./text.ts";
+import { beginning, format, type Formatted, line, type Part, shortened, shown } from "./text.ts";
 
 /** The message that a card shows. */
 export interface CardMessage {
@@ -106,7 +106,9 @@ export function cardOf(
   const subject = mail && line(textOf(mail.subject) ?? "");
   const body = shown((mail && textOf(mail.text_full)) ?? message.text ?? "");
   const head: Part[] = [];
-  if (mail !== undefined) head.push({ type: "bold", text: shortened(subject || "(no subject)", SUBJECT_UNITS) }, "\n");
+  if (mail !== undefined) {
+    head.push({ type: "bold", text: shortened(subject || "(no subject)", SUBJECT_UNITS) }, "\n");
+  }
   head.push(authorOf(message, mail));
   const to = line(textOf(mail?.recipient) ?? "");
   if (to !== "") head.push(` → ${shortened(to, NAME_UNITS)}`);

@@ -71,7 +71,9 @@ export function readUpdate(body: unknown): ReadUpdate | undefined {
 
 function membershipOf(member: JsonObject): "member" | "left" {
   const status = textOf(member.status) ?? "";
-  return MEMBER.has(status) || status === "restricted" && member.can_send_messages === true ? "member" : "left";
+  return MEMBER.has(status) || status === "restricted" && member.can_send_messages === true
+    ? "member"
+    : "left";
 }
 
 function readPress(base: { update_id: number }, query: JsonObject): ReadUpdate {
@@ -88,12 +90,16 @@ function readPress(base: { update_id: number }, query: JsonObject): ReadUpdate {
   const messageId = message && numberIn(message, "message_id");
   const chat = chatOf(message?.chat);
   if (
-    from === undefined || NOBODY.has(from) || press === undefined || messageId === undefined || chat === undefined
+    from === undefined || NOBODY.has(from) || press === undefined || messageId === undefined ||
+    chat === undefined
   ) {
     return { update: { ...base, kind: "other" }, ...(queryId === undefined ? {} : { answer }) };
   }
   const { token, ...rest } = press;
-  return { update: { ...base, kind: "press", from, card: token, ...rest, message_id: messageId, chat }, answer };
+  return {
+    update: { ...base, kind: "press", from, card: token, ...rest, message_id: messageId, chat },
+    answer,
+  };
 }
 
 function readMessage(base: { update_id: number }, message: JsonObject): ReadUpdate {
