@@ -6892,7 +6892,7 @@ begin
     from (values
       (1, 'clock', exists (select from sums x where x.name = 'messages' and x.label = 'in')),
       (2, 'webhook', exists (select from sums x where x.name = 'updates' and x.n > 0) or exists (select from public.webhook_events)),
-      (3, 'destination', exists (select from public.destinations d where d.kind = 'http' and d.removed_at is null)),
+      (3, 'destination', exists (select from public.destinations d where d.kind <> 'inbox' and d.removed_at is null)),
       (4, 'route', exists (select from public.routes r join public.route_destinations d on d.route_id = r.id where r.active)),
       (5, 'delivered', exists (select from sums x where x.name = 'destination' and x.label like '% delivered' and x.n > 0)
         or exists (select from public.deliveries d where d.state = 'delivered')),
@@ -14375,6 +14375,8 @@ CREATE OR REPLACE FUNCTION private.claim_card_edits(p_limit integer, p_now times
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
+declare
+  v_edits jsonb;
 begin
   with woken as (
     update public.cards c
@@ -14387,28 +14389,30 @@ begin
   )
   insert into public.card_presses (delivery_id, action, outcome, state_before, holder_before, version, at)
   select w.delivery_id, 'wake', 'done', 'snoozed', w.holder, w.version, p_now from woken w;
-  return (
-    with due as (
-      update public.cards c set edit_due_at = p_now + interval '60 seconds', edit_lease = gen_random_uuid()
-      where c.delivery_id in (
-        select x.delivery_id from public.cards x where x.edit_due_at <= p_now order by x.edit_due_at limit p_limit for update skip locked)
-      returning c.*
-    )
-    select coalesce(jsonb_agg(jsonb_build_object(
-      'delivery_id', c.delivery_id, 'lease', c.edit_lease, 'token', c.token, 'version', c.version, 'chat_id', c.chat_id, 'topic_id', c.topic_id,
-      'message_id', c.message_ids[1], 'state', c.state, 'at', c.changed_at, 'until', c.snoozed_until, 'is_woken', a.user_id is null and a.action = 'wake',
-      'by', (select p.name from public.telegram_people p where p.user_id = coalesce(c.holder, a.user_id)),
-      'message', jsonb_build_object('channel', m.channel, 'type', m.type, 'text',
-        case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'native', m.native,
-        'contact', jsonb_build_object('name', p.name, 'identities', (
-          select coalesce(jsonb_object_agg(i.kind, i.value order by i.id), '{}') from public.contact_identities i
-          where i.contact_id = p.id and i.valid_to is null)))) order by c.edit_due_at), '[]')
-    from due c
-    join public.deliveries d on d.id = c.delivery_id
-    join public.messages m on m.id = d.message_id
-    join public.conversations v on v.id = d.conversation_id
-    join public.contacts p on p.id = v.contact_id
-    left join public.card_presses a on a.delivery_id = c.delivery_id and a.version = c.version and a.outcome = 'done');
+  with due as (
+    update public.cards c set edit_due_at = p_now + interval '60 seconds', edit_lease = gen_random_uuid()
+    where c.delivery_id in (
+      select x.delivery_id from public.cards x where x.edit_due_at <= p_now order by x.edit_due_at limit p_limit for update skip locked)
+    returning c.*
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'delivery_id', c.delivery_id, 'lease', c.edit_lease, 'token', c.token, 'version', c.version, 'chat_id', c.chat_id, 'topic_id', c.topic_id,
+    'message_id', c.message_ids[1], 'state', c.state, 'at', c.changed_at, 'until', c.snoozed_until,
+    'is_woken', coalesce(a.user_id is null and a.action = 'wake', false),
+    'by', (select p.name from public.telegram_people p where p.user_id = coalesce(c.holder, a.user_id)),
+    'message', jsonb_build_object('channel', m.channel, 'type', m.type, 'text',
+      case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'native', m.native,
+      'contact', jsonb_build_object('name', p.name, 'identities', (
+        select coalesce(jsonb_object_agg(i.kind, i.value order by i.id), '{}') from public.contact_identities i
+        where i.contact_id = p.id and i.valid_to is null))))), '[]')
+  into v_edits
+  from due c
+  join public.deliveries d on d.id = c.delivery_id
+  join public.messages m on m.id = d.message_id
+  join public.conversations v on v.id = d.conversation_id
+  join public.contacts p on p.id = v.contact_id
+  left join public.card_presses a on a.delivery_id = c.delivery_id and a.version = c.version and a.outcome = 'done';
+  return v_edits;
 end $function$;
 grant execute on function private.claim_card_edits(p_limit integer, p_now timestamp with time zone) to service_role;
 
@@ -24381,8 +24385,8 @@ begin
     raise exception 'there is no such destination' using errcode = 'GL404', hint = 'gatelink destinations list shows them.';
   end if;
   -- What is forwarded to an inbox needs more than a message, and is decided where a mail is stored.
-  if v_kind <> 'http' then
-    raise exception 'routes lead to services, not to an inbox' using errcode = 'GL422',
+  if v_kind = 'inbox' then
+    raise exception 'routes lead to services and chats, not to an inbox' using errcode = 'GL422',
       hint = 'Answers to mails are forwarded to the inbox of their identity without a route.';
   end if;
   if not v_events && '{message.received,message.*,*}' then

@@ -261,6 +261,8 @@ comment on function public.take_telegram_update(jsonb) is 'Does once what an upd
 
 create function private.claim_card_edits(p_limit integer, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
+declare
+  v_edits jsonb;
 begin
   with woken as (
     update public.cards c
@@ -273,28 +275,30 @@ begin
   )
   insert into public.card_presses (delivery_id, action, outcome, state_before, holder_before, version, at)
   select w.delivery_id, 'wake', 'done', 'snoozed', w.holder, w.version, p_now from woken w;
-  return (
-    with due as (
-      update public.cards c set edit_due_at = p_now + interval '60 seconds', edit_lease = gen_random_uuid()
-      where c.delivery_id in (
-        select x.delivery_id from public.cards x where x.edit_due_at <= p_now order by x.edit_due_at limit p_limit for update skip locked)
-      returning c.*
-    )
-    select coalesce(jsonb_agg(jsonb_build_object(
-      'delivery_id', c.delivery_id, 'lease', c.edit_lease, 'token', c.token, 'version', c.version, 'chat_id', c.chat_id, 'topic_id', c.topic_id,
-      'message_id', c.message_ids[1], 'state', c.state, 'at', c.changed_at, 'until', c.snoozed_until, 'is_woken', a.user_id is null and a.action = 'wake',
-      'by', (select p.name from public.telegram_people p where p.user_id = coalesce(c.holder, a.user_id)),
-      'message', jsonb_build_object('channel', m.channel, 'type', m.type, 'text',
-        case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'native', m.native,
-        'contact', jsonb_build_object('name', p.name, 'identities', (
-          select coalesce(jsonb_object_agg(i.kind, i.value order by i.id), '{}') from public.contact_identities i
-          where i.contact_id = p.id and i.valid_to is null)))) order by c.edit_due_at), '[]')
-    from due c
-    join public.deliveries d on d.id = c.delivery_id
-    join public.messages m on m.id = d.message_id
-    join public.conversations v on v.id = d.conversation_id
-    join public.contacts p on p.id = v.contact_id
-    left join public.card_presses a on a.delivery_id = c.delivery_id and a.version = c.version and a.outcome = 'done');
+  with due as (
+    update public.cards c set edit_due_at = p_now + interval '60 seconds', edit_lease = gen_random_uuid()
+    where c.delivery_id in (
+      select x.delivery_id from public.cards x where x.edit_due_at <= p_now order by x.edit_due_at limit p_limit for update skip locked)
+    returning c.*
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'delivery_id', c.delivery_id, 'lease', c.edit_lease, 'token', c.token, 'version', c.version, 'chat_id', c.chat_id, 'topic_id', c.topic_id,
+    'message_id', c.message_ids[1], 'state', c.state, 'at', c.changed_at, 'until', c.snoozed_until,
+    'is_woken', coalesce(a.user_id is null and a.action = 'wake', false),
+    'by', (select p.name from public.telegram_people p where p.user_id = coalesce(c.holder, a.user_id)),
+    'message', jsonb_build_object('channel', m.channel, 'type', m.type, 'text',
+      case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'native', m.native,
+      'contact', jsonb_build_object('name', p.name, 'identities', (
+        select coalesce(jsonb_object_agg(i.kind, i.value order by i.id), '{}') from public.contact_identities i
+        where i.contact_id = p.id and i.valid_to is null))))), '[]')
+  into v_edits
+  from due c
+  join public.deliveries d on d.id = c.delivery_id
+  join public.messages m on m.id = d.message_id
+  join public.conversations v on v.id = d.conversation_id
+  join public.contacts p on p.id = v.contact_id
+  left join public.card_presses a on a.delivery_id = c.delivery_id and a.version = c.version and a.outcome = 'done';
+  return v_edits;
 end $$;
 comment on function private.claim_card_edits(integer, timestamptz) is 'claim_card_edits with a given time.';
 

@@ -41,6 +41,7 @@ export const KEYS = {
   twilioToken: "auth-token-of-the-test",
   telegramToken: "7000000001:bot-token-of-the-test-0123456789",
   telegramSecret: "telegram-secret-of-the-test",
+  formerTelegramSecret: "telegram-secret-of-before",
 } as const;
 
 /** A second account of the business, unused unless a test writes to it and sets its secrets. */
@@ -223,7 +224,7 @@ for (
     TWILIO_AUTH_TOKEN: KEYS.twilioToken,
     TWILIO_URL: `${url}/twilio`,
     TELEGRAM_BOT_TOKEN: KEYS.telegramToken,
-    TELEGRAM_WEBHOOK_SECRET: KEYS.telegramSecret,
+    TELEGRAM_WEBHOOK_SECRET: `${KEYS.telegramSecret},${KEYS.formerTelegramSecret}`,
     TELEGRAM_URL: `${url}/simulator/telegram`,
   })
 ) Deno.env.set(name, value);

@@ -351,7 +351,7 @@ export class TelegramSimulator {
       this.calls.push({ method, body, ok: false });
       switch (fault) {
         case "429":
-          return refusal(429, "Too Many Requests: retry after 2", { retry_after: 2 });
+          return refusal(429, "Too Many Requests: retry after 20", { retry_after: 20 });
         case "500":
           return new Response("<html>Bad Gateway</html>", { status: 502 });
         case "parse":

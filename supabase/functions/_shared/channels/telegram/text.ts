@@ -54,7 +54,7 @@ export function beginning(text: string, most: number): string {
     if (from + index + segment.length > most) break;
     end = from + index + segment.length;
   }
-  if (end === from) end = most;
+  if (end === from && from > 0) end = most;
   const last = text.charCodeAt(end - 1);
   return text.slice(0, last >= 0xd800 && last < 0xdc00 ? end - 1 : end);
 }
