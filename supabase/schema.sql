@@ -708,6 +708,8 @@ grant select, insert, update, delete on public.cards to service_role;
 -- They say where a message went and who takes care.
 create policy "team reads cards" on public.cards for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- What is erased here is erased there.
+create TRIGGER clear_card AFTER DELETE ON public.cards FOR EACH ROW EXECUTE FUNCTION private.clear_card();
 
 -- Clicks of a link and day, in as many slots as isolates count, so that none waits for another. The value is the sum
 -- over the slots. Rolled up into click_days when the day is over.
@@ -4113,6 +4115,22 @@ create table private.book_names (
 alter table private.book_names enable row level security;
 grant select, insert, update, delete on private.book_names to service_role;
 
+-- Messages in chats that are to be removed, because what they show was.
+create table private.card_clears (
+  -- The chat.
+  chat_id bigint not null,
+  -- Telegram's id of the message.
+  message_id bigint not null,
+  -- When it is tried, or when whoever tries it is given up.
+  due_at timestamp with time zone default now() not null,
+  -- One row a message.
+  constraint card_clears_pkey PRIMARY KEY (chat_id, message_id)
+);
+-- What is due. Nearly always empty.
+create INDEX card_clears_due_idx ON private.card_clears USING btree (due_at);
+alter table private.card_clears enable row level security;
+grant select, insert, update, delete on private.card_clears to service_role;
+
 -- Changes of destinations, links, routes, segments, senders, endpoints, announcements, identities, suppressions and
 -- invitations, and what people did with deliveries: all that no history of its own tells. Append-only. Read through
 -- list_audit.
@@ -5761,6 +5779,29 @@ begin
   return v_made;
 end $function$;
 grant execute on function public.check_links(p_links jsonb, p_actor text) to service_role;
+
+-- Leases up to p_limit messages in chats for a minute that are to be removed: [{chat_id, message_id}]. For secret
+-- keys.
+CREATE OR REPLACE FUNCTION public.claim_card_clears(p_limit integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_clears jsonb;
+begin
+  perform private.refuse_older_code();
+  with due as (
+    update private.card_clears c set due_at = clock_timestamp() + interval '60 seconds'
+    where (c.chat_id, c.message_id) in (
+      select x.chat_id, x.message_id from private.card_clears x where x.due_at <= clock_timestamp()
+      order by x.due_at limit p_limit for update skip locked)
+    returning c.chat_id, c.message_id
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('chat_id', d.chat_id, 'message_id', d.message_id)), '[]') into v_clears from due d;
+  return v_clears;
+end $function$;
+grant execute on function public.claim_card_clears(p_limit integer) to service_role;
 
 -- Ends snoozes that are over, and leases up to p_limit cards for a minute whose message in the chat is to be brought
 -- up to date: with state, version, who pressed, and the message that the card shows. For secret keys.
@@ -11538,6 +11579,22 @@ begin
 end $function$;
 grant execute on function public.set_text_number(p_number text, p_changes jsonb) to authenticated, service_role;
 
+-- A message is removed from its chat, or cannot be; or it is tried again after p_retry_ms. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_card_clear(p_chat_id bigint, p_message_id bigint, p_retry_ms bigint DEFAULT NULL::bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if p_retry_ms is null then
+    delete from private.card_clears c where c.chat_id = p_chat_id and c.message_id = p_message_id;
+  else
+    update private.card_clears c set due_at = clock_timestamp() + make_interval(secs => p_retry_ms / 1000.0)
+    where c.chat_id = p_chat_id and c.message_id = p_message_id;
+  end if;
+end $function$;
+grant execute on function public.settle_card_clear(p_chat_id bigint, p_message_id bigint, p_retry_ms bigint) to service_role;
+
 -- The message of a card is up to date, or is tried again after p_retry_ms. False if the card has changed meanwhile.
 -- For secret keys.
 CREATE OR REPLACE FUNCTION public.settle_card_edit(p_delivery_id uuid, p_lease uuid, p_retry_ms bigint DEFAULT NULL::bigint)
@@ -14145,7 +14202,7 @@ AS $function$
 $function$;
 grant execute on function private.card_token(p_delivery_id uuid) to service_role;
 
--- Whether a card is to be brought up to date. For the clock.
+-- Whether a card is to be brought up to date, or to be removed. For the clock.
 CREATE OR REPLACE FUNCTION private.cards_are_due(p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -14154,7 +14211,8 @@ CREATE OR REPLACE FUNCTION private.cards_are_due(p_now timestamp with time zone)
 AS $function$
 begin
   return exists (select from public.cards c where c.edit_due_at <= p_now)
-    or exists (select from public.cards c where c.state = 'snoozed' and c.snoozed_until <= p_now);
+    or exists (select from public.cards c where c.state = 'snoozed' and c.snoozed_until <= p_now)
+    or exists (select from private.card_clears c where c.due_at <= p_now);
 end $function$;
 grant execute on function private.cards_are_due(p_now timestamp with time zone) to service_role;
 
@@ -14882,6 +14940,20 @@ AS $function$
   from (select b.repeats from public.bookings b where b.client_id = p_client and b.org_id = p_org and b.cancelled_at is null limit 1000) b
 $function$;
 grant execute on function private.classify_client(p_org uuid, p_client uuid) to service_role;
+
+-- Trigger, after a card was deleted: its messages are removed from the chat.
+CREATE OR REPLACE FUNCTION private.clear_card()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.card_clears (chat_id, message_id)
+  select old.chat_id, m.id from unnest(old.message_ids) as m (id)
+  on conflict do nothing;
+  return null;
+end $function$;
 
 -- For how many days before today clicks are kept: the setting retention.click_days (90), at least 2.
 CREATE OR REPLACE FUNCTION private.click_days_kept()
@@ -22091,6 +22163,10 @@ AS $function$
     ('private.unknown_tokens', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
+    -- The clock removes them from the chat.
+    ('public.card_presses', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
+    ('public.cards', '{delivery_id,token,chat_id,message_ids}',
+      't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.delivery_attempts', '{delivery_id,error,answer}',
       't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages)
         or d.event_id is not null and d.conversation_id = any (($1).conversations))', 'deleted'),

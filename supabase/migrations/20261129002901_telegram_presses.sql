@@ -321,13 +321,74 @@ begin
 end $$;
 comment on function public.settle_card_edit(uuid, uuid, bigint) is 'The message of a card is up to date, or is tried again after p_retry_ms. False if the card has changed meanwhile. For secret keys.';
 
+-- A card shows what a person wrote. With the message, by an erasure or at the end of its retention, it goes from the chat too.
+create table private.card_clears (
+  chat_id bigint not null,
+  message_id bigint not null,
+  due_at timestamptz not null default now(),
+  constraint card_clears_pkey primary key (chat_id, message_id)
+);
+comment on table private.card_clears is 'Messages in chats that are to be removed, because what they show was.';
+comment on constraint card_clears_pkey on private.card_clears is 'One row a message.';
+comment on column private.card_clears.chat_id is 'The chat.';
+comment on column private.card_clears.message_id is 'Telegram''s id of the message.';
+comment on column private.card_clears.due_at is 'When it is tried, or when whoever tries it is given up.';
+create index card_clears_due_idx on private.card_clears (due_at);
+comment on index private.card_clears_due_idx is 'What is due. Nearly always empty.';
+alter table private.card_clears enable row level security;
+revoke all on private.card_clears from public, anon, authenticated;
+grant select, insert, update, delete on private.card_clears to service_role;
+
+create function private.clear_card() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  insert into private.card_clears (chat_id, message_id)
+  select old.chat_id, m.id from unnest(old.message_ids) as m (id)
+  on conflict do nothing;
+  return null;
+end $$;
+comment on function private.clear_card() is 'Trigger, after a card was deleted: its messages are removed from the chat.';
+create trigger clear_card after delete on public.cards for each row execute function private.clear_card();
+comment on trigger clear_card on public.cards is 'What is erased here is erased there.';
+
+create function public.claim_card_clears(p_limit integer) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_clears jsonb;
+begin
+  perform private.refuse_older_code();
+  with due as (
+    update private.card_clears c set due_at = clock_timestamp() + interval '60 seconds'
+    where (c.chat_id, c.message_id) in (
+      select x.chat_id, x.message_id from private.card_clears x where x.due_at <= clock_timestamp()
+      order by x.due_at limit p_limit for update skip locked)
+    returning c.chat_id, c.message_id
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('chat_id', d.chat_id, 'message_id', d.message_id)), '[]') into v_clears from due d;
+  return v_clears;
+end $$;
+comment on function public.claim_card_clears(integer) is 'Leases up to p_limit messages in chats for a minute that are to be removed: [{chat_id, message_id}]. For secret keys.';
+
+create function public.settle_card_clear(p_chat_id bigint, p_message_id bigint, p_retry_ms bigint default null) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
+  if p_retry_ms is null then
+    delete from private.card_clears c where c.chat_id = p_chat_id and c.message_id = p_message_id;
+  else
+    update private.card_clears c set due_at = clock_timestamp() + make_interval(secs => p_retry_ms / 1000.0)
+    where c.chat_id = p_chat_id and c.message_id = p_message_id;
+  end if;
+end $$;
+comment on function public.settle_card_clear(bigint, bigint, bigint) is 'A message is removed from its chat, or cannot be; or it is tried again after p_retry_ms. For secret keys.';
+
 create function private.cards_are_due(p_now timestamptz) returns boolean
 language plpgsql stable set search_path = '' as $$
 begin
   return exists (select from public.cards c where c.edit_due_at <= p_now)
-    or exists (select from public.cards c where c.state = 'snoozed' and c.snoozed_until <= p_now);
+    or exists (select from public.cards c where c.state = 'snoozed' and c.snoozed_until <= p_now)
+    or exists (select from private.card_clears c where c.due_at <= p_now);
 end $$;
-comment on function private.cards_are_due(timestamptz) is 'Whether a card is to be brought up to date. For the clock.';
+comment on function private.cards_are_due(timestamptz) is 'Whether a card is to be brought up to date, or to be removed. For the clock.';
 
 create function private.purge_telegram(p_now timestamptz) returns integer
 language plpgsql set search_path = '' as $$
@@ -354,6 +415,8 @@ grant execute on function
   private.claim_card_edits(integer, timestamptz),
   public.claim_card_edits(integer),
   public.settle_card_edit(uuid, uuid, bigint),
+  public.claim_card_clears(integer),
+  public.settle_card_clear(bigint, bigint, bigint),
   private.cards_are_due(timestamptz)
   to service_role;
 

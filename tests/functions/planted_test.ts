@@ -453,6 +453,9 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "set_number_pace(text,integer,numeric,integer)": () => [`'${NUMBER.id}', 20, 6, 45`],
   "remove_number(text)": () => ["'none'"],
   "list_text_numbers()": () => [""],
+  "list_telegram_chats()": () => [""],
+  "add_telegram_destination(text,bigint,bigint)": () => ["'chat', -1002000000001"],
+  "link_telegram(text)": () => [""],
   "set_text_number(text,jsonb)": () => ["'12025550100', '{}'"],
   "remove_text_number(text)": () => ["'12025550199'"],
 };

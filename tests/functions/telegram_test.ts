@@ -70,7 +70,10 @@ edgeTest("a message becomes a card in the chat, once, and a press brings it up t
   assertEquals(telegram.toasts, [{ text: "You take care of it.", alert: false }]);
   const presses = await sql`select action, outcome, state_before, version from public.card_presses`;
   assertEquals([...presses], [{ action: "ack", outcome: "done", state_before: "open", version: 2 }]);
-  assertEquals((await sql`select from public.cards where edit_due_at is not null`).length, 0);
+  await until(
+    "nothing is due",
+    async () => (await sql`select from public.cards where edit_due_at is not null`).length === 0,
+  );
 });
 
 edgeTest("of two who press the same button one is told who was faster", async (edge) => {

@@ -3,7 +3,7 @@
  *
  * | path | |
  * |---|---|
- * | `POST /simulator/telegram/bot{token}/{method}` | the Bot API: getMe, setWebhook, getWebhookInfo, sendMessage, sendDocument, editMessageText, editMessageReplyMarkup, answerCallbackQuery |
+ * | `POST /simulator/telegram/bot{token}/{method}` | the Bot API: getMe, setWebhook, getWebhookInfo, sendMessage, sendDocument, editMessageText, editMessageReplyMarkup, deleteMessage, answerCallbackQuery |
  * | `GET /simulator/telegram/chats` | chats with their messages |
  * | `GET /simulator/telegram/posts` | what was posted to the webhook |
  */
@@ -86,6 +86,8 @@ const TEXT_UNITS = 4096;
 const KEEP_POSTS = 500;
 const GROUP_A_MINUTE = 20;
 const MINUTE_MS = 60_000;
+/** How long a bot that is no admin may delete its messages. */
+const DELETABLE_MS = 48 * 3_600_000;
 
 /** The simulated Telegram. */
 export class TelegramSimulator {
@@ -390,6 +392,8 @@ export class TelegramSimulator {
       case "sendMessage":
       case "sendDocument":
         return this.#send(body);
+      case "deleteMessage":
+        return this.#delete(body);
       case "editMessageText":
       case "editMessageReplyMarkup":
         return this.#edit(method, body);
@@ -473,6 +477,18 @@ export class TelegramSimulator {
     message.edits++;
     this.#changed(chat);
     return result(wire(chat, message));
+  }
+
+  #delete(body: Json): Response {
+    const chat = this.chats.get(Number(body.chat_id));
+    const at = chat?.messages.findIndex(({ message_id }) => message_id === Number(body.message_id)) ?? -1;
+    if (chat === undefined || at < 0) return refusal(400, "Bad Request: message to delete not found");
+    if (Date.parse(chat.messages[at].at) < this.#now() - DELETABLE_MS) {
+      return refusal(400, "Bad Request: message can't be deleted for everyone");
+    }
+    chat.messages.splice(at, 1);
+    this.#changed(chat);
+    return result(true);
   }
 
   /** Seconds to wait, in a group with more than Telegram's known limit; 0 to go on. */

@@ -1,5 +1,5 @@
 /**
- * Brings the messages of cards up to date after somebody pressed.
+ * Brings the messages of cards up to date after somebody pressed, and removes those whose content was erased.
  *
  * @module
  */
@@ -38,11 +38,39 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
       for (let edits = await claim(); edits.length > 0; edits = await claim()) {
         await Promise.all(edits.map(edit));
       }
+      for (let clears = await claimClears(); clears.length > 0; clears = await claimClears()) {
+        await Promise.all(clears.map(clear));
+      }
     } while (again);
   }
 
   async function claim(): Promise<CardEdit[]> {
     return await deps.rpc("claim_card_edits", { p_limit: AT_ONCE });
+  }
+
+  async function claimClears() {
+    return await deps.rpc("claim_card_clears", { p_limit: AT_ONCE });
+  }
+
+  /** A bot may delete its messages of the last 48 hours, as an admin all; what it may not delete loses its text. */
+  async function clear({ chat_id, message_id }: { chat_id: number; message_id: number }): Promise<void> {
+    const bot = deps.bot();
+    let outcome = "not_ready", retryMs: number | undefined = RETRY_MS;
+    if (typeof bot !== "string") {
+      const place = { chat_id, message_id };
+      let answer = await callBot(bot, "deleteMessage", place, deps.fetch);
+      if (!answer.ok && outcomeOf(answer).retryMs === undefined) {
+        answer = await callBot(bot, "editMessageText", { ...place, text: "(removed)" }, deps.fetch);
+      }
+      ({ outcome, retryMs } = outcomeOf(answer));
+      if (outcome === "edited") outcome = "removed";
+    }
+    deps.count(outcome);
+    await deps.rpc("settle_card_clear", {
+      p_chat_id: chat_id,
+      p_message_id: message_id,
+      ...(retryMs === undefined ? {} : { p_retry_ms: retryMs }),
+    }).catch((error) => deps.onError("the removal of a card could not be settled", error));
   }
 
   async function edit(card: CardEdit): Promise<void> {

@@ -5,7 +5,11 @@ set local statement_timeout = '60s';
 
 delete from private.own_migrations where version = '20261129002901';
 
+drop trigger clear_card on public.cards;
 drop function
+  private.clear_card(),
+  public.claim_card_clears(integer),
+  public.settle_card_clear(bigint, bigint, bigint),
   public.link_telegram(text),
   private.take_telegram_update(jsonb, timestamptz),
   public.take_telegram_update(jsonb),
@@ -18,4 +22,4 @@ drop function
   public.settle_card_edit(uuid, uuid, bigint),
   private.cards_are_due(timestamptz),
   private.purge_telegram(timestamptz);
-drop table public.card_presses, private.telegram_updates, private.telegram_links, public.telegram_people;
+drop table private.card_clears, public.card_presses, private.telegram_updates, private.telegram_links, public.telegram_people;

@@ -145,6 +145,7 @@ change_matching_deliveries: { Args: { p_act: string; p_list: string; p_filter: J
 check_flag: { Args: { p_key: string; p_person: string; }; Returns: Json };
 check_identity: { Args: { p_id: string; p_what: string; p_code: string; }; Returns: Json };
 check_links: { Args: { p_links: Json; p_actor: string; }; Returns: Json };
+claim_card_clears: { Args: { p_limit: number; }; Returns: Json };
 claim_card_edits: { Args: { p_limit: number; }; Returns: Json };
 claim_click: { Args: { p_token: string; p_fingerprints?: readonly string[] | null; p_claimers?: readonly string[] | null; }; Returns: Json };
 claim_deliveries: { Args: { p_limit: number; p_lease_seconds?: number; p_busy?: Json; p_channels?: readonly string[]; }; Returns: Json };
@@ -341,6 +342,7 @@ set_segment: { Args: { p_key: string; p_description: string; p_expected_version:
 set_setting: { Args: { p_key: string; p_value: string; p_metadata: Json; p_expected_version: number; p_reason?: string | null; }; Returns: Database["public"]["Tables"]["settings"]["Row"] };
 set_team_member: { Args: { p_user_id: string; p_role: string; p_approvals?: readonly string[] | null; }; Returns: Database["public"]["Tables"]["team_members"]["Row"] };
 set_text_number: { Args: { p_number: string; p_changes?: Json; }; Returns: Json };
+settle_card_clear: { Args: { p_chat_id: number; p_message_id: number; p_retry_ms?: number | null; }; Returns: null };
 settle_card_edit: { Args: { p_delivery_id: string; p_lease: string; p_retry_ms?: number | null; }; Returns: boolean };
 settle_deliveries: { Args: { p_results: Json; p_claim?: Json; }; Returns: Json };
 settle_invitation: { Args: { p_id: string; p_user_id: string; }; Returns: boolean };

@@ -65,7 +65,7 @@ const MEANINGS: readonly (readonly [RegExp, BotFault])[] = [
   [/thread not found|TOPIC_(?:CLOSED|DELETED)/i, "no_topic"],
   [/chat not found|CHAT_WRITE_FORBIDDEN|not enough rights|have no rights/i, "no_chat"],
   [
-    /message to (?:edit|be replied|reply) not found|message can't be edited|MESSAGE_ID_INVALID/i,
+    /message to (?:edit|delete|be replied|reply) not found|message can't be (?:edited|deleted)|MESSAGE_ID_INVALID/i,
     "no_message",
   ],
   [/can't parse|message is too long|entit/i, "unreadable_text"],

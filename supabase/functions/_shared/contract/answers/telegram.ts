@@ -93,5 +93,6 @@ export const TELEGRAM = {
   list_telegram_chats: z.array(chat),
   take_telegram_update: takenUpdate,
   claim_card_edits: z.array(cardEdit),
+  claim_card_clears: z.array(z.strictObject({ chat_id: telegramId, message_id: telegramId })),
   link_telegram: z.strictObject({ token: z.string(), expires_at: at }),
 };
