@@ -13,4 +13,5 @@ export const BENCHES: Readonly<Record<string, () => Promise<{ main(args: string[
   poaching: () => import("./poaching.ts"),
   guard: () => import("./guard.ts"),
   opens: () => import("./opens.ts"),
+  campaign: () => import("./campaign.ts"),
 };

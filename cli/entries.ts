@@ -118,6 +118,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "identities that mail is sent as, and why a mail was treated as it was",
     load: async () => (await import("./commands/email/email.ts")).email,
   },
+  campaign: {
+    about: "a mail to many people: make, fill, test, start and stop it, and its figures",
+    load: async () => (await import("./commands/campaign/campaign.ts")).campaign,
+  },
   sms: {
     about: "numbers for texts, a check of their providers, and texts that nobody knows whether they went",
     load: async () => (await import("./commands/sms/sms.ts")).sms,

@@ -20,6 +20,7 @@ import {
 import { startFunctionsHost } from "./functions/process.ts";
 import { startGateway } from "./gateway.ts";
 import { businessSide } from "./conversations.ts";
+import { maskedBusiness, maskedNumbers } from "./masked_org.ts";
 import { createMailbox } from "./project/mailbox.ts";
 import type { StartOptions } from "./options.ts";
 import { createPanel } from "./panel/panel.ts";
@@ -143,10 +144,11 @@ async function start(
     },
     texts: {
       ...textAccount(keys, secrets),
-      numbers: TEXT_NUMBERS,
+      numbers: [...TEXT_NUMBERS, ...await maskedNumbers(database.sql)],
       webhookUrl: `${url}/functions/v1/sms-webhook`,
     },
     telegram: { ...telegramBot(keys, secrets), webhookUrl: `${url}/functions/v1/telegram-webhook` },
+    masked: maskedBusiness({ sql: database.sql, url, secretKey: keys.secretKey }),
     accounts: [secondAccount(whatsapp)],
     business: businessSide(database.sql),
     webhookUrl: `${url}/functions/v1/wa-webhook`,

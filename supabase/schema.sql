@@ -603,6 +603,119 @@ grant select, insert on public.business_metrics to service_role;
 create policy business_metrics_read on public.business_metrics for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
+-- Who gets a campaign, one row each. The message is made when the recipient's turn comes.
+create table public.campaign_recipients (
+  -- The campaign.
+  campaign_id uuid not null,
+  -- Grows.
+  id bigint generated always as identity not null,
+  -- The address, in lower case.
+  address text not null,
+  -- Values of the placeholders, by name.
+  fields jsonb default '{}'::jsonb not null,
+  -- pending, queued (its message is in outbound_messages) or left_out.
+  state text default 'pending'::text not null,
+  -- What the flag of the campaign said when its turn came; null without a flag.
+  arm text,
+  -- Why one was left out: suppressed, not_in_arm, or what the queue refused. Of one that is pending, why it waits.
+  why text,
+  -- When one that waits is tried again.
+  next_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  -- The message. Not a reference: the record outlives it.
+  message_id uuid,
+  -- What has been counted of it, as bits: see private.campaign_bit.
+  told integer default 0 not null,
+  -- When it was queued or left out.
+  at timestamp with time zone,
+  -- The list of a campaign in the order in which it was added.
+  constraint campaign_recipients_pkey PRIMARY KEY (campaign_id, id),
+  -- An address gets a campaign once. Also finds what a person got, for export and erasure.
+  constraint campaign_recipients_once UNIQUE (address, campaign_id),
+  constraint campaign_recipients_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES campaigns(id) ON DELETE CASCADE,
+  constraint campaign_recipients_arm_known CHECK ((arm = ANY (ARRAY['on'::text, 'off'::text]))),
+  constraint campaign_recipients_state_known CHECK ((state = ANY (ARRAY['pending'::text, 'queued'::text, 'left_out'::text])))
+) with (fillfactor=80);
+-- The recipient of a message.
+create UNIQUE INDEX campaign_recipients_message_idx ON public.campaign_recipients USING btree (message_id) WHERE (message_id IS NOT NULL);
+-- Who is next.
+create INDEX campaign_recipients_pending_idx ON public.campaign_recipients USING btree (campaign_id, next_at, id) WHERE (state = 'pending'::text);
+-- Who was last.
+create INDEX campaign_recipients_queued_idx ON public.campaign_recipients USING btree (campaign_id, at) WHERE (state = 'queued'::text);
+alter table public.campaign_recipients enable row level security;
+grant select, insert, update, delete on public.campaign_recipients to service_role;
+
+-- Mails to many people. Written by functions for people, and by the clock.
+create table public.campaigns (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- What the team calls it. Recipients do not see it.
+  name text not null,
+  -- The identity that sends it (senders.id of channel email).
+  from_email text not null,
+  -- The subject, with placeholders {{name}} or {{name|otherwise}}.
+  subject text not null,
+  -- The HTML part, with placeholders; values are escaped. Null for a mail of text alone.
+  html text,
+  -- The text part, with placeholders; null for HTML alone.
+  text text,
+  -- A flag that is asked for each recipient; null for everybody.
+  flag_key text,
+  -- What those without the flag get instead, any of {subject, html, text}; null if they get nothing and are left out.
+  otherwise jsonb,
+  -- How many messages are made in a minute at most. The pace of the identity and of the provider apply as well.
+  per_minute integer default 600 not null,
+  -- The share of bounces among what was sent above which it stops by itself.
+  bounce_limit numeric default 0.05 not null,
+  -- The share of complaints among what was delivered above which it stops by itself.
+  complaint_limit numeric default 0.001 not null,
+  -- When it begins, once it was started.
+  start_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  -- draft, sending, stopped (may go on), cancelled (may not) or done (each recipient had its turn).
+  state text default 'draft'::text not null,
+  -- Grows with each change that people make. Give the version you read.
+  version bigint default 1 not null,
+  -- When it was made.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- Who made it: a user id, or the database role.
+  created_by text default private.actor() not null,
+  -- When it was first started.
+  started_at timestamp with time zone,
+  -- When it was stopped last.
+  stopped_at timestamp with time zone,
+  -- Who stopped it; limits if it stopped by itself.
+  stopped_by text,
+  -- Why.
+  stopped_because text,
+  -- When the last recipient had its turn.
+  finished_at timestamp with time zone,
+  -- A campaign's id, which its mails carry as campaign_id.
+  constraint campaigns_pkey PRIMARY KEY (id),
+  constraint campaigns_bounce_limit CHECK (((bounce_limit > (0)::numeric) AND (bounce_limit <= (1)::numeric))),
+  constraint campaigns_complaint_limit CHECK (((complaint_limit > (0)::numeric) AND (complaint_limit <= (1)::numeric))),
+  constraint campaigns_html CHECK (((char_length(html) >= 1) AND (char_length(html) <= 2000000))),
+  constraint campaigns_name CHECK (((char_length(btrim(name)) >= 1) AND (char_length(btrim(name)) <= 120))),
+  -- Only a flag tells who gets the other words.
+  constraint campaigns_otherwise CHECK (((otherwise IS NULL) OR (flag_key IS NOT NULL))),
+  constraint campaigns_per_minute CHECK (((per_minute >= 6) AND (per_minute <= 12000))),
+  constraint campaigns_state_known CHECK ((state = ANY (ARRAY['draft'::text, 'sending'::text, 'stopped'::text, 'cancelled'::text, 'done'::text]))),
+  constraint campaigns_stopped_because CHECK ((char_length(stopped_because) <= 500)),
+  constraint campaigns_subject CHECK ((((char_length(btrim(subject)) >= 1) AND (char_length(btrim(subject)) <= 900)) AND (subject !~ '[\r\n]'::text))),
+  constraint campaigns_text CHECK (((char_length(text) >= 1) AND (char_length(text) <= 2000000))),
+  -- It has an HTML part, a text part or both.
+  constraint campaigns_words CHECK (((html IS NOT NULL) OR (text IS NOT NULL)))
+) with (fillfactor=80);
+-- What the clock has to send.
+create INDEX campaigns_sending_idx ON public.campaigns USING btree (start_at) WHERE (state = 'sending'::text);
+alter table public.campaigns enable row level security;
+grant select on public.campaigns to authenticated, service_role;
+-- The whole team sees what is sent.
+create policy campaigns_read on public.campaigns for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Who made it.
+create TRIGGER record AFTER INSERT OR DELETE ON public.campaigns FOR EACH ROW EXECUTE FUNCTION private.record_change('campaign', 'name', 'id', 'state');
+-- Who started and stopped it.
+create TRIGGER record_change AFTER UPDATE OF state ON public.campaigns FOR EACH ROW WHEN ((old.state IS DISTINCT FROM new.state)) EXECUTE FUNCTION private.record_change('campaign', 'name', 'id', 'state', 'per_minute', 'bounce_limit', 'complaint_limit', 'stopped_because');
+
 -- Replies that the team uses again and again. {{name}} in one stands for the person's name.
 create table public.canned_replies (
   -- Short name: lower-case letters, digits, - and _.
@@ -1397,6 +1510,10 @@ grant select, insert, update, delete on public.email_events to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads mail events" on public.email_events for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Figures of campaigns.
+create TRIGGER tell_campaign AFTER INSERT ON public.email_events FOR EACH ROW WHEN (((new.message_id IS NOT NULL) AND (new.event_type = ANY (ARRAY['delivered'::text, 'bounce'::text, 'complaint'::text, 'unsubscribe'::text, 'open'::text, 'click'::text])))) EXECUTE FUNCTION private.campaign_event();
+-- Figures follow verdicts.
+create TRIGGER tell_campaign_again AFTER UPDATE OF metadata ON public.email_events FOR EACH ROW WHEN (((new.message_id IS NOT NULL) AND (new.event_type = ANY (ARRAY['open'::text, 'click'::text])) AND (new.metadata IS DISTINCT FROM old.metadata))) EXECUTE FUNCTION private.campaign_event();
 
 -- Whom mail is sent as, and where the answers are forwarded to. Sender, destination and private.inboxes follow by
 -- trigger.
@@ -1488,6 +1605,8 @@ grant select, insert, update, delete on public.email_replies to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads replies" on public.email_replies for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Figures of campaigns.
+create TRIGGER tell_campaign AFTER INSERT ON public.email_replies FOR EACH ROW WHEN ((new.reply_to IS NOT NULL)) EXECUTE FUNCTION private.campaign_reply();
 
 -- People who were erased: when, by whom and how many rows of which table, never who it was. Written by erase_contact
 -- alone; update, delete and truncate are refused to every role.
@@ -2214,6 +2333,10 @@ create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((ne
 create TRIGGER note_text AFTER INSERT ON public.messages FOR EACH ROW WHEN ((new.channel = 'sms'::text)) EXECUTE FUNCTION private.note_text();
 -- What is acknowledged to the provider is also queued for storing.
 create TRIGGER queue_media AFTER INSERT OR UPDATE OF type ON public.messages FOR EACH ROW WHEN (((new.channel = 'whatsapp'::text) AND (new.direction = 'in'::text) AND (new.type = ANY (ARRAY['image'::text, 'video'::text, 'audio'::text, 'document'::text, 'sticker'::text])))) EXECUTE FUNCTION private.queue_media();
+-- The condition keeps all other messages away from it.
+create TRIGGER queue_text_files AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.channel = 'sms'::text) AND (new.direction = 'in'::text) AND (new.type = 'mms'::text))) EXECUTE FUNCTION private.queue_text_files();
+-- Figures of campaigns.
+create TRIGGER tell_campaign AFTER UPDATE OF status ON public.messages FOR EACH ROW WHEN (((new.channel = 'email'::text) AND (new.direction = 'out'::text) AND (new.status IS DISTINCT FROM old.status) AND (new.status = ANY (ARRAY['sent'::text, 'delivered'::text, 'read'::text, 'failed'::text])))) EXECUTE FUNCTION private.campaign_status();
 
 -- Business metrics by day (UTC). In 16 slots, so that those who count at the same time do not wait for each other:
 -- add them up.
@@ -2505,6 +2628,9 @@ create table public.outbound_messages (
   fallback jsonb,
   -- Whether the template was sent instead, because the window was closed.
   used_fallback boolean default false not null,
+  -- Of a text that is sent a second time: {provider_id, code, at} of the first try, which failed; null for all
+  -- others.
+  first_try jsonb,
   -- When it was queued.
   created_at timestamp with time zone default now() not null,
   -- When its state last changed.
@@ -3403,6 +3529,13 @@ create table public.settings (
       WHEN (jsonb_typeof((metadata -> 'approvers'::text)) <> 'array'::text) THEN false
       ELSE ((metadata -> 'approvers'::text) <@ '["engineering", "security", "product", "cto"]'::jsonb)
   END),
+  -- Mails a minute by provider, {"sendgrid": 6000}.
+  constraint settings_campaign_pace CHECK (
+  CASE
+      WHEN (key <> 'campaigns.provider_per_minute'::text) THEN true
+      WHEN (jsonb_typeof((value)::jsonb) <> 'object'::text) THEN false
+      ELSE (NOT jsonb_path_exists((value)::jsonb, 'strict $.*?((@.type() != "number" || @ < 6) || @ > 1000000)'::jsonpath))
+  END),
   -- metadata.client: true or false, whether apps with a publishable key may read the flag; never true for a flag of
   -- the gateway's own.
   constraint settings_client CHECK (
@@ -3485,7 +3618,7 @@ create table public.settings (
           WHEN 'retention.upload_days'::text THEN 1
           WHEN 'retention.mail_event_days'::text THEN 31
           ELSE 2
-      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.account_event_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text, 'retention.mail_days'::text, 'retention.mail_event_days'::text, 'retention.media_days'::text, 'retention.upload_days'::text])))
+      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.announcement_days'::text, 'retention.campaign_days'::text, 'retention.account_event_days'::text, 'retention.report_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text, 'retention.feedback_days'::text, 'retention.mail_days'::text, 'retention.mail_event_days'::text, 'retention.media_days'::text, 'retention.upload_days'::text])))
   END),
   constraint settings_rollout_percentage CHECK (
   CASE
@@ -3530,6 +3663,12 @@ create table public.settings (
       WHEN (key <> 'team.zone'::text) THEN true
       WHEN (value !~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$'::text) THEN false
       ELSE (('1970-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE value) IS NOT NULL)
+  END),
+  constraint settings_texts CHECK (
+  CASE key
+      WHEN 'texts.files'::text THEN (value = ANY (ARRAY['move'::text, 'copy'::text, 'leave'::text]))
+      WHEN 'texts.second_try'::text THEN (value = ANY (ARRAY['true'::text, 'false'::text]))
+      ELSE true
   END),
   constraint settings_type CHECK (((NOT (metadata ? 'type'::text)) OR ((metadata ->> 'type'::text) = ANY (ARRAY['boolean'::text, 'string'::text, 'number'::text, 'object'::text])))),
   -- A value has at most 100,000 bytes.
@@ -3815,6 +3954,56 @@ grant select, insert, update, delete on public.telegram_people to service_role;
 -- The team sees who may press.
 create policy "team reads people" on public.telegram_people for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Files of texts that came in and are copied into our storage (setting texts.files): one row per file.
+create table public.text_files (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The message; null once it is gone and the file is still to be deleted at the provider.
+  message_id uuid,
+  -- Which of the message's files, from 0.
+  place integer not null,
+  -- Who has it.
+  provider text not null,
+  -- Its address at the provider; null once nothing is to be done there for a message that is gone.
+  url text,
+  -- Its type: the sender's word until it is stored, then what its first bytes say too.
+  mime_type text,
+  -- pending; stored; gone (the provider does not have it); too_large; failed (given up).
+  state text default 'pending'::text not null,
+  -- kept (it stays there); to_delete (once it is stored here); deleted.
+  at_provider text not null,
+  -- Attempts made so far: to store it, then to delete it at the provider.
+  attempt integer default 0 not null,
+  -- When it is tried next, or when the lease of the running attempt ends; null once nothing is left to do.
+  next_attempt_at timestamp with time zone,
+  -- Who works on it: only that attempt may settle it.
+  lease uuid,
+  -- Where it is, in the bucket sms-media.
+  path text,
+  -- Its size.
+  bytes bigint,
+  -- Why the last attempt failed, in our words.
+  error text,
+  -- When its message was stored.
+  created_at timestamp with time zone default now() not null,
+  -- When its state became final.
+  settled_at timestamp with time zone,
+  -- A file by its id.
+  constraint text_files_pkey PRIMARY KEY (id),
+  -- A file by its message and place; serves the foreign key.
+  constraint text_files_place UNIQUE (message_id, place),
+  constraint text_files_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE SET NULL,
+  constraint text_files_at_provider_check CHECK ((at_provider = ANY (ARRAY['kept'::text, 'to_delete'::text, 'deleted'::text]))),
+  constraint text_files_place_check CHECK (((place >= 0) AND (place <= 9))),
+  constraint text_files_provider_check CHECK ((provider = ANY (ARRAY['twilio'::text, 'telnyx'::text]))),
+  constraint text_files_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'stored'::text, 'gone'::text, 'too_large'::text, 'failed'::text])))
+);
+-- What is to be stored or deleted, the longest due first.
+create INDEX text_files_due_idx ON public.text_files USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+alter table public.text_files enable row level security;
+grant select, insert, update, delete on public.text_files to service_role;
+-- By retention, or by the erasure of a person.
+create TRIGGER orphan_text_file BEFORE UPDATE OF message_id ON public.text_files FOR EACH ROW WHEN (((new.message_id IS NULL) AND (old.message_id IS NOT NULL))) EXECUTE FUNCTION private.orphan_text_file();
 
 -- Where each text went and why: one row a text, and one more when an owner lets a blocked one pass. Of numbers there
 -- are last fours.
@@ -3883,14 +4072,16 @@ create table public.thread_decisions (
   -- Words are kept where no message has them.
   constraint thread_decisions_text_of_app CHECK (((text IS NULL) OR (message_id IS NULL)))
 );
--- Serves the foreign key.
-create INDEX thread_decisions_contact_idx ON public.thread_decisions USING btree (contact_id) WHERE (contact_id IS NOT NULL);
+-- What somebody was told of lately; serves the foreign key.
+create INDEX thread_decisions_contact_idx ON public.thread_decisions USING btree (contact_id, at) WHERE (contact_id IS NOT NULL);
 -- What waits in the owner inbox, and what came while messaging was off.
 create INDEX thread_decisions_inbox_idx ON public.thread_decisions USING btree (org_id, id) WHERE ((done_at IS NULL) AND ((outcome = 'owner_inbox'::text) OR (outcome = 'blocked'::text) OR (reason = 'off'::text)));
 -- The latest decisions of an organisation; serves the foreign key.
 create INDEX thread_decisions_org_idx ON public.thread_decisions USING btree (org_id, id);
 -- The decisions of a thread; serves the foreign key.
 create INDEX thread_decisions_thread_idx ON public.thread_decisions USING btree (thread_id, id) WHERE (thread_id IS NOT NULL);
+-- How much of a thread waits in the owner inbox.
+create INDEX thread_decisions_waiting_idx ON public.thread_decisions USING btree (thread_id) WHERE ((done_at IS NULL) AND ((outcome = 'owner_inbox'::text) OR (outcome = 'blocked'::text) OR (reason = 'off'::text)));
 alter table public.thread_decisions enable row level security;
 grant select on public.thread_decisions to authenticated;
 grant select, insert, update, delete on public.thread_decisions to service_role;
@@ -3969,6 +4160,8 @@ create table public.threads (
   opened_at timestamp with time zone default now() not null,
   -- When it was ended.
   ended_at timestamp with time zone,
+  -- When a text of it was last decided, else when it was opened: the order of lists.
+  last_at timestamp with time zone default now() not null,
   -- messages.thread_id refers to it.
   constraint threads_pkey PRIMARY KEY (id),
   constraint threads_client_id_fkey FOREIGN KEY (client_id) REFERENCES contacts(id) ON DELETE CASCADE,
@@ -3986,6 +4179,8 @@ create table public.threads (
 );
 -- The threads of a client; serves the foreign key.
 create INDEX threads_client_idx ON public.threads USING btree (client_id);
+-- The threads of an organisation, the last written in first.
+create INDEX threads_last_idx ON public.threads USING btree (org_id, state, last_at, id);
 -- A client has one live thread a class, and one a sitter on sitters' own numbers: it is opened twice in no way.
 create UNIQUE INDEX threads_live_idx ON public.threads USING btree (org_id, client_id, number_class, sitter_id) NULLS NOT DISTINCT WHERE (state = 'live'::text);
 -- The threads of a number; serves the foreign key.
@@ -4134,13 +4329,56 @@ grant select, insert, update, delete on private.card_clears to service_role;
 -- Changes of destinations, links, routes, segments, senders, endpoints, announcements, identities, suppressions and
 -- invitations, and what people did with deliveries: all that no history of its own tells. Append-only. Read through
 -- list_audit.
+-- What happened in campaigns, by hour. Written by the clock and by who adds recipients.
+create table private.campaign_counts (
+  -- The campaign.
+  campaign_id uuid not null,
+  -- The beginning of the hour; -infinity for links and clients, which are not counted by hour.
+  hour timestamp with time zone not null,
+  -- recipients, queued, left_out:<why>; the names of private.campaign_bit, each recipient once, and the same after
+  -- off: of those without the flag; opens:<verdict> and clicks:<verdict>, each time; link:<verdict>:<link> and
+  -- client:<verdict>:<client>.
+  what text not null,
+  -- How many.
+  n bigint not null,
+  -- The figures of a campaign lie beside each other.
+  constraint campaign_counts_pkey PRIMARY KEY (campaign_id, hour, what),
+  constraint campaign_counts_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES campaigns(id) ON DELETE CASCADE
+) with (fillfactor=80);
+alter table private.campaign_counts enable row level security;
+grant select, insert, update, delete on private.campaign_counts to service_role;
+
+-- What happened with messages of campaigns and is not counted yet. Only inserted into where mails are sent and events
+-- come in, so that no such transaction waits for another; the clock counts.
+create table private.campaign_news (
+  -- Grows.
+  id bigint generated always as identity not null,
+  -- The campaign.
+  campaign_id uuid not null,
+  -- The recipient (campaign_recipients.id).
+  recipient_id bigint not null,
+  -- As in campaign_counts; or judged, when a verdict was corrected.
+  what text not null,
+  -- How many; -1 takes one back.
+  n integer default 1 not null,
+  -- When.
+  at timestamp with time zone default clock_timestamp() not null,
+  -- In this order they are counted.
+  constraint campaign_news_pkey PRIMARY KEY (id)
+);
+alter table private.campaign_news enable row level security;
+grant select, insert, update, delete on private.campaign_news to service_role;
+
+-- Changes of destinations, links, routes, segments, senders, endpoints, announcements, campaigns, identities,
+-- suppressions and invitations, and what people did with deliveries: all that no history of its own tells.
+-- Append-only. Read through list_audit.
 create table private.change_history (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
   -- When.
   at timestamp with time zone default clock_timestamp() not null,
-  -- What it is: destination, link, route, segment, number, endpoint, announcement, identity, suppression, delivery,
-  -- invitation.
+  -- What it is: destination, link, route, segment, number, endpoint, announcement, campaign, identity, suppression,
+  -- delivery, invitation.
   kind text not null,
   -- Its name, as people call it; of a mail address its first letter and the domain.
   name text not null,
@@ -4684,6 +4922,50 @@ create table private.part_states (
 alter table private.part_states enable row level security;
 grant select, insert, update, delete on private.part_states to service_role;
 
+-- How full each pool was on each of the last sixty days: from it follows how long the numbers last.
+create table private.pool_days (
+  -- The organisation.
+  org_id uuid not null,
+  -- The day (UTC).
+  day date not null,
+  -- As in pool_states, at the end of the day.
+  closed integer not null,
+  -- One figure a day.
+  constraint pool_days_pkey PRIMARY KEY (org_id, day),
+  constraint pool_days_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE
+);
+alter table private.pool_days enable row level security;
+grant select, insert, update, delete on private.pool_days to service_role;
+
+-- How each organisation's pool was when the clock last looked, and what was told of it.
+create table private.pool_states (
+  -- The organisation.
+  org_id uuid not null,
+  -- Numbers that may be lent.
+  numbers integer not null,
+  -- Numbers that are lent no more and are still in use.
+  draining integer not null,
+  -- The most live threads of one person.
+  needed integer not null,
+  -- Of the numbers, those that the person with fewest left cannot be given.
+  closed integer not null,
+  -- ok, warning from four fifths on, or exhausted.
+  state text not null,
+  -- Since when it has been so.
+  since timestamp with time zone not null,
+  -- The worst that was told of it and still holds; null where nothing is to be known.
+  told text,
+  -- When the clock looked.
+  at timestamp with time zone not null,
+  -- An organisation has one pool.
+  constraint pool_states_pkey PRIMARY KEY (org_id),
+  constraint pool_states_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id) ON DELETE CASCADE,
+  constraint pool_states_state_known CHECK ((state = ANY (ARRAY['ok'::text, 'warning'::text, 'exhausted'::text]))),
+  constraint pool_states_told_known CHECK ((told = ANY (ARRAY['warning'::text, 'exhausted'::text])))
+) with (fillfactor=50);
+alter table private.pool_states enable row level security;
+grant select, insert, update, delete on private.pool_states to service_role;
+
 -- How far each retention has come.
 create table private.purges (
   -- Which of private.retentions().
@@ -4959,6 +5241,55 @@ begin
   return private.acknowledge_incident(p_number, clock_timestamp());
 end $function$;
 grant execute on function public.acknowledge_incident(p_number bigint) to authenticated, service_role;
+
+-- Adds recipients [{to, fields: {name: value}}], at most 20000 at once, to a draft or while it is stopped: {added,
+-- duplicates (they were there), invalid (no address), suppressed (of those added: they will be left out)}. For
+-- operators and secret keys. Errors: 42501, GL404, GL409, GL422.
+CREATE OR REPLACE FUNCTION public.add_campaign_recipients(p_id uuid, p_recipients jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_given integer;
+  v_fit integer;
+  v_added integer;
+  v_suppressed integer;
+begin
+  perform private.require_role('operator');
+  if jsonb_typeof(p_recipients) <> 'array' or jsonb_array_length(p_recipients) > 20000 then
+    raise exception 'recipients are a list of at most 20000' using errcode = 'GL422', hint = '[{to, fields: {name: value}}]';
+  end if;
+  perform from public.campaigns c where c.id = p_id and c.state in ('draft', 'stopped') for share;
+  if not found then
+    if exists (select from public.campaigns c where c.id = p_id) then
+      raise exception 'recipients are added to a draft, or while it is stopped' using errcode = 'GL409', hint = 'gatelink campaign stop';
+    end if;
+    raise exception 'there is no such campaign' using errcode = 'GL404', hint = 'gatelink campaign list';
+  end if;
+  v_given := jsonb_array_length(p_recipients);
+  -- Bounded repetitions would cost more than all the rest.
+  with fit as materialized (
+    select lower(btrim(g."to")) as address, case when jsonb_typeof(g.fields) = 'object' then g.fields else '{}' end as fields
+    from jsonb_to_recordset(p_recipients) as g ("to" text, fields jsonb)
+    where btrim(g."to") ~ '^[^@[:space:]<>]+@[^@[:space:]<>]+$' and length(g."to") <= 250 and strpos(btrim(g."to"), '@') <= 65
+  ), added as (
+    insert into public.campaign_recipients (campaign_id, address, fields)
+    select p_id, f.address, f.fields from fit f
+    on conflict on constraint campaign_recipients_once do nothing
+    returning address
+  )
+  select (select count(*) from fit), count(*), count(*) filter (where exists (select from public.suppressions s where s.address = a.address))
+  into v_fit, v_added, v_suppressed from added a;
+  -- Last, because uploads beside this one wait for the row.
+  insert into private.campaign_counts as c (campaign_id, hour, what, n)
+  select p_id, date_trunc('hour', clock_timestamp(), 'UTC'), 'recipients', v_added where v_added > 0
+  on conflict on constraint campaign_counts_pkey do update set n = c.n + excluded.n;
+  return jsonb_build_object('added', v_added, 'duplicates', v_fit - v_added, 'invalid', v_given - v_fit, 'suppressed', v_suppressed);
+end $function$;
+grant execute on function public.add_campaign_recipients(p_id uuid, p_recipients jsonb) to authenticated, service_role;
 
 -- Adds a note to a conversation, which only the team sees. Returns {id, text, at, by}. For operators and secret keys.
 -- Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.
@@ -6052,6 +6383,35 @@ begin
 end $function$;
 grant execute on function public.claim_text_check() to service_role;
 
+-- Leases a file of a text to work on, the longest due first: {id, work (store; delete: at the provider), message_id,
+-- place, provider, url, mime_type, attempt, lease, created_at}; null if none is due. A lease that ends unsettled
+-- makes it due again. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_text_file(p_lease_seconds integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_file public.text_files;
+begin
+  perform private.refuse_older_code();
+  update public.text_files f
+  set attempt = f.attempt + 1, lease = gen_random_uuid(), next_attempt_at = v_now + make_interval(secs => p_lease_seconds)
+  where f.id = (
+    select d.id from public.text_files d where d.next_attempt_at <= v_now order by d.next_attempt_at limit 1 for update skip locked)
+  returning * into v_file;
+  if not found then
+    return null;
+  end if;
+  return jsonb_build_object('id', v_file.id, 'work', case when v_file.state = 'pending' then 'store' else 'delete' end,
+    'message_id', v_file.message_id, 'place', v_file.place, 'provider', v_file.provider, 'url', v_file.url,
+    'mime_type', v_file.mime_type, 'attempt', v_file.attempt, 'lease', v_file.lease, 'created_at', v_file.created_at);
+end $function$;
+grant execute on function public.claim_text_file(p_lease_seconds integer) to service_role;
+
 -- The conversations of these channels that have waited longest for the router, each with its oldest undecided
 -- messages in order. Takes no lease: deciding twice is harmless, because record_decisions keeps the first. Attributes
 -- messages that could not be attributed on arrival. Leaves out conversations held back at this configuration
@@ -6210,6 +6570,36 @@ begin
   return private.create_announcement(p_announcement, clock_timestamp());
 end $function$;
 grant execute on function public.create_announcement(p_announcement jsonb) to authenticated, service_role;
+
+-- Makes a draft {name, from (an identity; the default one without), subject, html, text, flag_key, otherwise:
+-- {subject, html, text} (for those without the flag, who get nothing without it), per_minute, bounce_limit,
+-- complaint_limit, start_at} and answers it. For operators and secret keys. Errors: 42501, GL404 no such identity or
+-- flag, GL422 and 23514 what cannot be.
+CREATE OR REPLACE FUNCTION public.create_campaign(p_campaign jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_made public.campaigns;
+  v_from text := coalesce(lower(p_campaign ->> 'from'), (private.inbox_for(null, null)).from_email);
+begin
+  perform private.require_role('operator');
+  perform private.refuse_campaign(p_campaign, array['name', 'from', 'subject', 'html', 'text', 'flag_key', 'otherwise', 'per_minute',
+    'bounce_limit', 'complaint_limit', 'start_at']);
+  if not exists (select from public.senders s where s.channel = 'email' and s.id = v_from) then
+    raise exception 'there is no such identity' using errcode = 'GL404', hint = 'gatelink email identities list';
+  end if;
+  insert into public.campaigns (name, from_email, subject, html, text, flag_key, otherwise, per_minute, bounce_limit, complaint_limit, start_at)
+  values (btrim(coalesce(p_campaign ->> 'name', '')), v_from, btrim(coalesce(p_campaign ->> 'subject', '')), p_campaign ->> 'html',
+    p_campaign ->> 'text', p_campaign ->> 'flag_key', nullif(p_campaign -> 'otherwise', 'null'), coalesce((p_campaign ->> 'per_minute')::integer, 600),
+    coalesce((p_campaign ->> 'bounce_limit')::numeric, 0.05), coalesce((p_campaign ->> 'complaint_limit')::numeric, 0.001),
+    coalesce((p_campaign ->> 'start_at')::timestamptz, '-infinity'))
+  returning * into v_made;
+  return private.campaign_view(v_made);
+end $function$;
+grant execute on function public.create_campaign(p_campaign jsonb) to authenticated, service_role;
 
 -- Creates links that have been checked, on behalf of p_actor, and returns for each, in order, {status, code | error}:
 -- 201 created; 200 created before with this external_id and request_hash (with a password, also its current
@@ -6883,8 +7273,9 @@ begin
 end $function$;
 grant execute on function public.find_suppression(p_address text) to authenticated, service_role;
 
--- The files of a text that came in: {provider, media: [{url (at the provider), type, size}]}; null if there is no
--- such text, or its raw form was purged. For secret keys.
+-- The files of a text that came in: {provider, media: [{url (at the provider; null if it was deleted there), type,
+-- size, stored {path, bytes} (in our storage, or null)}]}; null if there is no such text, or nothing is known of its
+-- files any more. For secret keys.
 CREATE OR REPLACE FUNCTION public.find_text_media(p_id uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6894,9 +7285,21 @@ AS $function$
 begin
   perform private.refuse_older_code();
   return (
-    select jsonb_build_object('provider', m.native -> 'provider', 'media', m.native -> 'media')
+    select jsonb_build_object('provider', coalesce(m.native ->> 'provider', f.provider), 'media', f.media)
     from public.messages m
-    where m.id = p_id and m.channel = 'sms' and m.direction = 'in' and jsonb_typeof(m.native -> 'media') = 'array' and m.status <> 'deleted');
+    cross join lateral (
+      select min(coalesce(t.provider, m.native ->> 'provider')) as provider,
+        jsonb_agg(jsonb_build_object('url', case when t.at_provider is distinct from 'deleted' then coalesce(n.file ->> 'url', t.url) end,
+          'type', case when t.state = 'stored' then t.mime_type else n.file ->> 'type' end, 'size', coalesce(to_jsonb(t.bytes), n.file -> 'size'),
+          'stored', (
+            select jsonb_build_object('path', o.path, 'bytes', o.bytes) from public.storage_objects o
+            where o.bucket = 'sms-media' and o.path = t.path and o.message_id = m.id and o.expires_at > clock_timestamp()))
+          order by coalesce(n.place - 1, t.place)) as media
+      from jsonb_array_elements(case when jsonb_typeof(m.native -> 'media') = 'array' then m.native -> 'media' else '[]' end)
+        with ordinality as n (file, place)
+      full join (select * from public.text_files x where x.message_id = m.id) t on t.place = n.place - 1
+    ) f
+    where m.id = p_id and m.channel = 'sms' and m.direction = 'in' and m.status <> 'deleted' and f.media is not null);
 end $function$;
 grant execute on function public.find_text_media(p_id uuid) to service_role;
 
@@ -7385,10 +7788,10 @@ end $function$;
 grant execute on function public.list_announcements(p_limit integer, p_filter jsonb) to authenticated, service_role;
 
 -- All that people and the guard did, newest first, at most 1000: [{id, at, kind: flag | setting | rollout | signature
--- | rollback | incident | route | destination | link | segment | number | endpoint | announcement | identity |
--- suppression | delivery | invitation | contact | reply, and for admins team | allowlist, name, ref, change, version,
--- n, who, why, before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, ref: exactly, since,
--- before and before_id: at and id of the last of the page before}. For viewers and secret keys.
+-- | rollback | incident | route | destination | link | segment | number | endpoint | announcement | campaign |
+-- identity | suppression | delivery | invitation | contact | reply, and for admins team | allowlist, name, ref,
+-- change, version, n, who, why, before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, ref:
+-- exactly, since, before and before_id: at and id of the last of the page before}. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_audit(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7436,6 +7839,52 @@ begin
   return v_answer;
 end $function$;
 grant execute on function public.list_audit(p_filter jsonb, p_limit integer) to authenticated, service_role;
+
+-- A page of the recipients of a campaign after an id: [{id, address (cut for viewers), state, arm, why, message_id,
+-- at, sent, delivered, bounced, complained, unsubscribed, replied, failed, opened, opened_human, clicked,
+-- clicked_human}]; at most 5000. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_campaign_recipients(p_id uuid, p_after bigint DEFAULT 0, p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_whole boolean;
+begin
+  perform private.require_role('viewer');
+  v_whole := private.sees_whole();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'address', case when v_whole then r.address else private.without_local_part(r.address) end,
+      'state', r.state, 'arm', r.arm, 'why', r.why, 'message_id', r.message_id, 'at', r.at, 'sent', r.told & 1 > 0, 'delivered', r.told & 2 > 0,
+      'bounced', r.told & 4 > 0, 'complained', r.told & 8 > 0, 'unsubscribed', r.told & 16 > 0, 'replied', r.told & 32 > 0,
+      'failed', r.told & 64 > 0, 'opened', r.told & 128 > 0, 'opened_human', r.told & 256 > 0, 'clicked', r.told & 512 > 0,
+      'clicked_human', r.told & 1024 > 0) order by r.id), '[]')
+    from (
+      select * from public.campaign_recipients x where x.campaign_id = p_id and x.id > coalesce(p_after, 0)
+      order by x.campaign_id, x.id limit least(greatest(coalesce(p_limit, 100), 1), 5000)) r);
+end $function$;
+grant execute on function public.list_campaign_recipients(p_id uuid, p_after bigint, p_limit integer) to authenticated, service_role;
+
+-- Campaigns with their figures, latest first, at most 200. Filter: any of search (part of the name or subject) and
+-- before (the id of the last of the page before). For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_campaigns(p_limit integer DEFAULT 50, p_filter jsonb DEFAULT '{}'::jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(private.campaign_view(c) order by c.id desc), '[]')
+    from (
+      select * from public.campaigns x
+      where (p_filter ->> 'before' is null or x.id < (p_filter ->> 'before')::uuid)
+        and (p_filter ->> 'search' is null or strpos(lower(concat_ws(' ', x.name, x.subject)), lower(p_filter ->> 'search')) > 0)
+      order by x.id desc limit least(greatest(coalesce(p_limit, 50), 1), 200)) c);
+end $function$;
+grant execute on function public.list_campaigns(p_limit integer, p_filter jsonb) to authenticated, service_role;
 
 -- The canned replies by name, [{name, text, updated_at, updated_by}]. For operators and secret keys.
 CREATE OR REPLACE FUNCTION public.list_canned_replies()
@@ -7854,6 +8303,24 @@ begin
 end $function$;
 grant execute on function public.list_numbers() to authenticated, service_role;
 
+-- The pools of organisations by their names, 500 at most: [{org_id, name, and what pool_forecast says}]. For secret
+-- keys.
+CREATE OR REPLACE FUNCTION public.list_pools()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('org_id', o.id, 'name', o.name) || private.pool_forecast(o.id, clock_timestamp()) order by o.name), '[]')
+    from (
+      select x.id, x.name from public.orgs x
+      where exists (select from public.org_numbers n where n.org_id = x.id and n.class = 'pool') order by x.name limit 500) o);
+end $function$;
+grant execute on function public.list_pools() to service_role;
+
 -- Reports, latest first, of one flag's rollouts or all: [{id, kind, rollout_id, flag_key, period_from, due_at,
 -- figures, look, created_at}], at most 500; with p_before, the id of the last of the page before, the next. For
 -- viewers and secret keys.
@@ -8056,20 +8523,15 @@ declare
   v_now timestamptz := clock_timestamp();
 begin
   perform private.refuse_older_code();
+  if p_member is null then
+    return (
+      select coalesce(jsonb_agg(private.thread_row(t, null, v_now) order by t.last_at desc, t.id desc), '[]')
+      from private.threads_of_owner(p_org, p_filter, least(p_limit, 200)) t);
+  end if;
   return (
-    select coalesce(jsonb_agg(private.thread_row(x.thread, p_member, v_now) order by x.last_at desc, x.id desc), '[]') from (
-      select t as thread, t.id, coalesce(last.at, t.opened_at) as last_at
-      from public.threads t
-      left join lateral (
-        select d.at from public.thread_decisions d
-        where d.thread_id = t.id and (p_member is null or d.outcome = 'leg') order by d.id desc limit 1) last on true
-      where t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
-        and (p_member is null or private.sitter_sees(t, p_member, v_now))
-        and (p_filter -> 'before' is null or (coalesce(last.at, t.opened_at), t.id)
-          < ((p_filter #>> '{before,at}')::timestamptz, (p_filter #>> '{before,id}')::uuid))
-        and (p_filter ->> 'search' is null
-          or strpos(lower(private.client_label(t.client_id, p_member is null)), lower(p_filter ->> 'search')) > 0)
-      order by last_at desc, t.id desc limit least(p_limit, 200)) x);
+    select coalesce(jsonb_agg(r.item order by (r.item ->> 'last_at')::timestamptz desc, (r.item ->> 'id')::uuid desc), '[]')
+    from private.threads_of_sitter(p_org, p_member, p_filter, least(p_limit, 200), v_now) t
+    cross join lateral private.thread_row(t, p_member, v_now) as r (item));
 end $function$;
 grant execute on function public.list_threads(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer) to service_role;
 
@@ -8283,9 +8745,10 @@ begin
         where d.org_id = o.id and (d.class = 'front_desk' or d.number_id = n.number_id)),
       'earlier', (
         select coalesce(jsonb_agg(e.text order by e.seq), '[]') from (
-          select m.text, m.seq from public.messages m
-          where m.conversation_id = c.id and m.direction = 'in' and m.seq < waiting.first and m.text is not null
-            and m.created_at > waiting.since - interval '10 minutes'
+          -- The newest first, and no further: what was written before these fifty, ten minutes do not reach.
+          select m.text, m.seq from (
+            select b.* from public.messages b where b.conversation_id = c.id and b.seq < waiting.first order by b.seq desc limit 50) m
+          where m.direction = 'in' and m.text is not null and m.created_at > waiting.since - interval '10 minutes'
           order by m.seq desc limit 3) e),
       'messages', waiting.messages)), '[]')
     from public.conversations c
@@ -8391,7 +8854,8 @@ begin
       'outbound', (
         select jsonb_build_object('state', o.state, 'attempt', o.attempt,
           'error', private.error_view(o.error, c.contact_id, v_words),
-          'next_attempt_at', case when o.state = 'queued' then o.next_attempt_at end, 'used_fallback', o.used_fallback)
+          'next_attempt_at', case when o.state = 'queued' then o.next_attempt_at end, 'used_fallback', o.used_fallback,
+          'first_try', case when o.first_try is not null then jsonb_build_object('code', o.first_try -> 'code', 'at', o.first_try -> 'at') end)
         from public.outbound_messages o where o.message_id = m.id),
       'written_by', (select x.by from public.contact_acts x where x.message_id = m.id and x.act = 'replied'),
       'attempts', (
@@ -8441,7 +8905,9 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'at', d.at, 'orgId', d.org_id, 'threadId', d.thread_id, 'fromRole', d.from_role,
         'from', case when d.from_last4 <> '' then '…' || d.from_last4 end, 'number', case when d.number_last4 <> '' then '…' || d.number_last4 end,
         'numberClass', d.number_class, 'outcome', d.outcome, 'reason', d.reason, 'types', d.types) order by d.id desc), '[]')
-      from (select * from public.thread_decisions d where d.org_id = p_org order by d.id desc limit 50) d));
+      from (
+        -- Not by equality, with which the planner may walk the decisions of all organisations by id.
+        select * from public.thread_decisions d where d.org_id >= p_org and d.org_id <= p_org order by d.org_id desc, d.id desc limit 50) d));
 end $function$;
 grant execute on function public.messages_diagnostics(p_org uuid) to service_role;
 
@@ -8581,6 +9047,7 @@ AS $function$
           - min(i.opened_at) filter (where i.acknowledged_at is null))), 0) as seconds
         from public.incidents i where i.severity = s.severity and i.status <> 'resolved') o),
     'links_guessed', jsonb_array_length(public.guessed_links()),
+    'pools', private.pools_seen(),
     'business', (
       select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'value', d.value) order by d.name), '[]')
       from (select x.name, sum(x.n) as n, sum(x.value) as value from public.metric_days x group by x.name) d),
@@ -9052,6 +9519,8 @@ CREATE OR REPLACE FUNCTION public.owner_inbox(p_org uuid, p_before uuid DEFAULT 
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
 AS $function$
 begin
   perform private.refuse_older_code();
@@ -9063,7 +9532,7 @@ begin
     from (
       select * from public.thread_decisions d
       where d.org_id = p_org and d.done_at is null and (d.outcome = 'owner_inbox' or d.outcome = 'blocked' or d.reason = 'off')
-        and (p_before is null or d.id < p_before)
+        and d.id < coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
       order by d.id desc limit least(p_limit, 200)) d);
 end $function$;
 grant execute on function public.owner_inbox(p_org uuid, p_before uuid, p_limit integer) to service_role;
@@ -9103,35 +9572,19 @@ begin
 end $function$;
 grant execute on function public.plan_of_template(p_name text) to authenticated, service_role;
 
--- How near an organisation's pool is to its end: {numbers, draining, needed (most live threads of one person), closed
--- (of the numbers, to the person with fewest left, with quarantine), share, state (ok; warning from 80 %; exhausted),
--- exhausted_count}. For secret keys.
+-- How near an organisation's pool is to its end: {numbers that may be lent, draining, needed (most live threads of
+-- one person), closed (of the numbers, to the person with fewest left, with quarantine), share, state (ok; warning
+-- from 80 %; exhausted), days_left (by the growth of up to 30 days; null where it does not grow), exhausted_count}.
+-- For secret keys.
 CREATE OR REPLACE FUNCTION public.pool_forecast(p_org uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
 AS $function$
-declare
-  v_pool integer;
-  v_draining integer;
-  v_needed integer;
-  v_blocked integer;
-  v_share numeric;
 begin
   perform private.refuse_older_code();
-  select count(*) filter (where n.state = 'active'), count(*) filter (where n.state = 'draining') into v_pool, v_draining
-  from public.org_numbers n where n.org_id = p_org and n.class = 'pool';
-  -- What one person meets, live or in quarantine, is closed to that person; the worst placed decides.
-  select coalesce(max(p.live), 0), coalesce(max(p.closed), 0) into v_needed, v_blocked from (
-    select count(*) filter (where l.ended_at is null) as live, count(distinct l.number_id) as closed
-    from public.thread_legs l join public.org_numbers n on n.channel = l.channel and n.number_id = l.number_id
-    where n.org_id = p_org and n.class = 'pool' and n.state = 'active' and (l.ended_at is null or l.quarantined_until > now())
-    group by l.contact_id) p;
-  v_share := case when v_pool = 0 then 1 else round(v_blocked::numeric / v_pool, 4) end;
-  return jsonb_build_object('numbers', v_pool, 'draining', v_draining, 'needed', v_needed, 'closed', v_blocked, 'share', v_share,
-    'state', case when v_share >= 1 then 'exhausted' when v_share >= 0.8 then 'warning' else 'ok' end,
-    'exhausted_count', (select coalesce(sum(c.value), 0) from public.counters c where c.name = 'masking_pool_exhausted' and c.label = p_org::text));
+  return private.pool_forecast(p_org, clock_timestamp());
 end $function$;
 grant execute on function public.pool_forecast(p_org uuid) to service_role;
 
@@ -9161,6 +9614,44 @@ begin
       order by x.contact_id limit least(greatest(coalesce(p_limit, 50), 1), 1000)) r));
 end $function$;
 grant execute on function public.read_announcement(p_id uuid, p_after uuid, p_limit integer) to authenticated, service_role;
+
+-- A campaign with its words and figures: {…, html, text, otherwise, hours: [{hour, counts}], links: [{link, clicks,
+-- human}], clients: [{client, events, human}]}. For viewers and secret keys. GL404 where there is none.
+CREATE OR REPLACE FUNCTION public.read_campaign(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_campaign public.campaigns;
+begin
+  perform private.require_role('viewer');
+  select * into v_campaign from public.campaigns c where c.id = p_id;
+  if v_campaign.id is null then
+    raise exception 'there is no such campaign' using errcode = 'GL404', hint = 'gatelink campaign list';
+  end if;
+  return private.campaign_view(v_campaign) || jsonb_build_object('html', v_campaign.html, 'text', v_campaign.text, 'otherwise', v_campaign.otherwise,
+    'hours', (
+      select coalesce(jsonb_agg(jsonb_build_object('hour', h.hour, 'counts', h.counts) order by h.hour), '[]')
+      from (
+        select k.hour, jsonb_object_agg(k.what, k.n) as counts from private.campaign_counts k
+        where k.campaign_id = p_id and k.hour > '-infinity' group by k.hour order by k.hour limit 1000) h),
+    'links', (
+      select coalesce(jsonb_agg(jsonb_build_object('link', l.link, 'clicks', l.n, 'human', l.human) order by l.human desc, l.n desc, l.link), '[]')
+      from (
+        select substr(k.what, length(split_part(k.what, ':', 2)) + 7) as link, sum(k.n) as n, coalesce(sum(k.n) filter (where k.what like 'link:human:%'), 0) as human
+        from private.campaign_counts k where k.campaign_id = p_id and k.hour = '-infinity' and k.what like 'link:%' group by 1
+        having sum(k.n) > 0 order by 3 desc, 2 desc, 1 limit 200) l),
+    'clients', (
+      select coalesce(jsonb_agg(jsonb_build_object('client', l.client, 'events', l.n, 'human', l.human) order by l.human desc, l.n desc, l.client), '[]')
+      from (
+        select substr(k.what, length(split_part(k.what, ':', 2)) + 9) as client, sum(k.n) as n, coalesce(sum(k.n) filter (where k.what like 'client:human:%'), 0) as human
+        from private.campaign_counts k where k.campaign_id = p_id and k.hour = '-infinity' and k.what like 'client:%' group by 1
+        having sum(k.n) > 0 order by 3 desc, 2 desc, 1 limit 50) l));
+end $function$;
+grant execute on function public.read_campaign(p_id uuid) to authenticated, service_role;
 
 -- An incident with its updates, oldest first, and the way back that was taken: {…, updates, rollback, rollout}. For
 -- viewers and secret keys. GL404 where there is none.
@@ -9246,6 +9737,8 @@ CREATE OR REPLACE FUNCTION public.read_thread(p_org uuid, p_thread uuid, p_membe
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_thread public.threads;
@@ -9258,11 +9751,13 @@ begin
   return jsonb_build_object('thread', private.thread_row(v_thread, p_member, clock_timestamp()), 'entries', (
     select coalesce(jsonb_agg(private.thread_entry(d) order by d.id desc), '[]') from (
       select * from public.thread_decisions d
-      where d.thread_id = p_thread and (p_before is null or d.id < p_before) and d.reason <> 'keyword'
+      -- Equality would let the planner walk the texts of all threads by id, until it has enough of this one.
+      where d.thread_id >= p_thread and (d.thread_id, d.id) < (p_thread, coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+        and d.reason <> 'keyword'
         -- A sitter sees what was heard, and what became of the own words.
         and (p_member is null or d.outcome = 'leg' or d.from_role = 'sitter' and d.contact_id = (
           select m.contact_id from public.org_members m where m.id = p_member))
-      order by d.id desc limit least(p_limit, 200)) d));
+      order by d.thread_id desc, d.id desc limit least(p_limit, 200)) d));
 end $function$;
 grant execute on function public.read_thread(p_org uuid, p_thread uuid, p_member uuid, p_before uuid, p_limit integer) to service_role;
 
@@ -9376,6 +9871,7 @@ begin
     array(select jsonb_array_elements_text(coalesce(p_decision -> 'types', '[]'))), (p_decision ->> 'forces')::uuid,
     p_decision ->> 'force_reason', p_decision ->> 'kept_text', p_decision ->> 'key', coalesce(p_decision ->> 'by', private.actor()))
   returning id into v_id;
+  update public.threads t set last_at = greatest(t.last_at, clock_timestamp()) where t.id = (p_decision ->> 'thread_id')::uuid;
   insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted)
   select v_id, f.ord, v_org, f.value ->> 'type', f.value ->> 'rule', (f.value ->> 'score')::real, f.value ->> 'redacted'
   from jsonb_array_elements(p_findings) with ordinality as f (value, ord) limit 20;
@@ -11809,6 +12305,51 @@ begin
 end $function$;
 grant execute on function public.settle_text_check(p_result jsonb) to service_role;
 
+-- Ends an attempt at a file of a text. To store it: stored {path, bytes, mime_type}, gone, too_large, failed {error};
+-- to delete it at the provider: deleted, failed {error}; either: retry {retry_after_ms, error}. False if the lease is
+-- not valid any more. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_text_file(p_id uuid, p_lease uuid, p_outcome text, p_result jsonb DEFAULT '{}'::jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_again timestamptz := v_now + make_interval(secs => coalesce((p_result ->> 'retry_after_ms')::bigint, 0) / 1000.0);
+  v_file public.text_files;
+begin
+  perform private.refuse_older_code();
+  select * into v_file from public.text_files f where f.id = p_id and f.lease = p_lease for update;
+  if not found then
+    return false;
+  end if;
+  if p_outcome = 'retry' then
+    update public.text_files f set lease = null, next_attempt_at = v_again, error = left(p_result ->> 'error', 500) where f.id = p_id;
+  elsif v_file.state = 'pending' then
+    update public.text_files f
+    set state = p_outcome, lease = null, attempt = 0, path = p_result ->> 'path', bytes = (p_result ->> 'bytes')::bigint,
+      mime_type = coalesce(p_result ->> 'mime_type', f.mime_type), error = left(p_result ->> 'error', 500), settled_at = v_now,
+      -- Only what is stored here is deleted there. What the provider does not have, nobody need delete.
+      at_provider = case when p_outcome = 'gone' then 'deleted' when p_outcome = 'stored' then f.at_provider else 'kept' end,
+      next_attempt_at = case when p_outcome = 'stored' and f.at_provider = 'to_delete' then v_now end
+    where f.id = p_id;
+    if p_outcome = 'stored' then
+      perform private.keep_objects(jsonb_build_array(jsonb_build_object('bucket', 'sms-media', 'path', p_result ->> 'path', 'kind', 'media',
+          'bytes', (p_result ->> 'bytes')::bigint, 'message_id', v_file.message_id)),
+        v_now + make_interval(days => private.media_days('retention.media_days')), v_now);
+    end if;
+  elsif v_file.message_id is null then
+    delete from public.text_files f where f.id = p_id;
+  else
+    update public.text_files f
+    set at_provider = case when p_outcome = 'deleted' then 'deleted' else 'kept' end, lease = null, next_attempt_at = null,
+      error = left(p_result ->> 'error', 500)
+    where f.id = p_id;
+  end if;
+  return true;
+end $function$;
+grant execute on function public.settle_text_file(p_id uuid, p_lease uuid, p_outcome text, p_result jsonb) to service_role;
+
 -- Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The
 -- person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person's
 -- plain signature. Answers the row. Errors: GL403 may not sign, or has in another role (unless the setting
@@ -11972,6 +12513,37 @@ begin
 end $function$;
 grant execute on function public.start_announcement(p_id uuid, p_expected_version bigint) to authenticated, service_role;
 
+-- Sends a draft from its start_at on, or goes on with one that was stopped, if it is at the version that was read;
+-- p_changes {per_minute, bounce_limit, complaint_limit, start_at} apply from then on. For operators and secret keys.
+-- Errors: 42501, GL404, GL409 somebody else was faster, it is under way or over, or nobody is left, GL422 and 23514
+-- what cannot be.
+CREATE OR REPLACE FUNCTION public.start_campaign(p_id uuid, p_expected_version bigint, p_changes jsonb DEFAULT '{}'::jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_campaign public.campaigns;
+begin
+  perform private.require_role('operator');
+  perform private.refuse_campaign(p_changes, array['per_minute', 'bounce_limit', 'complaint_limit', 'start_at']);
+  v_campaign := private.campaign_at(p_id, p_expected_version, array['draft', 'stopped']);
+  if not exists (select from public.campaign_recipients r where r.campaign_id = p_id and r.state = 'pending') then
+    raise exception 'there is nobody to send it to' using errcode = 'GL409', hint = 'gatelink campaign add';
+  end if;
+  update public.campaigns c
+  set state = 'sending', started_at = coalesce(c.started_at, clock_timestamp()), version = c.version + 1,
+    stopped_because = null, stopped_by = null,
+    per_minute = coalesce((p_changes ->> 'per_minute')::integer, c.per_minute),
+    bounce_limit = coalesce((p_changes ->> 'bounce_limit')::numeric, c.bounce_limit),
+    complaint_limit = coalesce((p_changes ->> 'complaint_limit')::numeric, c.complaint_limit),
+    start_at = coalesce((p_changes ->> 'start_at')::timestamptz, c.start_at)
+  where c.id = p_id returning c.* into v_campaign;
+  return private.campaign_view(v_campaign);
+end $function$;
+grant execute on function public.start_campaign(p_id uuid, p_expected_version bigint, p_changes jsonb) to authenticated, service_role;
+
 -- Notes whom p_by invites as what, for seven days; asked again, with the role and the days anew. Returns {id, email,
 -- role, expires_at}. Only for the function wa-router, which has checked that p_by is an admin. Errors: GL409 somebody
 -- who can sign in has the address, 23514 unknown role or no address.
@@ -12122,6 +12694,27 @@ begin
   return private.announcement_view(v_announcement, clock_timestamp());
 end $function$;
 grant execute on function public.stop_announcement(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
+
+-- Stops a campaign; with p_cancel for good. What is queued already, ten seconds' worth at most, still goes. For
+-- operators and secret keys. Errors: 42501, GL404, GL409 somebody else was faster, or it is not under way.
+CREATE OR REPLACE FUNCTION public.stop_campaign(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text, p_cancel boolean DEFAULT false)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_campaign public.campaigns;
+begin
+  perform private.require_role('operator');
+  perform private.campaign_at(p_id, p_expected_version, case when p_cancel then array['draft', 'sending', 'stopped'] else array['sending'] end);
+  update public.campaigns c
+  set state = case when p_cancel then 'cancelled' else 'stopped' end, stopped_at = clock_timestamp(), stopped_by = private.actor(),
+    stopped_because = private.given_reason(p_reason), version = c.version + 1
+  where c.id = p_id returning c.* into v_campaign;
+  return private.campaign_view(v_campaign);
+end $function$;
+grant execute on function public.stop_campaign(p_id uuid, p_expected_version bigint, p_reason text, p_cancel boolean) to authenticated, service_role;
 
 -- Stores templates of an account as Meta describes them [{id, name, language, category, status, quality,
 -- parameter_format, components, reason}]; if these are all, the others are removed. A pause, a rejection, an approval
@@ -12367,6 +12960,39 @@ begin
     from public.wa_templates t where t.id = p_id);
 end $function$;
 grant execute on function public.template_by_id(p_id text) to service_role;
+
+-- Sends the mail of a campaign to one address, with these values of its placeholders; p_otherwise sends what those
+-- without the flag get. It is counted nowhere. Answers {message_id}. For operators and secret keys. Errors: 42501,
+-- GL404, GL409 it may not be sent (suppressed, feature_off, …), GL422 no address.
+CREATE OR REPLACE FUNCTION public.test_campaign(p_id uuid, p_to text, p_fields jsonb DEFAULT '{}'::jsonb, p_otherwise boolean DEFAULT false)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_campaign public.campaigns;
+  v_message jsonb;
+  v_to text := lower(btrim(p_to));
+  v_answer jsonb;
+begin
+  perform private.require_role('operator');
+  select * into v_campaign from public.campaigns c where c.id = p_id;
+  if v_campaign.id is null then
+    raise exception 'there is no such campaign' using errcode = 'GL404', hint = 'gatelink campaign list';
+  elsif coalesce(v_to, '') !~ '^[^@[:space:]<>]{1,64}@[^@[:space:]<>]{1,185}$' then
+    raise exception 'this is no address' using errcode = 'GL422';
+  end if;
+  v_message := private.campaign_words(v_campaign, coalesce(p_fields, '{}'), case when p_otherwise then 'off' end) || '{"type": "email", "bulk": true}';
+  v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'email', 'to', v_to,
+    'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_to)), 'number_id', v_campaign.from_email,
+    'message', v_message, 'text', coalesce(v_message ->> 'text', v_message ->> 'subject'))), clock_timestamp()) -> 0;
+  if v_answer ? 'error' then
+    raise exception 'the test cannot be sent: %', v_answer ->> 'error' using errcode = 'GL409';
+  end if;
+  return jsonb_build_object('message_id', v_answer -> 'id');
+end $function$;
+grant execute on function public.test_campaign(p_id uuid, p_to text, p_fields jsonb, p_otherwise boolean) to authenticated, service_role;
 
 -- Queues a test for an endpoint, whatever events it wants and whether it is paused; the table notifications says what
 -- became of it. Returns {id}. For operators and secret keys. GL404 when there is none of that name.
@@ -13323,6 +13949,10 @@ declare
   v_opted_out boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes) and not private.is_about_group(u.identities));
+  v_texts boolean := exists (select from unnest(p_updates) u where u.kind = 'status' and u.channel = 'sms');
+  -- A later migration makes what follows from them, and a team may take it back.
+  v_texts_ended boolean := v_texts and to_regprocedure('private.apply_text_statuses(uuid[],timestamptz)') is not null and exists (
+    select from unnest(p_updates) u where u.kind = 'status' and u.channel = 'sms' and u.status in ('failed', 'delivered'));
 begin
   -- By our own id if the provider returns it, else by the provider's id.
   select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
@@ -13335,6 +13965,14 @@ begin
     (select m.id from public.messages m
     where m.provider_id = u.provider_id and m.direction = 'out' and m.channel = u.channel limit 10)) m
   where u.kind = 'status';
+  if v_texts and v_about is not null then
+    -- What is tried a second time is not judged by the first try any more, unless that arrived after all.
+    select array_agg(a.id order by a.n), array_agg(a.place order by a.n) into v_about, v_places
+    from unnest(v_about, v_places) with ordinality as a (id, place, n)
+    join unnest(p_updates) with ordinality as u on u.ordinality = a.place
+    where u.channel <> 'sms' or u.status in ('delivered', 'read') or not exists (
+      select from public.outbound_messages o where o.id = a.id and o.first_try ->> 'provider_id' = u.provider_id);
+  end if;
   if v_about is null then
     return false;
   end if;
@@ -13359,7 +13997,7 @@ begin
   end if;
   -- The lanes that wait for one of these messages, and those of messages sent again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
-  if v_window_closed then
+  if v_window_closed or v_texts_ended then
     perform from private.outbound_lanes l
     where l.conversation_id in (select o.conversation_id from public.outbound_messages o where o.id = any (v_ids))
     order by l.conversation_id for update;
@@ -13413,8 +14051,11 @@ begin
     perform private.send_fallback(m.id, now()) from public.messages m
     where m.id = any (v_ids) and m.status = 'failed' and m.error #>> '{0,code}' = (private.channel_policy(m.channel)).window_code;
   end if;
+  if v_texts_ended then
+    perform private.apply_text_statuses(array(select m.id from public.messages m where m.id = any (v_ids) and m.channel = 'sms'), now());
+  end if;
   if v_events is not null then
-    -- What is sent again as a template has not failed.
+    -- What is sent again, as a template or a second time, has not failed.
     perform private.note_events(array(
       select v_events[place] from generate_subscripts(v_events, 1) as place
       join public.messages m on m.id = (v_events[place]).message_id
@@ -13492,6 +14133,35 @@ begin
     and latest.at >= t.at;
 end $function$;
 grant execute on function private.apply_templates(p_updates private.inbound_update[]) to service_role;
+
+-- What follows from statuses of texts that were just recorded: second tries, and numbers that are held because
+-- carriers take nothing from them, until one of their texts is delivered. The caller holds the locks of lanes and
+-- messages.
+CREATE OR REPLACE FUNCTION private.apply_text_statuses(p_ids uuid[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.try_text_again(m.id, p_now)
+  from public.messages m
+  where m.id = any (p_ids) and m.status = 'failed' and private.may_arrive_later(m.error #>> '{0,code}');
+  -- The provider accepts what the carriers then refuse, so each test costs a text.
+  update public.senders s
+  set held_since = coalesce(s.held_since, p_now), held_code = refused.code,
+    held_until = p_now + least(interval '1 hour', interval '5 minutes' * 2 ^ least(s.held_probes, 5))
+  from (
+    select c.channel, c.number_id, min(m.error #>> '{0,code}') as code
+    from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.id = any (p_ids) and m.status = 'failed' and private.is_unregistered(m.error #>> '{0,code}')
+    group by c.channel, c.number_id) refused
+  where s.channel = refused.channel and s.id = refused.number_id;
+  update public.senders s set held_since = null, held_code = null, held_until = null, held_probes = 0
+  where s.channel = 'sms' and private.is_unregistered(s.held_code) and exists (
+    select from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.id = any (p_ids) and m.status = 'delivered' and c.channel = s.channel and c.number_id = s.id);
+end $function$;
+grant execute on function private.apply_text_statuses(p_ids uuid[], p_now timestamp with time zone) to service_role;
 
 -- What is wrong with a value of the setting deeplinks.apps; null for nothing.
 CREATE OR REPLACE FUNCTION private.apps_fault(p_value text)
@@ -14160,6 +14830,232 @@ AS $function$
   select coalesce(nullif(current_setting('role', true), 'none'), session_user)
 $function$;
 grant execute on function private.caller() to service_role;
+
+-- What an open or a click counts as; with p_once also what counts once a recipient.
+CREATE OR REPLACE FUNCTION private.campaign_access(p_event email_events, p_once boolean)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_verdict text := coalesce(p_event.metadata ->> 'verdict', 'unsure');
+  v_link text := left(p_event.metadata ->> 'link', 300);
+  v_client text := left(p_event.metadata ->> 'client', 60);
+begin
+  return array_remove(
+    case when p_once and p_event.event_type = 'open' then array['opened', case v_verdict when 'human' then 'opened_human' end]
+      -- Who follows a link has seen the mail, whether its images were loaded or not.
+      when p_once then array['opened', 'clicked'] || case v_verdict when 'human' then array['opened_human', 'clicked_human'] end end
+    || array[p_event.event_type || 's:' || v_verdict, case p_event.event_type when 'click' then 'link:' || v_verdict || ':' || v_link end,
+      'client:' || v_verdict || ':' || v_client], null);
+end $function$;
+grant execute on function private.campaign_access(p_event email_events, p_once boolean) to service_role;
+
+-- Locks a campaign that is at this version and in one of these states; GL404, GL409 or GL422 when it is not.
+CREATE OR REPLACE FUNCTION private.campaign_at(p_id uuid, p_expected_version bigint, p_states text[])
+ RETURNS campaigns
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_campaign public.campaigns;
+begin
+  select * into v_campaign from public.campaigns c where c.id = p_id for update;
+  if v_campaign.id is null then
+    raise exception 'there is no such campaign' using errcode = 'GL404', hint = 'gatelink campaign list';
+  elsif p_expected_version is null then
+    raise exception 'which version did you read?' using errcode = 'GL422', hint = 'p_expected_version';
+  elsif v_campaign.version <> p_expected_version then
+    raise exception 'the campaign is at version %, not %', v_campaign.version, p_expected_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  elsif v_campaign.state <> all (p_states) then
+    raise exception 'the campaign is %', case v_campaign.state when 'sending' then 'being sent' when 'draft' then 'a draft' else v_campaign.state end
+      using errcode = 'GL409', hint = 'A draft is started, what is being sent is stopped, what is stopped goes on or is cancelled.';
+  end if;
+  return v_campaign;
+end $function$;
+grant execute on function private.campaign_at(p_id uuid, p_expected_version bigint, p_states text[]) to service_role;
+
+-- The bit of campaign_recipients.told for what counts once a recipient; null for what counts each time.
+CREATE OR REPLACE FUNCTION private.campaign_bit(p_what text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_what when 'sent' then 1 when 'delivered' then 2 when 'bounced' then 4 when 'complained' then 8 when 'unsubscribed' then 16
+    when 'replied' then 32 when 'failed' then 64 when 'opened' then 128 when 'opened_human' then 256 when 'clicked' then 512
+    when 'clicked_human' then 1024 end
+$function$;
+grant execute on function private.campaign_bit(p_what text) to service_role;
+
+-- Trigger of email_events: what the provider and our own links tell, and verdicts that are corrected.
+CREATE OR REPLACE FUNCTION private.campaign_event()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if new.event_type not in ('open', 'click') then
+    perform private.tell_campaign(new.message_id, case new.event_type when 'delivered' then '{sent,delivered}' when 'bounce' then '{sent,bounced}'
+      when 'complaint' then '{complained}' else '{unsubscribed}' end::text[]);
+  elsif tg_op = 'INSERT' then
+    perform private.tell_campaign(new.message_id, private.campaign_access(new, true));
+  else
+    perform private.tell_campaign(new.message_id, private.campaign_access(old, false), -1);
+    perform private.tell_campaign(new.message_id, private.campaign_access(new, false) || '{judged}');
+  end if;
+  return null;
+end $function$;
+
+-- Why a campaign must stop by its limits; null if it need not.
+CREATE OR REPLACE FUNCTION private.campaign_fault(p_campaign campaigns)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_counts jsonb := private.campaign_totals(p_campaign.id);
+  v_sent numeric := coalesce((v_counts ->> 'sent')::numeric, 0);
+  v_delivered numeric := coalesce((v_counts ->> 'delivered')::numeric, 0);
+  v_bounced numeric := coalesce((v_counts ->> 'bounced')::numeric, 0);
+  v_complained numeric := coalesce((v_counts ->> 'complained')::numeric, 0);
+begin
+  return case
+    when v_sent >= 100 and v_bounced > v_sent * p_campaign.bounce_limit then format('%s of %s bounced', v_bounced, v_sent)
+    when v_delivered >= 100 and v_complained >= 2 and v_complained > v_delivered * p_campaign.complaint_limit
+      then format('%s of %s complained', v_complained, v_delivered) end;
+end $function$;
+grant execute on function private.campaign_fault(p_campaign campaigns) to service_role;
+
+-- HTML and text of a message of a campaign, {html, text}, made anew from its fields, since each message would be a
+-- copy; null if the campaign is gone.
+CREATE OR REPLACE FUNCTION private.campaign_mail(p_native jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select private.campaign_words(c, p_native -> 'fields', p_native ->> 'arm') - 'subject'
+    from public.campaigns c where c.id = (p_native ->> 'campaign_id')::uuid);
+end $function$;
+grant execute on function private.campaign_mail(p_native jsonb) to service_role;
+
+-- Trigger of email_replies: an answer.
+CREATE OR REPLACE FUNCTION private.campaign_reply()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.tell_campaign(new.reply_to, '{replied}');
+  return null;
+end $function$;
+
+-- Trigger of messages: what was sent and what failed.
+CREATE OR REPLACE FUNCTION private.campaign_status()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.tell_campaign(new.id, case when new.status = 'failed' then '{failed}' else '{sent}' end::text[]);
+  return null;
+end $function$;
+
+-- What was counted in a campaign, {what: n}.
+CREATE OR REPLACE FUNCTION private.campaign_totals(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_object_agg(t.what, t.n), '{}') from (
+    select c.what, sum(c.n)::bigint as n from private.campaign_counts c
+    where c.campaign_id = p_id and c.hour > '-infinity' group by c.what having sum(c.n) <> 0) t
+$function$;
+grant execute on function private.campaign_totals(p_id uuid) to service_role;
+
+-- A campaign with its figures: {…, waits, counts: {what: n}, rates: {delivered, bounced (of what was sent),
+-- complained, unsubscribed, replied, opened and clicked (people alone; of what was delivered), clicked_of_opened};
+-- null where nothing was}.
+CREATE OR REPLACE FUNCTION private.campaign_view(p_campaign campaigns)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_counts jsonb := private.campaign_totals(p_campaign.id);
+  v_sent numeric := nullif((v_counts ->> 'sent')::numeric, 0);
+  v_delivered numeric := nullif((v_counts ->> 'delivered')::numeric, 0);
+begin
+  return to_jsonb(p_campaign) - array['html', 'text', 'otherwise'] || jsonb_build_object(
+    'start_at', case when isfinite(p_campaign.start_at) then p_campaign.start_at end,
+    'waits', private.campaign_waits(p_campaign, clock_timestamp()),
+    'counts', v_counts,
+    'rates', jsonb_build_object(
+      'delivered', round(coalesce((v_counts ->> 'delivered')::numeric, 0) / v_sent, 4),
+      'bounced', round(coalesce((v_counts ->> 'bounced')::numeric, 0) / v_sent, 4),
+      'complained', round(coalesce((v_counts ->> 'complained')::numeric, 0) / v_delivered, 4),
+      'unsubscribed', round(coalesce((v_counts ->> 'unsubscribed')::numeric, 0) / v_delivered, 4),
+      'replied', round(coalesce((v_counts ->> 'replied')::numeric, 0) / v_delivered, 4),
+      'opened', round(coalesce((v_counts ->> 'opened_human')::numeric, 0) / v_delivered, 4),
+      'clicked', round(coalesce((v_counts ->> 'clicked_human')::numeric, 0) / v_delivered, 4),
+      'clicked_of_opened', round(coalesce((v_counts ->> 'clicked_human')::numeric, 0) / nullif((v_counts ->> 'opened_human')::numeric, 0), 4)));
+end $function$;
+grant execute on function private.campaign_view(p_campaign campaigns) to service_role;
+
+-- Why a campaign that is being sent makes no messages: start_at (it begins later), sender_gone, sender_paused,
+-- sender_held (the provider refuses its account), feature_off (email_send.enabled) or identity_unverified; null if it
+-- makes them.
+CREATE OR REPLACE FUNCTION private.campaign_waits(p_campaign campaigns, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_sender public.senders;
+begin
+  if p_campaign.state <> 'sending' then
+    return null;
+  elsif p_campaign.start_at > p_now then
+    return 'start_at';
+  end if;
+  select * into v_sender from public.senders s where s.channel = 'email' and s.id = p_campaign.from_email;
+  return case when v_sender.id is null then 'sender_gone' when v_sender.state <> 'active' then 'sender_paused'
+    when v_sender.held_since is not null then 'sender_held'
+    when not private.on_for_anybody(private.send_flag('email')) then 'feature_off'
+    when (private.inbox_for(null, p_campaign.from_email)).state = 'unverified' then 'identity_unverified' end;
+end $function$;
+grant execute on function private.campaign_waits(p_campaign campaigns, p_now timestamp with time zone) to service_role;
+
+-- What a recipient with these fields gets, {subject, html, text}; with arm off what those without the flag get.
+-- {{unsubscribe_url}} is filled in by whoever sends.
+CREATE OR REPLACE FUNCTION private.campaign_words(p_campaign campaigns, p_fields jsonb, p_arm text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_fields jsonb := p_fields || '{"unsubscribe_url": "{{unsubscribe_url}}"}';
+  v_other jsonb := case when p_arm = 'off' then coalesce(p_campaign.otherwise, '{}') else '{}' end;
+begin
+  return jsonb_strip_nulls(jsonb_build_object(
+    'subject', left(regexp_replace(private.fill_in(coalesce(v_other ->> 'subject', p_campaign.subject), v_fields, false), '[\r\n]+', ' ', 'g'), 900),
+    'html', private.fill_in(case when v_other ? 'html' or v_other ? 'text' then v_other ->> 'html' else p_campaign.html end, v_fields, true),
+    'text', private.fill_in(case when v_other ? 'html' or v_other ? 'text' then v_other ->> 'text' else p_campaign.text end, v_fields, false)));
+end $function$;
+grant execute on function private.campaign_words(p_campaign campaigns, p_fields jsonb, p_arm text) to service_role;
 
 -- Whether an account has confirmed its address and is neither banned nor deleted: whoever typed somebody else's
 -- address into a sign-up form has not.
@@ -15071,11 +15967,13 @@ AS $function$
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
     ('gatelink_cards', 5, 'http', 'telegram-webhook/edit', 'private.cards_are_due(now())'),
+    ('gatelink_text_files', 5, 'http', 'sms-webhook/files', 'private.text_files_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
     ('gatelink_notices', 60, 'sql', 'select private.tell_notices(now())', null),
     ('gatelink_announce', 10, 'sql', 'select private.send_announcements(now())', null),
+    ('gatelink_campaigns', 2, 'sql', 'select private.send_campaigns(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_purge_telegram', 3600, 'sql', 'select private.purge_telegram(now())', null),
@@ -15083,6 +15981,7 @@ AS $function$
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
     ('gatelink_release_numbers', 300, 'sql', 'select private.release_numbers(now())', null),
+    ('gatelink_watch_pools', 300, 'sql', 'select private.watch_pools(now())', null),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
@@ -15091,9 +15990,12 @@ AS $function$
     ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())', null)
   ) as j (name, every_seconds, kind, target, due)
   -- A later migration makes these tables, and a team may take them back.
-  where (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
+  where (j.name <> 'gatelink_campaigns' or to_regprocedure('private.send_campaigns(timestamptz)') is not null)
+    and (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
+    and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
+    and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
 
@@ -15456,6 +16358,58 @@ AS $function$
 $function$;
 grant execute on function private.conversation_view(p_conversation conversations, p_last messages, p_words boolean) to service_role;
 
+-- Counts what happened in campaigns, at most p_limit notes of it, and says how many. For the clock.
+CREATE OR REPLACE FUNCTION private.count_campaign_news(p_now timestamp with time zone, p_limit integer DEFAULT 20000)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_gone integer;
+  v_judged jsonb;
+begin
+  if not exists (select from private.campaign_news) or not pg_try_advisory_xact_lock(hashtext('gatelink.campaign_news')) then
+    return 0;
+  end if;
+  with gone as materialized (
+    delete from private.campaign_news w
+    where w.id in (select x.id from private.campaign_news x order by x.id limit p_limit for update skip locked)
+    returning w.campaign_id, w.recipient_id, w.what, w.n, w.at
+  ), once as (
+    select g.campaign_id, g.recipient_id, g.what, private.campaign_bit(g.what) as bit, date_trunc('hour', min(g.at), 'UTC') as hour
+    from gone g where private.campaign_bit(g.what) is not null group by g.campaign_id, g.recipient_id, g.what
+  ), was as materialized (
+    select r.campaign_id, r.id, r.told, r.arm, s.bits
+    from (select o.campaign_id, o.recipient_id, bit_or(o.bit) as bits from once o group by o.campaign_id, o.recipient_id) s
+    join public.campaign_recipients r on r.campaign_id = s.campaign_id and r.id = s.recipient_id
+    order by r.campaign_id, r.id for update of r
+  ), told as (
+    update public.campaign_recipients r set told = w.told | w.bits
+    from was w where r.campaign_id = w.campaign_id and r.id = w.id and w.told | w.bits <> w.told
+  ), added as (
+    select o.campaign_id, o.hour, a.prefix || o.what as what, count(*) as n
+    from once o join was w on w.campaign_id = o.campaign_id and w.id = o.recipient_id
+    cross join lateral (select '' as prefix union all select 'off:' where w.arm = 'off') a
+    where w.told & o.bit = 0 group by 1, 2, 3
+    union all
+    select g.campaign_id, case when g.what ~ '^(link|client):' then '-infinity' else date_trunc('hour', g.at, 'UTC') end, g.what, sum(g.n)
+    from gone g where private.campaign_bit(g.what) is null and g.what <> 'judged' group by 1, 2, 3
+  ), counted as (
+    insert into private.campaign_counts as c (campaign_id, hour, what, n)
+    select a.campaign_id, a.hour, a.what, a.n from added a
+    where exists (select from public.campaigns k where k.id = a.campaign_id)
+    on conflict on constraint campaign_counts_pkey do update set n = c.n + excluded.n
+  )
+  select count(*), jsonb_agg(distinct jsonb_build_array(g.campaign_id, g.recipient_id)) filter (where g.what = 'judged')
+  into v_gone, v_judged from gone g;
+  if v_judged is not null then
+    perform private.recount_accesses((j.pair ->> 0)::uuid, (j.pair ->> 1)::bigint, p_now) from jsonb_array_elements(v_judged) as j (pair);
+  end if;
+  return v_gone;
+end $function$;
+grant execute on function private.count_campaign_news(p_now timestamp with time zone, p_limit integer) to service_role;
+
 -- Trigger, after insert of attributions: counts the business metric link.converted, for the first message that came
 -- from a click.
 CREATE OR REPLACE FUNCTION private.count_conversion()
@@ -15501,7 +16455,8 @@ begin
   where r.state in ('running', 'paused') and a.arm is not null
     and (r.flag_key = 'messaging_v1.enabled' or r.flag_key = 'proactive_thread_creation.enabled' and p_decision ? 'thread_id'
       or r.flag_key = 'sitter_messages_v1.enabled' and p_decision ->> 'from_role' = 'sitter')
-    and (v_failed or coalesce((select d.at from public.thread_decisions d where d.org_id = p_org and d.id < p_id order by d.id desc limit 1),
+    and (v_failed or coalesce((select d.at from public.thread_decisions d
+      where d.org_id >= p_org and (d.org_id, d.id) < (p_org, p_id) order by d.org_id desc, d.id desc limit 1),
       '-infinity') < date_trunc('minute', v_now));
   if v_outcomes is not null then
     perform private.record_outcomes(v_outcomes, v_now);
@@ -16595,6 +17550,26 @@ AS $function$
     case p_what when 'complaint' then array['complaint', 'beschwerde', 'reclamación', 'réclamation', 'reclamação', 'reclamo', 'malalamiko', 'شكوى', 'शिकायत']
       else array['praise', 'lob', 'elogio', 'éloge', 'sifa', 'ثناء', 'तारीफ़'] end)
 $function$;
+
+-- A template with the values of its placeholders, which are escaped for HTML; null for null.
+CREATE OR REPLACE FUNCTION private.fill_in(p_template text, p_fields jsonb, p_html boolean)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  with pieces as (
+    select p.piece, p.n from unnest(pg_catalog.regexp_split_to_array(p_template, private.placeholder())) with ordinality as p (piece, n)
+  ), names as (
+    select coalesce(nullif(p_fields ->> m.found[1], ''), m.found[2], '') as value, m.n
+    from pg_catalog.regexp_matches(p_template, private.placeholder(), 'g') with ordinality as m (found, n)
+  )
+  select string_agg(pieces.piece || coalesce(case when p_html
+      then replace(replace(replace(replace(replace(names.value, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;'), '''', '&#39;')
+      else names.value end, ''), '' order by pieces.n)
+  from pieces left join names on names.n = pieces.n
+$function$;
+grant execute on function private.fill_in(p_template text, p_fields jsonb, p_html boolean) to service_role;
 
 -- The contact of each update, in its place, if every id and the name are unchanged and no change is announced; null
 -- otherwise.
@@ -19517,6 +20492,17 @@ AS $function$
       where jsonb_typeof(e) <> 'string' or char_length(e #>> '{}') not between 1 and 200) end
 $function$;
 
+-- Whether carriers take no text from the number that got this error, until somebody registers it.
+CREATE OR REPLACE FUNCTION private.is_unregistered(p_code text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(p_code in ('30032', '30034', '40010'), false)
+$function$;
+grant execute on function private.is_unregistered(p_code text) to service_role;
+
 -- Whether a destination's list of events includes this type.
 CREATE OR REPLACE FUNCTION private.is_wanted(p_events text[], p_type text)
  RETURNS boolean
@@ -20500,7 +21486,8 @@ end $function$;
 grant execute on function private.mail_to_forward(p_message_id uuid, p_native jsonb, p_number_id text, p_contact_id uuid) to service_role;
 
 -- What the channel needs to compose a mail beside its message: {from, identity, user_id, provider, token (null: the
--- address with the message's id), campaign_id, message_id_header, in_reply_to, references, bulk, relay}.
+-- address with the message's id), campaign_id, message_id_header, in_reply_to, references, bulk, relay, and of a
+-- campaign html and text}.
 CREATE OR REPLACE FUNCTION private.mail_to_send(p_id uuid, p_number_id text, p_native jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -20509,8 +21496,13 @@ CREATE OR REPLACE FUNCTION private.mail_to_send(p_id uuid, p_number_id text, p_n
 AS $function$
 declare
   v_inbox private.inboxes := private.inbox_for(null, p_number_id);
+  v_words jsonb := '{}';
 begin
-  return jsonb_build_object(
+  -- plpgsql, because campaigns come later, and a team may take them back.
+  if p_native ? 'fields' and to_regprocedure('private.campaign_mail(jsonb)') is not null then
+    v_words := coalesce(private.campaign_mail(p_native), '{}');
+  end if;
+  return v_words || jsonb_build_object(
     'from', jsonb_build_object('address', p_number_id, 'name', coalesce(v_inbox.display_name, '')), 'identity', v_inbox.identity,
     'user_id', coalesce(p_native ->> 'user_id', v_inbox.user_id), 'provider', coalesce(v_inbox.provider, 'sendgrid'),
     'token', private.reply_token_of(p_id), 'campaign_id', p_native ->> 'campaign_id',
@@ -20703,6 +21695,17 @@ AS $function$
     or (private.caller() = 'authenticated' and private.has_role(p_role))
 $function$;
 grant execute on function private.may(p_role text) to service_role;
+
+-- Whether a text that failed with this error may arrive if it is sent once more.
+CREATE OR REPLACE FUNCTION private.may_arrive_later(p_code text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(p_code in ('30003', '30008', '40004', '40006'), false)
+$function$;
+grant execute on function private.may_arrive_later(p_code text) to service_role;
 
 -- Days by retention.media_days (stored files of messages) or retention.upload_days (uploads without use), else 30.
 CREATE OR REPLACE FUNCTION private.media_days(p_setting text)
@@ -21878,6 +22881,30 @@ AS $function$
 $function$;
 grant execute on function private.org_role(p_org uuid) to authenticated, service_role;
 
+-- Trigger, before a file loses its message: what is not stored yet will not be; what is to be deleted at the provider
+-- is, at once.
+CREATE OR REPLACE FUNCTION private.orphan_text_file()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  new.state := case when old.state = 'pending' then 'gone' else old.state end;
+  new.settled_at := coalesce(old.settled_at, clock_timestamp());
+  new.lease := null;
+  new.error := null;
+  new.path := null;
+  if old.at_provider = 'to_delete' then
+    new.attempt := 0;
+    new.next_attempt_at := clock_timestamp();
+  else
+    new.next_attempt_at := null;
+    new.url := null;
+  end if;
+  return new;
+end $function$;
+grant execute on function private.orphan_text_file() to service_role;
+
 -- What an export does not hold and an erasure does not reach.
 CREATE OR REPLACE FUNCTION private.out_of_reach()
  RETURNS jsonb
@@ -21903,7 +22930,10 @@ AS $function$
     jsonb_build_object('attempt', o.attempt, 'fallback', o.used_fallback,
       'due_at', case when o.state = 'queued' then to_char(o.next_attempt_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') end,
       'error', case when o.error is not null then coalesce(o.error ->> 'code', '') end)
-  from public.outbound_messages o where o.message_id = p_message.id and (o.state <> 'queued' or o.attempt > 0)
+  from public.outbound_messages o where o.message_id = p_message.id and (o.state <> 'queued' or o.attempt > 0 or o.first_try is not null)
+  union all
+  select (o.first_try ->> 'at')::timestamptz, 'tried_once', jsonb_build_object('error', o.first_try -> 'code')
+  from public.outbound_messages o where o.message_id = p_message.id and o.first_try is not null
   union all
   select (s.value #>> '{}')::timestamptz, 'status', jsonb_build_object('status', s.key)
   from jsonb_each(p_message.status_at) as s (key, value) where jsonb_typeof(s.value) = 'string'
@@ -22135,6 +23165,8 @@ AS $function$
     ('public.incident_updates', '{text,changes}', '', 'words'),
     ('public.announcements', '{name,text,template,stopped_because}', '', 'words'),
     ('public.saved_views', '{name,search}', '', 'words'),
+    ('public.campaigns', '{name,subject,html,text,otherwise,stopped_because}', '', 'words'),
+    ('public.campaign_recipients', '{address,fields,message_id}', 't.address = any (($1).needles)', 'deleted'),
     ('public.announcement_recipients', '{contact_id,message_id}', 't.contact_id = any (($1).contacts)', 'deleted'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),
@@ -22157,6 +23189,8 @@ AS $function$
     ('private.mail_senders', '{id,message_id,conversation_id,address,text_hash}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations) or t.address = any (($1).needles)', 'deleted'),
     ('public.media_files', '{message_id,media_id,sha256,path,error}', 't.message_id = any (($1).messages)', 'deleted'),
+    -- The clock deletes it at the provider, and then the row.
+    ('public.text_files', '{message_id,url,path,error}', 't.message_id = any (($1).messages)', 'set message_id = null'),
     -- The clock removes the file itself.
     ('public.storage_objects', '{path,message_id}', 't.message_id = any (($1).messages)', 'set message_id = null'),
     ('public.reply_tokens', '{token,message_id}', 't.message_id = any (($1).messages)', 'deleted'),
@@ -22189,7 +23223,7 @@ AS $function$
     ('public.conversation_desk', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.conversation_presence', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.routing_decisions', '{message_id,contact,explanation}', 't.message_id = any (($1).messages)', 'deleted'),
-    ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error}',
+    ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error,first_try}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.delivery_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.outbound_lanes', '{conversation_id,waits_for}', 't.conversation_id = any (($1).conversations)', 'deleted'),
@@ -22346,6 +23380,17 @@ begin
 end $function$;
 grant execute on function private.place_mails(p_mails private.mail[]) to service_role;
 
+-- The pattern of a placeholder: {{name}}, or {{name|otherwise}}.
+CREATE OR REPLACE FUNCTION private.placeholder()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select '\{\{ ?([a-z][a-z0-9_]{0,63}) ?(?:\|([^{}|]{0,200}))?\}\}'
+$function$;
+grant execute on function private.placeholder() to service_role;
+
 -- How many deliveries to a destination may be claimed, given how many the caller has under way and how many places
 -- are free.
 CREATE OR REPLACE FUNCTION private.places_for(p_left integer, p_busy integer)
@@ -22388,6 +23433,101 @@ begin
     from asked where plain);
 end $function$;
 grant execute on function private.plain_replies(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
+
+-- In how many days a pool is exhausted, by its growth over the last 30 days or as long as is known; 0 if it is, null
+-- where it does not grow or nobody knows yet.
+CREATE OR REPLACE FUNCTION private.pool_days_left(p_org uuid, p_numbers integer, p_closed integer, p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_closed >= p_numbers then 0
+    when p_closed > d.closed then (p_numbers - p_closed) * (t.day - d.day) / (p_closed - d.closed) end
+  from (values ((p_now at time zone 'UTC')::date)) as t (day)
+  left join lateral (
+    select x.day, x.closed from private.pool_days x
+    where x.org_id = p_org and x.day between t.day - 30 and t.day - 1 order by x.day limit 1) d on true
+$function$;
+grant execute on function private.pool_days_left(p_org uuid, p_numbers integer, p_closed integer, p_now timestamp with time zone) to service_role;
+
+-- pool_forecast with the time given.
+CREATE OR REPLACE FUNCTION private.pool_forecast(p_org uuid, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('numbers', p.numbers, 'draining', p.draining, 'needed', p.needed, 'closed', p.closed,
+    'share', case when p.numbers = 0 then 1 else round(p.closed::numeric / p.numbers, 4) end,
+    'state', private.pool_state(p.numbers, p.closed), 'days_left', private.pool_days_left(p_org, p.numbers, p.closed, p_now),
+    'exhausted_count', (select coalesce(sum(c.value), 0) from public.counters c where c.name = 'masking_pool_exhausted' and c.label = p_org::text))
+  from (
+    select coalesce(x.numbers, 0) as numbers, coalesce(x.draining, 0) as draining, coalesce(x.needed, 0) as needed, coalesce(x.closed, 0) as closed
+    from (select 1) one left join private.pools(p_org, p_now) x on true) p
+$function$;
+grant execute on function private.pool_forecast(p_org uuid, p_now timestamp with time zone) to service_role;
+
+-- ok; warning from 80 % on; exhausted where somebody has no number left, or there is none.
+CREATE OR REPLACE FUNCTION private.pool_state(p_numbers integer, p_closed integer)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_closed >= p_numbers then 'exhausted' when p_closed >= 0.8 * p_numbers then 'warning' else 'ok' end
+$function$;
+grant execute on function private.pool_state(p_numbers integer, p_closed integer) to service_role;
+
+-- The pool of an organisation, or of each that has one: numbers that may be lent (their sender is active too), those
+-- that drain, the most live threads of one person, and how many of the numbers are closed to the person with fewest
+-- left, with quarantine.
+CREATE OR REPLACE FUNCTION private.pools(p_org uuid, p_now timestamp with time zone)
+ RETURNS TABLE(org_id uuid, numbers integer, draining integer, needed integer, closed integer)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'on'
+AS $function$
+  with pool as (
+    select n.org_id, n.channel, n.number_id, n.state, n.state = 'active' and s.state = 'active' as lendable
+    from public.org_numbers n join public.senders s on s.channel = n.channel and s.id = n.number_id
+    where n.class = 'pool' and (p_org is null or n.org_id = p_org)
+  ), people as (
+    -- What one person meets, live or in quarantine, is closed to that person; the worst placed decides. A thread on a number
+    -- that drains goes on, and takes a number that can be lent when it is opened again.
+    select p.org_id, count(distinct l.number_id) filter (where l.ended_at is null and p.state <> 'out') as live,
+      count(distinct l.number_id) filter (where p.lendable) as closed
+    from public.thread_legs l join pool p on p.channel = l.channel and p.number_id = l.number_id
+    where l.ended_at is null or l.quarantined_until > p_now
+    group by p.org_id, l.contact_id
+  )
+  select n.org_id, n.lendable::integer, n.draining::integer, coalesce(w.live, 0)::integer, coalesce(w.closed, 0)::integer
+  from (
+    select p.org_id, count(*) filter (where p.lendable) as lendable, count(*) filter (where p.state = 'draining') as draining
+    from pool p group by p.org_id) n
+  left join (select x.org_id, max(x.live) as live, max(x.closed) as closed from people x group by x.org_id) w on w.org_id = n.org_id
+$function$;
+grant execute on function private.pools(p_org uuid, p_now timestamp with time zone) to service_role;
+
+-- The pools of numbers of organisations, as the clock last saw them: [{org, numbers, draining, needed, closed}].
+CREATE OR REPLACE FUNCTION private.pools_seen()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if to_regclass('private.pool_states') is null then
+    return '[]';
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('org', s.org_id, 'numbers', s.numbers, 'draining', s.draining, 'needed', s.needed,
+      'closed', s.closed) order by s.org_id), '[]')
+    from private.pool_states s);
+end $function$;
+grant execute on function private.pools_seen() to service_role;
 
 -- Whether all that a flag needs, directly and through others, is on for the same id.
 CREATE OR REPLACE FUNCTION private.prerequisites_on(p_key text, p_targeting_id text)
@@ -22893,6 +24033,29 @@ AS $function$
     'message', p_message, 'text', nullif(p_message ->> 'text', ''), 'idempotency_key', p_key)), p_now) -> 0
 $function$;
 grant execute on function private.queue_text(p_contact uuid, p_number text, p_message jsonb, p_key text, p_now timestamp with time zone) to service_role;
+
+-- Trigger, after insert of MMS that came in: their files are to be stored, unless texts.files is leave.
+CREATE OR REPLACE FUNCTION private.queue_text_files()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_files text := coalesce((select s.value from public.settings s where s.key = 'texts.files'), 'move');
+begin
+  if v_files <> 'leave' and jsonb_typeof(new.native -> 'media') = 'array' then
+    insert into public.text_files (message_id, place, provider, url, mime_type, at_provider, next_attempt_at, created_at)
+    select new.id, f.place - 1, new.native ->> 'provider', f.file ->> 'url', f.file ->> 'type',
+      -- Telnyx deletes files by itself, and takes no requests for it.
+      case when v_files = 'move' and new.native ->> 'provider' = 'twilio' then 'to_delete' else 'kept' end,
+      clock_timestamp(), new.created_at
+    from jsonb_array_elements(new.native -> 'media') with ordinality as f (file, place)
+    where f.place <= 10 and f.file ->> 'url' <> ''
+    on conflict (message_id, place) do nothing;
+  end if;
+  return null;
+end $function$;
+grant execute on function private.queue_text_files() to service_role;
 
 -- Queues a text to each of these legs of a thread, once for each key: how many people it reaches, how many texts
 -- wait, the first of them, and why one could not be queued.
@@ -23642,17 +24805,21 @@ declare
   v_through bigint;
   v_seq bigint;
   v_decided jsonb := '[]';
+  v_ids uuid[];
 begin
   -- The locks first and in the order of ids, as ingest_updates takes them: of those who write and of those who are written to.
-  perform from public.conversations c
-  where c.id in (select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i)
-    or c.id in (
-      select k.id from jsonb_array_elements(p_conversations) i
-      cross join jsonb_array_elements(i -> 'relays') r
-      cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)
-      join public.thread_legs l on l.id = leg.id::uuid
-      join public.conversations k on k.channel = l.channel and k.number_id = l.number_id and k.contact_id = l.contact_id)
-  order by c.id for update;
+  -- Each limit says that it is one row, which a join of lists of unknown length does not: it would read all conversations.
+  v_ids := array(
+    select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i
+    union
+    select k.id from jsonb_array_elements(p_conversations) i
+    cross join jsonb_array_elements(i -> 'relays') r
+    cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)
+    cross join lateral (select * from public.thread_legs x where x.id = leg.id::uuid limit 1) l
+    cross join lateral (
+      select c.id from public.conversations c
+      where c.channel = l.channel and c.number_id = l.number_id and c.contact_id = l.contact_id limit 1) k);
+  perform from public.conversations c where c.id = any (v_ids) order by c.id for update;
   for v_item in select * from jsonb_array_elements(p_conversations) loop
     select * into v_conversation from public.conversations c where c.id = (v_item ->> 'id')::uuid;
     continue when not found;
@@ -23791,6 +24958,36 @@ begin
   return null;
 end $function$;
 
+-- Counts the opens and clicks of a recipient anew by the verdicts as they are now.
+CREATE OR REPLACE FUNCTION private.recount_accesses(p_campaign_id uuid, p_recipient_id bigint, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_recipient public.campaign_recipients;
+  v_told integer;
+begin
+  select * into v_recipient from public.campaign_recipients r where r.campaign_id = p_campaign_id and r.id = p_recipient_id for update;
+  -- Events are kept for a time: without them the figures stay as they are.
+  select bit_or(case e.event_type when 'click' then 640 else 128 end | case when e.metadata ->> 'verdict' <> 'human' then 0
+      when e.event_type = 'click' then 1280 else 256 end) into v_told
+  from public.email_events e
+  where e.message_id = v_recipient.message_id and e.event_type in ('open', 'click') and e.metadata ? 'verdict';
+  if v_told is null then
+    return;
+  end if;
+  v_told := v_recipient.told & 127 | v_told;
+  insert into private.campaign_counts as c (campaign_id, hour, what, n)
+  select p_campaign_id, date_trunc('hour', p_now, 'UTC'), a.prefix || b.what, case when v_told & b.bit > 0 then 1 else -1 end
+  from (values ('opened', 128), ('opened_human', 256), ('clicked', 512), ('clicked_human', 1024)) as b (what, bit)
+  cross join (select '' as prefix union all select 'off:' where v_recipient.arm = 'off') a
+  where (v_told # v_recipient.told) & b.bit > 0
+  on conflict on constraint campaign_counts_pkey do update set n = c.n + excluded.n;
+  update public.campaign_recipients r set told = v_told where r.campaign_id = p_campaign_id and r.id = p_recipient_id and r.told <> v_told;
+end $function$;
+grant execute on function private.recount_accesses(p_campaign_id uuid, p_recipient_id bigint, p_now timestamp with time zone) to service_role;
+
 -- GL422 where an audience cannot be one, GL404 where its flag or a segment is not there.
 CREATE OR REPLACE FUNCTION private.refuse_audience(p_audience jsonb)
  RETURNS void
@@ -23826,6 +25023,40 @@ begin
     end if;
   end if;
 end $function$;
+
+-- GL422 where members of a campaign cannot be or are none of these, GL404 where its flag is not there.
+CREATE OR REPLACE FUNCTION private.refuse_campaign(p_campaign jsonb, p_keys text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_other jsonb := nullif(p_campaign -> 'otherwise', 'null');
+begin
+  if not private.object_keys_within(p_campaign, p_keys)
+    or exists (
+      select from jsonb_each(p_campaign) e
+      where e.key in ('name', 'from', 'subject', 'html', 'text', 'flag_key', 'start_at') and jsonb_typeof(e.value) not in ('string', 'null'))
+    or p_campaign ? 'per_minute' and not private.is_number(p_campaign -> 'per_minute', 6, 12000, 0)
+    or exists (
+      select from jsonb_each(p_campaign) e
+      where e.key in ('bounce_limit', 'complaint_limit') and not private.is_number(e.value, 0, 1, 6))
+    or p_campaign ->> 'start_at' is not null and not pg_input_is_valid(p_campaign ->> 'start_at', 'timestamptz')
+    or v_other is not null and (not private.object_keys_within(v_other, array['subject', 'html', 'text'])
+      or exists (select from jsonb_each(v_other) e where jsonb_typeof(e.value) <> 'string')) then
+    raise exception 'this cannot be a campaign' using errcode = 'GL422',
+      hint = '{name, from, subject, html, text, flag_key, otherwise: {subject, html, text}, per_minute (6 to 12000), bounce_limit, complaint_limit, start_at}; html, text or both';
+  elsif p_campaign ->> 'flag_key' is not null and not exists (
+    select from public.settings s where s.key = p_campaign ->> 'flag_key' and s.key like '%.enabled') then
+    raise exception 'there is no flag %', p_campaign ->> 'flag_key' using errcode = 'GL404', hint = 'gatelink flags list';
+  elsif regexp_replace(concat_ws(' ', p_campaign ->> 'subject', p_campaign ->> 'html', p_campaign ->> 'text',
+      v_other ->> 'subject', v_other ->> 'html', v_other ->> 'text'), private.placeholder(), '', 'g') ~ '\{\{' then
+    raise exception 'a placeholder is not understood' using errcode = 'GL422',
+      hint = '{{name}} or {{name|otherwise}}; a name consists of lower-case letters, digits and _.';
+  end if;
+end $function$;
+grant execute on function private.refuse_campaign(p_campaign jsonb, p_keys text[]) to service_role;
 
 -- Trigger, before update, delete or truncate: refuses it to every role, the owner included, with 42501. Keeps
 -- histories append-only, but for the tombstones of an erasure, whose transaction is written down.
@@ -24672,6 +25903,10 @@ AS $function$
     ('attributions', 'public.attributions', 'message_id', 'attribution_days', null, 2, 'true', null),
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
     ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
+    ('campaign_recipients', 'public.campaign_recipients', null, 'campaign_days', 365, 2,
+      'x.campaign_id in (select c.id from public.campaigns c where c.state <> ''sending'' and c.id < private.uuid_v7_from($1))', null),
+    ('campaigns', 'public.campaigns', 'id', 'campaign_days', 365, 2,
+      'x.state <> ''sending'' and not exists (select from public.campaign_recipients r where r.campaign_id = x.id)', null),
     ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
     ('thread_decisions', 'public.thread_decisions', 'id', 'decision_days', 90, 2, 'true', null),
     ('account_events', 'public.account_events', 'id', 'account_event_days', 400, 8, 'true', null),
@@ -24686,6 +25921,7 @@ AS $function$
     ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
     ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null),
     ('media_files', 'public.media_files', 'message_id', 'media_days', 30, 1, 'x.state <> ''pending''', null),
+    ('text_files', 'public.text_files', 'id', 'media_days', 30, 1, 'x.next_attempt_at is null', null),
     ('media_uploads', 'public.media_uploads', null, 'upload_days', 30, 1, 'x.used_at < $1', null)
   ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
 $function$;
@@ -25661,6 +26897,158 @@ begin
   return v_count;
 end $function$;
 
+-- Makes the messages of these recipients, or writes down why not, and says what became of how many: {queued,
+-- left_out:<why>}. Who waits (sending is off, or the identity is not verified) is asked again in a minute.
+CREATE OR REPLACE FUNCTION private.send_campaign_to(p_campaign campaigns, p_ids bigint[], p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_lean public.campaigns := p_campaign;
+  v_ids bigint[] := '{}';
+  v_items jsonb := '[]';
+  v_answers jsonb;
+  v_recipient public.campaign_recipients;
+  v_arm text;
+  v_words jsonb;
+  v_counts jsonb;
+begin
+  v_lean.html := null;
+  v_lean.otherwise := case when p_campaign.otherwise ? 'html' then p_campaign.otherwise || '{"html": null}' else p_campaign.otherwise end;
+  for v_recipient in
+    select * from public.campaign_recipients r where r.campaign_id = p_campaign.id and r.id = any (p_ids) and r.state = 'pending' order by r.id
+  loop
+    v_arm := case when p_campaign.flag_key is not null then case when (
+      select f.value from private.evaluate_flag(p_campaign.flag_key, coalesce(v_recipient.fields ->> 'user_id', v_recipient.address)) f)
+      then 'on' else 'off' end end;
+    v_ids := v_ids || v_recipient.id;
+    if v_arm = 'off' and p_campaign.otherwise is null then
+      v_items := v_items || '{"error": "not_in_arm", "arm": "off"}'::jsonb;
+      continue;
+    end if;
+    v_words := private.campaign_words(v_lean, v_recipient.fields, v_arm);
+    -- The key makes it one mail, whatever is repeated.
+    v_items := v_items || jsonb_build_object('channel', 'email', 'to', v_recipient.address,
+      'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_recipient.address)),
+      'number_id', p_campaign.from_email, 'idempotency_key', format('campaign:%s:%s', p_campaign.id, v_recipient.id),
+      'message', jsonb_strip_nulls(jsonb_build_object('type', 'email', 'subject', v_words -> 'subject', 'bulk', true,
+        'campaign_id', p_campaign.id, 'fields', v_recipient.fields, 'arm', v_arm)),
+      'text', coalesce(v_words ->> 'text', v_words ->> 'subject'));
+  end loop;
+  v_answers := private.enqueue_outbound((select coalesce(jsonb_agg(i.item order by i.place), '[]')
+    from jsonb_array_elements(v_items) with ordinality as i (item, place) where not i.item ? 'error'), p_now);
+  with asked as (
+    select v_ids[i.place] as id, i.item, count(*) filter (where not i.item ? 'error') over (order by i.place) as nth
+    from jsonb_array_elements(v_items) with ordinality as i (item, place)
+  ), answered as (
+    select a.id, coalesce(a.item ->> 'arm', a.item #>> '{message,arm}') as arm, case when a.item ? 'error' then a.item else v_answers -> (a.nth::integer - 1) end as answer
+    from asked a
+  ), became as (
+    select a.id, a.arm, a.answer ->> 'error' as why, (a.answer ->> 'id')::uuid as message_id,
+      coalesce(a.answer ->> 'error' in ('feature_off', 'identity_unverified'), false) as waits
+    from answered a
+  ), written as (
+    update public.campaign_recipients r
+    set state = case when b.waits then 'pending' when b.why is null then 'queued' else 'left_out' end, arm = b.arm, why = b.why,
+      message_id = b.message_id, next_at = case when b.waits then p_now + interval '1 minute' else r.next_at end,
+      at = case when not b.waits then p_now end
+    from became b where r.campaign_id = p_campaign.id and r.id = b.id
+    returning case when b.waits then null when b.why is null then 'queued' else 'left_out:' || b.why end as what
+  )
+  select coalesce(jsonb_object_agg(w.what, w.n), '{}') into v_counts
+  from (select x.what, count(*) as n from written x where x.what is not null group by x.what) w;
+  insert into private.campaign_counts as c (campaign_id, hour, what, n)
+  select p_campaign.id, date_trunc('hour', p_now, 'UTC'), k.key, k.value::bigint from jsonb_each_text(v_counts) k
+  on conflict on constraint campaign_counts_pkey do update set n = c.n + excluded.n;
+  return v_counts;
+end $function$;
+grant execute on function private.send_campaign_to(p_campaign campaigns, p_ids bigint[], p_now timestamp with time zone) to service_role;
+
+-- Counts what happened in campaigns, stops those beyond their limits, and makes the next messages of those that are
+-- being sent, within their pace and that of their provider (setting campaigns.provider_per_minute). Says how many.
+-- For the clock.
+CREATE OR REPLACE FUNCTION private.send_campaigns(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET lock_timeout TO '1s'
+ SET jit TO 'off'
+AS $function$
+declare
+  -- A turn that makes contacts holds up all others who do (private.lock_contacts): 150 take a quarter of a second.
+  v_most integer := 400;
+  v_most_new integer := 150;
+  v_share integer;
+  v_paces jsonb;
+  v_campaign public.campaigns;
+  v_provider text;
+  v_fault text;
+  v_open integer;
+  v_some integer;
+  v_ids bigint[];
+  v_id bigint;
+  v_count integer := 0;
+begin
+  perform private.count_campaign_news(p_now);
+  select greatest(v_most / greatest(count(*), 1), 20) into v_share from public.campaigns c where c.state = 'sending' and c.start_at <= p_now;
+  select s.value::jsonb into v_paces from public.settings s where s.key = 'campaigns.provider_per_minute';
+  for v_campaign in
+    select * from public.campaigns c where c.state = 'sending' and c.start_at <= p_now order by c.start_at, c.id for update skip locked
+  loop
+    v_fault := private.campaign_fault(v_campaign);
+    if v_fault is not null then
+      update public.campaigns c set state = 'stopped', stopped_at = p_now, stopped_by = 'limits', stopped_because = v_fault, version = c.version + 1
+      where c.id = v_campaign.id;
+      perform private.notify('failing', jsonb_build_object('component', 'campaign', 'status', 'down', 'because', v_campaign.name || ' stopped: ' || v_fault, 'figures', '{}'::jsonb), p_now);
+      continue;
+    end if;
+    continue when private.campaign_waits(v_campaign, p_now) is not null;
+    -- What the queue still holds of it: a sender that is slower than the campaign has ten seconds' worth waiting, not all of it.
+    v_some := least(greatest(1, v_campaign.per_minute / 6), v_share);
+    select count(*) into v_open from (
+      select r.message_id from public.campaign_recipients r
+      where r.campaign_id = v_campaign.id and r.state = 'queued' order by r.at desc limit greatest(1, v_campaign.per_minute / 6)) l
+    join public.outbound_messages o on o.id = l.message_id and o.state in ('queued', 'leased');
+    v_ids := array(
+      select r.id from public.campaign_recipients r
+      where r.campaign_id = v_campaign.id and r.state = 'pending' and r.next_at <= p_now
+      order by r.next_at, r.id limit greatest(least(v_some, greatest(1, v_campaign.per_minute / 6) - v_open), 0));
+    if cardinality(v_ids) > v_most_new and exists (
+      select from public.campaign_recipients r
+      where r.campaign_id = v_campaign.id and r.id = any (v_ids) and private.identity_holder('email', 'email', r.address) is null) then
+      v_ids := v_ids[:v_most_new];
+    end if;
+    v_provider := coalesce((private.inbox_for(null, v_campaign.from_email)).provider, 'sendgrid');
+    v_some := cardinality(v_ids);
+    if v_paces ? v_provider then
+      v_some := private.take_pace('campaigns:' || v_provider, (v_paces ->> v_provider)::numeric, v_some, p_now);
+    end if;
+    v_ids := v_ids[:private.take_pace('campaign:' || v_campaign.id, v_campaign.per_minute, v_some, p_now)];
+    begin
+      v_count := v_count + coalesce((private.send_campaign_to(v_campaign, v_ids, p_now) ->> 'queued')::integer, 0);
+    exception
+      when lock_not_available or deadlock_detected or serialization_failure then
+        null;
+      when others then
+        foreach v_id in array v_ids loop
+          begin
+            v_count := v_count + coalesce((private.send_campaign_to(v_campaign, array[v_id], p_now) ->> 'queued')::integer, 0);
+          exception when others then
+            update public.campaign_recipients r set next_at = p_now + interval '10 minutes', why = 'failed ' || sqlstate
+            where r.campaign_id = v_campaign.id and r.id = v_id;
+            raise warning 'campaign %: a message could not be made: %', v_campaign.id, sqlerrm;
+          end;
+        end loop;
+    end;
+    update public.campaigns c set state = 'done', finished_at = p_now
+    where c.id = v_campaign.id
+      and not exists (select from public.campaign_recipients r where r.campaign_id = c.id and r.state = 'pending');
+  end loop;
+  return v_count;
+end $function$;
+grant execute on function private.send_campaigns(p_now timestamp with time zone) to service_role;
+
 -- The conversation of an outbound message, created if needed: {id, address (where to send it, if not to), made
 -- (contact or conversation, if it was created)} or {error}: from_required (several numbers and no earlier
 -- conversation), unknown_number, unknown_message, unknown_recipient, opted_out (by a person who has since been
@@ -26256,7 +27644,8 @@ begin
   if exists (select from public.senders s where s.held_since is not null) then
     with well as (
       select s.channel, s.id, s.account, s.held_code from public.senders s
-      where s.held_since is not null and exists (
+      -- Of a text, only a receipt shows that carriers take it.
+      where s.held_since is not null and not (s.channel = 'sms' and coalesce(s.held_code, '') in ('30032', '30034', '40010')) and exists (
         select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
         join public.outbound_messages o on o.id = r.id
         where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id)
@@ -27284,6 +28673,27 @@ begin
 end $function$;
 grant execute on function private.take_over_by_echoes(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
 
+-- Takes up to p_wanted from a limit of p_per_minute, ten seconds' worth of which may go at once, and says how many.
+CREATE OR REPLACE FUNCTION private.take_pace(p_key text, p_per_minute numeric, p_wanted integer, p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_burst integer := greatest(1, floor(p_per_minute / 6));
+  v_some integer;
+begin
+  if p_wanted <= 0 then
+    return 0;
+  end if;
+  v_some := least(p_wanted, (select t.remaining from private.take_rate(p_key, p_per_minute / 60, v_burst, 0, p_now) t));
+  if v_some > 0 then
+    perform private.take_rate(p_key, p_per_minute / 60, v_burst, v_some, p_now);
+  end if;
+  return v_some;
+end $function$;
+grant execute on function private.take_pace(p_key text, p_per_minute numeric, p_wanted integer, p_now timestamp with time zone) to service_role;
+
 -- take_password_attempt with a given time.
 CREATE OR REPLACE FUNCTION private.take_password_attempt(p_code text, p_client text, p_now timestamp with time zone)
  RETURNS jsonb
@@ -27423,6 +28833,19 @@ begin
     from private.telegram_targets t where t.destination_id = p_destination_id);
 end $function$;
 grant execute on function private.telegram_config(p_destination_id uuid) to service_role;
+-- Notes what became of a message for the figures of its campaign; nothing for a message of none.
+CREATE OR REPLACE FUNCTION private.tell_campaign(p_message_id uuid, p_what text[], p_n integer DEFAULT 1)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.campaign_news (campaign_id, recipient_id, what, n)
+  select r.campaign_id, r.id, w.what, p_n
+  from public.campaign_recipients r cross join unnest(p_what) as w (what)
+  where r.message_id = p_message_id;
+end $function$;
+grant execute on function private.tell_campaign(p_message_id uuid, p_what text[], p_n integer) to service_role;
 
 -- Queues the notices that are due for those who listen for them, and says how many. For the clock.
 CREATE OR REPLACE FUNCTION private.tell_notices(p_now timestamp with time zone)
@@ -27604,6 +29027,18 @@ begin
 end $function$;
 grant execute on function private.text_check_is_due(p_now timestamp with time zone) to service_role;
 
+-- Whether files of texts wait to be stored, or to be deleted at the provider. For the clock.
+CREATE OR REPLACE FUNCTION private.text_files_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from public.text_files f where f.next_attempt_at <= p_now);
+end $function$;
+grant execute on function private.text_files_are_due(p_now timestamp with time zone) to service_role;
+
 -- A text (SMS) as services send it: {type, text, encoding, segments}.
 CREATE OR REPLACE FUNCTION private.text_message(p_text text)
  RETURNS jsonb
@@ -27771,10 +29206,10 @@ AS $function$
   select jsonb_build_object('id', p_thread.id, 'org_id', p_thread.org_id, 'client', private.client_label(p_thread.client_id, p_member is null),
     'number_class', p_thread.number_class, 'message_number_id', p_thread.message_number_id, 'state', p_thread.state,
     'recurring', p_thread.recurring, 'window', private.window_status(p_thread, p_member, p_now),
-    'last_at', coalesce(last.at, p_thread.opened_at), 'last_text', left(last.text, 200),
+    'last_at', case when p_member is null then p_thread.last_at else coalesce(last.at, p_thread.opened_at) end, 'last_text', left(last.text, 200),
     'waiting', case when p_member is null then (
       select count(*) from public.thread_decisions d
-      where d.thread_id = p_thread.id and d.done_at is null and (d.outcome in ('owner_inbox', 'blocked') or d.reason = 'off')) else 0 end)
+      where d.thread_id = p_thread.id and d.done_at is null and (d.outcome = 'owner_inbox' or d.outcome = 'blocked' or d.reason = 'off')) else 0 end)
   from (select 1) one
   left join lateral (
     select d.at, coalesce(m.text, d.text) as text
@@ -27795,6 +29230,56 @@ AS $function$
     'number_class', p_thread.number_class, 'exhausted', false)
 $function$;
 grant execute on function private.thread_view(p_thread threads, p_created boolean) to service_role;
+
+-- Threads of an organisation as list_threads filters them, the last written in first. A search goes through the
+-- organisation's threads in that order until it has enough.
+CREATE OR REPLACE FUNCTION private.threads_of_owner(p_org uuid, p_filter jsonb, p_limit integer)
+ RETURNS SETOF threads
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select t.* from public.threads t
+  where t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
+    and (t.last_at, t.id) < (coalesce((p_filter #>> '{before,at}')::timestamptz, 'infinity'),
+      coalesce((p_filter #>> '{before,id}')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    and (p_filter ->> 'search' is null or exists (
+      select from public.contacts c
+      where c.id = t.client_id and (strpos(lower(c.name), lower(p_filter ->> 'search')) > 0
+        -- Only last digits are looked up for it.
+        or c.name is null and p_filter ->> 'search' ~ '^…?[0-9]{1,4}$'
+          and strpos(private.client_label(c.id, true), p_filter ->> 'search') > 0)))
+  order by t.last_at desc, t.id desc limit p_limit
+$function$;
+grant execute on function private.threads_of_owner(p_org uuid, p_filter jsonb, p_limit integer) to service_role;
+
+-- Threads that a sitter sees, as list_threads filters them, the last heard first.
+CREATE OR REPLACE FUNCTION private.threads_of_sitter(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer, p_now timestamp with time zone)
+ RETURNS SETOF threads
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select (x.thread).* from (
+    select t as thread, coalesce(last.at, t.opened_at) as last_at
+    from (
+      select distinct w.client_id from public.assignment_windows w
+      where w.member_id = p_member and w.cancelled_at is null and w.closes_at > p_now) c
+    join public.threads t on t.client_id = c.client_id and t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
+    left join lateral (
+      select d.at from public.thread_decisions d
+      where d.thread_id = t.id and d.outcome = 'leg' order by d.id desc limit 1) last on true
+    where private.sitter_sees(t, p_member, p_now)
+      and (p_filter ->> 'search' is null or strpos(lower(private.client_label(t.client_id, false)), lower(p_filter ->> 'search')) > 0)) x
+  where (x.last_at, (x.thread).id) < (coalesce((p_filter #>> '{before,at}')::timestamptz, 'infinity'),
+    coalesce((p_filter #>> '{before,id}')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+  order by x.last_at desc, (x.thread).id desc limit p_limit
+$function$;
+grant execute on function private.threads_of_sitter(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer, p_now timestamp with time zone) to service_role;
 
 -- Run by the clock: closes circuits whose wait is over and that no delivery can probe, so that the next message
 -- tries; lets one delivery probe early if all wait for later; gives up deliveries that were decided while their
@@ -27980,6 +29465,44 @@ AS $function$
   group by m.label
 $function$;
 grant execute on function private.troubled_destinations(p_now timestamp with time zone) to service_role;
+
+-- Queues a text that failed once more, in five minutes: never twice, not if the person has opted out, and not if it
+-- will be older by then than its validity_seconds, without them an hour. A receipt that it was delivered after all
+-- ends that. The setting texts.second_try = false turns it off. The caller holds the locks of lane and message.
+CREATE OR REPLACE FUNCTION private.try_text_again(p_id uuid, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  -- A phone that was off is on again, and nobody waits for the text yet who has given up.
+  v_due timestamptz := p_now + interval '5 minutes';
+  v_queued public.outbound_messages;
+  v_message public.messages;
+begin
+  if exists (select from public.settings s where s.key = 'texts.second_try' and s.value = 'false') then
+    return false;
+  end if;
+  select * into v_queued from public.outbound_messages o where o.id = p_id for update;
+  select * into v_message from public.messages m where m.id = p_id;
+  if v_queued.state <> 'sent' or v_queued.first_try is not null or v_message.status <> 'failed'
+    or v_due > v_queued.created_at + (case when v_message.native ->> 'validity_seconds' ~ '^[0-9]{1,6}$'
+      then make_interval(secs => (v_message.native ->> 'validity_seconds')::double precision) else interval '1 hour' end)
+    or (select private.send_refusal(c, v_message.native, p_now) from public.conversations c where c.id = v_message.conversation_id) is not null then
+    return false;
+  end if;
+  update public.outbound_messages o
+  set state = 'queued', attempt = 0, deferred = 0, tried_at = null, error = null, next_attempt_at = v_due, updated_at = p_now,
+    -- What is written meanwhile does not wait for it.
+    aside = true,
+    first_try = jsonb_build_object('provider_id', v_message.provider_id, 'code', v_message.error #>> '{0,code}', 'at', p_now)
+  where o.id = p_id;
+  update public.messages m
+  set provider_id = null, status = 'queued', status_rank = 0, error = null, status_at = m.status_at - 'failed' where m.id = p_id;
+  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, v_due);
+  return true;
+end $function$;
+grant execute on function private.try_text_again(p_id uuid, p_now timestamp with time zone) to service_role;
 
 -- Since when a person waits for an answer: the first message after the last one that went out; null if none came.
 CREATE OR REPLACE FUNCTION private.unanswered_since(p_conversation_id uuid)
@@ -28353,6 +29876,54 @@ begin
   return v_told;
 end $function$;
 grant execute on function private.watch(p_now timestamp with time zone) to service_role;
+
+-- Looks at each organisation's pool, keeps the day's figure, and queues for those who are told of failing parts: that
+-- it is four fifths full, that it is exhausted, that it is well again; each once. Says how many notifications. For
+-- the clock.
+CREATE OR REPLACE FUNCTION private.watch_pools(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_pool record;
+  v_state text;
+  v_was private.pool_states;
+  v_told integer := 0;
+  v_day date := (p_now at time zone 'UTC')::date;
+  v_part jsonb;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('gatelink.watch_pools')) then
+    return 0;
+  end if;
+  for v_pool in select p.*, o.name from private.pools(null, p_now) p join public.orgs o on o.id = p.org_id order by p.org_id loop
+    v_state := private.pool_state(v_pool.numbers, v_pool.closed);
+    insert into private.pool_states as s (org_id, numbers, draining, needed, closed, state, since, at)
+    values (v_pool.org_id, v_pool.numbers, v_pool.draining, v_pool.needed, v_pool.closed, v_state, p_now, p_now)
+    on conflict on constraint pool_states_pkey do update set numbers = excluded.numbers, draining = excluded.draining, needed = excluded.needed,
+      closed = excluded.closed, since = case when s.state = excluded.state then s.since else p_now end, state = excluded.state, at = p_now
+    returning * into v_was;
+    insert into private.pool_days as d (org_id, day, closed) values (v_pool.org_id, v_day, v_pool.closed)
+    on conflict on constraint pool_days_pkey do update set closed = excluded.closed where d.closed <> excluded.closed;
+    v_part := jsonb_build_object('component', 'pool', 'status', case v_state when 'exhausted' then 'down' when 'warning' then 'degraded' else 'healthy' end,
+      'because', v_state, 'figures', jsonb_build_object('org', v_pool.org_id, 'name', v_pool.name, 'numbers', v_pool.numbers,
+        'draining', v_pool.draining, 'closed', v_pool.closed,
+        'days_left', private.pool_days_left(v_pool.org_id, v_pool.numbers, v_pool.closed, p_now)));
+    if v_state = 'exhausted' and v_was.told is distinct from 'exhausted' or v_state = 'warning' and v_was.told is null then
+      update private.pool_states s set told = v_state where s.org_id = v_pool.org_id;
+      v_told := v_told + private.notify('failing', v_part, p_now);
+    elsif v_was.told is not null and v_state is distinct from v_was.told and v_was.since <= p_now - interval '10 minutes' then
+      update private.pool_states s set told = nullif(v_state, 'ok') where s.org_id = v_pool.org_id;
+      if v_state = 'ok' then
+        v_told := v_told + private.notify('recovered', v_part, p_now);
+      end if;
+    end if;
+  end loop;
+  delete from private.pool_states s where s.at < p_now;
+  delete from private.pool_days d where d.day < v_day - 60;
+  return v_told;
+end $function$;
+grant execute on function private.watch_pools(p_now timestamp with time zone) to service_role;
 
 -- Adoption (the share of outcomes of people who had a feature) and how each feature did, beside the time before;
 -- flags that look done with; incidents and rollouts.

@@ -9,6 +9,7 @@
  * | `/simulator/texts` | the page of phones; what it needs is below `/simulator/api/texts`: see texts/api.ts |
  * | `/simulator/telegram` | the page of Telegram's chats; what it needs is below `/simulator/api/telegram`: see telegram/api.ts |
  * | `/simulator/telegram/…` | Telegram's Bot API and what it posts: see telegram/telegram.ts |
+ * | `/simulator/masked` | the page of two phones; what it needs is below `/simulator/api/masked`: see texts/masked.ts |
  * | `/simulator/twilio/…` | Twilio's API and what it has and posts: see texts/twilio.ts |
  * | `GET /simulator/outbox` | what "Meta" received: `{messages: [{wamid, to, type, payload, time, status}], receipts}` |
  * | `/simulator/sendgrid/…` | SendGrid's API and what it received and posts: see mail/sendgrid.ts |
@@ -45,6 +46,7 @@ import { scan } from "./scan.ts";
 import { TelegramApi } from "./telegram/api.ts";
 import { TelegramSimulator } from "./telegram/telegram.ts";
 import { TextsApi } from "./texts/api.ts";
+import { MaskedApi, type MaskedBusiness } from "./texts/masked.ts";
 import { type TwilioOptions, TwilioSimulator } from "./texts/twilio.ts";
 import { EventStreams } from "./streams.ts";
 
@@ -85,9 +87,13 @@ export interface SimulatorOptions extends MetaOptions {
   texts?: TwilioOptions;
   /** Of the simulated Telegram: its bot, and the webhook that is set. @default there is none */
   telegram?: { token: string; secret: string; webhookUrl: string };
+  /** The organisation behind the page of two phones. @default none: the page says so */
+  masked?: MaskedBusiness;
 }
 
 const FOLDER = new URL("./page/", import.meta.url);
+/** Pages besides the first, whose addresses do without `.html`. */
+const PAGES: ReadonlySet<string> = new Set(["mail", "texts", "masked"]);
 const TYPES: Record<string, string> = {
   html: "text/html; charset=utf-8",
   css: "text/css; charset=utf-8",
@@ -129,6 +135,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   const telegramApi = telegram && new TelegramApi(telegram);
   const textsApi = texts &&
     new TextsApi(texts, [...media].map(([id, { filename }]) => ({ id, filename })));
+  const maskedApi = texts && options.masked && new MaskedApi(options.masked, texts);
   const files = new Set([...Deno.readDirSync(FOLDER)].map(({ name }) => name));
   const streams = new EventStreams();
   const mailApi = mail && new MailApi({
@@ -261,6 +268,8 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     }
     if (telegramApi !== undefined && rest.startsWith("api/telegram/")) {
       return await textsPage(telegramApi, rest.slice("api/telegram/".length), request);
+    if (maskedApi !== undefined && rest.startsWith("api/masked/")) {
+      return await maskedPage(maskedApi, rest.slice("api/masked/".length), request);
     }
     const read = request.method === "GET" || request.method === "HEAD";
     if (read && rest.startsWith("media/")) return await file(meta.media.get(rest.slice("media/".length)));
@@ -298,6 +307,14 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     }
     return await refusing(async () => {
       const answer = api.call(path, await readJson(request));
+      return answer === undefined ? notFound() : Response.json(answer);
+    });
+  }
+
+  async function maskedPage(api: MaskedApi, path: string, request: Request): Promise<Response> {
+    return await refusing(async () => {
+      if (request.method === "GET") return path === "state" ? Response.json(await api.state()) : notFound();
+      const answer = await api.call(path, await readJson(request));
       return answer === undefined ? notFound() : Response.json(answer);
     });
   }

@@ -18,11 +18,11 @@ create table private.change_history (
   by text not null default private.actor()
 );
 comment on table private.change_history is
-  'Changes of destinations, links, routes, segments, senders, endpoints, announcements, identities, suppressions and invitations, and what people did with deliveries: all that no history of its own tells. Append-only. Read through list_audit.';
+  'Changes of destinations, links, routes, segments, senders, endpoints, announcements, campaigns, identities, suppressions and invitations, and what people did with deliveries: all that no history of its own tells. Append-only. Read through list_audit.';
 comment on constraint change_history_pkey on private.change_history is 'One row a change.';
 comment on column private.change_history.id is 'UUID v7.';
 comment on column private.change_history.at is 'When.';
-comment on column private.change_history.kind is 'What it is: destination, link, route, segment, number, endpoint, announcement, identity, suppression, delivery, invitation.';
+comment on column private.change_history.kind is 'What it is: destination, link, route, segment, number, endpoint, announcement, campaign, identity, suppression, delivery, invitation.';
 comment on column private.change_history.name is 'Its name, as people call it; of a mail address its first letter and the domain.';
 comment on column private.change_history.ref is 'The id or code by which it is opened; null where that is the name.';
 comment on column private.change_history.change is 'added, changed, removed, credentials, or of deliveries retried, skipped, dropped, resent; of invitations resent, accepted.';

@@ -74,7 +74,7 @@ create table public.settings (
           when 'retention.mail_days' then 1 when 'retention.media_days' then 1 when 'retention.upload_days' then 1 when 'retention.mail_event_days' then 31 else 2 end
         and key in ('retention.event_days', 'retention.click_days', 'retention.raw_days', 'retention.word_days', 'retention.message_days',
           'retention.decision_days', 'retention.delivery_days', 'retention.outbound_days', 'retention.attribution_days',
-          'retention.notification_days', 'retention.announcement_days', 'retention.account_event_days', 'retention.report_days', 'retention.contact_days', 'retention.cron_days', 'retention.feedback_days', 'retention.mail_days', 'retention.mail_event_days',
+          'retention.notification_days', 'retention.announcement_days', 'retention.campaign_days', 'retention.account_event_days', 'retention.report_days', 'retention.contact_days', 'retention.cron_days', 'retention.feedback_days', 'retention.mail_days', 'retention.mail_event_days',
           'retention.media_days', 'retention.upload_days') end),
   -- A text with an unknown placeholder must be refused when it is written, not in the middle of an incident.
   constraint settings_incident_template check (
@@ -101,6 +101,13 @@ create table public.settings (
   constraint settings_media check (
     case key when 'media.store' then value in ('true', 'false') when 'media.max_mb' then value ~ '^([1-9][0-9]?|100)$'
       when 'media.url_minutes' then value ~ '^[1-9][0-9]{0,3}$' else true end),
+  constraint settings_texts check (
+    case key when 'texts.files' then value in ('move', 'copy', 'leave') when 'texts.second_try' then value in ('true', 'false')
+      else true end),
+  constraint settings_campaign_pace check (
+    case when key <> 'campaigns.provider_per_minute' then true
+      when jsonb_typeof(value::jsonb) <> 'object' then false
+      else not jsonb_path_exists(value::jsonb, 'strict $.* ? (@.type() != "number" || @ < 6 || @ > 1000000)') end),
   constraint settings_storage_limit check (key <> 'storage.limit_mb' or value ~ '^[1-9][0-9]{0,8}$'),
   -- A typo must be refused: a claim that failed because of it would stop every delivery,
   constraint settings_forward_retry_seconds check (
@@ -137,6 +144,7 @@ comment on constraint settings_stale_days on public.settings is '1 to 999 days u
 comment on constraint settings_own_key on public.settings is 'A word of 8 to 100 letters, digits, - and _, or none.';
 comment on constraint settings_own_networks on public.settings is 'Addresses and networks, such as 203.0.113.0/24, 2001:db8:1::/48.';
 comment on constraint settings_team_zone on public.settings is 'The name of a time zone, such as Europe/Berlin.';
+comment on constraint settings_campaign_pace on public.settings is 'Mails a minute by provider, {"sendgrid": 6000}.';
 comment on constraint settings_storage_limit on public.settings is 'Megabytes, a whole number above 0.';
 comment on constraint settings_target_user_ids_count on public.settings is 'A flag names at most 20,000 people; a segment or a percentage is for more.';
 comment on constraint settings_target_user_ids_length on public.settings is 'An id has at most 200 characters.';

@@ -296,6 +296,10 @@ declare
   v_opted_out boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes) and not private.is_about_group(u.identities));
+  v_texts boolean := exists (select from unnest(p_updates) u where u.kind = 'status' and u.channel = 'sms');
+  -- A later migration makes what follows from them, and a team may take it back.
+  v_texts_ended boolean := v_texts and to_regprocedure('private.apply_text_statuses(uuid[],timestamptz)') is not null and exists (
+    select from unnest(p_updates) u where u.kind = 'status' and u.channel = 'sms' and u.status in ('failed', 'delivered'));
 begin
   -- By our own id if the provider returns it, else by the provider's id.
   select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
@@ -308,6 +312,14 @@ begin
     (select m.id from public.messages m
     where m.provider_id = u.provider_id and m.direction = 'out' and m.channel = u.channel limit 10)) m
   where u.kind = 'status';
+  if v_texts and v_about is not null then
+    -- What is tried a second time is not judged by the first try any more, unless that arrived after all.
+    select array_agg(a.id order by a.n), array_agg(a.place order by a.n) into v_about, v_places
+    from unnest(v_about, v_places) with ordinality as a (id, place, n)
+    join unnest(p_updates) with ordinality as u on u.ordinality = a.place
+    where u.channel <> 'sms' or u.status in ('delivered', 'read') or not exists (
+      select from public.outbound_messages o where o.id = a.id and o.first_try ->> 'provider_id' = u.provider_id);
+  end if;
   if v_about is null then
     return false;
   end if;
@@ -332,7 +344,7 @@ begin
   end if;
   -- The lanes that wait for one of these messages, and those of messages sent again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
-  if v_window_closed then
+  if v_window_closed or v_texts_ended then
     perform from private.outbound_lanes l
     where l.conversation_id in (select o.conversation_id from public.outbound_messages o where o.id = any (v_ids))
     order by l.conversation_id for update;
@@ -386,8 +398,11 @@ begin
     perform private.send_fallback(m.id, now()) from public.messages m
     where m.id = any (v_ids) and m.status = 'failed' and m.error #>> '{0,code}' = (private.channel_policy(m.channel)).window_code;
   end if;
+  if v_texts_ended then
+    perform private.apply_text_statuses(array(select m.id from public.messages m where m.id = any (v_ids) and m.channel = 'sms'), now());
+  end if;
   if v_events is not null then
-    -- What is sent again as a template has not failed.
+    -- What is sent again, as a template or a second time, has not failed.
     perform private.note_events(array(
       select v_events[place] from generate_subscripts(v_events, 1) as place
       join public.messages m on m.id = (v_events[place]).message_id

@@ -25,6 +25,7 @@ create table public.outbound_messages (
   error jsonb,
   fallback jsonb,
   used_fallback boolean not null default false,
+  first_try jsonb,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint outbound_messages_idempotency_key unique (idempotency_key, channel)
@@ -49,6 +50,7 @@ comment on column public.outbound_messages.next_attempt_at is 'When it is due, i
 comment on column public.outbound_messages.error is 'The provider''s last answer, if it refused.';
 comment on column public.outbound_messages.fallback is 'The template to send instead if the window is closed, if the caller gave one.';
 comment on column public.outbound_messages.used_fallback is 'Whether the template was sent instead, because the window was closed.';
+comment on column public.outbound_messages.first_try is 'Of a text that is sent a second time: {provider_id, code, at} of the first try, which failed; null for all others.';
 comment on column public.outbound_messages.created_at is 'When it was queued.';
 comment on column public.outbound_messages.updated_at is 'When its state last changed.';
 create index outbound_messages_open_idx on public.outbound_messages (conversation_id, id)
@@ -1101,7 +1103,8 @@ begin
   if exists (select from public.senders s where s.held_since is not null) then
     with well as (
       select s.channel, s.id, s.account, s.held_code from public.senders s
-      where s.held_since is not null and exists (
+      -- Of a text, only a receipt shows that carriers take it.
+      where s.held_since is not null and not (s.channel = 'sms' and coalesce(s.held_code, '') in ('30032', '30034', '40010')) and exists (
         select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
         join public.outbound_messages o on o.id = r.id
         where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id)

@@ -644,6 +644,20 @@ language sql immutable parallel safe set search_path = '' as $$
 $$;
 comment on function private.largest(jsonb) is 'The largest of a JSON list of whole numbers; 0 for none.';
 
+-- A later migration makes the table, and a team may take it back.
+create function private.pools_seen() returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  if to_regclass('private.pool_states') is null then
+    return '[]';
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('org', s.org_id, 'numbers', s.numbers, 'draining', s.draining, 'needed', s.needed,
+      'closed', s.closed) order by s.org_id), '[]')
+    from private.pool_states s);
+end $$;
+comment on function private.pools_seen() is 'The pools of numbers of organisations, as the clock last saw them: [{org, numbers, draining, needed, closed}].';
+
 create function public.metrics() returns jsonb
 language sql stable set search_path = '' as $$
   select private.refuse_older_code();
@@ -686,6 +700,7 @@ language sql stable set search_path = '' as $$
           - min(i.opened_at) filter (where i.acknowledged_at is null))), 0) as seconds
         from public.incidents i where i.severity = s.severity and i.status <> 'resolved') o),
     'links_guessed', jsonb_array_length(public.guessed_links()),
+    'pools', private.pools_seen(),
     'business', (
       select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'value', d.value) order by d.name), '[]')
       from (select x.name, sum(x.n) as n, sum(x.value) as value from public.metric_days x group by x.name) d),
@@ -746,6 +761,7 @@ grant execute on function
   private.watch(timestamptz),
   public.watch(),
   private.largest(jsonb),
+  private.pools_seen(),
   public.metrics()
   to service_role;
 grant execute on function

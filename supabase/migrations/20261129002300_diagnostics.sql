@@ -160,7 +160,10 @@ language sql stable set search_path = '' as $$
     jsonb_build_object('attempt', o.attempt, 'fallback', o.used_fallback,
       'due_at', case when o.state = 'queued' then to_char(o.next_attempt_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') end,
       'error', case when o.error is not null then coalesce(o.error ->> 'code', '') end)
-  from public.outbound_messages o where o.message_id = p_message.id and (o.state <> 'queued' or o.attempt > 0)
+  from public.outbound_messages o where o.message_id = p_message.id and (o.state <> 'queued' or o.attempt > 0 or o.first_try is not null)
+  union all
+  select (o.first_try ->> 'at')::timestamptz, 'tried_once', jsonb_build_object('error', o.first_try -> 'code')
+  from public.outbound_messages o where o.message_id = p_message.id and o.first_try is not null
   union all
   select (s.value #>> '{}')::timestamptz, 'status', jsonb_build_object('status', s.key)
   from jsonb_each(p_message.status_at) as s (key, value) where jsonb_typeof(s.value) = 'string'

@@ -320,7 +320,8 @@ begin
       'outbound', (
         select jsonb_build_object('state', o.state, 'attempt', o.attempt,
           'error', private.error_view(o.error, c.contact_id, v_words),
-          'next_attempt_at', case when o.state = 'queued' then o.next_attempt_at end, 'used_fallback', o.used_fallback)
+          'next_attempt_at', case when o.state = 'queued' then o.next_attempt_at end, 'used_fallback', o.used_fallback,
+          'first_try', case when o.first_try is not null then jsonb_build_object('code', o.first_try -> 'code', 'at', o.first_try -> 'at') end)
         from public.outbound_messages o where o.message_id = m.id),
       'written_by', (select x.by from public.contact_acts x where x.message_id = m.id and x.act = 'replied'),
       'attempts', (

@@ -237,6 +237,8 @@ language sql stable set search_path = '' as $$
     ('public.incident_updates', '{text,changes}', '', 'words'),
     ('public.announcements', '{name,text,template,stopped_because}', '', 'words'),
     ('public.saved_views', '{name,search}', '', 'words'),
+    ('public.campaigns', '{name,subject,html,text,otherwise,stopped_because}', '', 'words'),
+    ('public.campaign_recipients', '{address,fields,message_id}', 't.address = any (($1).needles)', 'deleted'),
     ('public.announcement_recipients', '{contact_id,message_id}', 't.contact_id = any (($1).contacts)', 'deleted'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),
@@ -259,6 +261,8 @@ language sql stable set search_path = '' as $$
     ('private.mail_senders', '{id,message_id,conversation_id,address,text_hash}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations) or t.address = any (($1).needles)', 'deleted'),
     ('public.media_files', '{message_id,media_id,sha256,path,error}', 't.message_id = any (($1).messages)', 'deleted'),
+    -- The clock deletes it at the provider, and then the row.
+    ('public.text_files', '{message_id,url,path,error}', 't.message_id = any (($1).messages)', 'set message_id = null'),
     -- The clock removes the file itself.
     ('public.storage_objects', '{path,message_id}', 't.message_id = any (($1).messages)', 'set message_id = null'),
     ('public.reply_tokens', '{token,message_id}', 't.message_id = any (($1).messages)', 'deleted'),
@@ -291,7 +295,7 @@ language sql stable set search_path = '' as $$
     ('public.conversation_desk', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.conversation_presence', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.routing_decisions', '{message_id,contact,explanation}', 't.message_id = any (($1).messages)', 'deleted'),
-    ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error}',
+    ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error,first_try}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.delivery_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.outbound_lanes', '{conversation_id,waits_for}', 't.conversation_id = any (($1).conversations)', 'deleted'),

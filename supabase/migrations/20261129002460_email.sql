@@ -326,8 +326,13 @@ create function private.mail_to_send(p_id uuid, p_number_id text, p_native jsonb
 language plpgsql stable set search_path = '' as $$
 declare
   v_inbox private.inboxes := private.inbox_for(null, p_number_id);
+  v_words jsonb := '{}';
 begin
-  return jsonb_build_object(
+  -- plpgsql, because campaigns come later, and a team may take them back.
+  if p_native ? 'fields' and to_regprocedure('private.campaign_mail(jsonb)') is not null then
+    v_words := coalesce(private.campaign_mail(p_native), '{}');
+  end if;
+  return v_words || jsonb_build_object(
     'from', jsonb_build_object('address', p_number_id, 'name', coalesce(v_inbox.display_name, '')), 'identity', v_inbox.identity,
     'user_id', coalesce(p_native ->> 'user_id', v_inbox.user_id), 'provider', coalesce(v_inbox.provider, 'sendgrid'),
     'token', private.reply_token_of(p_id), 'campaign_id', p_native ->> 'campaign_id',
@@ -335,7 +340,7 @@ begin
     'in_reply_to', p_native ->> 'in_reply_to', 'references', coalesce(p_native -> 'references', '[]'),
     'bulk', coalesce((p_native ->> 'bulk')::boolean, false)) || case when p_native ? 'relay' then '{"relay": true}' else '{}' end::jsonb;
 end $$;
-comment on function private.mail_to_send(uuid, text, jsonb) is 'What the channel needs to compose a mail beside its message: {from, identity, user_id, provider, token (null: the address with the message''s id), campaign_id, message_id_header, in_reply_to, references, bulk, relay}.';
+comment on function private.mail_to_send(uuid, text, jsonb) is 'What the channel needs to compose a mail beside its message: {from, identity, user_id, provider, token (null: the address with the message''s id), campaign_id, message_id_header, in_reply_to, references, bulk, relay, and of a campaign html and text}.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -297,7 +297,7 @@ begin
   return v_answer;
 end $$;
 comment on function public.list_audit(jsonb, integer) is
-  'All that people and the guard did, newest first, at most 1000: [{id, at, kind: flag | setting | rollout | signature | rollback | incident | route | destination | link | segment | number | endpoint | announcement | identity | suppression | delivery | invitation | contact | reply, and for admins team | allowlist, name, ref, change, version, n, who, why, before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, ref: exactly, since, before and before_id: at and id of the last of the page before}. For viewers and secret keys.';
+  'All that people and the guard did, newest first, at most 1000: [{id, at, kind: flag | setting | rollout | signature | rollback | incident | route | destination | link | segment | number | endpoint | announcement | campaign | identity | suppression | delivery | invitation | contact | reply, and for admins team | allowlist, name, ref, change, version, n, who, why, before, after, figures}]. p_filter: {kinds: [...], who, name: a part of it, ref: exactly, since, before and before_id: at and id of the last of the page before}. For viewers and secret keys.';
 
 -- Notifications -----------------------------------------------------------------------------------
 

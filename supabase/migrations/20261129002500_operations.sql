@@ -30,6 +30,10 @@ language sql immutable set search_path = '' as $$
     ('attributions', 'public.attributions', 'message_id', 'attribution_days', null, 2, 'true', null),
     ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
     ('announcements', 'public.announcements', 'id', 'announcement_days', 365, 2, 'x.state <> ''sending''', null),
+    ('campaign_recipients', 'public.campaign_recipients', null, 'campaign_days', 365, 2,
+      'x.campaign_id in (select c.id from public.campaigns c where c.state <> ''sending'' and c.id < private.uuid_v7_from($1))', null),
+    ('campaigns', 'public.campaigns', 'id', 'campaign_days', 365, 2,
+      'x.state <> ''sending'' and not exists (select from public.campaign_recipients r where r.campaign_id = x.id)', null),
     ('reports', 'public.reports', 'id', 'report_days', 400, 2, 'true', null),
     ('thread_decisions', 'public.thread_decisions', 'id', 'decision_days', 90, 2, 'true', null),
     ('account_events', 'public.account_events', 'id', 'account_event_days', 400, 8, 'true', null),
@@ -44,6 +48,7 @@ language sql immutable set search_path = '' as $$
     ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
     ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null),
     ('media_files', 'public.media_files', 'message_id', 'media_days', 30, 1, 'x.state <> ''pending''', null),
+    ('text_files', 'public.text_files', 'id', 'media_days', 30, 1, 'x.next_attempt_at is null', null),
     ('media_uploads', 'public.media_uploads', null, 'upload_days', 30, 1, 'x.used_at < $1', null)
   ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
 $$;
@@ -259,11 +264,13 @@ language sql stable set search_path = '' as $$
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
     ('gatelink_cards', 5, 'http', 'telegram-webhook/edit', 'private.cards_are_due(now())'),
+    ('gatelink_text_files', 5, 'http', 'sms-webhook/files', 'private.text_files_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_reports', 60, 'sql', 'select private.write_reports(now())', null),
     ('gatelink_notices', 60, 'sql', 'select private.tell_notices(now())', null),
     ('gatelink_announce', 10, 'sql', 'select private.send_announcements(now())', null),
+    ('gatelink_campaigns', 2, 'sql', 'select private.send_campaigns(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_purge_telegram', 3600, 'sql', 'select private.purge_telegram(now())', null),
@@ -271,6 +278,7 @@ language sql stable set search_path = '' as $$
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
     ('gatelink_release_numbers', 300, 'sql', 'select private.release_numbers(now())', null),
+    ('gatelink_watch_pools', 300, 'sql', 'select private.watch_pools(now())', null),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
@@ -279,9 +287,12 @@ language sql stable set search_path = '' as $$
     ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())', null)
   ) as j (name, every_seconds, kind, target, due)
   -- A later migration makes these tables, and a team may take them back.
-  where (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
+  where (j.name <> 'gatelink_campaigns' or to_regprocedure('private.send_campaigns(timestamptz)') is not null)
+    and (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
+    and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
+    and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $$;
 comment on function private.clock_jobs() is
   'What runs by the clock, once for pg_cron and the local stack: sql is run, http is a POST to that function with a secret key, where due, an expression of SQL, is true or there is none.';

@@ -97,19 +97,6 @@ begin
 end $$;
 comment on function public.remove_text_number(text) is 'Removes a number for texts: nothing more is sent from it. Its conversations stay; a webhook for it adds it again. For admins and secret keys. Errors: 42501 not allowed, GL404 no such number, GL409 texts wait to be sent from it.';
 
--- Files of texts ----------------------------------------------------------------------------------
-
-create function public.find_text_media(p_id uuid) returns jsonb
-language plpgsql stable set search_path = '' as $$
-begin
-  perform private.refuse_older_code();
-  return (
-    select jsonb_build_object('provider', m.native -> 'provider', 'media', m.native -> 'media')
-    from public.messages m
-    where m.id = p_id and m.channel = 'sms' and m.direction = 'in' and jsonb_typeof(m.native -> 'media') = 'array' and m.status <> 'deleted');
-end $$;
-comment on function public.find_text_media(uuid) is 'The files of a text that came in: {provider, media: [{url (at the provider), type, size}]}; null if there is no such text, or its raw form was purged. For secret keys.';
-
 -- The comparison ----------------------------------------------------------------------------------
 
 create table private.text_checks (
@@ -308,7 +295,6 @@ grant execute on function
   private.text_pace(text),
   private.tidy_text_number(),
   private.text_number_json(public.senders),
-  public.find_text_media(uuid),
   private.note_text(),
   private.text_check_is_due(timestamptz),
   private.claim_text_check(timestamptz),

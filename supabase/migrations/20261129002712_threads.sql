@@ -20,6 +20,7 @@ create table public.threads (
   state text not null default 'live' constraint threads_state_known check (state in ('live', 'ended')),
   opened_at timestamptz not null default now(),
   ended_at timestamptz,
+  last_at timestamptz not null default now(),
   constraint threads_number_fkey foreign key (channel, message_number_id) references public.org_numbers (channel, number_id) on delete cascade,
   constraint threads_ended_whole check ((state = 'ended') = (ended_at is not null)),
   constraint threads_sitter_of_class check ((number_class = 'sitter') = (sitter_id is not null))
@@ -42,6 +43,7 @@ comment on column public.threads.opened_by is 'What opened it: first_message, as
 comment on column public.threads.state is 'live or ended.';
 comment on column public.threads.opened_at is 'When it was opened.';
 comment on column public.threads.ended_at is 'When it was ended.';
+comment on column public.threads.last_at is 'When a text of it was last decided, else when it was opened: the order of lists.';
 create unique index threads_live_idx on public.threads (org_id, client_id, number_class, sitter_id) nulls not distinct where state = 'live';
 comment on index public.threads_live_idx is 'A client has one live thread a class, and one a sitter on sitters'' own numbers: it is opened twice in no way.';
 create index threads_client_idx on public.threads (client_id);
@@ -52,6 +54,8 @@ create index threads_number_idx on public.threads (channel, message_number_id);
 comment on index public.threads_number_idx is 'The threads of a number; serves the foreign key.';
 create index threads_org_idx on public.threads (org_id, state, number_class);
 comment on index public.threads_org_idx is 'Counts live threads by class; serves the foreign key.';
+create index threads_last_idx on public.threads (org_id, state, last_at, id);
+comment on index public.threads_last_idx is 'The threads of an organisation, the last written in first.';
 alter table public.threads enable row level security;
 
 create table public.thread_legs (

@@ -64,8 +64,11 @@ create index thread_decisions_inbox_idx on public.thread_decisions (org_id, id)
 comment on index public.thread_decisions_inbox_idx is 'What waits in the owner inbox, and what came while messaging was off.';
 create index thread_decisions_thread_idx on public.thread_decisions (thread_id, id) where thread_id is not null;
 comment on index public.thread_decisions_thread_idx is 'The decisions of a thread; serves the foreign key.';
-create index thread_decisions_contact_idx on public.thread_decisions (contact_id) where contact_id is not null;
-comment on index public.thread_decisions_contact_idx is 'Serves the foreign key.';
+create index thread_decisions_waiting_idx on public.thread_decisions (thread_id)
+  where done_at is null and (outcome = 'owner_inbox' or outcome = 'blocked' or reason = 'off');
+comment on index public.thread_decisions_waiting_idx is 'How much of a thread waits in the owner inbox.';
+create index thread_decisions_contact_idx on public.thread_decisions (contact_id, at) where contact_id is not null;
+comment on index public.thread_decisions_contact_idx is 'What somebody was told of lately; serves the foreign key.';
 alter table public.thread_decisions enable row level security;
 
 create table public.policy_findings (
@@ -213,7 +216,8 @@ begin
   where r.state in ('running', 'paused') and a.arm is not null
     and (r.flag_key = 'messaging_v1.enabled' or r.flag_key = 'proactive_thread_creation.enabled' and p_decision ? 'thread_id'
       or r.flag_key = 'sitter_messages_v1.enabled' and p_decision ->> 'from_role' = 'sitter')
-    and (v_failed or coalesce((select d.at from public.thread_decisions d where d.org_id = p_org and d.id < p_id order by d.id desc limit 1),
+    and (v_failed or coalesce((select d.at from public.thread_decisions d
+      where d.org_id >= p_org and (d.org_id, d.id) < (p_org, p_id) order by d.org_id desc, d.id desc limit 1),
       '-infinity') < date_trunc('minute', v_now));
   if v_outcomes is not null then
     perform private.record_outcomes(v_outcomes, v_now);
@@ -250,6 +254,7 @@ begin
     array(select jsonb_array_elements_text(coalesce(p_decision -> 'types', '[]'))), (p_decision ->> 'forces')::uuid,
     p_decision ->> 'force_reason', p_decision ->> 'kept_text', p_decision ->> 'key', coalesce(p_decision ->> 'by', private.actor()))
   returning id into v_id;
+  update public.threads t set last_at = greatest(t.last_at, clock_timestamp()) where t.id = (p_decision ->> 'thread_id')::uuid;
   insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted)
   select v_id, f.ord, v_org, f.value ->> 'type', f.value ->> 'rule', (f.value ->> 'score')::real, f.value ->> 'redacted'
   from jsonb_array_elements(p_findings) with ordinality as f (value, ord) limit 20;
@@ -323,32 +328,6 @@ end $$;
 comment on function private.release_numbers(timestamptz) is
   'Takes numbers from people whose thread has ended, or whose last window is over, longer ago than the grace time, and puts these pairs in quarantine; takes numbers out that have drained. At most a thousand people a call. Returns {legs, numbers}. For the clock.';
 
-create function public.pool_forecast(p_org uuid) returns jsonb
-language plpgsql stable set search_path = '' as $$
-declare
-  v_pool integer;
-  v_draining integer;
-  v_needed integer;
-  v_blocked integer;
-  v_share numeric;
-begin
-  perform private.refuse_older_code();
-  select count(*) filter (where n.state = 'active'), count(*) filter (where n.state = 'draining') into v_pool, v_draining
-  from public.org_numbers n where n.org_id = p_org and n.class = 'pool';
-  -- What one person meets, live or in quarantine, is closed to that person; the worst placed decides.
-  select coalesce(max(p.live), 0), coalesce(max(p.closed), 0) into v_needed, v_blocked from (
-    select count(*) filter (where l.ended_at is null) as live, count(distinct l.number_id) as closed
-    from public.thread_legs l join public.org_numbers n on n.channel = l.channel and n.number_id = l.number_id
-    where n.org_id = p_org and n.class = 'pool' and n.state = 'active' and (l.ended_at is null or l.quarantined_until > now())
-    group by l.contact_id) p;
-  v_share := case when v_pool = 0 then 1 else round(v_blocked::numeric / v_pool, 4) end;
-  return jsonb_build_object('numbers', v_pool, 'draining', v_draining, 'needed', v_needed, 'closed', v_blocked, 'share', v_share,
-    'state', case when v_share >= 1 then 'exhausted' when v_share >= 0.8 then 'warning' else 'ok' end,
-    'exhausted_count', (select coalesce(sum(c.value), 0) from public.counters c where c.name = 'masking_pool_exhausted' and c.label = p_org::text));
-end $$;
-comment on function public.pool_forecast(uuid) is
-  'How near an organisation''s pool is to its end: {numbers, draining, needed (most live threads of one person), closed (of the numbers, to the person with fewest left, with quarantine), share, state (ok; warning from 80 %; exhausted), exhausted_count}. For secret keys.';
-
 create function public.messages_diagnostics(p_org uuid) returns jsonb
 language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
@@ -377,7 +356,9 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'at', d.at, 'orgId', d.org_id, 'threadId', d.thread_id, 'fromRole', d.from_role,
         'from', case when d.from_last4 <> '' then '…' || d.from_last4 end, 'number', case when d.number_last4 <> '' then '…' || d.number_last4 end,
         'numberClass', d.number_class, 'outcome', d.outcome, 'reason', d.reason, 'types', d.types) order by d.id desc), '[]')
-      from (select * from public.thread_decisions d where d.org_id = p_org order by d.id desc limit 50) d));
+      from (
+        -- Not by equality, with which the planner may walk the decisions of all organisations by id.
+        select * from public.thread_decisions d where d.org_id >= p_org and d.org_id <= p_org order by d.org_id desc, d.id desc limit 50) d));
 end $$;
 comment on function public.messages_diagnostics(uuid) is
   'How masked messaging of an organisation is doing: {threads by class, relayed, antiPoachingBlocked, ownerInboxRouted, held, sitterNoActiveWindow (all since the beginning), pool, decisions: the last fifty, redacted}; null if there is no such organisation. For secret keys.';
@@ -461,7 +442,6 @@ grant execute on function
   public.record_decision(jsonb, jsonb),
   public.finish_inbox(uuid, uuid, text),
   public.review_finding(uuid, uuid, integer, boolean, text),
-  public.pool_forecast(uuid),
   public.messages_diagnostics(uuid),
   public.messages_proof(uuid),
   public.backfill_threads(uuid, integer),

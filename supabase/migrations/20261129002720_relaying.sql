@@ -15,9 +15,10 @@ begin
         where d.org_id = o.id and (d.class = 'front_desk' or d.number_id = n.number_id)),
       'earlier', (
         select coalesce(jsonb_agg(e.text order by e.seq), '[]') from (
-          select m.text, m.seq from public.messages m
-          where m.conversation_id = c.id and m.direction = 'in' and m.seq < waiting.first and m.text is not null
-            and m.created_at > waiting.since - interval '10 minutes'
+          -- The newest first, and no further: what was written before these fifty, ten minutes do not reach.
+          select m.text, m.seq from (
+            select b.* from public.messages b where b.conversation_id = c.id and b.seq < waiting.first order by b.seq desc limit 50) m
+          where m.direction = 'in' and m.text is not null and m.created_at > waiting.since - interval '10 minutes'
           order by m.seq desc limit 3) e),
       'messages', waiting.messages)), '[]')
     from public.conversations c
@@ -159,17 +160,21 @@ declare
   v_through bigint;
   v_seq bigint;
   v_decided jsonb := '[]';
+  v_ids uuid[];
 begin
   -- The locks first and in the order of ids, as ingest_updates takes them: of those who write and of those who are written to.
-  perform from public.conversations c
-  where c.id in (select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i)
-    or c.id in (
-      select k.id from jsonb_array_elements(p_conversations) i
-      cross join jsonb_array_elements(i -> 'relays') r
-      cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)
-      join public.thread_legs l on l.id = leg.id::uuid
-      join public.conversations k on k.channel = l.channel and k.number_id = l.number_id and k.contact_id = l.contact_id)
-  order by c.id for update;
+  -- Each limit says that it is one row, which a join of lists of unknown length does not: it would read all conversations.
+  v_ids := array(
+    select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i
+    union
+    select k.id from jsonb_array_elements(p_conversations) i
+    cross join jsonb_array_elements(i -> 'relays') r
+    cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)
+    cross join lateral (select * from public.thread_legs x where x.id = leg.id::uuid limit 1) l
+    cross join lateral (
+      select c.id from public.conversations c
+      where c.channel = l.channel and c.number_id = l.number_id and c.contact_id = l.contact_id limit 1) k);
+  perform from public.conversations c where c.id = any (v_ids) order by c.id for update;
   for v_item in select * from jsonb_array_elements(p_conversations) loop
     select * into v_conversation from public.conversations c where c.id = (v_item ->> 'id')::uuid;
     continue when not found;

@@ -31,10 +31,10 @@ language sql stable set search_path = '' as $$
   select jsonb_build_object('id', p_thread.id, 'org_id', p_thread.org_id, 'client', private.client_label(p_thread.client_id, p_member is null),
     'number_class', p_thread.number_class, 'message_number_id', p_thread.message_number_id, 'state', p_thread.state,
     'recurring', p_thread.recurring, 'window', private.window_status(p_thread, p_member, p_now),
-    'last_at', coalesce(last.at, p_thread.opened_at), 'last_text', left(last.text, 200),
+    'last_at', case when p_member is null then p_thread.last_at else coalesce(last.at, p_thread.opened_at) end, 'last_text', left(last.text, 200),
     'waiting', case when p_member is null then (
       select count(*) from public.thread_decisions d
-      where d.thread_id = p_thread.id and d.done_at is null and (d.outcome in ('owner_inbox', 'blocked') or d.reason = 'off')) else 0 end)
+      where d.thread_id = p_thread.id and d.done_at is null and (d.outcome = 'owner_inbox' or d.outcome = 'blocked' or d.reason = 'off')) else 0 end)
   from (select 1) one
   left join lateral (
     select d.at, coalesce(m.text, d.text) as text
@@ -56,31 +56,64 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.sitter_sees(public.threads, uuid, timestamptz) is 'Whether a sitter sees a thread: live, on it, with a window that is open or to come.';
 
+create function private.threads_of_owner(p_org uuid, p_filter jsonb, p_limit integer) returns setof public.threads
+language sql stable set search_path = '' set jit = off set enable_seqscan = off as $$
+  select t.* from public.threads t
+  where t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
+    and (t.last_at, t.id) < (coalesce((p_filter #>> '{before,at}')::timestamptz, 'infinity'),
+      coalesce((p_filter #>> '{before,id}')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    and (p_filter ->> 'search' is null or exists (
+      select from public.contacts c
+      where c.id = t.client_id and (strpos(lower(c.name), lower(p_filter ->> 'search')) > 0
+        -- Only last digits are looked up for it.
+        or c.name is null and p_filter ->> 'search' ~ '^…?[0-9]{1,4}$'
+          and strpos(private.client_label(c.id, true), p_filter ->> 'search') > 0)))
+  order by t.last_at desc, t.id desc limit p_limit
+$$;
+comment on function private.threads_of_owner(uuid, jsonb, integer) is
+  'Threads of an organisation as list_threads filters them, the last written in first. A search goes through the organisation''s threads in that order until it has enough.';
+
+-- From the windows that are open or to come: a sitter has some dozens of them, and an organisation thousands of threads.
+create function private.threads_of_sitter(p_org uuid, p_member uuid, p_filter jsonb, p_limit integer, p_now timestamptz) returns setof public.threads
+language sql stable set search_path = '' set jit = off set enable_seqscan = off as $$
+  select (x.thread).* from (
+    select t as thread, coalesce(last.at, t.opened_at) as last_at
+    from (
+      select distinct w.client_id from public.assignment_windows w
+      where w.member_id = p_member and w.cancelled_at is null and w.closes_at > p_now) c
+    join public.threads t on t.client_id = c.client_id and t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
+    left join lateral (
+      select d.at from public.thread_decisions d
+      where d.thread_id = t.id and d.outcome = 'leg' order by d.id desc limit 1) last on true
+    where private.sitter_sees(t, p_member, p_now)
+      and (p_filter ->> 'search' is null or strpos(lower(private.client_label(t.client_id, false)), lower(p_filter ->> 'search')) > 0)) x
+  where (x.last_at, (x.thread).id) < (coalesce((p_filter #>> '{before,at}')::timestamptz, 'infinity'),
+    coalesce((p_filter #>> '{before,id}')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+  order by x.last_at desc, (x.thread).id desc limit p_limit
+$$;
+comment on function private.threads_of_sitter(uuid, uuid, jsonb, integer, timestamptz) is
+  'Threads that a sitter sees, as list_threads filters them, the last heard first.';
+
 create function public.list_threads(p_org uuid, p_member uuid default null, p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
   v_now timestamptz := clock_timestamp();
 begin
   perform private.refuse_older_code();
+  if p_member is null then
+    return (
+      select coalesce(jsonb_agg(private.thread_row(t, null, v_now) order by t.last_at desc, t.id desc), '[]')
+      from private.threads_of_owner(p_org, p_filter, least(p_limit, 200)) t);
+  end if;
   return (
-    select coalesce(jsonb_agg(private.thread_row(x.thread, p_member, v_now) order by x.last_at desc, x.id desc), '[]') from (
-      select t as thread, t.id, coalesce(last.at, t.opened_at) as last_at
-      from public.threads t
-      left join lateral (
-        select d.at from public.thread_decisions d
-        where d.thread_id = t.id and (p_member is null or d.outcome = 'leg') order by d.id desc limit 1) last on true
-      where t.org_id = p_org and t.state = coalesce(p_filter ->> 'state', 'live')
-        and (p_member is null or private.sitter_sees(t, p_member, v_now))
-        and (p_filter -> 'before' is null or (coalesce(last.at, t.opened_at), t.id)
-          < ((p_filter #>> '{before,at}')::timestamptz, (p_filter #>> '{before,id}')::uuid))
-        and (p_filter ->> 'search' is null
-          or strpos(lower(private.client_label(t.client_id, p_member is null)), lower(p_filter ->> 'search')) > 0)
-      order by last_at desc, t.id desc limit least(p_limit, 200)) x);
+    select coalesce(jsonb_agg(r.item order by (r.item ->> 'last_at')::timestamptz desc, (r.item ->> 'id')::uuid desc), '[]')
+    from private.threads_of_sitter(p_org, p_member, p_filter, least(p_limit, 200), v_now) t
+    cross join lateral private.thread_row(t, p_member, v_now) as r (item));
 end $$;
 comment on function public.list_threads(uuid, uuid, jsonb, integer) is 'Threads of an organisation, the last written in first; of a sitter (org_members.id) those that the sitter sees. Filter: state (live if absent), search (part of the client''s name or last digits), before: {at (last_at), id} of the last of the page before; 200 at most. For secret keys.';
 
 create function public.read_thread(p_org uuid, p_thread uuid, p_member uuid default null, p_before uuid default null, p_limit integer default 50) returns jsonb
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_thread public.threads;
 begin
@@ -92,11 +125,13 @@ begin
   return jsonb_build_object('thread', private.thread_row(v_thread, p_member, clock_timestamp()), 'entries', (
     select coalesce(jsonb_agg(private.thread_entry(d) order by d.id desc), '[]') from (
       select * from public.thread_decisions d
-      where d.thread_id = p_thread and (p_before is null or d.id < p_before) and d.reason <> 'keyword'
+      -- Equality would let the planner walk the texts of all threads by id, until it has enough of this one.
+      where d.thread_id >= p_thread and (d.thread_id, d.id) < (p_thread, coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+        and d.reason <> 'keyword'
         -- A sitter sees what was heard, and what became of the own words.
         and (p_member is null or d.outcome = 'leg' or d.from_role = 'sitter' and d.contact_id = (
           select m.contact_id from public.org_members m where m.id = p_member))
-      order by d.id desc limit least(p_limit, 200)) d));
+      order by d.thread_id desc, d.id desc limit least(p_limit, 200)) d));
 end $$;
 comment on function public.read_thread(uuid, uuid, uuid, uuid, integer) is 'A thread with its texts, the newest first, before one of them (p_before, its id): {thread, entries}; to a sitter (org_members.id) what was heard, and the sitter''s own. Null if there is none, or the sitter does not see it. For secret keys.';
 
@@ -115,7 +150,7 @@ $$;
 comment on function private.thread_entry(public.thread_decisions) is 'A decision as a thread''s page shows it: the words, where they went, and how far the copies came.';
 
 create function public.owner_inbox(p_org uuid, p_before uuid default null, p_limit integer default 50) returns jsonb
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
 begin
   perform private.refuse_older_code();
   return (
@@ -126,7 +161,7 @@ begin
     from (
       select * from public.thread_decisions d
       where d.org_id = p_org and d.done_at is null and (d.outcome = 'owner_inbox' or d.outcome = 'blocked' or d.reason = 'off')
-        and (p_before is null or d.id < p_before)
+        and d.id < coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
       order by d.id desc limit least(p_limit, 200)) d);
 end $$;
 comment on function public.owner_inbox(uuid, uuid, integer) is 'What waits for the owner, the newest first, before one of them (p_before, its id): texts nobody could be found for, blocked ones, and what came while messaging was off. For secret keys.';
@@ -225,6 +260,8 @@ grant execute on function
   private.client_label(uuid, boolean),
   private.window_status(public.threads, uuid, timestamptz),
   private.thread_row(public.threads, uuid, timestamptz),
+  private.threads_of_owner(uuid, jsonb, integer),
+  private.threads_of_sitter(uuid, uuid, jsonb, integer, timestamptz),
   private.sitter_sees(public.threads, uuid, timestamptz),
   private.thread_entry(public.thread_decisions),
   private.send_in_thread(jsonb, timestamptz),

@@ -40,6 +40,25 @@ Deno.test("gatelink messages: diagnostics of an organisation", async () => {
   await fails(`messages diagnostics ${crypto.randomUUID()}`, 4, "not_found", /no organisation/);
 });
 
+Deno.test("gatelink messages pools: numbers, and exit code 1 while one is exhausted", async () => {
+  const { org, numbers } = await organisation();
+  const [pool] = await document("messages pools");
+  assertEquals([pool.org_id, pool.numbers, pool.draining, pool.state, pool.days_left], [
+    org,
+    POOL,
+    0,
+    "ok",
+    null,
+  ]);
+  await sql`update public.org_numbers set state = 'draining' where number_id = ${numbers[0]}`;
+  assertMatch((await gatelink("messages pools")).out, new RegExp(`ok\\s+${POOL - 1}\\s+1\\s`));
+  await sql`update public.org_numbers set state = 'out' where org_id = ${org} and class = 'pool'`;
+  const empty = await gatelink("messages pools");
+  assertEquals(empty.code, 1);
+  assertMatch(empty.out, /exhausted\s+0/);
+  await sql`update public.org_numbers set state = 'active' where org_id = ${org} and class = 'pool'`;
+});
+
 Deno.test("gatelink messages explain: why a text went where it went, of a decision and of its message", async () => {
   const { org } = await organisation();
   const message = crypto.randomUUID();

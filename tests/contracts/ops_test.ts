@@ -31,6 +31,7 @@ const METRICS = new Map(
     destinations: [],
     incidents: [],
     links_guessed: 0,
+    pools: [],
     business: [],
     flags: [],
     rollouts: [],

@@ -32,6 +32,7 @@ databaseTest("an idle project calls its functions fewer than 100,000 times in 30
     gatelink_drain: false,
     gatelink_heartbeat: true,
     gatelink_media: false,
+    gatelink_text_files: false,
     gatelink_notify: false,
     gatelink_purge_storage: false,
     gatelink_sync_templates: false,

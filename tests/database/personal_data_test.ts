@@ -63,19 +63,26 @@ const FREE: Record<string, string> = {
   "private.status_posts": "update_id incident_id state attempt next_attempt_at lease last_error",
   "private.storage_days": "day bytes",
   "private.part_states": "component status since told",
+  "private.pool_days": "org_id day closed",
+  "private.pool_states": "org_id numbers draining needed closed state since told at",
   "private.write_probe": "only_row at",
   "public.orgs":
     "id name zone countries before_minutes after_minutes grace_hours quarantine_days recurring_from created_at",
   "public.org_members": "id org_id role user_id created_at",
   "public.org_numbers": "channel number_id org_id class member_id state last_used_at created_at",
   "public.threads":
-    "org_id sitter_id channel message_number_id number_class recurring recurring_why opened_by state opened_at ended_at",
+    "org_id sitter_id channel message_number_id number_class recurring recurring_why opened_by state opened_at ended_at last_at",
   "public.thread_legs": "role channel number_id opened_at ended_at quarantined_until",
   "public.bookings": "org_id starts_local ends_local zone repeats cancelled_at created_at",
   "public.assignment_windows": "id org_id member_id opens_at closes_at cancelled_at created_at",
   "public.thread_decisions":
     "id org_id from_role number_last4 number_class outcome reason types forces done_at done_by at by",
   "public.policy_findings": "ord org_id type rule score was_right reviewed_by reviewed_at",
+  "private.campaign_news": "id campaign_id recipient_id what n at",
+  "private.campaign_counts": "campaign_id hour what n",
+  "public.campaign_recipients": "id campaign_id state arm why next_at told at",
+  "public.campaigns":
+    "id from_email flag_key per_minute bounce_limit complaint_limit start_at state version created_at created_by started_at stopped_at stopped_by finished_at",
   "public.announcement_recipients": "announcement_id state why next_at at",
   "public.announcements":
     "id audience number_id per_minute state unreachable version created_at created_by started_at started_by stopped_at stopped_by finished_at",
@@ -104,6 +111,8 @@ const FREE: Record<string, string> = {
   "public.destinations":
     "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe circuit_waking failure_policy events format when_taken paused_because removed_at version created_at updated_at updated_by",
   "public.media_files": "number_id mime_type state attempt next_attempt_at lease bytes created_at settled_at",
+  "public.text_files":
+    "id place provider mime_type state at_provider attempt next_attempt_at lease bytes created_at settled_at",
   // Uploads are the team's own files, not a person's.
   "public.media_uploads": "id sha256 mime_type name bytes path created_by created_at used_at",
   "public.media_provider_ids": "upload_id number_id media_id uploaded_at",
@@ -326,6 +335,9 @@ async function plant(sql: Sql) {
   await sql`insert into public.storage_objects (bucket, path, kind, bytes, of_message, message_id, expires_at) values
     ('email-raw', 'a.eml', 'raw', 1, true, ${about}, now() + interval '1 day'), ('email-raw', 'b.eml', 'raw', 1, true, ${theirs}, now() + interval '1 day')`;
   await sql`insert into public.media_files (message_id, number_id, media_id, state, path) values (${about}, '1', '77', 'stored', 'in/a'), (${theirs}, '1', '78', 'stored', 'in/b')`;
+  await sql`insert into public.text_files (message_id, place, provider, url, state, at_provider, path) values
+    (${about}, 0, 'twilio', 'https://api.example.com/Media/ME1', 'stored', 'to_delete', 'a/0'), (${about}, 1, 'twilio', 'https://api.example.com/Media/ME2', 'stored', 'kept', 'a/1'),
+    (${theirs}, 0, 'twilio', 'https://api.example.com/Media/ME3', 'stored', 'kept', 'b/0')`;
   await sql`insert into public.message_authors (message_id, contact_id) values (${about}, ${id}), (${theirs}, ${other})`;
   await sql`with third as (insert into public.contacts default values returning id)
     insert into public.contact_merges (kept_id, other_id, reason, undone_at, undone_by)
@@ -393,6 +405,12 @@ async function plant(sql: Sql) {
     ('00000000-0000-7000-8000-0000000000f3', ${`news for ${NAME}`}, '{"kind": "wrote", "days": 1}', ${`Dear ${NAME}`}, ${
     sql.json({ type: "template", template: { components: [{ text: NAME }] } })
   }, ${`${PHONE} complained`})`;
+  await sql`insert into public.campaigns (id, name, from_email, subject, text, stopped_because) values
+    ('00000000-0000-7000-8000-0000000000f4', ${`news for ${NAME}`}, 'desk@send.example', ${`Dear ${NAME}`}, ${`Hello ${NAME}`}, ${`${PHONE} complained`})`;
+  await sql`insert into public.campaign_recipients (campaign_id, address, fields) values
+    ('00000000-0000-7000-8000-0000000000f4', ${ADDRESS}, ${
+    sql.json({ name: NAME })
+  }), ('00000000-0000-7000-8000-0000000000f4', 'else@people.example', '{}')`;
   await sql`insert into auth.users (id, email, email_confirmed_at) values ('00000000-0000-7000-8000-0000000000f9', 'someone@team.example.com', now())`;
   await sql`insert into public.team_members (user_id, role) values ('00000000-0000-7000-8000-0000000000f9', 'viewer')`;
   await sql`insert into public.saved_views (page, name, search, created_by) values

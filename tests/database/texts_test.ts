@@ -280,7 +280,7 @@ databaseTest("find_text_media(): the files of a text that came in, of no other m
   const ids = await sql<{ id: string }[]>`select id from public.messages order by seq`;
   const found = [];
   for (const { id } of ids) found.push((await sql`select public.find_text_media(${id}) as f`)[0].f);
-  assertEquals(found, [{ provider: "twilio", media }, null]);
+  assertEquals(found, [{ provider: "twilio", media: [{ ...media[0], stored: null }] }, null]);
 });
 
 databaseTest("text_message(): counts segments as the functions do", async (sql) => {
@@ -304,3 +304,41 @@ databaseTest("text_message(): counts segments as the functions do", async (sql) 
     assertEquals([message.encoding, message.segments], [encoding, segments], text.slice(0, 20));
   }
 });
+
+databaseTest(
+  "a file is too large, or given up, and stays at the provider; a lease that ended settles nothing",
+  async (sql) => {
+    await on(sql);
+    const media = [0, 1].map((n) => ({
+      url: `https://api.example.com/Media/ME${n}`,
+      type: "image/png",
+      size: null,
+    }));
+    await ingest(sql, said("MM1", "", { type: "mms", raw: { provider: "twilio", body: "", media } }));
+    const claimed = () => sql`select public.claim_text_file(60) as f`.then(([{ f }]) => f);
+    const settle = (f: { id: string; lease: string }, outcome: string) =>
+      sql`select public.settle_text_file(${f.id}, ${f.lease}, ${outcome}, '{"error": "why", "retry_after_ms": 60000}') as ok`
+        .then(([{ ok }]) => ok);
+    const first = await claimed(), second = await claimed();
+    assertEquals([first.place, second.place, first.work, await claimed()], [0, 1, "store", null]);
+    assertEquals([
+      await settle(first, "too_large"),
+      await settle(second, "retry"),
+      await settle(second, "failed"),
+    ], [
+      true,
+      true,
+      false,
+    ]);
+    await sql`update public.text_files set next_attempt_at = now() where next_attempt_at is not null`;
+    const again = await claimed();
+    assertEquals([again.id === second.id, again.attempt, await settle(again, "failed")], [true, 2, true]);
+    assertEquals(
+      (await sql`select state, at_provider, error, next_attempt_at from public.text_files order by place`)
+        .map((row) => Object.values(row)),
+      [["too_large", "kept", "why", null], ["failed", "kept", "why", null]],
+    );
+    const [{ found }] = await sql`select public.find_text_media((select id from public.messages)) as found`;
+    assertEquals(found, { provider: "twilio", media: media.map((file) => ({ ...file, stored: null })) });
+  },
+);

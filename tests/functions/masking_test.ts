@@ -1,16 +1,21 @@
 /** Texts between clients and sitters, from the provider's webhook to the other side's phone, with the simulated Twilio. */
 import { assert, assertEquals, assertMatch, assertNotMatch } from "../support/assert.ts";
-import { type Edge, edgeTest, TEXT_NUMBERS } from "../support/edge.ts";
-
-const [DESK, POOL] = TEXT_NUMBERS;
-const CLIENT = "+12025550143";
-const SITTER = "+12025550144";
-const STRANGER = "+12025550145";
-const ON = {
-  "sms_send.enabled": "true",
-  "messaging_v1.enabled": "true",
-  "sitter_messages_v1.enabled": "true",
-};
+import { type Edge, edgeTest } from "../support/edge.ts";
+import {
+  addOrgNamed,
+  addPhone,
+  assign as assignPair,
+  CLIENT,
+  DESK,
+  giveNumbers,
+  got,
+  MASKING_ON as ON,
+  POACHING,
+  POOL,
+  rest,
+  SITTER,
+  THIRD as STRANGER,
+} from "../support/masked_texts.ts";
 
 interface Scene {
   org: string;
@@ -21,58 +26,21 @@ interface Scene {
 
 /** An organisation with a front desk, a pool of one number, a client and a sitter, on both of whom nobody has written yet. */
 async function scene({ sql }: Edge): Promise<Scene> {
-  const [{ org }] =
-    await sql`select public.set_org(null, '{"name": "Moss", "zone": "Europe/Berlin"}') ->> 'id' as org`;
-  for (const [number, kind] of [[DESK, "front_desk"], [POOL, "pool"]]) {
-    const id = number.slice(1);
-    await sql`
-      insert into public.senders (channel, id, address, provider) values ('sms', ${id}, ${id}, 'twilio')
-      on conflict (channel, id) do nothing`;
-    await sql`select public.set_org_number(${org}, ${id}, ${kind})`;
-  }
-  const person = async (phone: string) => {
-    const [{ id }] = await sql`insert into public.contacts (channel) values ('sms') returning id`;
-    await sql`
-      insert into public.contact_identities (contact_id, channel, kind, value)
-      values (${id}, 'sms', 'phone', ${phone.slice(1)})`;
-    return id as string;
-  };
-  const client = await person(CLIENT), sitter = await person(SITTER);
+  const org = await addOrgNamed(sql, "Moss");
+  await giveNumbers(sql, org);
+  const client = await addPhone(sql, CLIENT), sitter = await addPhone(sql, SITTER);
   const [{ member }] =
     await sql`select public.set_org_member(${org}, 'sitter', null, ${sitter}) ->> 'id' as member`;
   return { org, client, sitter, member };
 }
 
-/** Assigns the sitter to a weekly booking of the client that begins in so many hours and lasts two. */
-async function assign({ sql }: Edge, { org, client, member }: Scene, inHours = -1): Promise<string> {
-  const at = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString().slice(0, 19);
-  const booking = {
-    client_id: client,
-    starts_local: at(inHours),
-    ends_local: at(inHours + 2),
-    zone: "UTC",
-    repeats: "weekly",
-  };
-  const [{ assigned }] = await sql`
-    select public.assign_sitter((public.set_booking(${org}, 'b1', ${
-    sql.json(booking)
-  }) ->> 'id')::uuid, ${member}, true) as assigned`;
-  return assigned.thread.thread_id;
-}
+const assign = ({ sql }: Edge, scene: Scene, inHours?: number) => assignPair(sql, scene, inHours);
 
 /** Somebody writes, and everything that follows comes to rest. */
 async function write(edge: Edge, from: string, to: string, body: string): Promise<void> {
   edge.texts.receive({ from, to, body });
-  for (let i = 0; i < 3; i++) {
-    await edge.texts.settled();
-    await edge.settled();
-  }
+  await rest(edge);
 }
-
-/** What people got on their phones, in order. */
-const got = ({ texts }: Edge) =>
-  [...texts.texts.values()].filter(({ direction }) => direction === "outbound-api")
-    .map(({ from, to, body }) => [from, to, body]);
 
 const decisions = ({ sql }: Edge) =>
   sql<{ said: string }[]>`
@@ -105,7 +73,7 @@ edgeTest(
     const place = await scene(edge);
     await edge.set(ON);
     await assign(edge, place);
-    await write(edge, SITTER, POOL, "Text me at 202-555-0190 instead, it's cheaper without the app");
+    await write(edge, SITTER, POOL, POACHING);
     await write(edge, SITTER, POOL, "My cell is 202 555 0190");
     const phones = got(edge);
     assertEquals(phones.map(([from, to]) => [from, to]), [[POOL, SITTER]], JSON.stringify(phones));

@@ -69,6 +69,7 @@ interface Scene {
   route: string;
   rollout: string;
   announcement: string;
+  campaign: string;
   report: string;
 }
 
@@ -218,6 +219,10 @@ async function plant(edge: Edge): Promise<Scene> {
       sql.json({ name: "news", text: "Hello", audience: { kind: "wrote", days: 30 } })
     }) ->> 'id' as id`,
   );
+  const campaign = await one(sql`
+    insert into public.campaigns (name, from_email, subject, text)
+    values ('news', 'desk@team.example', 'News', 'It is here.') returning id`);
+  await sql`insert into public.campaign_recipients (campaign_id, address) values (${campaign}, 'reader@people.example')`;
   return {
     message: written,
     sent,
@@ -235,6 +240,7 @@ async function plant(edge: Edge): Promise<Scene> {
     route,
     rollout,
     announcement,
+    campaign,
     report,
   };
 }
@@ -365,6 +371,16 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "list_feedback(text,integer)": () => [""],
   "list_metrics(integer)": () => [""],
   "read_incident(bigint)": () => ["1"],
+  "create_campaign(jsonb)": () => [`'{"name": "news", "subject": "News", "text": "It is here."}'`],
+  "add_campaign_recipients(uuid,jsonb)": ({ campaign }) => [
+    `'${campaign}', '[{"to": "another@people.example", "fields": {}}]'`,
+  ],
+  "test_campaign(uuid,text,jsonb,boolean)": ({ campaign }) => [`'${campaign}', 'test@people.example'`],
+  "start_campaign(uuid,bigint,jsonb)": ({ campaign }) => [`'${campaign}', 1`],
+  "stop_campaign(uuid,bigint,text,boolean)": ({ campaign }) => [`'${campaign}', 1, 'a test', true`],
+  "list_campaigns(integer,jsonb)": () => [""],
+  "read_campaign(uuid)": ({ campaign }) => [`'${campaign}'`],
+  "list_campaign_recipients(uuid,bigint,integer)": ({ campaign }) => [`'${campaign}'`],
   "create_announcement(jsonb)": () => [
     `'{"name": "news", "text": "Hello", "audience": {"kind": "wrote", "days": 30}}'`,
   ],

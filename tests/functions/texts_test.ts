@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import { signTwilio } from "../../supabase/functions/_shared/channels/sms/inbound/twilio_signature.ts";
 import { type Edge, edgeTest, KEYS, TEXT_NUMBERS } from "../support/edge.ts";
+import { compare, rest } from "../support/masked_texts.ts";
 import { addDestination, addRoute, startService, withReplies } from "../support/service.ts";
 import { until } from "../support/until.ts";
 
@@ -22,14 +23,6 @@ function textTest(
     await edge.set({ "sms_router.enabled": "true", "sms_send.enabled": "true" });
     await test(edge, service);
   });
-}
-
-/** Waits until everything that was begun has come to rest: webhooks, routing, sending. */
-async function rest({ texts, settled }: Edge): Promise<void> {
-  for (let i = 0; i < 3; i++) {
-    await texts.settled();
-    await settled();
-  }
 }
 
 const send = ({ call }: Edge, body: Record<string, unknown>) =>
@@ -65,19 +58,6 @@ const inbound = (sid: string, body: string, more: Record<string, string> = {}) =
 const messagesOf = ({ sql }: Edge) =>
   sql<{ direction: string; text: string; status: string }[]>`
     select direction, text, status from public.messages where channel = 'sms' order by seq`;
-
-/** Makes a comparison with Twilio's list, as the clock would. */
-async function check(edge: Edge): Promise<void> {
-  const { sql, call } = edge;
-  await sql`update private.text_checks set next_at = now(), lease_until = null`;
-  assertEquals((await call("sms-webhook/check", { headers: SECRET })).status, 202);
-  await until(
-    "the list was read",
-    async () =>
-      (await sql`select from private.text_checks where lease_until is null and next_at > now()`).length === 1,
-  );
-  await rest(edge);
-}
 
 textTest(
   "a text comes in, goes to a service, and its reply goes out and is delivered",
@@ -157,7 +137,7 @@ textTest(
       await edge.texts.settled();
     });
     assertEquals(edge.texts.posts.map(({ answer }) => answer), [503]);
-    await check(edge);
+    await compare(edge);
     assertEquals(service.texts(), ["Is somebody there?"]);
   },
 );
@@ -225,13 +205,29 @@ textTest("statuses go up by rank, and of two final ones the first stands", async
   };
   await tell("queued");
   assertEquals(await now(), ["accepted", undefined]);
-  await tell("undelivered", { ErrorCode: "30003" });
-  assertEquals(await now(), ["failed", "30003"]);
+  await tell("undelivered", { ErrorCode: "30005" });
+  assertEquals(await now(), ["failed", "30005"]);
   await tell("sent");
   await tell("delivered");
-  assertEquals(await now(), ["failed", "30003"]);
+  assertEquals(await now(), ["failed", "30005"]);
   const [{ status_at }] = await edge.sql`select status_at from public.messages where id = ${id}`;
   assertEquals(Object.keys(status_at).sort(), ["accepted", "delivered", "failed", "sent"]);
+});
+
+textTest("a text to a phone that was off is sent a second time, and arrives", async (edge) => {
+  await edge.sql`select public.set_text_number(${OURS})`;
+  edge.texts.configure({ fate: "off" });
+  assertEquals((await send(edge, { text: "Hi" })).status, 202);
+  await rest(edge);
+  assertEquals((await messagesOf(edge)).map(({ status }) => status), ["queued"]);
+  edge.texts.configure({ fate: "delivered" });
+  await edge.hurry();
+  await rest(edge);
+  assertEquals((await messagesOf(edge)).map(({ status }) => status), ["delivered"]);
+  assertEquals([...edge.texts.texts.values()].map(({ status, body }) => [status, body]), [
+    ["undelivered", "Hi"],
+    ["delivered", "Hi"],
+  ]);
 });
 
 textTest("after a lost answer a text is unknown until a status with our id settles it", async (edge) => {
@@ -266,7 +262,7 @@ textTest(
     edge.texts.configure({ answer: "miss", times: 1 });
     await send(edge, { to: BEN, text: "not taken" });
     await rest(edge);
-    await check(edge);
+    await compare(edge);
     const rows = async () =>
       (await edge.sql`
       select m.text, o.state, m.status, o.error ->> 'listed' as listed
@@ -276,7 +272,7 @@ textTest(
     // A status may still come.
     assertEquals((await rows()).map(([, state]) => state), ["unknown", "unknown"]);
     await edge.sql`update public.outbound_messages set updated_at = now() - interval '2 minutes'`;
-    await check(edge);
+    await compare(edge);
     assertEquals(await rows(), [["taken", "sent", "delivered", null], [
       "not taken",
       "unknown",
@@ -298,14 +294,14 @@ textTest(
       edge.texts.receive({ from: `+120255501${String(i % 20).padStart(2, "0")}`, to: OURS, body })
     );
     await rest(edge);
-    await check(edge);
+    await compare(edge);
     await until("each reply was sent", async () => {
       await edge.hurry();
       await rest(edge);
       return [...edge.texts.texts.values()].filter(({ direction }) => direction === "outbound-api").length ===
         said.length;
     });
-    await check(edge);
+    await compare(edge);
     const rows = await messagesOf(edge);
     const of = (direction: string) =>
       rows.filter((row) => row.direction === direction).map(({ text }) => text).sort();
@@ -316,35 +312,6 @@ textTest(
       ...new Set(rows.filter(({ direction }) => direction === "out").map(({ status }) => status)),
     ], ["delivered"]);
     assert(edge.texts.posts.some(({ answer }) => answer === "lost"));
-  },
-);
-
-textTest(
-  "a file of a text is given out by a signed address, without Twilio's credentials",
-  async (edge, service) => {
-    edge.texts.receive({ from: ANNA, to: OURS, body: "", media: ["900000000000001", "900000000000002"] });
-    await rest(edge);
-    const { message, media } = service.received[0].event.data;
-    assertEquals([message.type, media.mime_type, message.native.media.length], ["mms", "image/jpeg", 2]);
-    const first = await fetch(media.url);
-    assertEquals([first.status, first.headers.get("content-type")], [200, "image/jpeg"]);
-    assertEquals((await first.bytes()).length > 1000, true);
-    const second = await fetch(`${media.url}&file=1`);
-    // Whatever a stranger calls a document is only bytes.
-    assertEquals([second.status, second.headers.get("content-type")], [200, "application/octet-stream"]);
-    await second.body?.cancel();
-    for (
-      const [address, status] of [[`${media.url}&file=2`, 404], [
-        media.url.replace(/signature=./, "signature=x"),
-        403,
-      ]]
-    ) {
-      const refused = await fetch(String(address));
-      assertEquals(refused.status, status, String(address));
-      await refused.body?.cancel();
-    }
-    const without = await edge.call(`sms-webhook/media/${message.id}` as "sms-webhook/x", { method: "GET" });
-    assertEquals(without.status, 401);
   },
 );
 

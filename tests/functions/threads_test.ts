@@ -3,19 +3,26 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { signedIn } from "../support/callers.ts";
-import { type Answer, type Edge, edgeTest, KEYS, TEXT_NUMBERS } from "../support/edge.ts";
+import { type Answer, type Edge, edgeTest, KEYS } from "../support/edge.ts";
+import {
+  addOrgNamed,
+  addPhone,
+  assign,
+  CLIENT,
+  DESK,
+  giveNumbers,
+  got,
+  MASKING_ON,
+  POACHING,
+  POOL,
+  rest,
+  SITTER,
+  THIRD,
+} from "../support/masked_texts.ts";
 import { openapi, witness } from "../support/openapi.ts";
 import { tokenOf } from "../support/tokens.ts";
 
-const [DESK, POOL] = TEXT_NUMBERS;
-const CLIENT = "+12025550143", SITTER = "+12025550144";
 const KEY = { apikey: KEYS.secretKey };
-const ON = {
-  "sms_send.enabled": "true",
-  "messaging_v1.enabled": "true",
-  "sitter_messages_v1.enabled": "true",
-};
-const POACHING = "Text me at 202-555-0190 instead, it's cheaper without the app";
 
 interface Scene {
   org: string;
@@ -31,51 +38,23 @@ interface Scene {
 /** An organisation with a client and a sitter in a thread, whose window begins in so many hours and lasts two. */
 async function scene(edge: Edge, inHours = -1): Promise<Scene> {
   const { sql } = edge;
-  await edge.set(ON);
-  const orgNamed = async (name: string) =>
-    (await sql`select public.set_org(null, ${sql.json({ name, zone: "Europe/Berlin" })}) ->> 'id' as org`)[0]
-      .org as string;
-  const org = await orgNamed("Moss"), elsewhere = await orgNamed("Fern");
-  for (const [number, kind] of [[DESK, "front_desk"], [POOL, "pool"]]) {
-    const id = number.slice(1);
-    await sql`
-      insert into public.senders (channel, id, address, provider) values ('sms', ${id}, ${id}, 'twilio')
-      on conflict (channel, id) do nothing`;
-    await sql`select public.set_org_number(${org}, ${id}, ${kind})`;
-  }
-  const person = async (phone: string) => {
-    const [{ id }] = await sql`insert into public.contacts (channel) values ('sms') returning id`;
-    await sql`
-      insert into public.contact_identities (contact_id, channel, kind, value)
-      values (${id}, 'sms', 'phone', ${phone.slice(1)})`;
-    return id as string;
-  };
-  const client = await person(CLIENT);
+  await edge.set(MASKING_ON);
+  const org = await addOrgNamed(sql, "Moss"), elsewhere = await addOrgNamed(sql, "Fern");
+  await giveNumbers(sql, org);
+  const client = await addPhone(sql, CLIENT);
   const member = async (org: string, role: string, phone: string | null) => {
     const caller = await signedIn(sql);
-    const contact = phone === null ? null : await person(phone);
+    const contact = phone === null ? null : await addPhone(sql, phone);
     const [{ id }] = await sql`
       select public.set_org_member(${org}, ${role}, ${caller.sub!}, ${contact}) ->> 'id' as id`;
     return { id: id as string, headers: tokenOf(caller) };
   };
   const owner = await member(org, "owner", null), sitter = await member(org, "sitter", SITTER);
-  const other = await member(org, "sitter", "+12025550145");
+  const other = await member(org, "sitter", THIRD);
   const stranger = await member(elsewhere, "owner", null);
-  const at = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString().slice(0, 19);
-  const booking = {
-    client_id: client,
-    starts_local: at(inHours),
-    ends_local: at(inHours + 2),
-    zone: "UTC",
-    repeats: "weekly",
-  };
-  const [{ assigned }] = await sql`
-    select public.assign_sitter((public.set_booking(${org}, 'b1', ${
-    sql.json(booking)
-  }) ->> 'id')::uuid, ${sitter.id}, true) as assigned`;
   return {
     org,
-    thread: assigned.thread.thread_id,
+    thread: await assign(sql, { org, client, member: sitter.id }, inHours),
     owner: owner.headers,
     sitter: sitter.headers,
     other: other.headers,
@@ -83,21 +62,10 @@ async function scene(edge: Edge, inHours = -1): Promise<Scene> {
   };
 }
 
-async function rest(edge: Edge): Promise<void> {
-  for (let i = 0; i < 3; i++) {
-    await edge.texts.settled();
-    await edge.settled();
-  }
-}
-
 const get = ({ call }: Edge, path: string, headers: HeadersInit) =>
   call(`messages/${path}`, { method: "GET", headers });
 const post = ({ call }: Edge, path: string, headers: HeadersInit, body: unknown = {}) =>
   call(`messages/${path}`, { headers, body: body as Record<string, unknown> });
-const got = ({ texts }: Edge) =>
-  [...texts.texts.values()].filter(({ direction }) => direction === "outbound-api")
-    .map(({ from, to, body }) => [from, to, body]);
-
 edgeTest(
   "threads: owner and sitter write, the client hears both, and everybody reads what was said",
   async (edge) => {

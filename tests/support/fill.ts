@@ -281,6 +281,18 @@ export const FILL: Record<string, string> = {
   "public.announcements": `
     insert into public.announcements (id, name, audience, text) values
       ('00000000-0000-7000-8000-00000000f003', 'beta', '{"kind": "segments", "segments": ["beta"]}', 'It is here.')`,
+  "public.campaigns": `
+    insert into public.campaigns (id, name, from_email, subject, text) values
+      ('00000000-0000-7000-8000-00000000f00c', 'news', 'ada@example.com', 'News', 'It is here.')`,
+  "public.campaign_recipients": `
+    insert into public.campaign_recipients (campaign_id, address) values
+      ('00000000-0000-7000-8000-00000000f00c', 'reader@example.org')`,
+  "private.campaign_news": `
+    insert into private.campaign_news (campaign_id, recipient_id, what) values
+      ('00000000-0000-7000-8000-00000000f00c', 1, 'sent')`,
+  "private.campaign_counts": `
+    insert into private.campaign_counts (campaign_id, hour, what, n) values
+      ('00000000-0000-7000-8000-00000000f00c', now(), 'recipients', 1)`,
   "public.announcement_recipients": `
     insert into public.announcement_recipients (announcement_id, contact_id) values
       ('00000000-0000-7000-8000-00000000f003', '00000000-0000-7000-8000-0000000000c1')`,
@@ -319,6 +331,10 @@ export const FILL: Record<string, string> = {
     insert into public.media_files (message_id, number_id, media_id, mime_type, sha256, next_attempt_at)
     select m.id, c.number_id, '1', 'image/jpeg', 'hash', now() from public.messages m join public.conversations c on c.id = m.conversation_id
     where m.channel = 'whatsapp' and m.direction = 'in' order by m.seq limit 1`,
+  "public.text_files": `
+    insert into public.text_files (message_id, place, provider, url, mime_type, at_provider, next_attempt_at)
+    select m.id, 0, 'twilio', 'https://api.example.com/Media/ME1', 'image/jpeg', 'to_delete', now() from public.messages m
+    where m.direction = 'in' order by m.seq limit 1`,
   "public.media_uploads": `
     insert into public.media_uploads (id, sha256, mime_type, name, bytes, path, created_by) values
       ('00000000-0000-7000-8000-0000000000f1', repeat('0', 64), 'image/png', 'price list.png', 10, 'out/1', 'default')`,
@@ -355,6 +371,11 @@ export const FILL: Record<string, string> = {
     insert into public.assignment_windows (org_id, booking_id, member_id, client_id, opens_at, closes_at) values
       ('00000000-0000-7000-8000-000000000a01', '00000000-0000-7000-8000-000000000a04', '00000000-0000-7000-8000-000000000a02',
         '00000000-0000-7000-8000-0000000000c1', '2026-12-24 16:00Z', '2026-12-24 19:00Z')`,
+  "private.pool_states": `
+    insert into private.pool_states (org_id, numbers, draining, needed, closed, state, since, at)
+      values ('00000000-0000-7000-8000-000000000a01', 1, 0, 1, 1, 'exhausted', now(), now())`,
+  "private.pool_days": `
+    insert into private.pool_days (org_id, day, closed) values ('00000000-0000-7000-8000-000000000a01', '2026-11-01', 1)`,
   "public.thread_decisions": `
     insert into public.thread_decisions (id, org_id, thread_id, contact_id, from_role, from_last4, outcome, reason, types) values
       ('00000000-0000-7000-8000-000000000a05', '00000000-0000-7000-8000-000000000a01', '00000000-0000-7000-8000-000000000a03',

@@ -127,8 +127,16 @@ export interface OrgRows {
 export const phoneOf = (kind: string, i: number): string =>
   `1202555${{ c: "01", s: "02", n: "03" }[kind]}${String(i).padStart(2, "0")}`;
 
-/** Adds an organisation with people and numbers. */
-export async function addOrg(sql: Sql, pool = POOL, config: Record<string, unknown> = {}): Promise<OrgRows> {
+/**
+ * Adds an organisation with people and numbers.
+ * @param idOf Id of a number by its place: its digits, if texts come to it.
+ */
+export async function addOrg(
+  sql: Sql,
+  pool: number = POOL,
+  config: Record<string, unknown> = {},
+  idOf: (place: number) => string = (i) => `PN${String(i).padStart(4, "0")}`,
+): Promise<OrgRows> {
   const [{ org }] = await sql`
     select (public.set_org(null, ${
     sql.json({ name: `Moss ${crypto.randomUUID()}`, grace_hours: 0, quarantine_days: 0, ...config })
@@ -147,7 +155,7 @@ export async function addOrg(sql: Sql, pool = POOL, config: Record<string, unkno
     sitters.push({ member, contact: id });
   }
   for (let i = 0; i <= pool; i++) {
-    const id = `PN${String(i).padStart(4, "0")}`;
+    const id = idOf(i);
     await sql`insert into public.senders (channel, id, address, provider) values ('sms', ${id}, ${
       phoneOf("n", i)
     }, 'twilio')`;

@@ -1,6 +1,9 @@
 /** `gatelink messages`: masked messaging of organisations: what is missing, what goes on, what a text is taken for. */
 import type { Command } from "commander";
-import type { MessagesProof } from "../../../supabase/functions/_shared/contract/answers/masking.ts";
+import type {
+  MessagesProof,
+  PoolForecast,
+} from "../../../supabase/functions/_shared/contract/answers/masking.ts";
 import { judgeText, type Verdict } from "../../../supabase/functions/_shared/masking/poaching/judge.ts";
 import { CliError } from "../../core/errors.ts";
 import { type Cell, clean, facts, table, time } from "../../core/output.ts";
@@ -13,6 +16,7 @@ export function messages(group: Command, run: Run): void {
   listing(group, run);
   proving(group, run);
   diagnosing(group, run);
+  pooling(group, run);
   backfilling(group, run);
   checking(group, run);
   explaining(group, run);
@@ -122,12 +126,7 @@ function diagnosing(group: Command, run: Run): void {
               "to the owner inbox": document.ownerInboxRouted,
               "held": document.held,
               "sitters outside of windows": document.sitterNoActiveWindow,
-              "pool": [
-                pool.state === "ok" ? "green" : "yellow",
-                `${pool.state}: ${pool.numbers} numbers, ${pool.needed} needed, ${
-                  Math.round(pool.share * 100)
-                } % closed to one person`,
-              ],
+              "pool": poolOf(pool),
             }),
             table(
               ["at", "from", "", "number", "decision", "reason", "types"],
@@ -143,6 +142,62 @@ function diagnosing(group: Command, run: Run): void {
               "No text has been decided yet.",
             ),
           ].join("\n\n"),
+        };
+      })
+    );
+}
+
+/** A pool in a line: `warning: 10 numbers, 8 needed, 80 % closed to one person, exhausted in 6 days`. */
+const poolOf = ({ state, numbers, needed, draining, share, days_left }: PoolForecast): Cell => [
+  POOL_COLOURS[state],
+  `${state}: ${numbers} numbers${draining > 0 ? ` and ${draining} that drain` : ""}, ${needed} needed, ${
+    Math.round(share * 100)
+  } % closed to one person${days_left === null || days_left === 0 ? "" : `, exhausted in ${days_left} days`}`,
+];
+
+const POOL_COLOURS = { ok: "green", warning: "yellow", exhausted: "red" } as const;
+
+function pooling(group: Command, run: Run): void {
+  group.command("pools").description("how near the pools of numbers are to their end")
+    .addHelpText(
+      "after",
+      `
+Exit code 1 while a pool is exhausted: somebody cannot be given a number, and new threads go to the front desk.
+closed counts the numbers that the person with fewest left cannot be given, with those in quarantine. Those who
+are told of failing parts (rollout notify) are told from 80 % on, and when a pool is exhausted.
+
+Example:
+  gatelink messages pools`,
+    )
+    .action(() =>
+      run(async (session) => {
+        const document = await (await session.api()).rpc("list_pools", {});
+        return {
+          document,
+          text: table(
+            [
+              "organisation",
+              "state",
+              "numbers",
+              "drain",
+              "needed",
+              "closed",
+              "days left",
+              "at the front desk",
+            ],
+            document.map((one): Cell[] => [
+              one.name,
+              [POOL_COLOURS[one.state], one.state],
+              one.numbers,
+              one.draining,
+              one.needed,
+              `${Math.round(one.share * 100)} %`,
+              one.days_left ?? "not growing",
+              one.exhausted_count,
+            ]),
+            "No organisation has a pool: set_org_number gives it numbers, see docs/masked-messaging.md.",
+          ),
+          failed: document.some(({ state }) => state === "exhausted"),
         };
       })
     );

@@ -17,6 +17,7 @@
 import { z } from "zod";
 import { Buffer } from "node:buffer";
 import type { MediaFile } from "../media.ts";
+import { readInput } from "../input.ts";
 import type { Json } from "../model.ts";
 import { type Answer, answerOf, CLIENTS, type Original } from "./clients.ts";
 import { LANGUAGES, WORDS } from "./languages.ts";
@@ -107,14 +108,14 @@ export class MailApi {
   async call(path: string, body: Json): Promise<unknown> {
     switch (path) {
       case "answer":
-        return this.answer(read(ANSWER, body));
+        return this.answer(readInput(ANSWER, body));
       case "react": {
-        const { inbox, mail, reaction, language } = read(REACT, body);
+        const { inbox, mail, reaction, language } = readInput(REACT, body);
         const made = reactionTo(this.#original(mail, inbox), reaction, language);
         return this.#receive(made.mail, made.way, { how: REACTIONS[reaction], about: mail });
       }
       case "report": {
-        const { mail, event } = read(REPORT, body);
+        const { mail, event } = readInput(REPORT, body);
         const found = this.#sent(mail);
         const link = /href="(https?:[^"]+)"/i.exec(found.html ?? "")?.[1];
         const at = { timestamp: Math.floor(Date.now() / 1000) };
@@ -123,9 +124,9 @@ export class MailApi {
         return {};
       }
       case "unsubscribe":
-        return await this.#unsubscribe(read(z.strictObject(about), body));
+        return await this.#unsubscribe(readInput(z.strictObject(about), body));
       case "write": {
-        const { from, name, to, subject, text } = read(WRITE, body);
+        const { from, name, to, subject, text } = readInput(WRITE, body);
         this.#mail.store.putInbox({ address: from, ...(name ? { name } : {}) });
         return this.#receive(
           { from: { address: from, ...(name ? { name } : {}) }, to, subject, text },
@@ -134,7 +135,7 @@ export class MailApi {
         );
       }
       case "inbox": {
-        const { address, name } = read(INBOX, body);
+        const { address, name } = readInput(INBOX, body);
         const inbox = { address, ...(name ? { name } : {}) };
         this.#mail.store.putInbox(inbox);
         return inbox;
@@ -292,14 +293,6 @@ export class MailApi {
       },
     });
   }
-}
-
-/** Validates a body; a RangeError names the first member that is wrong. */
-function read<T>(schema: z.ZodType<T>, body: Json): T {
-  const result = schema.safeParse(body);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new RangeError(`${issue.path.join(".") || "body"}: ${issue.message}`);
 }
 
 /** A change as the page is told it: HTML and files are fetched when they are shown. */

@@ -1,34 +1,33 @@
 /** The page of phones: keeps the state from the simulator, and turns clicks into what people do with texts. */
 import { $, api, clock, complain, h } from "./dom.js";
+import { startTabs } from "./panel.js";
 import { listen } from "./stream.js";
-import { fillForm, place, startTabs, watchForm } from "./panel.js";
+import {
+  bubble,
+  otherOf,
+  showPost,
+  showSettings,
+  showTwilio,
+  startComposer,
+  startFaults,
+  startViews,
+  view,
+} from "./texts_panel.js";
 
 const texts = new Map();
 const phones = new Set();
 let current = localStorage.getItem("phone");
-let calm = {};
 let samples = [];
-
-const otherOf = (text) => text.direction === "inbound" ? text.from : text.to;
-const oursOf = (text) => text.direction === "inbound" ? text.to : text.from;
 
 const handlers = {
   state(state) {
     texts.clear();
     phones.clear();
-    ({ calm, samples } = state);
+    ({ samples } = state);
     for (const phone of state.phones) phones.add(phone);
     for (const text of state.texts) texts.set(text.sid, text);
-    const chosen = $("number").value;
-    $("number").replaceChildren(...state.numbers.map((number) => h("option", { value: number }, number)));
-    if (state.numbers.includes(chosen)) $("number").value = chosen;
-    const { answer, fate } = $("trouble").elements;
-    answer.replaceChildren(...state.answers.map(({ value, label }) => h("option", { value }, label)));
-    fate.replaceChildren(...state.fates.map(({ value, label }) => h("option", { value }, label)));
-    $("posts").replaceChildren();
-    $("no-posts").hidden = false;
-    for (const post of state.posts) showPost(post);
-    showSettings(state.settings);
+    showNumbers(state.numbers);
+    showTwilio(state);
     open(phones.has(current) ? current : phones.values().next().value);
   },
   text({ text }) {
@@ -37,8 +36,15 @@ const handlers = {
     draw();
   },
   post: ({ post }) => showPost(post),
+  numbers: ({ numbers }) => showNumbers(numbers),
   settings: ({ settings }) => showSettings(settings),
 };
+
+function showNumbers(numbers) {
+  const chosen = $("number").value;
+  $("number").replaceChildren(...numbers.map((number) => h("option", { value: number }, number)));
+  if (numbers.includes(chosen)) $("number").value = chosen;
+}
 
 function open(phone) {
   current = phone ?? null;
@@ -85,61 +91,6 @@ function draw() {
   $("log").scrollTop = $("log").scrollHeight;
 }
 
-function bubble(text) {
-  const inbound = text.direction === "inbound";
-  const facts = [
-    clock(text.at),
-    inbound ? `to ${oursOf(text)}` : `from ${oursOf(text)}`,
-    `${text.segments} ${text.segments === 1 ? "segment" : "segments"}`,
-    ...(inbound ? [] : [text.errorCode ? `${text.status}, ${text.errorCode}` : text.status]),
-  ];
-  return h(
-    "li",
-    { class: inbound ? "user" : "business", "data-sid": text.sid },
-    h(
-      "div",
-      { class: "bubble" },
-      text.media.length > 0 &&
-        h("p", { class: "quiet" }, text.media.length === 1 ? "A file" : `${text.media.length} files`),
-      h("p", {}, text.body),
-      h("p", { class: "quiet" }, facts.join(" · ")),
-    ),
-  );
-}
-
-function showPost(post) {
-  $("no-posts").hidden = true;
-  const { answer } = post;
-  const tone = answer === "waiting" ? "wait" : answer >= 200 && answer < 300 ? "good" : "bad";
-  place(
-    $("posts"),
-    `post-${post.id}`,
-    h(
-      "div",
-      { id: `post-${post.id}`, class: "row" },
-      h("span", { class: `badge ${tone}` }, answer === "waiting" ? "…" : String(answer)),
-      h("span", { class: "main" }, post.what),
-      h("time", { class: "quiet" }, clock(post.at, true)),
-    ),
-  );
-}
-
-function showSettings(settings) {
-  fillForm($("trouble"), settings);
-  $("trouble-on").hidden = Object.entries(settings).every(([name, value]) => value === calm[name]);
-}
-
-async function configure(change, said) {
-  // An empty number means always.
-  if (change.times === 0) change.times = null;
-  try {
-    showSettings(await api("texts/settings", change));
-    $("trouble-result").textContent = said;
-  } catch (error) {
-    $("trouble-result").textContent = error.message;
-  }
-}
-
 async function send(body, media = []) {
   if (!current) return;
   try {
@@ -149,26 +100,7 @@ async function send(body, media = []) {
   }
 }
 
-function view(name) {
-  document.body.dataset.view = name;
-  for (const button of document.querySelectorAll(".views button")) {
-    if (button.dataset.view === name) button.setAttribute("aria-current", "true");
-    else button.removeAttribute("aria-current");
-  }
-}
-
-$("composer").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const body = $("text").value.trim();
-  if (body === "") return;
-  $("text").value = "";
-  send(body);
-});
-$("text").addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  $("composer").requestSubmit();
-});
+startComposer($("composer"), send);
 $("picture").addEventListener("click", () => samples[0] && send("", [samples[0].id]));
 $("number").addEventListener("change", draw);
 for (const button of $("keywords").querySelectorAll("button")) {
@@ -193,14 +125,8 @@ $("phone-form").addEventListener("submit", async (event) => {
     $("phone-error").textContent = error.message;
   }
 });
-for (const button of document.querySelectorAll(".views button")) {
-  button.addEventListener("click", () => view(button.dataset.view));
-}
+startViews();
 startTabs();
-watchForm($("trouble"), ({ answer, ...change }) => {
-  const code = Number(answer);
-  configure(answer === undefined ? change : { answer: code > 0 ? code : answer }, "Saved.");
-});
-$("calm").addEventListener("click", () => configure(calm, "Faults are off."));
+startFaults();
 draw();
 listen("api/texts/events", handlers);

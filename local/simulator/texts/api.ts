@@ -9,6 +9,7 @@
  * | `POST settings` | some of {@link TextSettings} |
  */
 import { z } from "zod";
+import { readInput } from "../input.ts";
 import type { Json } from "../model.ts";
 import { TEXT_ANSWERS, TEXT_CALM, TEXT_FATES, type TextSettings } from "./settings.ts";
 import type { TextChange, TwilioSimulator } from "./twilio.ts";
@@ -65,9 +66,9 @@ export class TextsApi {
   call(path: string, body: Json): unknown {
     switch (path) {
       case "send":
-        return { sid: this.#texts.receive(read(SEND, body)) };
+        return { sid: this.#texts.receive(readInput(SEND, body)) };
       case "phone": {
-        const { number } = read(PHONE, body);
+        const { number } = readInput(PHONE, body);
         this.#phones.add(number);
         return { number };
       }
@@ -75,12 +76,4 @@ export class TextsApi {
         return this.#texts.configure(body as Partial<TextSettings>);
     }
   }
-}
-
-/** Validates a body; a RangeError names the first member that is wrong. */
-function read<T>(schema: z.ZodType<T>, body: Json): T {
-  const result = schema.safeParse(body);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new RangeError(`${issue.path.join(".") || "body"}: ${issue.message}`);
 }

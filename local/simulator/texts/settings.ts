@@ -38,6 +38,10 @@ const SETTINGS = z.strictObject({
   lostPercent: z.int().min(0).max(100),
   /** How often each webhook is sent again. */
   copies: z.int().min(0).max(50),
+  /** Segments a second that each of our numbers sends; what is more waits in the number's queue. null: as many as come. */
+  perSecond: z.int().min(1).max(1_000).nullable(),
+  /** So long a number's queue may be, in seconds, before it is full (21611). Twilio's is ten hours. */
+  queueSeconds: z.int().min(1).max(36_000),
 });
 
 export type TextSettings = z.infer<typeof SETTINGS>;
@@ -46,7 +50,11 @@ export type TextSettings = z.infer<typeof SETTINGS>;
 export const TEXT_CALM: TextSettings = Object.freeze({
   ...{ answer: "accept" as const, times: null },
   ...{ statuses: true, fate: "delivered", delayMs: 0, lostPercent: 0, copies: 0 },
+  ...{ perSecond: null, queueSeconds: 36_000 },
 });
+
+/** What becomes of a text whose validity period ends in the queue. */
+export const EXPIRED = { statuses: ["failed"], code: 30036 } as const;
 
 /** Errors of the API, by code: HTTP status and words. */
 export const TEXT_ERRORS: Readonly<Record<number, { status: number; message: string }>> = {
@@ -59,7 +67,8 @@ export const TEXT_ERRORS: Readonly<Record<number, { status: number; message: str
   21602: { status: 400, message: "Message body is required" },
   21606: {
     status: 400,
-    message: "The 'From' phone number provided is not a valid message-capable phone number",
+    message:
+      "The 'From' phone number provided is not a valid message-capable Twilio phone number for this destination",
   },
   21610: { status: 400, message: "Attempt to send to unsubscribed recipient" },
   21611: { status: 400, message: "This 'From' number has exceeded the maximum number of queued messages" },

@@ -6,10 +6,11 @@
  * | path below `/simulator/twilio` | |
  * |---|---|
  * | `POST, GET /2010-04-01/Accounts/{sid}/Messages.json` | Twilio's API: sends, lists newest first |
- * | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media.json`, `…/Media/{sid}` | its files; each is a redirect |
+ * | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media.json`, `GET, DELETE …/Media/{sid}` | its files; each is a redirect, until it is deleted |
  * | `GET /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json` | our numbers, and what is entered there |
  * | `GET /files/{sid}` | where that redirect leads |
  * | `GET /texts` | `{messages: [Text], posts, settings}` |
+ * | `POST /numbers` | `{numbers: [number]}`: more numbers of ours -> all of them |
  * | `POST /receive` | `{from, to, body, media?: [id]}`: somebody writes -> `{sid}` |
  * | `POST /settings` | some of {@link TextSettings} -> all of them |
  */
@@ -20,12 +21,20 @@ import { segmentsOf } from "../../../supabase/functions/_shared/sms/segments.ts"
 import { type Clock, type Json, systemClock } from "../model.ts";
 import type { MediaFile } from "../media.ts";
 import { Random } from "../random.ts";
-import { parseTextSettings, TEXT_CALM, TEXT_ERRORS, TEXT_FATES, type TextSettings } from "./settings.ts";
+import { NumberQueues } from "./queue.ts";
+import {
+  EXPIRED,
+  parseTextSettings,
+  TEXT_CALM,
+  TEXT_ERRORS,
+  TEXT_FATES,
+  type TextSettings,
+} from "./settings.ts";
 
 export interface TwilioOptions {
   accountSid: string;
   authToken: string;
-  /** Our numbers, E.164 with a plus sign. */
+  /** Our first numbers, E.164 with a plus sign. */
   numbers: readonly string[];
   /** Address of incoming texts, as it is configured at Twilio. */
   webhookUrl: string;
@@ -68,11 +77,15 @@ export interface TextPost {
 export type TextChange =
   | { type: "text"; text: Text }
   | { type: "post"; post: TextPost }
+  | { type: "numbers"; numbers: readonly string[] }
   | { type: "settings"; settings: TextSettings };
 
 const KEEP = 5_000;
 const KEEP_POSTS = 1_000;
 const TIMEOUT_MS = 15_000;
+const NUMBER = /^\+[1-9]\d{6,14}$/;
+/** Twilio's own validity period, in seconds. */
+const VALIDITY_S = 14_400;
 const REPLIES: Readonly<Record<string, string>> = {
   out:
     "You have successfully been unsubscribed. You will not receive any more messages from this number. Reply START to resubscribe.",
@@ -89,11 +102,15 @@ export class TwilioSimulator {
   #options: TwilioOptions;
   #clock: Clock;
   #random: Random;
+  #numbers: Set<string>;
+  #queues = new NumberQueues();
   #listeners = new Set<(change: TextChange) => void>();
   #timers = new Set<unknown>();
   #stopped = new AbortController();
   /** Pairs of our number and a person that Twilio sends nothing to. */
   #blocked = new Set<string>();
+  /** Files that were deleted, by their sid. */
+  readonly deleted = new Set<string>();
   #pending = 0;
   #idle: (() => void)[] = [];
   #ids = 0;
@@ -102,10 +119,21 @@ export class TwilioSimulator {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = new Random(options.seed);
+    this.#numbers = new Set(options.numbers);
   }
 
   get numbers(): readonly string[] {
-    return this.#options.numbers;
+    return [...this.#numbers];
+  }
+
+  /** Adds numbers of ours. @throws RangeError for one that is no number; then none is added. */
+  addNumbers(numbers: readonly string[]): readonly string[] {
+    if (!numbers.every((number) => NUMBER.test(number))) {
+      throw new RangeError("numbers: such as +12025550143");
+    }
+    for (const number of numbers) this.#numbers.add(number);
+    this.#tell({ type: "numbers", numbers: this.numbers });
+    return this.numbers;
   }
 
   /** @throws RangeError for a value outside its limits. */
@@ -119,6 +147,8 @@ export class TwilioSimulator {
     this.texts.clear();
     this.posts.length = 0;
     this.#blocked.clear();
+    this.deleted.clear();
+    this.#queues.clear();
     this.configure(TEXT_CALM);
   }
 
@@ -146,8 +176,8 @@ export class TwilioSimulator {
   receive(
     { from, to, body, media = [] }: { from: string; to: string; body: string; media?: string[] },
   ): string {
-    if (!/^\+[1-9]\d{6,14}$/.test(from)) throw new RangeError("from: a number as +12025550143");
-    if (!this.#options.numbers.includes(to)) throw new RangeError("to: one of our numbers");
+    if (!NUMBER.test(from)) throw new RangeError("from: a number as +12025550143");
+    if (!this.#numbers.has(to)) throw new RangeError("to: one of our numbers");
     if (body === "" && media.length === 0) throw new RangeError("body: nothing to send");
     const text = this.#keep({ direction: "inbound", from, to, body, media, status: "received" });
     const word = optWordOf(body);
@@ -206,6 +236,7 @@ export class TwilioSimulator {
     const body = await request.json().catch(() => ({}));
     if (path === "/settings") return Response.json(this.configure(body));
     if (path === "/receive") return Response.json({ sid: this.receive(body) });
+    if (path === "/numbers") return Response.json({ numbers: this.addNumbers(listOf(body.numbers)) });
     return Response.json({ error: "not found" }, { status: 404 });
   }
 
@@ -214,9 +245,9 @@ export class TwilioSimulator {
     const [user, password] = basicOf(request.headers.get("authorization"));
     if (user !== accountSid || !timingSafeEqual(authToken, password)) return refusal(20003);
     if (path === `/2010-04-01/Accounts/${accountSid}/IncomingPhoneNumbers.json`) {
-      const { numbers, webhookUrl } = this.#options;
+      const { webhookUrl } = this.#options;
       return Response.json({
-        incoming_phone_numbers: numbers.map((phone_number) => ({
+        incoming_phone_numbers: this.numbers.map((phone_number) => ({
           phone_number,
           sms_url: `${webhookUrl}#rc=5&rp=all`,
           sms_fallback_url: `${webhookUrl}/fallback`,
@@ -237,8 +268,13 @@ export class TwilioSimulator {
         media_list: text.media.map((id, i) => ({
           sid: mediaSid(text, i),
           content_type: this.#options.samples?.get(id)?.mimeType ?? "application/octet-stream",
-        })),
+        })).filter(({ sid }) => !this.deleted.has(sid)),
       });
+    }
+    if (this.deleted.has(file)) return refusal(20404);
+    if (request.method === "DELETE") {
+      this.deleted.add(file);
+      return new Response(null, { status: 204 });
     }
     // Twilio keeps files in a storage of its own, which must not get the credentials.
     const location = url.href.slice(0, url.href.indexOf("/2010-04-01/")) + `/files/${file}`;
@@ -246,6 +282,7 @@ export class TwilioSimulator {
   }
 
   async #file(sid: string): Promise<Response> {
+    if (this.deleted.has(sid)) return new Response(null, { status: 404 });
     for (const text of this.texts.values()) {
       const index = text.media.findIndex((_, i) => mediaSid(text, i) === sid);
       const file = index < 0 ? undefined : this.#options.samples?.get(text.media[index]);
@@ -267,19 +304,25 @@ export class TwilioSimulator {
     if (answer === "miss") return GATEWAY_TIMEOUT();
     const [to, from, body] = ["To", "From", "Body"].map((name) => form.get(name) ?? "");
     const media = form.getAll("MediaUrl");
-    if (!/^\+[1-9]\d{6,14}$/.test(to)) return refusal(21211);
-    if (!this.#options.numbers.includes(from)) return refusal(21606);
+    if (!NUMBER.test(to)) return refusal(21211);
+    if (!this.#numbers.has(from)) return refusal(21606);
     if (body === "" && media.length === 0) return refusal(21602);
     if (body.length > 1600) return refusal(21617);
     if (this.#blocked.has(`${from} ${to}`)) return refusal(21610);
+    const { perSecond, queueSeconds } = this.settings;
+    const now = this.#clock.now();
+    if (perSecond !== null && this.#queues.waitOf(from, now) > queueSeconds * 1000) return refusal(21611);
     const text = this.#keep({ direction: "outbound-api", from, to, body, media, status: "queued" });
-    this.#report(text, form.get("StatusCallback"));
+    const waits = perSecond === null ? 0 : this.#queues.take(from, text.segments / perSecond * 1000, now);
+    const validityMs = Number(form.get("ValidityPeriod") ?? VALIDITY_S) * 1000;
+    this.#report(text, form.get("StatusCallback"), waits, validityMs);
     return answer === "lose" ? GATEWAY_TIMEOUT() : Response.json(this.#entry(text), { status: 201 });
   }
 
-  /** What Twilio tells about a text that it took, one after the other. */
-  #report(text: Text, callback: string | null): void {
-    const { statuses, code } = TEXT_FATES[this.settings.fate];
+  /** What Twilio tells about a text that it took, one after the other, once the queue has let it go. */
+  #report(text: Text, callback: string | null, waitsMs: number, validityMs: number): void {
+    const { statuses, code } = waitsMs > validityMs ? EXPIRED : TEXT_FATES[this.settings.fate];
+    const { delayMs } = this.settings;
     statuses.forEach((status, i) => {
       const timer = this.#clock.setTimeout(() => {
         this.#timers.delete(timer);
@@ -301,7 +344,7 @@ export class TwilioSimulator {
           }, `${status}: ${text.to}`);
         }
         this.#wake();
-      }, (i + 1) * this.settings.delayMs);
+      }, Math.min(waitsMs, validityMs) + (i + 1) * delayMs);
       this.#timers.add(timer);
     });
   }
@@ -424,6 +467,11 @@ export class TwilioSimulator {
   #tell(change: TextChange): void {
     for (const listener of this.#listeners) listener(change);
   }
+}
+
+/** The texts of a list; anything else is one that is refused. */
+function listOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [""];
 }
 
 function mediaSid({ sid }: Text, index: number): string {

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertThrows } from "../../../tests/support/assert.ts";
 import { signTwilio } from "../../../supabase/functions/_shared/channels/sms/inbound/twilio_signature.ts";
+import { FakeClock } from "../testing.ts";
 import { TextsApi } from "./api.ts";
+import { MaskedApi, type MaskedBusiness, type MaskedState } from "./masked.ts";
 import { TwilioSimulator } from "./twilio.ts";
 
 const OURS = "+12025550160";
@@ -9,7 +11,10 @@ const HOOK = "http://127.0.0.1:9/functions/v1/sms-webhook";
 const ACCOUNT = `AC${"0".repeat(32)}`;
 
 /** A simulator whose webhooks are kept instead of sent. */
-function simulated(answer: () => Response | Promise<Response> = () => new Response("<Response/>")) {
+function simulated(
+  answer: () => Response | Promise<Response> = () => new Response("<Response/>"),
+  clock?: FakeClock,
+) {
   const hooks: { url: string; form: URLSearchParams; signature: string }[] = [];
   const twilio = new TwilioSimulator({
     accountSid: ACCOUNT,
@@ -17,6 +22,7 @@ function simulated(answer: () => Response | Promise<Response> = () => new Respon
     numbers: [OURS],
     webhookUrl: HOOK,
     seed: 1,
+    ...(clock === undefined ? {} : { clock }),
     fetch: async (url, init) => {
       const headers = new Headers(init?.headers);
       hooks.push({
@@ -122,6 +128,121 @@ Deno.test("TwilioSimulator: a webhook is repeated once without a connection, nev
   await twilio.settled();
   assert(hooks.length > 5 && hooks.length < 35, String(hooks.length));
   assertEquals(twilio.posts.filter(({ answer }) => answer === "lost").length, 40 - hooks.length);
+});
+
+Deno.test("TwilioSimulator: a number sends at its pace, one text after the other, and refuses more than its queue holds", async () => {
+  const clock = new FakeClock();
+  const { twilio, send, hooks } = simulated(undefined, clock);
+  twilio.addNumbers(["+12025550161"]);
+  twilio.configure({ perSecond: 1, queueSeconds: 3 });
+  const began = clock.now();
+  // Two segments, and then one each.
+  for (const Body of ["a".repeat(161), "b", "c"]) assertEquals((await send({ Body })).status, 201);
+  assertEquals((await send({ From: "+12025550161" })).status, 201);
+  const sentAt = new Map<string, number>();
+  twilio.listen((change) => {
+    if (change.type === "text" && change.text.status === "sent") {
+      sentAt.set(change.text.from.slice(-1) + change.text.body[0], (clock.now() - began) / 1000);
+    }
+  });
+  assertEquals((await send({ Body: "d" })).body.code, 21611);
+  assertEquals([...twilio.texts.values()].map(({ status }) => status), Array(4).fill("queued"));
+  await clock.until(twilio.settled());
+  assertEquals(Object.fromEntries(sentAt), { "0a": 0, "1H": 0, "0b": 2, "0c": 3 });
+  assertEquals(hooks.length, 8);
+  // Of a text that would be old by then nothing is sent.
+  await send({ Body: "a".repeat(300) });
+  await send({ Body: "late", ValidityPeriod: "2" });
+  await clock.until(twilio.settled());
+  const [late] = [...twilio.texts.values()].filter(({ body }) => body === "late");
+  assertEquals([late.status, late.errorCode], ["failed", 30036]);
+});
+
+Deno.test("TwilioSimulator: its numbers are those that it was given, and no others", async () => {
+  const { twilio, send, call } = simulated();
+  assertEquals((await send({ From: "+12025550161" })).body.code, 21606);
+  const add = (numbers: unknown) =>
+    twilio.fetch(
+      new Request("http://127.0.0.1/simulator/twilio/numbers", {
+        method: "POST",
+        body: JSON.stringify({ numbers }),
+      }),
+    );
+  assertEquals(await (await add(["+12025550161"])).json(), { numbers: [OURS, "+12025550161"] });
+  for (const numbers of [["+12025550162", "nobody"], undefined, "+12025550162"]) {
+    let refused: unknown;
+    await add(numbers).catch((error) => refused = error);
+    assert(refused instanceof RangeError, JSON.stringify(numbers));
+  }
+  assertEquals((await send({ From: "+12025550161" })).status, 201);
+  twilio.receive({ from: ANNA, to: "+12025550161", body: "hi" });
+  assertEquals(
+    (await call("IncomingPhoneNumbers.json")).body.incoming_phone_numbers.map(
+      ({ phone_number }: { phone_number: string }) => phone_number,
+    ),
+    [OURS, "+12025550161"],
+  );
+  await twilio.settled();
+});
+
+Deno.test("MaskedApi: passes what is whole to the business, and its numbers are Twilio's from then on", async () => {
+  const { twilio } = simulated();
+  const done: unknown[] = [];
+  const state: MaskedState = {
+    org: { id: "1", name: "Moss" },
+    people: [],
+    numbers: [{ number: "+12065550101", class: "pool", state: "active", pairs: 0 }],
+    pairs: [],
+    decisions: [],
+    off: [],
+  };
+  const business: MaskedBusiness = {
+    state: () => Promise.resolve(state),
+    begin: () => Promise.resolve(void done.push("begin")),
+    assign: (...given) => Promise.resolve(void done.push(given)),
+    unassign: (...given) => Promise.resolve(void done.push(given)),
+    end: (...given) => Promise.resolve(void done.push(given)),
+    minute: () => Promise.resolve(void done.push("minute")),
+  };
+  const api = new MaskedApi(business, twilio);
+  const pair = { client: ANNA, sitter: "+12025550144" };
+  assertEquals(await api.call("begin", {}), state);
+  assertEquals(twilio.numbers, [OURS, "+12065550101"]);
+  await api.call("assign", { ...pair, when: "tomorrow" });
+  await api.call("unassign", pair);
+  await api.call("end", { client: ANNA });
+  await api.call("minute", {});
+  assertEquals(done, ["begin", [ANNA, pair.sitter, "tomorrow"], [ANNA, pair.sitter], [ANNA], "minute"]);
+  assertEquals(await api.call("unheard", {}), undefined);
+  for (const [path, body] of [["assign", pair], ["unassign", { client: "Ana" }], ["end", {}]] as const) {
+    let refused: unknown;
+    await api.call(path, body).catch((error) => refused = error);
+    assert(refused instanceof RangeError, path);
+  }
+});
+
+Deno.test("MaskedApi: shows no organisation before it works, and what there is after one could not be made", async () => {
+  const { twilio } = simulated();
+  const made = Promise.withResolvers<void>();
+  let whole = false;
+  const business = {
+    begin: () => made.promise,
+    state: () => Promise.resolve({ org: whole ? { id: "1", name: "Moss" } : null, numbers: [] }),
+  } as unknown as MaskedBusiness;
+  const api = new MaskedApi(business, twilio);
+  const begun = api.call("begin", {});
+  const shown = api.state();
+  whole = true;
+  made.resolve();
+  assertEquals([(await begun)!.org?.name, (await shown).org?.name], ["Moss", "Moss"]);
+  const failing = new MaskedApi(
+    { ...business, begin: () => Promise.reject(new RangeError("taken")) },
+    twilio,
+  );
+  let refused: unknown;
+  await failing.call("begin", {}).catch((error) => refused = error);
+  assert(refused instanceof RangeError);
+  assertEquals((await failing.state()).org?.name, "Moss");
 });
 
 Deno.test("TextsApi: shows phones, and refuses what is no number", async () => {

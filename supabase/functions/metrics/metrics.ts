@@ -114,6 +114,11 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       counted("texts_recovered", "kind"),
     ),
     counter(
+      "text_files_total",
+      "Attempts at files of texts, by outcome: stored, gone, too_large, retry, failed; at the provider deleted, not_deleted (given up).",
+      withZeros(["failed", "not_deleted"], counted("text_files", "outcome")),
+    ),
+    counter(
       "text_decisions_total",
       "Texts of masked messaging by organisation and outcome: leg (relayed), owner_inbox, held, blocked.",
       ["leg", "owner_inbox", "held", "blocked"].flatMap((outcome) =>
@@ -124,6 +129,30 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       "texts_outside_windows_total",
       "Texts of sitters outside of every assignment window, by organisation.",
       counted("masking_sitter_no_window", "org"),
+    ),
+    gauge(
+      "pool_numbers",
+      "Numbers in the pool of an organisation: lendable, draining, needed (most live threads of one person), closed (to the person with fewest left).",
+      snapshot.pools.flatMap(({ org, numbers, draining, needed, closed }): Sample[] => [
+        [{ org, state: "lendable" }, numbers],
+        [{ org, state: "draining" }, draining],
+        [{ org, state: "needed" }, needed],
+        [{ org, state: "closed" }, closed],
+      ]),
+    ),
+    gauge(
+      "pool_closed_ratio",
+      "Share of the pool that is closed to the person with fewest numbers left; 1 is exhausted. Seen by the clock, up to five minutes late.",
+      snapshot.pools.map(({ org, numbers, closed }) => [{ org }, numbers === 0 ? 1 : closed / numbers]),
+    ),
+    counter(
+      "pool_exhausted_total",
+      "Threads that went to the front desk because no number of the pool was free, by organisation.",
+      withZeros(
+        snapshot.pools.map(({ org }) => org),
+        counted("masking_pool_exhausted", "org"),
+        "org",
+      ),
     ),
     counter(
       "reply_tokens_total",
@@ -455,10 +484,13 @@ const OTHERS = new Set([
 ]);
 const STATUSES = ["healthy", "degraded", "down"];
 
-/** The counters of `kind`, each of these kinds with a sample. */
-function withZeros(kinds: readonly string[], samples: readonly Sample[]): Sample[] {
-  const there = new Set(samples.map(([labels]) => labels.kind));
-  return [...samples, ...kinds.filter((kind) => !there.has(kind)).map((kind): Sample => [{ kind }, 0])];
+/** The counters of a label, each of these values of it with a sample. */
+function withZeros(values: readonly string[], samples: readonly Sample[], label = "kind"): Sample[] {
+  const there = new Set(samples.map(([labels]) => labels[label]));
+  return [
+    ...samples,
+    ...values.filter((value) => !there.has(value)).map((value): Sample => [{ [label]: value }, 0]),
+  ];
 }
 
 function counter(name: string, help: string, samples: readonly Sample[]): Metric {

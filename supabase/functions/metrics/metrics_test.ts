@@ -22,6 +22,7 @@ const NOTHING: MetricsSnapshot = {
   destinations: [],
   incidents: [],
   links_guessed: 0,
+  pools: [],
   business: [],
   flags: [],
   rollouts: [],

@@ -9,6 +9,7 @@
  * | `POST /voice` | Twilio: a call came in, or one that we rang has ended | 200 with TwiML: who is rung, or what is said |
  * | `POST /telnyx` | Telnyx: all of this | 200 |
  * | `GET /media/{id}` | whoever has a signed address, or a key | a file of a text |
+ * | `POST /files` | the clock, with a secret key | 202; stores files of texts, and deletes them at the provider |
  * | `POST /check` | the clock, with a secret key | 202; compares with the provider's list |
  * | `GET /setup` | the team, with a secret key | how texts are set up in the environment; no secrets |
  *
@@ -43,6 +44,7 @@ export const ROUTES = [
     checksItself: true,
     handler: "media",
   },
+  { method: "POST", path: "/files", auth: "secret", handler: "files" },
   { method: "POST", path: "/check", auth: "secret", handler: "check" },
   { method: "GET", path: "/setup", auth: "secret", handler: "setup" },
 ] as const satisfies readonly Route[];
@@ -67,6 +69,8 @@ export interface SmsWebhookDeps {
   linkSecrets(): readonly string[];
   /** The file of a text; `index` from 0. */
   giveMedia(id: string, index: number): Promise<Response>;
+  /** Stores files of texts, and deletes them at the provider, as far as that is due. */
+  keepFiles(): Promise<void>;
   /** Compares with the provider's list, if that is due. */
   check(): Promise<void>;
   setup(): SmsSetup;
@@ -98,6 +102,7 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
       voice,
       telnyx,
       media,
+      files,
       check,
       setup: () => Response.json(deps.setup()),
     },
@@ -171,6 +176,11 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
     if (request.method !== "HEAD") return response;
     await response.body?.cancel();
     return new Response(null, response);
+  }
+
+  function files(): Response {
+    deps.waitUntil(deps.keepFiles());
+    return Response.json({ status: "working" }, { status: 202 });
   }
 
   function check(): Response {

@@ -18,9 +18,11 @@ import { log } from "../_shared/log/log.ts";
 import { createIngest } from "../_shared/pipeline/ingest.ts";
 import { orgFlags } from "../_shared/masking/flags.ts";
 import { serve } from "../_shared/serve/serve.ts";
+import { streams } from "../_shared/storage/streaming.ts";
 import { createAnswerCall } from "./calls.ts";
 import { createCheck } from "./check.ts";
 import { createHandler } from "./handler.ts";
+import { createKeeper } from "./keep.ts";
 import { createGiveMedia } from "./media.ts";
 
 const authorise = createAuthorise();
@@ -30,6 +32,12 @@ const ingest = createIngest(rpc, { fields: FIELDS }, {
   told: () => waitUntil(pipeline.forward()),
 });
 const world = { rpc, provider: providerOf, fetch: (url: string, init: RequestInit) => fetch(url, init) };
+
+/** Most megabytes of a file that is stored on arrival. */
+async function maxBytes(): Promise<number> {
+  const { settings } = await loadConfig();
+  return Number(settings.find(({ key }) => key === "media.max_mb")?.value ?? "100") * 1024 * 1024;
+}
 
 export default serve(
   "sms-webhook",
@@ -53,7 +61,16 @@ export default serve(
       log,
     }),
     linkSecrets: () => Object.values(env("SUPABASE_SECRET_KEYS").SUPABASE_SECRET_KEYS),
-    giveMedia: createGiveMedia(world),
+    giveMedia: createGiveMedia({ ...world, storage: streams }),
+    keepFiles: createKeeper({
+      ...world,
+      storage: streams,
+      maxBytes,
+      count: (outcome) => count("text_files", outcome),
+      log,
+      now: Date.now,
+      random: Math.random,
+    }),
     check: createCheck({
       ...world,
       ingest,

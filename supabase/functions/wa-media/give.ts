@@ -9,10 +9,11 @@ import { mediaIn } from "../_shared/channels/whatsapp/inbound/media.ts";
 import type { FoundFile } from "../_shared/contract/answers/media.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { cut, type Part, partOf } from "../_shared/http/range.ts";
+import { withPatience } from "../_shared/media/patience.ts";
 import { verified } from "../_shared/media/verified.ts";
 import { BUCKETS } from "../_shared/storage/paths.ts";
 import type { Streams } from "../_shared/storage/streaming.ts";
-import { type OpenAtMeta, withPatience } from "./source.ts";
+import type { OpenAtMeta } from "./source.ts";
 
 /** Answers with a file. @param id Ours of a message or an upload, or Meta's of a file. */
 export type GiveMedia = (id: string, numberId: string | undefined, asked: Asked) => Promise<Response>;

@@ -6,6 +6,7 @@ set local statement_timeout = '60s';
 delete from private.own_migrations where version = '20261129002200';
 
 drop function public.metrics();
+drop function private.pools_seen();
 drop function private.largest(jsonb);
 drop function public.overview(integer);
 drop function private.overview(integer, timestamptz);

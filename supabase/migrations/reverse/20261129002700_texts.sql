@@ -24,7 +24,6 @@ drop function private.claim_text_check(timestamptz);
 drop function private.text_check_is_due(timestamptz);
 drop function private.note_text();
 drop table private.text_checks;
-drop function public.find_text_media(uuid);
 drop function public.remove_text_number(text);
 drop function public.set_text_number(text, jsonb);
 drop function public.list_text_numbers();

@@ -16,7 +16,6 @@ drop function public.undo_backfill(uuid);
 drop function public.backfill_threads(uuid, integer);
 drop function public.messages_proof(uuid);
 drop function public.messages_diagnostics(uuid);
-drop function public.pool_forecast(uuid);
 drop function private.release_numbers(timestamptz);
 drop function public.review_finding(uuid, uuid, integer, boolean, text);
 drop function public.finish_inbox(uuid, uuid, text);

@@ -12,6 +12,8 @@ drop function public.member_contact(uuid);
 drop function public.owner_inbox(uuid, uuid, integer);
 drop function public.read_thread(uuid, uuid, uuid, uuid, integer);
 drop function public.list_threads(uuid, uuid, jsonb, integer);
+drop function private.threads_of_sitter(uuid, uuid, jsonb, integer, timestamptz);
+drop function private.threads_of_owner(uuid, jsonb, integer);
 drop function private.thread_entry(public.thread_decisions);
 drop function private.sitter_sees(public.threads, uuid, timestamptz);
 drop function private.thread_row(public.threads, uuid, timestamptz);

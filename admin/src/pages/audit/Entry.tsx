@@ -35,6 +35,7 @@ const ICONS: Readonly<Record<AuditEntry["kind"], IconName>> = {
   number: "chat",
   endpoint: "megaphone",
   announcement: "megaphone",
+  campaign: "mail",
   identity: "mail",
   suppression: "mail",
   contact: "eye",

@@ -23,6 +23,8 @@ export function placeOf({ kind, ref, change }: AuditEntry): string | undefined {
       return `/flags/segments?q=${id}`;
     case "announcement":
       return `/announcements/${id}`;
+    case "campaign":
+      return `/campaigns/${id}`;
     case "contact":
     case "reply":
       return `/messages?message=${id}`;

@@ -187,6 +187,12 @@ function Outbound({ of }: { of: Story }) {
       {of.outbound?.used_fallback && (
         <Text size="sm" mb="xs">The 24-hour window was closed, so the fallback template was sent.</Text>
       )}
+      {of.outbound?.first_try && (
+        <Text size="sm" mb="xs">
+          Not delivered <Time at={of.outbound.first_try.at} /> (error{" "}
+          {of.outbound.first_try.code}), so it is sent a second time.
+        </Text>
+      )}
       {of.outbound?.next_attempt_at && of.outbound.attempt > 0 && (
         <Text size="sm" mb="xs">
           Attempt {of.outbound.attempt + 1} is due <Time at={of.outbound.next_attempt_at} />.

@@ -8,6 +8,7 @@ import { ACCOUNTS } from "./answers/accounts.ts";
 import { ANNOUNCEMENTS } from "./answers/announcements.ts";
 import { ATTENTION } from "./answers/attention.ts";
 import { AUDIT } from "./answers/audit.ts";
+import { CAMPAIGNS } from "./answers/campaigns.ts";
 import { DELIVERIES } from "./answers/deliveries.ts";
 import { FLAG_CHECK } from "./answers/flag_check.ts";
 import { INCIDENTS } from "./answers/incidents.ts";
@@ -43,6 +44,7 @@ export const ANSWERS = {
   ...ANNOUNCEMENTS,
   ...ATTENTION,
   ...AUDIT,
+  ...CAMPAIGNS,
   ...DELIVERIES,
   ...FLAG_CHECK,
   ...INCIDENTS,

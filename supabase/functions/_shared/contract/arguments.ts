@@ -305,6 +305,30 @@ export interface AnnouncementDraft {
   per_minute?: number;
 }
 
+/** A campaign that is to be made; placeholders are {{name}} or {{name|otherwise}}. */
+export interface CampaignDraft {
+  name: string;
+  /** An identity; the default one if absent. */
+  from?: string;
+  subject: string;
+  html?: string;
+  text?: string;
+  flag_key?: string;
+  /** What those without the flag get; nothing if absent. */
+  otherwise?: { subject?: string; html?: string; text?: string };
+  per_minute?: number;
+  /** Shares from 0 to 1. */
+  bounce_limit?: number;
+  complaint_limit?: number;
+  start_at?: string;
+}
+
+/** What may be changed when a campaign is started. */
+export type CampaignChanges = Pick<
+  CampaignDraft,
+  "per_minute" | "bounce_limit" | "complaint_limit" | "start_at"
+>;
+
 /** A template to send, in Meta's shape. */
 export interface TemplateMessage {
   type: "template";
@@ -353,6 +377,13 @@ export interface JsonArguments {
   add_route: { p_condition: Condition; p_options: RouteOptions & { id?: string } };
   change_matching_deliveries: { p_filter: MatchingFilter };
   count_matching_deliveries: { p_filter: MatchingFilter };
+  add_campaign_recipients: {
+    p_recipients: readonly { to: string; fields: Readonly<Record<string, string>> }[];
+  };
+  create_campaign: { p_campaign: CampaignDraft };
+  test_campaign: { p_fields: Readonly<Record<string, string>> };
+  start_campaign: { p_changes: CampaignChanges };
+  list_campaigns: { p_filter: { search?: string; before?: string } };
   create_announcement: { p_announcement: AnnouncementDraft };
   check_links: { p_links: readonly LinkRow[] };
   create_links: { p_links: readonly LinkRow[] };
@@ -460,6 +491,7 @@ type OfThePipeline =
   | "settle_status_posts"
   | "settle_storage_purges"
   | "settle_text_check"
+  | "settle_text_file"
   | "store_templates"
   | "take_telegram_update"
   | "take_uses"

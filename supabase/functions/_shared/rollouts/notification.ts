@@ -4,7 +4,6 @@
  * @module
  */
 import type { Report } from "../contract/answers/reports.ts";
-import type { HealthPart } from "../contract/answers/operations.ts";
 import type { AccountEvent } from "../contract/http/accounts.ts";
 import type { RolloutEvent } from "../contract/http/flags.ts";
 import type { IncidentEvent } from "../contract/http/incidents.ts";
@@ -19,7 +18,7 @@ import {
 } from "../contract/incidents.ts";
 import type { RolloutState } from "../contract/states.ts";
 import { accountAdvice, accountEventInWords } from "../contract/words/accounts.ts";
-import { healthAdvice, healthInWords } from "../contract/words/health.ts";
+import { healthAdvice, healthInWords, type JudgedPart } from "../contract/words/health.ts";
 import { reportAdvice, reportInWords, reportTitle } from "../contract/words/reports.ts";
 import { adviceInWords, type EventFacts, eventInWords } from "../contract/words/rollouts.ts";
 import type { SlackText } from "../delivery/deliver.ts";
@@ -93,7 +92,8 @@ export interface PartNotification {
   kind: "failing" | "recovered";
   /** ISO time. */
   at: string;
-  part: HealthPart;
+  /** A component, or the pool of numbers of an organisation, which figures name. */
+  part: JudgedPart;
 }
 
 /** An event of a rollout. */
@@ -170,7 +170,8 @@ function bodyOfPart(
   { kind, at, part }: PartNotification,
 ): HealthEvent | SlackText {
   const [{ component, status, why }] = healthInWords([part]);
-  const message = kind === "recovered" ? `${component} does well again` : `${component} is ${status}: ${why}`;
+  const what = component === "pool" ? `the pool of ${part.figures.name}` : component;
+  const message = kind === "recovered" ? `${what} does well again` : `${what} is ${status}: ${why}`;
   const what_to_do = kind === "recovered" ? "Nothing." : healthAdvice(component);
   return endpoint === "slack"
     ? { text: escaped(kind === "recovered" ? message : `${message}\n${what_to_do}`) }

@@ -5,7 +5,7 @@
  * @module
  */
 
-/** The private buckets, which the migrations `storage` and `media` create. */
+/** The private buckets, which the migrations `storage`, `media` and `text_files` create. */
 export const BUCKETS = {
   /** Mails as they came, MIME and all. */
   raw: "email-raw",
@@ -13,6 +13,8 @@ export const BUCKETS = {
   attachments: "email-attachments",
   /** Files of WhatsApp messages, in both directions. */
   media: "wa-media",
+  /** Files of texts that came in. */
+  texts: "sms-media",
 } as const;
 
 /** Name of a bucket of ours. */
@@ -41,6 +43,11 @@ export function rawPath(day: string, id: string): FilePath {
 /** The file of a WhatsApp message. @param id Of the message. */
 export function mediaPath(day: string, id: string): FilePath {
   return { bucket: BUCKETS.media, path: `in/${day}/${id}` };
+}
+
+/** A file of a text. @param id Of the message. @param place Which of its files, from 0. */
+export function textFilePath(day: string, id: string, place: number): FilePath {
+  return { bucket: BUCKETS.texts, path: `${day}/${id}/${place}` };
 }
 
 /** A file that a service uploaded. @param id Of the upload. */

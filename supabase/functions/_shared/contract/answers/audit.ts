@@ -24,6 +24,7 @@ const entry = z.strictObject({
     "number",
     "endpoint",
     "announcement",
+    "campaign",
     "identity",
     "suppression",
     "delivery",

@@ -35,6 +35,9 @@ export const claimedMail = z.strictObject({
   relay: z.literal(true).optional(),
   /** Many get the same. */
   bulk: z.boolean(),
+  /** Of a campaign, whose messages have no copy of their words. */
+  html: z.string().optional(),
+  text: z.string().optional(),
 });
 /** What the database adds to a mail that goes out. */
 export type ClaimedMail = z.infer<typeof claimedMail>;

@@ -162,6 +162,8 @@ const forecast = z.strictObject({
   /** `closed` by `numbers`. */
   share: z.number(),
   state: z.enum(["ok", "warning", "exhausted"]),
+  /** By the growth of up to 30 days; null where it does not grow, or nobody knows yet. */
+  days_left: count.nullable(),
   exhausted_count: count,
 });
 export type PoolForecast = z.infer<typeof forecast>;
@@ -297,6 +299,7 @@ export const MASKING = {
   read_thread: z.strictObject({ thread: threadRow, entries: z.array(entry) }).nullable(),
   owner_inbox: z.array(inboxItem),
   pool_forecast: forecast,
+  list_pools: z.array(forecast.extend({ org_id: id, name: z.string() })),
   messages_diagnostics: diagnostics.nullable(),
   messages_proof: proof,
 } as const;

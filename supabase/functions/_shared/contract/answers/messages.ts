@@ -157,6 +157,8 @@ const story = message.extend({
     error: providerError.nullable(),
     next_attempt_at: at.nullable(),
     used_fallback: z.boolean(),
+    /** Of a text that is sent a second time: how the first try failed. */
+    first_try: z.strictObject({ code: z.string(), at }).nullable(),
   }).nullable(),
   written_by: z.string().nullable(),
   attempts: z.array(attempt),

@@ -178,6 +178,8 @@ const metrics = z.strictObject({
   ),
   /** Links with many failed password attempts. */
   links_guessed: count,
+  /** Pools of numbers of organisations, as the clock last saw them. */
+  pools: z.array(z.strictObject({ org: id, numbers: count, draining: count, needed: count, closed: count })),
   /** Business metrics since the beginning. */
   business: z.array(z.strictObject({ name: z.string(), n: count, value: z.number() })),
   flags: z.array(z.strictObject({ key: z.string(), on: z.boolean(), percentage: z.number().nullable() })),

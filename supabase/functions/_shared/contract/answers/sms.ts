@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { at, count } from "./common.ts";
+import { at, count, id } from "./common.ts";
 
 /** Who carries texts. */
 const provider = z.enum(["twilio", "telnyx"]);
@@ -47,11 +47,36 @@ export type TextCheck = z.infer<typeof textCheck>;
 const foundTextMedia = z.strictObject({
   provider,
   media: z.array(z.strictObject({
-    url: z.string(),
+    /** At the provider; null once it was deleted there. */
+    url: z.string().nullable(),
+    /** The sender's word; of a stored file, what its content says too. */
     type: z.string().nullable(),
     size: count.nullable(),
+    /** Our copy. */
+    stored: z.strictObject({ path: z.string(), bytes: count }).nullable(),
   })),
 }).nullable();
+/** The files of a text. */
+export type FoundTextMedia = z.infer<typeof foundTextMedia>;
+
+const dueTextFile = z.strictObject({
+  id,
+  /** `delete`: at the provider. */
+  work: z.enum(["store", "delete"]),
+  /** Null if the message is gone. */
+  message_id: id.nullable(),
+  place: count,
+  provider,
+  /** At the provider. */
+  url: z.string(),
+  /** The sender's word. */
+  mime_type: z.string().nullable(),
+  attempt: count,
+  lease: id,
+  created_at: at,
+});
+/** A file of a text to store, or to delete at its provider. */
+export type DueTextFile = z.infer<typeof dueTextFile>;
 
 /** By function. */
 export const SMS = {
@@ -60,4 +85,5 @@ export const SMS = {
   claim_text_check: textCheck.nullable(),
   find_sent_texts: z.strictObject({ found: z.array(z.string()), absent: count }),
   find_text_media: foundTextMedia,
+  claim_text_file: dueTextFile.nullable(),
 };

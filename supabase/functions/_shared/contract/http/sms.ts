@@ -33,5 +33,8 @@ export type SmsSetup = z.infer<typeof smsSetup>;
 /** The comparison with a provider's list has begun. */
 export const textCheckWork = z.strictObject({ status: z.literal("checking") });
 
+/** Files of texts are being stored, and deleted at the provider. */
+export const textFileWork = z.strictObject({ status: z.literal("working") });
+
 /** Schemas of this module that docs/openapi.yaml names. */
-export const SMS_HTTP = { SmsSetup: smsSetup, TextCheckWork: textCheckWork };
+export const SMS_HTTP = { SmsSetup: smsSetup, TextCheckWork: textCheckWork, TextFileWork: textFileWork };

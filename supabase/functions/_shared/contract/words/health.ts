@@ -9,9 +9,18 @@ import type { HealthState } from "../states.ts";
 import { errorInWords, errorMeaning } from "./provider_errors.ts";
 import { repliesInWords } from "./replies.ts";
 
+/** A part whose state is told: a component, or something that is looked after as one. */
+export interface JudgedPart<C extends string = HealthPart["component"] | "pool"> {
+  component: C;
+  status: HealthState;
+  because: string;
+  figures: HealthPart["figures"];
+  [figure: string]: unknown;
+}
+
 /** The same in words. */
-export interface HealthInWords {
-  component: HealthPart["component"];
+export interface HealthInWords<C extends string = HealthPart["component"]> {
+  component: C;
   status: HealthState;
   why: string;
   [figure: string]: unknown;
@@ -115,6 +124,12 @@ const REASONS: Readonly<
       }`,
     sending: () => "no account is held",
   },
+  pool: {
+    warning: (figures) => `${poolInWords(figures)}${daysLeft(figures)}`,
+    exhausted: (figures) =>
+      `${poolInWords(figures)}: new threads go to the front desk, with the owner in between`,
+    ok: (figures) => poolInWords(figures),
+  },
   functions: {
     failing: ({ functions }) => `failed in 10 minutes: ${(functions as Failing[]).map(failing).join(", ")}`,
     answering: ({ requests }) => `0 of ${requests} requests failed in 10 minutes`,
@@ -186,6 +201,21 @@ const overdueInWords = ({ seconds }: HealthPart["figures"]) =>
 
 const stoppedOf = ({ destinations }: HealthPart["figures"]) => (destinations ?? []) as Stopped[];
 
+/** `8 of 10 numbers are closed to one person`. */
+function poolInWords({ numbers, closed, draining }: HealthPart["figures"]): string {
+  const drain = Number(draining) > 0 ? `, ${draining} drain` : "";
+  return numbers === 0
+    ? `there is no number to lend${drain}`
+    : `${closed} of ${numbers} numbers are closed to one person${drain}`;
+}
+
+/** When a pool will be exhausted, where that is known. */
+function daysLeft({ days_left }: HealthPart["figures"]): string {
+  return typeof days_left === "number"
+    ? `; at this growth all are in ${days_left} ${days_left === 1 ? "day" : "days"}`
+    : "";
+}
+
 /** `orders failed 3 times in a row: status 500; 13 messages wait`. */
 export function stoppedInWords(one: Stopped): string {
   const { waiting = 0 } = one;
@@ -242,7 +272,7 @@ export function troublesInWords(
 }
 
 /** Each component with its sentence. Unknown codes are shown unchanged. */
-export function healthInWords(parts: readonly HealthPart[]): HealthInWords[] {
+export function healthInWords<C extends string>(parts: readonly JudgedPart<C>[]): HealthInWords<C>[] {
   return parts.map(({ component, status, because, figures, ...shown }) => ({
     component,
     status,
@@ -261,6 +291,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   functions: "Check the logs of the named functions; if a rollout is in progress, turn its flag off.",
   guard:
     "End the named process (select pg_terminate_backend(pid)), or turn the flag off: gatelink rollback 2.",
+  pool: "Add numbers of class pool with set_org_number: gatelink messages pools.",
   storage: "Free some space, or shorten a retention: docs/personal-data.md.",
 };
 

@@ -96,6 +96,28 @@ const CASES: [component: string, because: string, HealthPart["figures"], why: st
   ["config", "revision", { revision: 7 }, "revision 7"],
   ["moon", "eclipse", {}, "eclipse"],
 ];
+const POOL: [because: string, figures: HealthPart["figures"], why: string][] = [
+  [
+    "warning",
+    { numbers: 10, closed: 8, draining: 2, days_left: 1 },
+    "8 of 10 numbers are closed to one person, 2 drain; at this growth all are in 1 day",
+  ],
+  [
+    "warning",
+    { numbers: 10, closed: 9, draining: 0, days_left: null },
+    "9 of 10 numbers are closed to one person",
+  ],
+  [
+    "exhausted",
+    { numbers: 0, closed: 0, draining: 1, days_left: 0 },
+    "there is no number to lend, 1 drain: new threads go to the front desk, with the owner in between",
+  ],
+];
+for (const [because, figures, why] of POOL) {
+  Deno.test(`healthInWords(): a pool of numbers: ${why}`, () =>
+    assertEquals(healthInWords([{ component: "pool", status: "degraded", because, figures }])[0].why, why));
+}
+
 for (const [component, because, figures, why] of CASES) {
   Deno.test(`healthInWords(): ${component}, ${why}`, () => {
     assertEquals(

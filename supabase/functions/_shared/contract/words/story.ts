@@ -76,6 +76,10 @@ const STORY: Readonly<Record<string, Words>> = {
   sending: ["is being sent", sending],
   sent: ["sent", sending],
   failed: ["failed", sending],
+  tried_once: ["not delivered", ({ error }) => [
+    given("error ", error),
+    "so it is sent a second time, and no more",
+  ]],
 };
 
 function given(before: string, value: unknown, after = ""): string | undefined {

@@ -44,6 +44,12 @@ const CASES: [code: string, StoryEvent["figures"], what: string, detail: string 
   ["sending", { attempt: 0, fallback: false, due_at: null, error: null }, "is being sent", null],
   ["sent", { attempt: 1, fallback: false }, "sent", "attempt 1"],
   ["failed", { attempt: 3, error: "" }, "failed", "attempt 3, Meta: "],
+  [
+    "tried_once",
+    { error: "30003" },
+    "not delivered",
+    "error 30003, so it is sent a second time, and no more",
+  ],
   ["status", { status: "delivered" }, "status delivered", null],
   ["eclipsed", {}, "eclipsed", null],
 ];

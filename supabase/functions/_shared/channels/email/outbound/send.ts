@@ -66,6 +66,7 @@ async function mailOf(
 ) {
   const replyTo = answersTo(id, mail, replyDomain);
   const contents = attachmentsOf(message, world);
+  const unsubscribe = mail.bulk ? `${baseUrl}/u/${mail.token ?? id}` : undefined;
   const composed = await composeMail({
     messageId: mail.message_id_header,
     replyTo,
@@ -73,16 +74,21 @@ async function mailOf(
     to: { address: to, name: textIn(message, "to_name") ?? "" },
     cc: Array.isArray(message.cc) ? message.cc as MailAddress[] : [],
     subject: textIn(message, "subject") ?? "",
-    html: textIn(message, "html"),
-    text: textIn(message, "text"),
+    html: wordsFor(mail.html ?? textIn(message, "html"), unsubscribe),
+    text: wordsFor(mail.text ?? textIn(message, "text"), unsubscribe),
     ...(mail.in_reply_to === null
       ? {}
       : { parent: { messageId: mail.in_reply_to, references: mail.references } }),
-    ...(mail.bulk ? { bulk: { url: `${baseUrl}/u/${mail.token ?? id}`, mailto: replyTo } } : {}),
+    ...(unsubscribe === undefined ? {} : { bulk: { url: unsubscribe, mailto: replyTo } }),
     automatic: message.automatic === true,
     attachments: contents.map(({ attachment }) => attachment),
   });
   return { mail: composed, contents: await bytesOf(composed.attachments, contents) };
+}
+
+/** The words with the address to unsubscribe, which is known only here. It has no character that HTML would escape. */
+function wordsFor(words: string | undefined, unsubscribe: string | undefined): string | undefined {
+  return unsubscribe === undefined ? words : words?.replaceAll("{{unsubscribe_url}}", () => unsubscribe);
 }
 
 async function relayOf(

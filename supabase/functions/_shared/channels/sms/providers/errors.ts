@@ -1,7 +1,8 @@
 /**
  * What a provider's error means.
  *
- * Sources: Twilio, "Error and warning dictionary" (twilio.com/docs/api/errors); Telnyx, "API errors".
+ * Sources: Twilio, "Error and warning dictionary" (twilio.com/docs/api/errors); Telnyx, "API errors" and
+ * "Messaging error codes".
  *
  * @module
  */
@@ -25,18 +26,18 @@ export type ErrorClass =
 
 const CLASSES: readonly (readonly [ErrorClass, string])[] = [
   ["opted_out", "21610 40300"],
-  ["number", "21211 21214 21217 21401 21421 21614 30005 30006 40310"],
+  ["number", "21211 21214 21217 21401 21421 21614 30005 30006 40001 40012 40310"],
   [
     "message",
-    "21408 21602 21604 21609 21612 21617 21619 21620 21623 30004 30007 30019 30036 30038 40302 40316",
+    "21408 21602 21604 21609 21612 21617 21619 21620 21623 30004 30007 30019 30036 30038 40002 40003 40005 40009 40302 40316",
   ],
-  ["later", "30003 30008 30009 30010"],
-  ["throttle", "20429 21611 30001 30022 40318"],
+  ["later", "30003 30008 30009 30010 40004 40006 40008"],
+  ["throttle", "20429 21611 30001 30022 40011 40318"],
   ["doubt", "20500 20503 30410"],
   [
     "installation",
     "20003 20005 20006 20008 20404 21606 21607 21603 21660 21661 30002 30032 30034 30035 " +
-    "10009 10010 10038 20100 40013 40305 40306",
+    "10009 10010 10038 20100 40010 40013 40305 40306",
   ],
 ];
 
@@ -50,7 +51,9 @@ export function errorClassOf(code: number | string): ErrorClass | undefined {
 }
 
 /** Codes that concern one number of ours, not the whole account. */
-const OF_NUMBER = new Set("21603 21606 21607 21660 21661 30032 30034 30035 40013 40305 40306".split(" "));
+const OF_NUMBER = new Set(
+  "21603 21606 21607 21660 21661 30032 30034 30035 40010 40013 40305 40306".split(" "),
+);
 
 /** How long a sender waits whose queue at the provider is full, in milliseconds. */
 const FULL_QUEUE_MS = 60_000;

@@ -68,18 +68,48 @@ export interface SmsProvider {
    * @throws {Error} if it does not answer.
    */
   list?(query: ListQuery, world: Pick<SendDeps, "fetch">): Promise<Listed>;
+  /** Whether an address is one of a file of our account. Others are never called. */
+  owns(url: string): boolean;
   /**
-   * Opens a file that came with a text; undefined if it is gone.
+   * Opens a file that came with a text; undefined if it is gone, or the address is not one of ours.
    *
+   * @param signal Ends the download.
    * @throws {Error} if the provider does not answer.
    */
-  openMedia(url: string, world: Pick<SendDeps, "fetch">): Promise<Response | undefined>;
+  openMedia(url: string, world: Pick<SendDeps, "fetch">, signal?: AbortSignal): Promise<Response | undefined>;
+  /**
+   * Deletes a file; one that is gone already is no failure. Absent where files end by themselves.
+   *
+   * @throws {Error} if the provider does not delete it.
+   */
+  deleteMedia?(url: string, world: Pick<SendDeps, "fetch">): Promise<void>;
 }
 
 /** Longest wait for an answer, in milliseconds; the lease of a message is longer. */
 export const TIMEOUT_MS = 15_000;
 
 const MAX_WORDS = 500;
+
+/**
+ * Calls an address without following redirects. The time limit ends with the answer's headers: a file may take longer.
+ *
+ * @throws {Error} without an answer.
+ */
+export async function open(
+  fetch: SendDeps["fetch"],
+  url: string,
+  init: RequestInit = {},
+  signal?: AbortSignal,
+): Promise<Response> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new DOMException("no answer", "TimeoutError")), TIMEOUT_MS);
+  const signals = signal === undefined ? late.signal : AbortSignal.any([late.signal, signal]);
+  try {
+    return await fetch(url, { ...init, redirect: "manual", signal: signals });
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 /** An answer of a provider's API. */
 export interface ApiAnswer {

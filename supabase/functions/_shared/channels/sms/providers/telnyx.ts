@@ -11,7 +11,7 @@ import { list, object, text as textOf } from "../../../json/json.ts";
 import { toProvider } from "../../../sms/numbers.ts";
 import type { Sent } from "../../channel.ts";
 import { meaningOf } from "./errors.ts";
-import { type ApiAnswer, callApi, type SmsProvider, TIMEOUT_MS, wordsOf } from "./provider.ts";
+import { type ApiAnswer, callApi, open, type SmsProvider, wordsOf } from "./provider.ts";
 
 /** An account of Telnyx's. */
 export interface TelnyxAccount {
@@ -47,21 +47,21 @@ export function createTelnyx(account: () => TelnyxAccount): SmsProvider {
       });
       return "ok" in answer ? answer : outcomeOf(answer, key);
     },
-    /** Telnyx gives addresses of its storage, which need no key. */
-    async openMedia(url, { fetch }) {
-      if (
-        !/^https:\/\/[a-z0-9.-]+\.telnyx\.com\//i.test(url) &&
-        !/^https:\/\/[a-z0-9.-]+\.amazonaws\.com\//i.test(url)
-      ) {
-        return undefined;
-      }
-      const response = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    owns: isOfStorage,
+    async openMedia(url, { fetch }, signal) {
+      if (!isOfStorage(url)) return undefined;
+      const response = await open(fetch, url, {}, signal);
       if (response.status === 200) return response;
       await response.body?.cancel();
       if (response.status === 404 || response.status === 403) return undefined;
       throw new Error(`Telnyx answered ${response.status} for a file`);
     },
   };
+}
+
+/** Telnyx gives addresses of its storage, which need no key, and end by themselves. */
+function isOfStorage(url: string): boolean {
+  return /^https:\/\/[a-z0-9.-]+\.(?:telnyx|amazonaws)\.com\//i.test(url);
 }
 
 function outcomeOf({ status, headers, body }: ApiAnswer, key: string): Sent {

@@ -18,6 +18,7 @@ import {
   callApi,
   type Listed,
   type ListedText,
+  open,
   type SmsProvider,
   wordsOf,
 } from "./provider.ts";
@@ -68,7 +69,9 @@ export function createTwilio(account: () => TwilioAccount): SmsProvider {
       return "ok" in answer ? answer : outcomeOf(answer, current);
     },
     list: (query, { fetch }) => listMessages(account(), query, fetch),
-    openMedia: (url, { fetch }) => openMedia(account(), url, fetch),
+    owns: (url) => mediaPath(url, account().accountSid) !== undefined,
+    openMedia: (url, { fetch }, signal) => openMedia(account(), url, fetch, signal),
+    deleteMedia: (url, { fetch }) => deleteMedia(account(), url, fetch),
   };
 }
 
@@ -180,14 +183,11 @@ async function openMedia(
   account: TwilioAccount,
   url: string,
   fetch: SendDeps["fetch"],
+  signal?: AbortSignal,
 ): Promise<Response | undefined> {
   const path = mediaPath(url, account.accountSid);
   if (path === undefined) return undefined;
-  const first = await fetch(account.url + path, {
-    headers: { authorization: basic(account) },
-    redirect: "manual",
-    signal: AbortSignal.timeout(TIMEOUT),
-  });
+  const first = await open(fetch, account.url + path, { headers: { authorization: basic(account) } }, signal);
   if (first.status === 200) return first;
   await first.body?.cancel();
   if (first.status === 404) return undefined;
@@ -195,17 +195,24 @@ async function openMedia(
   if (first.status < 300 || first.status > 399 || location === null) {
     throw new Error(`Twilio answered ${first.status} for a file`);
   }
-  const second = await fetch(new URL(location, account.url).href, {
-    redirect: "error",
-    signal: AbortSignal.timeout(TIMEOUT),
-  });
+  const second = await open(fetch, new URL(location, account.url).href, {}, signal);
   if (second.status === 200) return second;
   await second.body?.cancel();
   if (second.status === 404 || second.status === 403) return undefined;
   throw new Error(`the storage of Twilio answered ${second.status} for a file`);
 }
 
-const TIMEOUT = 15_000;
+/** Source: Twilio, "Media subresource", delete. */
+async function deleteMedia(account: TwilioAccount, url: string, fetch: SendDeps["fetch"]): Promise<void> {
+  const path = mediaPath(url, account.accountSid);
+  if (path === undefined) throw new Error("its address is not one of Twilio's for our account");
+  const init = { method: "DELETE", headers: { authorization: basic(account) } };
+  const { status, body } = await open(fetch, account.url + path, init);
+  await body?.cancel();
+  if (status !== 204 && status !== 200 && status !== 404) {
+    throw new Error(`Twilio answered ${status} to the deletion of a file`);
+  }
+}
 
 /** The path of a file of this account; undefined for any other address. */
 function mediaPath(url: string, accountSid: string): string | undefined {
