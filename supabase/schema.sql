@@ -3954,6 +3954,7 @@ grant select, insert, update, delete on public.telegram_people to service_role;
 -- The team sees who may press.
 create policy "team reads people" on public.telegram_people for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Files of texts that came in and are copied into our storage (setting texts.files): one row per file.
 create table public.text_files (
   -- UUID v7.
@@ -4310,25 +4311,6 @@ create table private.book_names (
 alter table private.book_names enable row level security;
 grant select, insert, update, delete on private.book_names to service_role;
 
--- Messages in chats that are to be removed, because what they show was.
-create table private.card_clears (
-  -- The chat.
-  chat_id bigint not null,
-  -- Telegram's id of the message.
-  message_id bigint not null,
-  -- When it is tried, or when whoever tries it is given up.
-  due_at timestamp with time zone default now() not null,
-  -- One row a message.
-  constraint card_clears_pkey PRIMARY KEY (chat_id, message_id)
-);
--- What is due. Nearly always empty.
-create INDEX card_clears_due_idx ON private.card_clears USING btree (due_at);
-alter table private.card_clears enable row level security;
-grant select, insert, update, delete on private.card_clears to service_role;
-
--- Changes of destinations, links, routes, segments, senders, endpoints, announcements, identities, suppressions and
--- invitations, and what people did with deliveries: all that no history of its own tells. Append-only. Read through
--- list_audit.
 -- What happened in campaigns, by hour. Written by the clock and by who adds recipients.
 create table private.campaign_counts (
   -- The campaign.
@@ -4368,6 +4350,22 @@ create table private.campaign_news (
 );
 alter table private.campaign_news enable row level security;
 grant select, insert, update, delete on private.campaign_news to service_role;
+
+-- Messages in chats that are to be removed, because what they show was.
+create table private.card_clears (
+  -- The chat.
+  chat_id bigint not null,
+  -- Telegram's id of the message.
+  message_id bigint not null,
+  -- When it is tried, or when whoever tries it is given up.
+  due_at timestamp with time zone default now() not null,
+  -- One row a message.
+  constraint card_clears_pkey PRIMARY KEY (chat_id, message_id)
+);
+-- What is due. Nearly always empty.
+create INDEX card_clears_due_idx ON private.card_clears USING btree (due_at);
+alter table private.card_clears enable row level security;
+grant select, insert, update, delete on private.card_clears to service_role;
 
 -- Changes of destinations, links, routes, segments, senders, endpoints, announcements, campaigns, identities,
 -- suppressions and invitations, and what people did with deliveries: all that no history of its own tells.
@@ -28833,6 +28831,7 @@ begin
     from private.telegram_targets t where t.destination_id = p_destination_id);
 end $function$;
 grant execute on function private.telegram_config(p_destination_id uuid) to service_role;
+
 -- Notes what became of a message for the figures of its campaign; nothing for a message of none.
 CREATE OR REPLACE FUNCTION private.tell_campaign(p_message_id uuid, p_what text[], p_n integer DEFAULT 1)
  RETURNS void
