@@ -15070,20 +15070,6 @@ AS $function$
 $function$;
 grant execute on function private.can_sign_in(p_user_id uuid) to service_role;
 
--- What the adapter of kind telegram needs beside the message: {token, is_sent}. is_sent: it was sent, and whoever
--- sent it did not come back to say so.
-CREATE OR REPLACE FUNCTION private.card_to_send(p_delivery_id uuid)
- RETURNS jsonb
- LANGUAGE plpgsql
- STABLE
- SET search_path TO ''
-AS $function$
-begin
-  return jsonb_build_object('token', private.card_token(p_delivery_id),
-    'is_sent', exists (select from public.cards c where c.delivery_id = p_delivery_id));
-end $function$;
-grant execute on function private.card_to_send(p_delivery_id uuid) to service_role;
-
 -- The token of a delivery's card: 16 characters of base32.
 CREATE OR REPLACE FUNCTION private.card_token(p_delivery_id uuid)
  RETURNS text
@@ -15249,6 +15235,17 @@ AS $function$
     case p_channel when 'whatsapp' then interval '10 seconds' end
 $function$;
 grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_codes text[], OUT media_wait interval) to service_role;
+
+-- The config of a destination of kind telegram, from its URL: {chat_id, topic_id}.
+CREATE OR REPLACE FUNCTION private.chat_of(p_url text)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('chat_id', split_part(substr(p_url, 10), '/', 1)::bigint, 'topic_id', nullif(split_part(p_url, '/', 2), '')::bigint)
+$function$;
+grant execute on function private.chat_of(p_url text) to service_role;
 
 -- Who is chosen for a stage of so many users: those of the stages before, and the next by the hash that percentages
 -- go by, so that they are the first who have it at a percentage too. Without segments, of the 50,000 people who wrote
@@ -15735,9 +15732,9 @@ AS $function$
 declare
   -- Asked once: hardly ever is there one.
   v_meta boolean := exists (select from public.destinations t where t.format = 'meta');
-  v_chats boolean := exists (select from private.telegram_targets);
+  v_claimed jsonb;
 begin
-  return (
+  v_claimed := (
     select jsonb_agg(jsonb_build_object(
       'delivery_id', d.id, 'lease', claimed.lease, 'attempt', d.attempt, 'resent', d.resent, 'destination_id', d.destination_id,
       'message', jsonb_build_object(
@@ -15754,9 +15751,7 @@ begin
       'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', known.ids))
       || case when v_meta then jsonb_build_object('sender', private.sender_of(c.channel, c.number_id)) else '{}' end
       || case when m.channel = 'email' and exists (select from private.inboxes i where i.destination_id = d.destination_id)
-        then jsonb_build_object('mail', private.mail_to_forward(m.id, m.native, c.number_id, p.id)) else '{}' end
-      || case when v_chats and exists (select from private.telegram_targets t where t.destination_id = d.destination_id)
-        then jsonb_build_object('card', private.card_to_send(d.id)) else '{}' end order by d.seq)
+        then jsonb_build_object('mail', private.mail_to_forward(m.id, m.native, c.number_id, p.id)) else '{}' end order by d.seq)
     from unnest(p_ids, p_leases) as claimed (id, lease)
     cross join lateral (select * from public.deliveries d where d.id = claimed.id limit 1) d
     cross join lateral (select * from public.messages m where m.id = d.message_id limit 1) m
@@ -15768,6 +15763,11 @@ begin
     left join lateral (
       select private.message_link(a.message_id) as origin from public.attributions a
       where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end limit 1) came on true);
+  -- In a statement of its own, because a team may take these tables back.
+  if exists (select from public.destinations t where t.kind = 'telegram') then
+    v_claimed := private.with_cards(v_claimed);
+  end if;
+  return v_claimed;
 end $function$;
 grant execute on function private.claimed_deliveries(p_ids uuid[], p_leases uuid[]) to service_role;
 
@@ -15781,7 +15781,7 @@ AS $function$
 begin
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
-      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'format', d.format, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) when 'telegram' then private.telegram_config(d.id) end,
+      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'format', d.format, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) when 'telegram' then private.chat_of(d.url) end,
       'timeout_ms', d.timeout_ms, 'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
       'secrets', (
@@ -15993,6 +15993,7 @@ AS $function$
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
     and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
+    and (j.name not in ('gatelink_cards', 'gatelink_purge_telegram') or to_regclass('private.card_clears') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
@@ -28818,20 +28819,6 @@ AS $function$
 $function$;
 grant execute on function private.team_zone() to service_role;
 
--- The config of a destination of kind telegram: {chat_id, topic_id}.
-CREATE OR REPLACE FUNCTION private.telegram_config(p_destination_id uuid)
- RETURNS jsonb
- LANGUAGE plpgsql
- STABLE
- SET search_path TO ''
-AS $function$
-begin
-  return (
-    select jsonb_build_object('chat_id', t.chat_id, 'topic_id', t.topic_id)
-    from private.telegram_targets t where t.destination_id = p_destination_id);
-end $function$;
-grant execute on function private.telegram_config(p_destination_id uuid) to service_role;
-
 -- Notes what became of a message for the figures of its campaign; nothing for a message of none.
 CREATE OR REPLACE FUNCTION private.tell_campaign(p_message_id uuid, p_what text[], p_n integer DEFAULT 1)
  RETURNS void
@@ -30090,6 +30077,24 @@ AS $function$
     order by x.opens_at, x.id limit 1) w on true
 $function$;
 grant execute on function private.window_status(p_thread threads, p_member uuid, p_now timestamp with time zone) to service_role;
+
+-- Claimed deliveries, those to chats with card {token, is_sent}. is_sent: it was sent, and whoever sent it did not
+-- come back to say so.
+CREATE OR REPLACE FUNCTION private.with_cards(p_deliveries jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select jsonb_agg(e.value || case when t.destination_id is null then '{}' else jsonb_build_object('card', jsonb_build_object(
+      'token', private.card_token((e.value ->> 'delivery_id')::uuid),
+      'is_sent', exists (select from public.cards c where c.delivery_id = (e.value ->> 'delivery_id')::uuid))) end order by e.place)
+    from jsonb_array_elements(p_deliveries) with ordinality as e (value, place)
+    left join private.telegram_targets t on t.destination_id = (e.value ->> 'destination_id')::uuid);
+end $function$;
+grant execute on function private.with_cards(p_deliveries jsonb) to service_role;
 
 -- A person with these messages.
 CREATE OR REPLACE FUNCTION private.with_messages(p_person private.person, p_messages uuid[])

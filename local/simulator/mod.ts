@@ -93,7 +93,7 @@ export interface SimulatorOptions extends MetaOptions {
 
 const FOLDER = new URL("./page/", import.meta.url);
 /** Pages besides the first, whose addresses do without `.html`. */
-const PAGES: ReadonlySet<string> = new Set(["mail", "texts", "masked"]);
+const PAGES: ReadonlySet<string> = new Set(["mail", "texts", "masked", "telegram"]);
 const TYPES: Record<string, string> = {
   html: "text/html; charset=utf-8",
   css: "text/css; charset=utf-8",
@@ -109,7 +109,6 @@ const PEOPLE: ContactInput[] = [
   { name: "Daniel Costa", phone: "12025550143", username: "danielcosta" },
   { name: "Yuki", username: "yuki.bakes" },
 ];
-const PAGES = new Set(["mail", "texts", "telegram"]);
 const SHOW_MESSAGES = 1_000;
 const MAX_BODY = 1_000_000;
 const HOUR_MS = 3_600_000;
@@ -268,6 +267,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     }
     if (telegramApi !== undefined && rest.startsWith("api/telegram/")) {
       return await textsPage(telegramApi, rest.slice("api/telegram/".length), request);
+    }
     if (maskedApi !== undefined && rest.startsWith("api/masked/")) {
       return await maskedPage(maskedApi, rest.slice("api/masked/".length), request);
     }

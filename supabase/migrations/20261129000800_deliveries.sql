@@ -204,9 +204,9 @@ language plpgsql stable set search_path = '' as $$
 declare
   -- Asked once: hardly ever is there one.
   v_meta boolean := exists (select from public.destinations t where t.format = 'meta');
-  v_chats boolean := exists (select from private.telegram_targets);
+  v_claimed jsonb;
 begin
-  return (
+  v_claimed := (
     select jsonb_agg(jsonb_build_object(
       'delivery_id', d.id, 'lease', claimed.lease, 'attempt', d.attempt, 'resent', d.resent, 'destination_id', d.destination_id,
       'message', jsonb_build_object(
@@ -223,9 +223,7 @@ begin
       'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', known.ids))
       || case when v_meta then jsonb_build_object('sender', private.sender_of(c.channel, c.number_id)) else '{}' end
       || case when m.channel = 'email' and exists (select from private.inboxes i where i.destination_id = d.destination_id)
-        then jsonb_build_object('mail', private.mail_to_forward(m.id, m.native, c.number_id, p.id)) else '{}' end
-      || case when v_chats and exists (select from private.telegram_targets t where t.destination_id = d.destination_id)
-        then jsonb_build_object('card', private.card_to_send(d.id)) else '{}' end order by d.seq)
+        then jsonb_build_object('mail', private.mail_to_forward(m.id, m.native, c.number_id, p.id)) else '{}' end order by d.seq)
     from unnest(p_ids, p_leases) as claimed (id, lease)
     cross join lateral (select * from public.deliveries d where d.id = claimed.id limit 1) d
     cross join lateral (select * from public.messages m where m.id = d.message_id limit 1) m
@@ -237,15 +235,26 @@ begin
     left join lateral (
       select private.message_link(a.message_id) as origin from public.attributions a
       where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end limit 1) came on true);
+  -- In a statement of its own, because a team may take these tables back.
+  if exists (select from public.destinations t where t.kind = 'telegram') then
+    v_claimed := private.with_cards(v_claimed);
+  end if;
+  return v_claimed;
 end $$;
 comment on function private.claimed_deliveries(uuid[], uuid[]) is 'Those of the deliveries just claimed that are messages, each with its lease, in the form that the edge functions expect; null for none.';
+
+create function private.chat_of(p_url text) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('chat_id', split_part(substr(p_url, 10), '/', 1)::bigint, 'topic_id', nullif(split_part(p_url, '/', 2), '')::bigint)
+$$;
+comment on function private.chat_of(text) is 'The config of a destination of kind telegram, from its URL: {chat_id, topic_id}.';
 
 create function private.claimed_destinations(p_ids uuid[], p_now timestamptz) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
-      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'format', d.format, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) when 'telegram' then private.telegram_config(d.id) end,
+      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'format', d.format, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) when 'telegram' then private.chat_of(d.url) end,
       'timeout_ms', d.timeout_ms, 'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
       'secrets', (
@@ -1025,6 +1034,7 @@ grant execute on function
   private.is_due(uuid, text[], boolean, timestamptz),
   private.sender_of(text, text),
   private.claimed_deliveries(uuid[], uuid[]),
+  private.chat_of(text),
   private.claimed_destinations(uuid[], timestamptz),
   private.claim_lanes(public.destinations, integer, integer, text[], boolean, timestamptz),
   private.places_for(integer, integer),

@@ -292,6 +292,7 @@ language sql stable set search_path = '' as $$
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
     and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
+    and (j.name not in ('gatelink_cards', 'gatelink_purge_telegram') or to_regclass('private.card_clears') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $$;
 comment on function private.clock_jobs() is

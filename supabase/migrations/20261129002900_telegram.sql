@@ -44,15 +44,6 @@ alter table private.telegram_targets enable row level security;
 revoke all on private.telegram_targets from public, anon, authenticated;
 grant select, insert, update, delete on private.telegram_targets to service_role;
 
-create function private.telegram_config(p_destination_id uuid) returns jsonb
-language plpgsql stable set search_path = '' as $$
-begin
-  return (
-    select jsonb_build_object('chat_id', t.chat_id, 'topic_id', t.topic_id)
-    from private.telegram_targets t where t.destination_id = p_destination_id);
-end $$;
-comment on function private.telegram_config(uuid) is 'The config of a destination of kind telegram: {chat_id, topic_id}.';
-
 -- Telegram takes about 20 messages a minute in a group, and one a second from one person to the bot.
 create function public.add_telegram_destination(p_name text, p_chat_id bigint, p_topic_id bigint default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -192,13 +183,17 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.card_token(uuid) is 'The token of a delivery''s card: 16 characters of base32.';
 
-create function private.card_to_send(p_delivery_id uuid) returns jsonb
+create function private.with_cards(p_deliveries jsonb) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
-  return jsonb_build_object('token', private.card_token(p_delivery_id),
-    'is_sent', exists (select from public.cards c where c.delivery_id = p_delivery_id));
+  return (
+    select jsonb_agg(e.value || case when t.destination_id is null then '{}' else jsonb_build_object('card', jsonb_build_object(
+      'token', private.card_token((e.value ->> 'delivery_id')::uuid),
+      'is_sent', exists (select from public.cards c where c.delivery_id = (e.value ->> 'delivery_id')::uuid))) end order by e.place)
+    from jsonb_array_elements(p_deliveries) with ordinality as e (value, place)
+    left join private.telegram_targets t on t.destination_id = (e.value ->> 'destination_id')::uuid);
 end $$;
-comment on function private.card_to_send(uuid) is 'What the adapter of kind telegram needs beside the message: {token, is_sent}. is_sent: it was sent, and whoever sent it did not come back to say so.';
+comment on function private.with_cards(jsonb) is 'Claimed deliveries, those to chats with card {token, is_sent}. is_sent: it was sent, and whoever sent it did not come back to say so.';
 
 create function public.note_card(p_delivery_id uuid, p_chat_id bigint, p_message_ids bigint[], p_topic_id bigint default null) returns void
 language sql volatile set search_path = '' as $$
@@ -214,9 +209,8 @@ grant execute on function
   public.list_telegram_chats()
   to authenticated, service_role;
 grant execute on function
-  private.telegram_config(uuid),
   private.card_token(uuid),
-  private.card_to_send(uuid),
+  private.with_cards(jsonb),
   public.move_telegram_chat(bigint, bigint),
   public.note_card(uuid, bigint, bigint[], bigint)
   to service_role;

@@ -301,6 +301,10 @@ async function plant(sql: Sql) {
     from public.routing_decisions d join public.messages m on m.id = d.message_id`;
   await sql`insert into public.delivery_attempts (delivery_id, attempt, outcome, status, answer)
     select id, 1, 'dead', 500, ${`cannot find ${PHONE}`} from public.deliveries`;
+  await sql`insert into public.cards (delivery_id, token, chat_id, message_ids)
+    select id, 'abcdefghijklmnop', -1002000000001, '{4000}' from public.deliveries order by id limit 1`;
+  await sql`insert into public.card_presses (delivery_id, action, outcome, state_before, version)
+    select delivery_id, 'wake', 'done', 'snoozed', 2 from public.cards`;
   await sql`insert into private.delivery_lanes (destination_id, conversation_id) select distinct destination_id, conversation_id from public.deliveries`;
   await sql`update public.conversations set unrouted_since = null, routed_seq = 1000 where contact_id = ${id}`;
   await sql`update public.conversations set opted_out_at = null`;

@@ -104,6 +104,15 @@ export const PROBES: Record<string, Probe[]> = {
     type: PROBLEM,
     body: { code: "signature_missing" },
   }],
+  "telegram-webhook": [{
+    what: "refuses an update without the secret",
+    request: () => ({
+      init: { method: "POST", headers: { "content-type": "application/json" }, body: '{"update_id":1}' },
+    }),
+    status: 401,
+    type: PROBLEM,
+    body: { code: "signature_missing" },
+  }],
   "health": [HEALTH],
   "messages": [{
     what: "is not there while messaging is off",

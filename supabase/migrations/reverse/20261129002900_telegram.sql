@@ -11,9 +11,8 @@ delete from public.destinations d where d.kind = 'telegram';
 drop trigger forget_target on public.destinations;
 drop function
   private.forget_target(),
-  private.telegram_config(uuid),
   private.card_token(uuid),
-  private.card_to_send(uuid),
+  private.with_cards(jsonb),
   public.add_telegram_destination(text, bigint, bigint),
   public.list_telegram_chats(),
   public.move_telegram_chat(bigint, bigint),
