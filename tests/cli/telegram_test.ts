@@ -20,14 +20,14 @@ async function act(path: string, body: unknown) {
 
 Deno.test("gatelink telegram: a chat becomes a destination, a text to us a card in it, and who is linked may press", async () => {
   const group = await act("group", { title: "Night shift", kind: "supergroup" });
-  await fails(`telegram add night -- ${group.id}`, 4, "not_found", /Add the bot to the chat/);
+  await fails(`telegram add night ${group.id}`, 4, "not_found", /Add the bot to the chat/);
   await act("member", { chat: group.id, member: true });
   await until(
     "the chat is known",
     async () => (await document("telegram chats")).some(({ id }: { id: number }) => id === group.id),
   );
-  assertEquals((await document(`telegram add night -- ${group.id}`)).url, `telegram:${group.id}`);
-  await fails(`telegram add other -- ${group.id}`, 5, "conflict", /leads to telegram:/);
+  assertEquals((await document(`telegram add night ${group.id}`)).url, `telegram:${group.id}`);
+  await fails(`telegram add other ${group.id}`, 4, "conflict", /leads to telegram:/);
   await document(
     `routes add --to night --name night --priority 1 --channels sms --when {"type":"text","match":"exact","value":"night"}`,
   );
@@ -41,7 +41,7 @@ Deno.test("gatelink telegram: a chat becomes a destination, a text to us a card 
   const card = await found();
   assertEquals(card.text, "…0188 (SMS)\n\nnight");
 
-  const { command, url } = await document(`telegram link ${stack.admin.email}`);
+  const { command, url } = await document(`telegram link admin@example.com`);
   assertMatch(url, /^https:\/\/t\.me\/gatelink_local_bot\?start=[0-9a-f]{64}$/);
   await act("say", { chat: 5100000001, text: command });
   await until(
@@ -62,6 +62,6 @@ Deno.test("gatelink telegram doctor and connect: what Telegram says of the bot",
     ["ok", "webhook"],
   ]);
   assertMatch((await gatelink("telegram connect")).out, /Telegram reports to .*telegram-webhook/);
-  await fails("telegram link nobody@example.com", 4, "not_found", /nobody of the team/);
+  await fails("telegram link nobody@example.com", 4, "not_found", /Nobody of the team/);
   await fails("telegram add x chat", 2, "usage", /-1002000000001/);
 });

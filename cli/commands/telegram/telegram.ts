@@ -104,9 +104,11 @@ Example:
         const api = await session.api();
         const { body: setup } = await callFunction<TelegramSetup>(api.stack, "GET", "telegram-webhook/setup");
         if (setup.bot === null) {
-          throw new CliError("unavailable", "The bot cannot be asked for its name.", {
-            hint: "gatelink telegram doctor says why.",
-          });
+          throw new CliError(
+            "refused",
+            "The bot cannot be asked for its name.",
+            "gatelink telegram doctor says why.",
+          );
         }
         const { token, expires_at } = await api.rpc("link_telegram", { p_email: email });
         const url = `https://t.me/${setup.bot.username}?start=${token}`;
