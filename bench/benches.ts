@@ -10,6 +10,7 @@ export const BENCHES: Readonly<Record<string, () => Promise<{ main(args: string[
   cli: () => import("./cli.ts"),
   growth: () => import("./growth/main.ts"),
   email: () => import("./email/main.ts"),
+  texts: () => import("./texts/main.ts"),
   poaching: () => import("./poaching.ts"),
   guard: () => import("./guard.ts"),
   opens: () => import("./opens.ts"),

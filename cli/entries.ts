@@ -57,6 +57,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "launch a flag in stages, with automatic rollback",
     load: async () => (await import("./commands/rollout/rollout.ts")).rollout,
   },
+  traffic: {
+    about: "two environments, blue and green: deploy, split, ramp, back",
+    load: async () => (await import("./commands/traffic/traffic.ts")).traffic,
+  },
   rollback: {
     about: "four ways to roll back: 1 flag, 2 environment, 3 code, 4 database",
     load: async () => (await import("./commands/rollback/rollback.ts")).rollback,

@@ -11,6 +11,8 @@ export const SUPABASE = "supabase@3.1.0";
 export const SQUAWK = "squawk-cli@2.66.0";
 /** Type-checks the admin panel, whose modules are written for browsers. */
 export const TYPESCRIPT = "typescript@7.0.2";
+/** Runs Cloudflare Workers: the example of a gateway, in a test. */
+export const MINIFLARE = "miniflare@4.20260730.0";
 /** The Deno of Supabase's hosted Edge Functions (edge-runtime, "Deno 2.1 compatible", TypeScript 5.6). */
 export const DENO_HOSTED = "2.1.4";
 

@@ -14,6 +14,7 @@ import {
   telegramBot,
   TEXT_NUMBERS,
   textAccount,
+  trafficToken,
   userSecrets,
   whatsappAccount,
 } from "./project/environment.ts";
@@ -166,6 +167,12 @@ async function start(
     "/auth/v1": api.fetch,
     "/storage/v1": files.fetch,
     "/simulator": simulator.fetch,
+    // A function reaches others as in a project.
+    "/functions/v1": (request) => {
+      const { pathname, search } = new URL(request.url);
+      const { method, headers, body } = request;
+      return fetch(url + pathname + search, { method, headers, body, redirect: "manual" });
+    },
     // Where the public looks; on a host of its own it lies beside the panel.
     "/status": () => new Response(null, { status: 302, headers: { location: "/admin/status/" } }),
     "/admin": createPanel({ url, publishableKey: keys.publishableKey }).fetch,
@@ -174,7 +181,7 @@ async function start(
   undo.push(() => gateway.stop());
 
   const deployed = ({ source, secrets }: Deployment) => ({
-    host: { port, functions: source.functions, upstream: gateway.url },
+    host: { port, functions: source.functions, green: source.green, upstream: gateway.url },
     env: functionsEnvironment({
       url,
       keys,
@@ -208,6 +215,7 @@ async function start(
       phoneNumberId: whatsapp.phoneNumberId,
     },
     email: { apiToken: mail.apiToken, replyDomain: mail.replyDomain, sendDomain: mail.sendDomain },
+    traffic: { token: trafficToken(keys, secrets) },
     functions: options.functions,
     pids: { supervisor: Deno.pid, functions: host.pid(), postgres: database.pid() },
   });

@@ -1477,6 +1477,53 @@ create TRIGGER record AFTER INSERT ON public.destinations FOR EACH ROW EXECUTE F
 -- Who changed it, and how.
 create TRIGGER record_change AFTER UPDATE OF state, version, removed_at ON public.destinations FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.state IS DISTINCT FROM new.state) OR (old.removed_at IS DISTINCT FROM new.removed_at))) EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'paused_because', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy', 'events', 'format', 'when_taken');
 
+-- Each time a link of a tracked mail was followed. Neither address nor agent is kept, only what they say.
+create table public.email_clicks (
+  -- Grows.
+  id bigint generated always as identity not null,
+  -- One number a mail, to count mails: private.mail_tickets has whose. Not a reference: figures outlive mails.
+  ticket bigint not null,
+  -- The mail, where the person allowed individual tracking; else null.
+  message_id uuid,
+  -- The campaign of the mail; null for none.
+  campaign_id uuid,
+  -- When.
+  at timestamp with time zone not null,
+  -- Which link of the mail, from 1; 0 for the one that people do not see, which counts nowhere.
+  link smallint not null,
+  -- human, machine or unsure. It may change when more is known of the same mail.
+  verdict text not null,
+  -- What the verdict is based on: words, with a space between two.
+  reasons text not null,
+  -- The program that followed it, as in email_opens.
+  client text not null,
+  -- What this access says for itself, from which the verdict is made again: _shared/mail/tracking/verdict.ts.
+  signs text not null,
+  -- Whether the verdict was made with all that was known of the mail. False until then.
+  judged boolean not null,
+  -- The order in which they were stored.
+  constraint email_clicks_pkey PRIMARY KEY (id),
+  constraint email_clicks_client_check CHECK ((client ~ '^[a-z][a-z_]{0,31}$'::text)),
+  constraint email_clicks_link_check CHECK ((link >= 0)),
+  constraint email_clicks_reasons_check CHECK ((reasons ~ '^[a-z][a-z_ ]{0,250}$'::text)),
+  constraint email_clicks_signs_check CHECK ((signs ~ '^[a-z_.,]{1,250}$'::text)),
+  constraint email_clicks_verdict_check CHECK ((verdict = ANY (ARRAY['human'::text, 'machine'::text, 'unsure'::text])))
+);
+-- Counts of a period, and the purge; rows arrive in this order.
+create INDEX email_clicks_at_idx ON public.email_clicks USING brin (at);
+-- Figures of a campaign.
+create INDEX email_clicks_campaign_idx ON public.email_clicks USING btree (campaign_id, at) WHERE (campaign_id IS NOT NULL);
+-- What happened to a mail.
+create INDEX email_clicks_ticket_idx ON public.email_clicks USING btree (ticket);
+-- What is to be judged.
+create INDEX email_clicks_unjudged_idx ON public.email_clicks USING btree (ticket) WHERE (NOT judged);
+alter table public.email_clicks enable row level security;
+grant select on public.email_clicks to authenticated;
+grant select, insert, update, delete on public.email_clicks to service_role;
+-- Holds no personal data of its own: every role may read.
+create policy "team reads mail clicks" on public.email_clicks for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- What happened with mails: reply, auto_reply, bounce, loop and other kinds of mail that came in, forward and relay,
 -- and what providers tell (processed, delivered, deferred, dropped, complaint, open, click).
 create table public.email_events (
@@ -1510,6 +1557,8 @@ grant select, insert, update, delete on public.email_events to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads mail events" on public.email_events for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Whoever looks within seconds of the delivery is a machine.
+create TRIGGER judge_again AFTER INSERT ON public.email_events FOR EACH ROW WHEN (((new.event_type = 'delivered'::text) AND (new.message_id IS NOT NULL))) EXECUTE FUNCTION private.judge_again();
 -- Figures of campaigns.
 create TRIGGER tell_campaign AFTER INSERT ON public.email_events FOR EACH ROW WHEN (((new.message_id IS NOT NULL) AND (new.event_type = ANY (ARRAY['delivered'::text, 'bounce'::text, 'complaint'::text, 'unsubscribe'::text, 'open'::text, 'click'::text])))) EXECUTE FUNCTION private.campaign_event();
 -- Figures follow verdicts.
@@ -1560,6 +1609,51 @@ create policy "operators read identities" on public.email_identities for select 
 create TRIGGER sync AFTER INSERT OR DELETE OR UPDATE ON public.email_identities FOR EACH ROW EXECUTE FUNCTION private.sync_identity();
 -- Addresses are compared in lower case.
 create TRIGGER tidy BEFORE INSERT OR UPDATE ON public.email_identities FOR EACH ROW EXECUTE FUNCTION private.tidy_identity();
+
+-- Each time the pixel of a tracked mail was loaded. Neither address nor agent is kept, only what they say.
+create table public.email_opens (
+  -- Grows.
+  id bigint generated always as identity not null,
+  -- One number a mail, to count mails: private.mail_tickets has whose. Not a reference: figures outlive mails.
+  ticket bigint not null,
+  -- The mail, where the person allowed individual tracking; else null.
+  message_id uuid,
+  -- The campaign of the mail; null for none.
+  campaign_id uuid,
+  -- When.
+  at timestamp with time zone not null,
+  -- human, machine or unsure. It may change when more is known of the same mail.
+  verdict text not null,
+  -- What the verdict is based on: words, with a space between two.
+  reasons text not null,
+  -- The program that loaded it, by its agent: gmail, yahoo, apple, outlook, thunderbird, chrome, firefox, safari,
+  -- edge or other.
+  client text not null,
+  -- What this access says for itself, from which the verdict is made again: _shared/mail/tracking/verdict.ts.
+  signs text not null,
+  -- Whether the verdict was made with all that was known of the mail. False until then.
+  judged boolean not null,
+  -- The order in which they were stored.
+  constraint email_opens_pkey PRIMARY KEY (id),
+  constraint email_opens_client_check CHECK ((client ~ '^[a-z][a-z_]{0,31}$'::text)),
+  constraint email_opens_reasons_check CHECK ((reasons ~ '^[a-z][a-z_ ]{0,250}$'::text)),
+  constraint email_opens_signs_check CHECK ((signs ~ '^[a-z_.,]{1,250}$'::text)),
+  constraint email_opens_verdict_check CHECK ((verdict = ANY (ARRAY['human'::text, 'machine'::text, 'unsure'::text])))
+);
+-- Counts of a period, and the purge; rows arrive in this order.
+create INDEX email_opens_at_idx ON public.email_opens USING brin (at);
+-- Figures of a campaign.
+create INDEX email_opens_campaign_idx ON public.email_opens USING btree (campaign_id, at) WHERE (campaign_id IS NOT NULL);
+-- What happened to a mail.
+create INDEX email_opens_ticket_idx ON public.email_opens USING btree (ticket);
+-- What is to be judged.
+create INDEX email_opens_unjudged_idx ON public.email_opens USING btree (ticket) WHERE (NOT judged);
+alter table public.email_opens enable row level security;
+grant select on public.email_opens to authenticated;
+grant select, insert, update, delete on public.email_opens to service_role;
+-- Holds no personal data of its own: every role may read.
+create policy "team reads opens" on public.email_opens for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- Answers of people to what we sent, one row each. Automatic mail, bounces and forgeries are not among them:
 -- email_events has those.
@@ -3670,6 +3764,8 @@ create table public.settings (
       WHEN 'texts.second_try'::text THEN (value = ANY (ARRAY['true'::text, 'false'::text]))
       ELSE true
   END),
+  -- off, aggregate or individual.
+  constraint settings_tracking CHECK (((key <> ALL (ARRAY['email.track'::text, 'email.track_unasked'::text])) OR (value = ANY (ARRAY['off'::text, 'aggregate'::text, 'individual'::text])))),
   constraint settings_type CHECK (((NOT (metadata ? 'type'::text)) OR ((metadata ->> 'type'::text) = ANY (ARRAY['boolean'::text, 'string'::text, 'number'::text, 'object'::text])))),
   -- A value has at most 100,000 bytes.
   constraint settings_value_size CHECK ((octet_length(value) <= 100000)),
@@ -4196,6 +4292,33 @@ grant select, insert, update, delete on public.threads to service_role;
 -- A sitter sees threads with a live leg of their own; who is behind a number is in thread_legs.
 create policy "the team, owners and its sitters read threads" on public.threads for select to authenticated
   using ((( SELECT private.has_role('viewer'::text) AS has_role) OR private.manages_org(org_id) OR private.sits_on(id)));
+
+-- What people allow when their mails are tracked. Without a row the setting email.track_unasked says it.
+create table public.tracking_consents (
+  -- Who.
+  contact_id uuid not null,
+  -- For which campaign; null for all. Not a reference: consent outlives a campaign.
+  campaign_id uuid,
+  -- The most that is allowed: off, aggregate (counted, and not kept who it was) or individual.
+  mode text not null,
+  -- How it was given: team, api, form, link and the like.
+  source text not null,
+  -- When.
+  at timestamp with time zone default now() not null,
+  -- Which user or role wrote it.
+  by text default private.actor() not null,
+  -- One answer a person and campaign; serves the foreign key.
+  constraint tracking_consents_once UNIQUE NULLS NOT DISTINCT (contact_id, campaign_id),
+  constraint tracking_consents_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint tracking_consents_mode_check CHECK ((mode = ANY (ARRAY['off'::text, 'aggregate'::text, 'individual'::text]))),
+  constraint tracking_consents_source_check CHECK ((source ~ '^[a-z][a-z0-9_]{0,31}$'::text))
+);
+alter table public.tracking_consents enable row level security;
+grant select on public.tracking_consents to authenticated;
+grant select, insert, update, delete on public.tracking_consents to service_role;
+-- What a person decided: operators and admins only.
+create policy "operators read consents" on public.tracking_consents for select to authenticated
+  using (( SELECT private.has_role('operator'::text) AS has_role));
 
 -- Templates of WhatsApp accounts, as Meta last described them.
 create table public.wa_templates (
@@ -4770,6 +4893,26 @@ create table private.link_passwords (
 alter table private.link_passwords enable row level security;
 grant select, insert, update, delete on private.link_passwords to service_role;
 
+-- Where the links of tracked mails lead: one row for all mails with the same links.
+create table private.mail_link_sets (
+  -- Grows.
+  id bigint generated always as identity not null,
+  -- SHA-256 of the links.
+  hash bytea not null,
+  -- Addresses, in the order of the mail; a click names its place, from 1.
+  links text[] not null,
+  -- When a mail with these links was sent last, to the day.
+  used_at timestamp with time zone not null,
+  -- A click names it.
+  constraint mail_link_sets_pkey PRIMARY KEY (id),
+  -- Finds the row of the same links.
+  constraint mail_link_sets_hash_key UNIQUE (hash)
+);
+-- The purge.
+create INDEX mail_link_sets_used_idx ON private.mail_link_sets USING btree (used_at);
+alter table private.mail_link_sets enable row level security;
+grant select, insert, update, delete on private.mail_link_sets to service_role;
+
 -- Who wrote which mail to which address of ours, and when: how fast two machines answer each other, and what somebody
 -- wrote in other people's conversations.
 create table private.mail_senders (
@@ -4801,6 +4944,38 @@ create INDEX mail_senders_message_idx ON private.mail_senders USING btree (messa
 create INDEX mail_senders_pair_idx ON private.mail_senders USING btree (address, recipient, created_at);
 alter table private.mail_senders enable row level security;
 grant select, insert, update, delete on private.mail_senders to service_role;
+
+-- Each tracked mail. Opens and clicks name its number; whose mail that is stands here alone, for withdrawn consent
+-- and for erasure.
+create table private.mail_tickets (
+  -- Grows. Sealed in the addresses of the mail.
+  id bigint generated always as identity not null,
+  -- The mail.
+  message_id uuid not null,
+  -- Whom it was sent to. Not a reference: the row goes with its mail.
+  contact_id uuid not null,
+  -- The campaign that it belongs to; null for none.
+  campaign_id uuid,
+  -- Where its links lead; null where it has none.
+  link_set bigint,
+  -- What is kept of it: off (nothing any more), aggregate or individual. It only ever becomes less.
+  mode text not null,
+  -- When it was sent first.
+  created_at timestamp with time zone not null,
+  -- Opens and clicks are counted by it.
+  constraint mail_tickets_pkey PRIMARY KEY (id),
+  -- A mail has one ticket, also if it is sent again; serves the foreign key.
+  constraint mail_tickets_message_key UNIQUE (message_id),
+  constraint mail_tickets_link_set_fkey FOREIGN KEY (link_set) REFERENCES private.mail_link_sets(id) ON DELETE SET NULL,
+  constraint mail_tickets_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint mail_tickets_mode_check CHECK ((mode = ANY (ARRAY['off'::text, 'aggregate'::text, 'individual'::text])))
+);
+-- The mails of somebody who withdraws consent.
+create INDEX mail_tickets_contact_idx ON private.mail_tickets USING btree (contact_id);
+-- Mails with these links; serves the foreign key.
+create INDEX mail_tickets_links_idx ON private.mail_tickets USING btree (link_set) WHERE (link_set IS NOT NULL);
+alter table private.mail_tickets enable row level security;
+grant select, insert, update, delete on private.mail_tickets to service_role;
 
 -- What was counted already, by the keyed hash of the caller's idempotency key: for 8 days.
 create table private.metric_keys (
@@ -5159,6 +5334,20 @@ create table private.text_checks (
 alter table private.text_checks enable row level security;
 grant select, insert, update on private.text_checks to service_role;
 
+-- The key that seals tickets in the addresses of tracked mails. Deleting it makes all links of mails that were sent
+-- lead nowhere.
+create table private.ticket_key (
+  -- There is one.
+  one boolean default true not null,
+  -- 32 bytes in hex, 244 of their bits from the server's strong random source.
+  key text default encode((uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'::text) not null,
+  constraint ticket_key_pkey PRIMARY KEY (one),
+  -- One row.
+  constraint one_row CHECK (one)
+);
+alter table private.ticket_key enable row level security;
+grant select, insert, delete on private.ticket_key to service_role;
+
 -- Messages with a token that no click has (yet): checked again for ten minutes.
 create table private.unknown_tokens (
   -- The message.
@@ -5225,6 +5414,41 @@ begin
   return jsonb_build_object('role', v_row.role);
 end $function$;
 grant execute on function public.accept_invitation() to authenticated;
+
+-- Mails of which something new is known: [{ticket, delivered_at (Unix milliseconds, null if nobody said), accesses:
+-- [{kind (open, click), id, at, link, signs, verdict, reasons, judged}]}]. For secret keys.
+CREATE OR REPLACE FUNCTION public.accesses_to_judge(p_limit integer DEFAULT 200)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('ticket', d.ticket,
+      'delivered_at', (
+        select floor(extract(epoch from (m.status_at ->> 'delivered')::timestamptz) * 1000)
+        from private.mail_tickets t join public.messages m on m.id = t.message_id where t.id = d.ticket),
+      'accesses', (
+        select jsonb_agg(jsonb_build_object('kind', a.kind, 'id', a.id, 'at', floor(extract(epoch from a.at) * 1000), 'link', a.link,
+          'signs', a.signs, 'verdict', a.verdict, 'reasons', a.reasons, 'judged', a.judged) order by a.at, a.kind, a.id)
+        from (
+          (select 'open' as kind, o.id, o.at, null::smallint as link, o.signs, o.verdict, o.reasons, o.judged
+          from public.email_opens o where o.ticket = d.ticket order by o.judged, o.id desc limit 1000)
+          union all
+          (select 'click', c.id, c.at, c.link, c.signs, c.verdict, c.reasons, c.judged
+          from public.email_clicks c where c.ticket = d.ticket order by c.judged, c.id desc limit 1000)) a)) order by d.ticket), '[]')
+    from (
+      select u.ticket from (
+        (select o.ticket from public.email_opens o where not o.judged order by o.ticket limit p_limit)
+        union
+        (select c.ticket from public.email_clicks c where not c.judged order by c.ticket limit p_limit)) u
+      order by u.ticket limit p_limit) d);
+end $function$;
+grant execute on function public.accesses_to_judge(p_limit integer) to service_role;
 
 -- Says that somebody has an incident in hand: nobody else is called. Whoever was first stays; once more changes
 -- nothing, so no version is asked for. For operators and secret keys. Errors: 42501, GL404.
@@ -8679,6 +8903,60 @@ begin
 end $function$;
 grant execute on function public.look_at_conversation(p_conversation_id uuid) to authenticated, service_role;
 
+-- Who looked at a mail and followed its links, people and machines: {message_id, tracked (off, aggregate,
+-- individual), links: [{n, url (its host for viewers)}], opens: [{at, verdict, reasons, client}], clicks: [{at, link,
+-- verdict, reasons, client}]}; the last 500 of each. Of a mail that is tracked in aggregate nothing is told here. For
+-- viewers and secret keys. Errors: 42501 not allowed, GL404 no such mail.
+CREATE OR REPLACE FUNCTION public.mail_accesses(p_message_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_ticket private.mail_tickets;
+  v_links text[];
+begin
+  perform private.require_role('viewer');
+  if not exists (select from public.messages m where m.id = p_message_id and m.channel = 'email') then
+    raise exception 'there is no such mail' using errcode = 'GL404';
+  end if;
+  select * into v_ticket from private.mail_tickets t where t.message_id = p_message_id;
+  select s.links into v_links from private.mail_link_sets s where s.id = v_ticket.link_set;
+  return jsonb_build_object('message_id', p_message_id, 'tracked', coalesce(v_ticket.mode, 'off'),
+    -- An address may name a person: those who see no whole addresses see its host.
+    'links', (
+      select coalesce(jsonb_agg(jsonb_build_object('n', l.n, 'url',
+        case when private.sees_whole() then l.url else substring(l.url from '^[A-Za-z]+://[^/?#]+') end) order by l.n), '[]')
+      from unnest(v_links) with ordinality as l (url, n)),
+    'opens', (
+      select coalesce(jsonb_agg(jsonb_build_object('at', o.at, 'verdict', o.verdict, 'reasons', o.reasons, 'client', o.client) order by o.at, o.id), '[]')
+      from (select * from public.email_opens x where x.ticket = v_ticket.id and x.message_id = p_message_id order by x.id desc limit 500) o),
+    'clicks', (
+      select coalesce(jsonb_agg(jsonb_build_object('at', c.at, 'link', c.link, 'verdict', c.verdict, 'reasons', c.reasons, 'client', c.client) order by c.at, c.id), '[]')
+      from (select * from public.email_clicks x where x.ticket = v_ticket.id and x.message_id = p_message_id order by x.id desc limit 500) c));
+end $function$;
+grant execute on function public.mail_accesses(p_message_id uuid) to authenticated, service_role;
+
+-- Where the links of tracked mails lead: [{id, links}]; without those that are no more. For secret keys.
+CREATE OR REPLACE FUNCTION public.mail_link_sets(p_ids bigint[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', s.id, 'links', to_jsonb(s.links)) order by s.id), '[]')
+    from private.mail_link_sets s where s.id = any (p_ids));
+end $function$;
+grant execute on function public.mail_link_sets(p_ids bigint[]) to service_role;
+
 -- Queues the mail of a notification that was claimed: {outcome: delivered (queued), retry or dead, error};
 -- settle_notifications writes it down. It goes from the default identity, as any mail: paced, not to addresses that
 -- get no mail, and while email_send.enabled is on. For secret keys.
@@ -9795,6 +10073,45 @@ AS $function$
     'deliveries', (select jsonb_build_object('total', deliveries, 'pending', pending, 'leased', leased, 'delivered', delivered, 'dead', dead) from counts))
 $function$;
 grant execute on function public.reconcile() to service_role;
+
+-- Writes a batch of opens and clicks of tracked mails, once however often the batch is sent; nothing of a mail whose
+-- person withdrew consent. An access is a line, its fields with a space between two of them: o or c, ticket, time
+-- (Unix milliseconds), link (empty for an open), verdict, client, signs, reasons with commas. For secret keys.
+CREATE OR REPLACE FUNCTION public.record_accesses(p_batch uuid, p_accesses text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+AS $function$
+begin
+  perform private.refuse_older_code();
+  insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
+  if not found then
+    return;
+  end if;
+  with given as (
+    select f.field[1] as kind, f.field[2]::bigint as ticket, to_timestamp(f.field[3]::float8 / 1000) as at, f.field[4]::smallint as link,
+      f.field[5] as verdict, f.field[6] as client, f.field[7] as signs, replace(f.field[8], ',', ' ') as reasons
+    from (
+      -- Once a line, and not once for each use of it.
+      select string_to_array(a.line, ' ', '') as field from string_to_table(p_accesses, E'\n') as a (line) offset 0
+    ) f
+  ), known as (
+    -- Consent once more: it may have been withdrawn since the mail was sent.
+    select g.*, case when t.mode = 'individual' then t.message_id end as message_id, t.campaign_id
+    from given g join private.mail_tickets t on t.id = g.ticket
+    where t.mode <> 'off'
+  ), opened as (
+    insert into public.email_opens (ticket, message_id, campaign_id, at, verdict, reasons, client, signs, judged)
+    select k.ticket, k.message_id, k.campaign_id, k.at, k.verdict, k.reasons, k.client, k.signs, k.verdict = 'machine'
+    from known k where k.kind = 'o'
+  )
+  insert into public.email_clicks (ticket, message_id, campaign_id, at, link, verdict, reasons, client, signs, judged)
+  select k.ticket, k.message_id, k.campaign_id, k.at, k.link, k.verdict, k.reasons, k.client, k.signs, false
+  from known k where k.kind = 'c';
+end $function$;
+grant execute on function public.record_accesses(p_batch uuid, p_accesses text) to service_role;
 
 -- Writes a batch of clicks and counts them, once however often the batch is sent. A click is a line, its fields with
 -- a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits
@@ -12104,6 +12421,106 @@ begin
   return found;
 end $function$;
 grant execute on function public.settle_card_edit(p_delivery_id uuid, p_lease uuid, p_retry_ms bigint) to service_role;
+-- Writes what somebody (the id of a contact, or an e-mail address) allows when mails are tracked: {contact_id, mode,
+-- campaign_id}. Counts for mails that were sent before, too. For operators and secret keys. Errors: 42501 not
+-- allowed, GL404 no such contact, GL422 no such mode.
+CREATE OR REPLACE FUNCTION public.set_tracking_consent(p_person text, p_mode text, p_source text DEFAULT 'team'::text, p_campaign_id uuid DEFAULT NULL::uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_contact uuid;
+begin
+  perform private.require_role('operator');
+  if p_mode is null or p_mode not in ('off', 'aggregate', 'individual') or p_source is null or p_source !~ '^[a-z][a-z0-9_]{0,31}$' then
+    raise exception 'consent is off, aggregate or individual, and its source a word' using errcode = 'GL422';
+  end if;
+  v_contact := coalesce(
+    (select c.id from public.contacts c where c.id = private.uuid_in(p_person)),
+    (select i.contact_id from public.contact_identities i
+    where i.channel = 'email' and i.kind = 'email' and i.value = lower(btrim(p_person)) and i.valid_to is null limit 1));
+  perform private.write_consent(v_contact, p_mode, p_source, p_campaign_id);
+  return jsonb_build_object('contact_id', v_contact, 'mode', p_mode, 'campaign_id', p_campaign_id);
+end $function$;
+grant execute on function public.set_tracking_consent(p_person text, p_mode text, p_source text, p_campaign_id uuid) to authenticated, service_role;
+
+-- Sends this percentage of visitors to blue or green, and the others to the other one; answers as traffic_split does.
+-- All to blue ends a ramp as rolled back; another split by hand pauses it. For operators and secret keys. Errors:
+-- GL422 no such split, GL409 an incident of green.enabled is open and green would get everybody, GL423 after 1 s
+-- where another transaction holds the split, with who.
+CREATE OR REPLACE FUNCTION public.set_traffic(p_environment text, p_percentage numeric, p_reason text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+ SET lock_timeout TO '1s'
+AS $function$
+declare
+  v_green numeric := case p_environment when 'green' then p_percentage when 'blue' then 100 - p_percentage end;
+  v_flag public.settings;
+  v_rollout public.rollouts;
+  v_reason text := coalesce(private.given_reason(p_reason), format('%s %% of traffic to %s', trim_scale(p_percentage), p_environment));
+begin
+  perform private.refuse_older_code();
+  perform private.require_role('operator');
+  if v_green is null or v_green not between 0 and 100 or v_green <> round(v_green, 2) then
+    raise exception 'no such split: % %% to %', coalesce(trim_scale(p_percentage)::text, 'null'), coalesce(p_environment, 'null')
+      using errcode = 'GL422', hint = 'The environment is blue or green, the percentage 0 to 100 in steps of 0.01.';
+  end if;
+  begin
+    select * into v_flag from public.settings s where s.key = 'green.enabled' for update;
+    if v_flag.key is null then
+      v_flag := public.set_flag('green.enabled',
+        '{"percentage": 0, "description": "Visitors who get the green environment; the others get blue."}', 0, v_reason);
+    end if;
+    if v_green > 0 then
+      perform public.set_flag('green.enabled', jsonb_build_object('on', true, 'percentage', v_green), v_flag.version, v_reason);
+    else
+      select * into v_rollout from public.rollouts r where r.flag_key = 'green.enabled' and r.state in ('running', 'paused');
+      if v_rollout.id is not null then
+        perform public.roll_back_rollout(v_rollout.id, v_rollout.version, v_reason);
+      elsif v_flag.value = 'true' or (v_flag.metadata ->> 'rollout_percentage')::numeric is distinct from 0 then
+        perform public.set_flag('green.enabled', '{"on": false, "percentage": 0}', v_flag.version, v_reason);
+      end if;
+    end if;
+  exception when lock_not_available then
+    perform private.refuse_locked('the split of traffic', array['public.settings', 'public.rollouts'], private.without_database('green.enabled'));
+  end;
+  return private.traffic_split();
+end $function$;
+grant execute on function public.set_traffic(p_environment text, p_percentage numeric, p_reason text) to authenticated, service_role;
+
+-- Writes verdicts that were made with all that is known of a mail: [{kind, id, verdict, reasons}]. Answers how many.
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_accesses(p_verdicts jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_opens integer;
+  v_clicks integer;
+begin
+  perform private.refuse_older_code();
+  with given as (
+    select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
+    where v.kind = 'open' order by v.id
+  )
+  update public.email_opens o set verdict = g.verdict, reasons = g.reasons, judged = true from given g where o.id = g.id;
+  get diagnostics v_opens = row_count;
+  with given as (
+    select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
+    where v.kind = 'click' order by v.id
+  )
+  update public.email_clicks c set verdict = g.verdict, reasons = g.reasons, judged = true from given g where c.id = g.id;
+  get diagnostics v_clicks = row_count;
+  return v_opens + v_clicks;
+end $function$;
+grant execute on function public.settle_accesses(p_verdicts jsonb) to service_role;
 
 -- Records the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was
 -- not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false if
@@ -13032,6 +13449,32 @@ begin
 end $function$;
 grant execute on function public.thread_facts(p_thread uuid, p_at timestamp with time zone) to service_role;
 
+-- The key that seals tickets, 64 hex digits. For secret keys.
+CREATE OR REPLACE FUNCTION public.ticket_key()
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (select k.key from private.ticket_key k);
+end $function$;
+grant execute on function public.ticket_key() to service_role;
+
+-- The mail of a ticket; null for none. For secret keys.
+CREATE OR REPLACE FUNCTION public.ticket_message(p_ticket bigint)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (select t.message_id from private.mail_tickets t where t.id = p_ticket);
+end $function$;
+grant execute on function public.ticket_message(p_ticket bigint) to service_role;
+
 -- What became of a mail and why: {id, direction, at, kind, verdict, reasons, via, verified, automatic, is_recipient,
 -- answers, thread_id, attachments (how many), identity, forward, events}. Holds no words and no addresses. For
 -- viewers and secret keys. Errors: 42501 not allowed, GL404 no such mail.
@@ -13114,6 +13557,32 @@ begin
 end $function$;
 grant execute on function public.trace_message(p_message text) to authenticated, service_role;
 
+-- Gives mails that are about to be sent their tickets: [{message, mode (off, aggregate, individual; null: the setting
+-- email.track, else off), links: [addresses]}] -> in the order given {mail, links, mode, key}, or null for one that
+-- is not to be tracked: the flag email_tracking.enabled is off, or the person does not allow it. The same again for
+-- the same mail. For secret keys.
+CREATE OR REPLACE FUNCTION public.track_mails(p_mails jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_answers jsonb := '[]';
+  v_mail jsonb;
+begin
+  perform private.refuse_older_code();
+  if not exists (
+    select from public.flag_evaluations e where e.flag_key = 'email_tracking.enabled' and e.last_at > v_now - interval '50 minutes') then
+    perform private.record_evaluations('{email_tracking.enabled}', v_now);
+  end if;
+  for v_mail in select e.item from jsonb_array_elements(p_mails) with ordinality as e (item, place) order by e.place loop
+    v_answers := v_answers || jsonb_build_array(private.track_mail(v_mail, v_now));
+  end loop;
+  return v_answers;
+end $function$;
+grant execute on function public.track_mails(p_mails jsonb) to service_role;
+
 -- Messages in and out of each minute up to the one that p_until is in, at most 1440, oldest first: [{minute, in,
 -- out}]. Minutes are kept for two days. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.traffic(p_minutes integer, p_until timestamp with time zone)
@@ -13127,6 +13596,40 @@ begin
   return private.per_minute(least(greatest(coalesce(p_minutes, 60), 1), 1440), least(p_until, clock_timestamp()));
 end $function$;
 grant execute on function public.traffic(p_minutes integer, p_until timestamp with time zone) to authenticated, service_role;
+
+-- Requests of the last minutes by environment: {window_minutes, error_rate, environments: {blue, green: {requests,
+-- failed (5xx), refused (4xx), error_rate, mean_ms, p99_ms}}}; null where nothing was asked. Stopped by a kill switch
+-- does not count. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.traffic_figures(p_minutes integer DEFAULT 5)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  perform private.require_role('viewer');
+  if p_minutes is null or p_minutes not between 1 and 1440 then
+    raise exception 'the window must be 1 to 1440 minutes' using errcode = 'GL422';
+  end if;
+  return private.environment_figures(p_minutes, clock_timestamp());
+end $function$;
+grant execute on function public.traffic_figures(p_minutes integer) to authenticated, service_role;
+
+-- The split: {blue, green (percentages), version (0: never set), changed_at, changed_by, reason, rollout: {id, plan,
+-- state, stage, version, since, waits_because} or null}. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.traffic_split()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  perform private.require_role('viewer');
+  return private.traffic_split();
+end $function$;
+grant execute on function public.traffic_split() to authenticated, service_role;
 
 -- Takes a sitter off a booking: the window closes at once, the thread and its numbers stay for the grace time. False
 -- if the sitter was not on it. For secret keys.
@@ -13335,6 +13838,40 @@ AS $function$
   from public.team_members m where m.user_id = (select auth.uid())
 $function$;
 grant execute on function public.whoami() to authenticated, service_role;
+
+-- Whoever got this mail wants no tracking any more; false where there is no such mail. For secret keys.
+CREATE OR REPLACE FUNCTION public.withdraw_tracking(p_message_id uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_contact uuid;
+begin
+  perform private.refuse_older_code();
+  select c.contact_id into v_contact from public.messages m join public.conversations c on c.id = m.conversation_id
+  where m.id = p_message_id and m.channel = 'email' and m.direction = 'out';
+  if v_contact is null then
+    return false;
+  end if;
+  perform private.write_consent(v_contact, 'off', 'link', null);
+  return true;
+end $function$;
+grant execute on function public.withdraw_tracking(p_message_id uuid) to service_role;
+
+-- Whether opens or clicks are to be judged. For the clock.
+CREATE OR REPLACE FUNCTION private.accesses_are_due()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  return exists (select from public.email_opens o where not o.judged) or exists (select from public.email_clicks c where not c.judged);
+end $function$;
+grant execute on function private.accesses_are_due() to service_role;
 
 -- What stands for a conversation in the lane of events that concern a whole account.
 CREATE OR REPLACE FUNCTION private.account_lane(p_channel text, p_account text)
@@ -15962,6 +16499,7 @@ AS $function$
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
     ('gatelink_sync_templates', 60, 'http', 'wa-router/templates/sync', 'private.templates_are_due(now())'),
     ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
+    ('gatelink_judge_accesses', 30, 'http', 'email-track', 'private.accesses_are_due()'),
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
     ('gatelink_cards', 5, 'http', 'telegram-webhook/edit', 'private.cards_are_due(now())'),
@@ -15992,6 +16530,7 @@ AS $function$
     and (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
     and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
+    and (j.name <> 'gatelink_judge_accesses' or to_regprocedure('private.accesses_are_due()') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
     and (j.name not in ('gatelink_cards', 'gatelink_purge_telegram') or to_regclass('private.card_clears') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
@@ -17175,6 +17714,43 @@ begin
   return v_rollout;
 end $function$;
 
+-- traffic_figures with the time given.
+CREATE OR REPLACE FUNCTION private.environment_figures(p_minutes integer, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with asked as (
+    select case when split_part(m.label, ' ', 1) like '%-green' then 'green' else 'blue' end as environment,
+      split_part(m.label, ' ', 2) as status, m.n, m.ms, m.counts
+    from public.measurements m
+    where m.name = 'request' and m.minute > '-infinity' and m.minute > p_now - make_interval(mins => p_minutes) and m.minute <= p_now
+      and split_part(m.label, ' ', 1) not in ('gateway', 'gateway-green') and split_part(m.label, ' ', 2) <> 'disabled'
+  ), counted as (
+    select e.name as environment, coalesce(sum(a.n), 0) as requests,
+      coalesce(sum(a.n) filter (where a.status ~ '^5'), 0) as failed,
+      coalesce(sum(a.n) filter (where a.status ~ '^4'), 0) as refused, sum(a.ms) as ms
+    from (values ('blue'), ('green')) as e (name) left join asked a on a.environment = e.name
+    group by e.name
+  ), timed as (
+    select b.environment, array_agg(b.n order by b.i) as counts
+    from (
+      select a.environment, u.i, sum(u.n)::bigint as n
+      from asked a cross join lateral unnest(a.counts) with ordinality as u (n, i) group by 1, 2) b
+    group by 1
+  )
+  select jsonb_build_object(
+    'window_minutes', p_minutes,
+    'error_rate', sum(c.failed)::double precision / nullif(sum(c.requests), 0)::double precision,
+    'environments', jsonb_object_agg(c.environment, jsonb_build_object(
+      'requests', c.requests, 'failed', c.failed, 'refused', c.refused,
+      'error_rate', c.failed::double precision / nullif(c.requests, 0)::double precision,
+      'mean_ms', round((c.ms / nullif(c.requests, 0)::double precision)::numeric, 1),
+      'p99_ms', round(private.histogram_quantile(t.counts, 0.99)::numeric, 1))))
+  from counted c left join timed t using (environment)
+$function$;
+
 -- An instant in milliseconds since 1970.
 CREATE OR REPLACE FUNCTION private.epoch_ms(p_at timestamp with time zone)
  RETURNS bigint
@@ -18222,6 +18798,17 @@ AS $function$
   ) g
 $function$;
 grant execute on function private.graph_health(p_now timestamp with time zone) to service_role;
+
+-- Percentage of visitors that green.enabled sends to green; 0 while it is off or not there.
+CREATE OR REPLACE FUNCTION private.green_share()
+ RETURNS numeric
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case when s.value = 'true' then coalesce((s.metadata ->> 'rollout_percentage')::numeric, 100) else 0 end
+  from (select 1) as one left join public.settings s on s.key = 'green.enabled'
+$function$;
 
 -- The provider's id of the group that a contact stands for; null for a person.
 CREATE OR REPLACE FUNCTION private.group_of(p_contact_id uuid)
@@ -20532,6 +21119,25 @@ exception when invalid_parameter_value then
 end $function$;
 grant execute on function private.is_zone(p_zone text) to service_role;
 
+-- Trigger, after insert into email_events: a mail's accesses are judged again once it is known when it was delivered.
+CREATE OR REPLACE FUNCTION private.judge_again()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_ticket bigint := (select t.id from private.mail_tickets t where t.message_id = new.message_id);
+begin
+  if v_ticket is not null then
+    update public.email_opens o set judged = false where o.ticket = v_ticket and o.judged and o.verdict <> 'machine';
+    update public.email_clicks c set judged = false where c.ticket = v_ticket and c.judged and c.verdict <> 'machine';
+  end if;
+  return null;
+end $function$;
+grant execute on function private.judge_again() to service_role;
+
 -- Whether this flag, or any, was launched within the last 24 hours: then alarms are told and escalated at once.
 CREATE OR REPLACE FUNCTION private.just_launched(p_now timestamp with time zone, p_flag_key text DEFAULT NULL::text)
  RETURNS boolean
@@ -21159,6 +21765,30 @@ begin
   end;
   return null;
 end $function$;
+
+-- The number of these links, which are stored once; null for none.
+CREATE OR REPLACE FUNCTION private.link_set_of(p_links text[], p_now timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_hash bytea := sha256(convert_to(array_to_json(p_links)::text, 'UTF8'));
+  v_found record;
+begin
+  if p_links = '{}' then
+    return null;
+  end if;
+  select s.id, s.used_at into v_found from private.mail_link_sets s where s.hash = v_hash;
+  if v_found.id is null then
+    insert into private.mail_link_sets (hash, links, used_at) values (v_hash, p_links, p_now)
+    on conflict (hash) do update set used_at = excluded.used_at returning id into v_found;
+  elsif v_found.used_at < p_now - interval '1 day' then
+    update private.mail_link_sets s set used_at = p_now where s.id = v_found.id;
+  end if;
+  return v_found.id;
+end $function$;
+grant execute on function private.link_set_of(p_links text[], p_now timestamp with time zone) to service_role;
 
 -- The expression, over columns of links, of what a search looks through besides tags: code, title, note, addresses
 -- and the text of a chat.
@@ -23184,6 +23814,15 @@ AS $function$
     ('public.suppressions', '{address}', 't.address = any (($1).needles)', 'deleted'),
     ('public.email_events', '{message_id,mail_id,metadata}', 't.message_id = any (($1).messages) or t.mail_id = any (($1).messages)',
       'set message_id = null, mail_id = null'),
+    ('public.tracking_consents', '{contact_id,mode}', 't.contact_id = any (($1).contacts)', 'deleted'),
+    ('public.email_opens', '{message_id,ticket}', 't.ticket in (select k.id from private.mail_tickets k where k.message_id = any (($1).messages))',
+      'set message_id = null'),
+    ('public.email_clicks', '{message_id,ticket}', 't.ticket in (select k.id from private.mail_tickets k where k.message_id = any (($1).messages))',
+      'set message_id = null'),
+    -- Links that others got as well name nobody.
+    ('private.mail_link_sets', '{links}', 'exists (select from private.mail_tickets k where k.link_set = t.id and k.message_id = any (($1).messages))
+      and not exists (select from private.mail_tickets k where k.link_set = t.id and k.message_id <> all (($1).messages))', 'deleted'),
+    ('private.mail_tickets', '{id,message_id,contact_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.email_replies', '{message_id,reply_to}', 't.message_id = any (($1).messages) or t.reply_to = any (($1).messages)', 'deleted'),
     ('private.mail_senders', '{id,message_id,conversation_id,address,text_hash}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations) or t.address = any (($1).needles)', 'deleted'),
@@ -25919,6 +26558,11 @@ AS $function$
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null),
     ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
     ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null),
+    ('email_opens', 'public.email_opens', null, 'mail_event_days', 180, 31, 'x.at < $1', null),
+    ('email_clicks', 'public.email_clicks', null, 'mail_event_days', 180, 31, 'x.at < $1', null),
+    -- Links in mails that people keep go on to work.
+    ('mail_link_sets', 'private.mail_link_sets', null, null, 400, 400,
+      'x.used_at < $1 and not exists (select from private.mail_tickets t where t.link_set = x.id)', null),
     ('media_files', 'public.media_files', 'message_id', 'media_days', 30, 1, 'x.state <> ''pending''', null),
     ('text_files', 'public.text_files', 'id', 'media_days', 30, 1, 'x.next_attempt_at is null', null),
     ('media_uploads', 'public.media_uploads', null, 'upload_days', 30, 1, 'x.used_at < $1', null)
@@ -29409,6 +30053,108 @@ begin
     else p_value end;
 end $function$;
 
+-- The ticket of a mail that is about to be sent, as far as flag and consent allow; null where they do not.
+CREATE OR REPLACE FUNCTION private.track_mail(p_mail jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_message record;
+  v_ticket private.mail_tickets;
+  v_mode text;
+  v_links bigint;
+begin
+  select m.id, m.native, c.contact_id, c.number_id into v_message
+  from public.messages m join public.conversations c on c.id = m.conversation_id
+  where m.id = (p_mail ->> 'message')::uuid and m.channel = 'email' and m.direction = 'out';
+  v_mode := coalesce(p_mail ->> 'mode', (select s.value from public.settings s where s.key = 'email.track'), 'off');
+  if v_message.id is null or v_mode = 'off' or not (
+    select f.value from private.evaluate_flag('email_tracking.enabled',
+      private.token_arm(v_message.native ->> 'user_id', private.inbox_for(null, v_message.number_id))) f) then
+    return null;
+  end if;
+  select * into v_ticket from private.mail_tickets t where t.message_id = v_message.id;
+  v_mode := private.tracking_mode(v_message.contact_id, private.uuid_in(v_message.native ->> 'campaign_id'),
+    case when private.tracking_rank(v_ticket.mode) < private.tracking_rank(v_mode) then v_ticket.mode else v_mode end);
+  if v_mode = 'off' then
+    return null;
+  end if;
+  v_links := private.link_set_of(array(
+    select l.url from jsonb_array_elements_text(p_mail -> 'links') with ordinality as l (url, place) order by l.place), p_now);
+  insert into private.mail_tickets as t (message_id, contact_id, campaign_id, link_set, mode, created_at)
+  values (v_message.id, v_message.contact_id, private.uuid_in(v_message.native ->> 'campaign_id'), v_links, v_mode, p_now)
+  on conflict (message_id) do update set link_set = excluded.link_set, mode = excluded.mode
+  returning * into v_ticket;
+  return jsonb_build_object('mail', v_ticket.id, 'links', coalesce(v_ticket.link_set, 0), 'mode', v_ticket.mode,
+    'key', (select k.key from private.ticket_key k));
+end $function$;
+grant execute on function private.track_mail(p_mail jsonb, p_now timestamp with time zone) to service_role;
+
+-- How a mail may be tracked that is to be tracked so: what is wanted, or less where the person allows less. A general
+-- off counts more than anything that was said of a campaign.
+CREATE OR REPLACE FUNCTION private.tracking_mode(p_contact_id uuid, p_campaign_id uuid, p_wanted text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_root uuid := (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = p_contact_id);
+  v_general text;
+  v_special text;
+  v_most text;
+begin
+  -- Of several contacts that are one person the strictest counts.
+  select (array_agg(t.mode order by private.tracking_rank(t.mode)) filter (where t.campaign_id is null))[1],
+    (array_agg(t.mode order by private.tracking_rank(t.mode)) filter (where t.campaign_id = p_campaign_id))[1]
+  into v_general, v_special
+  from public.tracking_consents t
+  where t.contact_id = any (array(
+    select v_root union select c.id from public.contacts c where c.merged_into = v_root));
+  if v_general = 'off' then
+    return 'off';
+  end if;
+  v_most := coalesce(v_special, v_general, (select s.value from public.settings s where s.key = 'email.track_unasked'), 'aggregate');
+  return case when private.tracking_rank(v_most) < private.tracking_rank(p_wanted) then v_most else p_wanted end;
+end $function$;
+grant execute on function private.tracking_mode(p_contact_id uuid, p_campaign_id uuid, p_wanted text) to service_role;
+
+-- How much a mode of tracking keeps, from 1 (off).
+CREATE OR REPLACE FUNCTION private.tracking_rank(p_mode text)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select array_position('{off,aggregate,individual}'::text[], p_mode)
+$function$;
+grant execute on function private.tracking_rank(p_mode text) to service_role;
+
+-- traffic_split for every caller.
+CREATE OR REPLACE FUNCTION private.traffic_split()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'blue', 100 - g.share, 'green', g.share, 'version', coalesce(s.version, 0), 'changed_at', s.updated_at,
+    'changed_by', s.updated_by, 'reason', h.reason, 'rollout', r.under_way)
+  from (select private.green_share() as share) g
+  left join public.settings s on s.key = 'green.enabled'
+  left join public.settings_history h on h.key = s.key and h.version = s.version
+  left join lateral (
+    select jsonb_build_object('id', r.id, 'plan', r.plan, 'state', r.state, 'stage', t.name, 'version', r.version,
+      'since', r.stage_started_at, 'waits_because', r.hold_reason) as under_way
+    from public.rollouts r left join public.rollout_stages t on t.rollout_id = r.id and t.position = r.stage
+    where r.flag_key = 'green.enabled' and r.state in ('running', 'paused')) r on true
+$function$;
+
 -- Services that somebody should look at: paused or circuit_open with a queue (error: what it answered, where that
 -- paused it), failing (three times in a row or more; error: how), gave_up (n dead letters within the hour), replies
 -- (n answers within the hour whose replies were not used; error: why, a word). waiting: messages that wait for it,
@@ -30140,6 +30886,31 @@ begin
 end $function$;
 grant execute on function private.withdraw_messages(p_updates private.inbound_update[]) to service_role;
 
+-- Applies a person's consent to mails that were sent before: of these no more is kept from now on than is allowed,
+-- and what was kept of whose it was goes.
+CREATE OR REPLACE FUNCTION private.withdraw_tracking(p_contacts uuid[], p_campaign_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_tickets bigint[];
+begin
+  with less as (
+    update private.mail_tickets t
+    set mode = private.tracking_mode(t.contact_id, t.campaign_id, t.mode)
+    where t.contact_id = any (p_contacts) and (p_campaign_id is null or t.campaign_id = p_campaign_id)
+      and private.tracking_mode(t.contact_id, t.campaign_id, t.mode) <> t.mode
+    returning t.id
+  )
+  select coalesce(array_agg(l.id), '{}') into v_tickets from less l;
+  update public.email_opens o set message_id = null where o.ticket = any (v_tickets) and o.message_id is not null;
+  update public.email_clicks c set message_id = null where c.ticket = any (v_tickets) and c.message_id is not null;
+end $function$;
+grant execute on function private.withdraw_tracking(p_contacts uuid[], p_campaign_id uuid) to service_role;
+
 -- A list of sentences with … in place of each mail address.
 CREATE OR REPLACE FUNCTION private.without_addresses(p_list jsonb)
  RETURNS jsonb
@@ -30283,6 +31054,31 @@ AS $function$
     E' \n\r\t')
 $function$;
 grant execute on function private.without_tokens(p_text text) to service_role;
+
+-- Writes what a person allows, and applies it to mails that were sent before.
+CREATE OR REPLACE FUNCTION private.write_consent(p_contact_id uuid, p_mode text, p_source text, p_campaign_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_root uuid := (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = p_contact_id);
+  v_contacts uuid[] := array(select c.id from public.contacts c where c.id = v_root or c.merged_into = v_root order by c.id);
+begin
+  if v_root is null then
+    raise exception 'there is no such contact' using errcode = 'GL404';
+  end if;
+  -- What was said of the contacts that turned out to be one person is said again now.
+  delete from public.tracking_consents t
+  where t.contact_id = any (v_contacts) and t.contact_id <> v_root and t.campaign_id is not distinct from p_campaign_id;
+  insert into public.tracking_consents as t (contact_id, campaign_id, mode, source, at)
+  values (v_root, p_campaign_id, p_mode, p_source, clock_timestamp())
+  on conflict on constraint tracking_consents_once do update
+    set mode = excluded.mode, source = excluded.source, at = excluded.at, by = excluded.by
+    where (t.mode, t.source) is distinct from (excluded.mode, excluded.source);
+  perform private.withdraw_tracking(v_contacts, p_campaign_id);
+end $function$;
+grant execute on function private.write_consent(p_contact_id uuid, p_mode text, p_source text, p_campaign_id uuid) to service_role;
 
 -- Writes what happened to an incident as it now stands; what is public is posted to Statuspage too.
 CREATE OR REPLACE FUNCTION private.write_incident(p_incident incidents, p_kind text, p_at timestamp with time zone, p_text text DEFAULT NULL::text, p_changes jsonb DEFAULT '{}'::jsonb, p_public boolean DEFAULT false)

@@ -5,7 +5,8 @@
  * Prints its port. Paths: `/hook`, `/graph/…`; for the bench `POST /begin` with {@linkcode Begin} and `GET /report`.
  */
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
-import { answer, post } from "../load.ts";
+import { post } from "../load.ts";
+import { Teller } from "../teller.ts";
 
 /** How the next run goes. */
 export interface Begin {
@@ -45,7 +46,7 @@ let report: Report;
 let seen: Set<string>;
 /** Place of the latest message of each person. */
 let latest: Map<string, number>;
-let tellers = 0;
+let teller: Teller | undefined;
 begin(settings);
 
 function begin(given: Begin): void {
@@ -63,9 +64,12 @@ function begin(given: Begin): void {
   };
   seen = new Set();
   latest = new Map();
-  while (settings.port !== 0 && tellers < CONNECTIONS) {
-    tellers++;
-    void teller();
+  if (settings.port !== 0) {
+    teller ??= new Teller(settings.port, CONNECTIONS, (status) => {
+      if (status !== "200") report.refused++;
+      report.statuses++;
+      report.statusesDoneAt = now();
+    });
   }
 }
 
@@ -127,35 +131,12 @@ function statusOf(number: string, id: string, to: string, status: string, callba
   });
 }
 
-const waiting: string[] = [];
-const idle: (() => void)[] = [];
-
 function tell(body: string): void {
-  waiting.push(body);
-  idle.pop()?.();
-}
-
-async function teller(): Promise<never> {
-  const { port, appSecret } = settings;
-  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-  conn.setNoDelay(true);
-  const buffer = new Uint8Array(16384);
-  for (;;) {
-    const body = waiting.shift();
-    if (body === undefined) {
-      await new Promise<void>((resolve) => idle.push(resolve));
-      continue;
-    }
-    const bytes = encoder.encode(body);
-    const request = post(`127.0.0.1:${port}`, "/functions/v1/wa-webhook", {
-      ...JSON_HEADERS,
-      "x-hub-signature-256": sign(bytes, appSecret),
-    }, bytes);
-    for (let written = 0; written < request.length;) written += await conn.write(request.subarray(written));
-    if (await answer(conn, buffer) !== "200") report.refused++;
-    report.statuses++;
-    report.statusesDoneAt = now();
-  }
+  const bytes = encoder.encode(body);
+  teller!.tell(post(`127.0.0.1:${settings.port}`, "/functions/v1/wa-webhook", {
+    ...JSON_HEADERS,
+    "x-hub-signature-256": sign(bytes, settings.appSecret),
+  }, bytes));
 }
 
 const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {

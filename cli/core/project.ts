@@ -3,11 +3,12 @@
  * stack through a stand-in for Supabase's Management API that forwards changes to the stack.
  */
 import { dirname, resolve } from "node:path";
-import { changeDeployedSecrets, deployFunctions } from "../../local/project/deployment.ts";
+import { changeDeployedSecrets, deployFunctions, deployGreen } from "../../local/project/deployment.ts";
 import { userSecrets } from "../../local/project/environment.ts";
 import { complaints } from "../../tools/deploy/upload.ts";
 import { startStandIn } from "../../tools/deploy/stand_in.ts";
 import { type Ended, npx, SUPABASE } from "../../lib/programs.ts";
+import { slugOf } from "../../supabase/functions/_shared/http/environment.ts";
 import { CliError } from "./errors.ts";
 import type { Io } from "./io.ts";
 import type { Stack } from "./stack.ts";
@@ -58,7 +59,11 @@ async function localProject(data: string, functions: string): Promise<Project> {
   const { supabase, close } = await startStandIn({
     secrets: (changes) => changeDeployedSecrets({ data, functions }, changes),
     // All of one deployment come from the same tree, so files of the same path are the same.
-    deployed: (uploads) => deployFunctions(data, new Map(uploads.flatMap(({ files }) => [...files]))),
+    deployed: (uploads) => {
+      const files = new Map(uploads.flatMap((upload) => [...upload.files]));
+      const isGreen = uploads.every(({ slug }) => slug.endsWith(slugOf("", "green")));
+      return isGreen ? deployGreen(data, functions, files) : deployFunctions(data, files);
+    },
   }, userSecrets(functions));
   return project("the local stack", true, supabase, close);
 }

@@ -4,7 +4,10 @@
  */
 import { Problem, problemResponse } from "../../supabase/functions/_shared/http/problem.ts";
 import { log } from "../../supabase/functions/_shared/log/log.ts";
+import { type Environment, slugOf } from "../../supabase/functions/_shared/http/environment.ts";
+import { functionIn, rewritten } from "../../supabase/functions/_shared/traffic/addresses.ts";
 import { dirname, join } from "../../lib/paths.ts";
+import type { LocalGateway } from "./gateway.ts";
 
 /** The default export of a function's module. */
 interface Served {
@@ -31,30 +34,13 @@ const PREFIX = "/functions/v1/";
  */
 const LINK_PATHS: readonly string[] = ["/l/", "/.well-known/"];
 
-/**
- * Addresses at the stack's root that lead to a function, as a proxy in front of a project would rewrite them: those that
- * teams have given to SendGrid, to their services and to their scripts.
- */
-export const REWRITES: Readonly<Record<string, string>> = {
-  "/api/sendgrid/send": "email-send",
-  "/api/sendgrid/inbound": "email-webhook/inbound",
-  "/api/messages": "messages",
-  "/health": "health/plain",
-  "/sendgrid/inbound": "email-webhook/inbound",
-};
+/** Paths that a tracking domain passes to the function email-track (docs/tracking.md), in the same way. */
+const TRACK_PATHS: readonly string[] = ["/c/", "/pixel/", "/u/"];
 
-/** Addresses of Meta's Graph API, `/v26.0/…`, lead to the function that answers as Meta does. */
-const GRAPH = /^\/v\d{1,3}\.\d{1,2}\//;
-
-/** The function's address that an address at the root stands for: `/sendgrid/inbound/x` -> `email-webhook/inbound/x`. */
-function rewritten(url: string, path: number): string | undefined {
-  if (url[path + 1] === "v" && GRAPH.test(url.slice(path, path + 9))) return `wa-graph${url.slice(path)}`;
-  for (const [begin, target] of Object.entries(REWRITES)) {
-    const after = path + begin.length;
-    if (url.startsWith(begin, path) && (after === url.length || "/?".includes(url[after]))) {
-      return target + url.slice(after);
-    }
-  }
+/** The function that serves an address at the root as it is; undefined for any other address. */
+function servedAtRoot(url: string, path: number): string | undefined {
+  if (LINK_PATHS.some((begin) => url.startsWith(begin, path))) return "deeplinks";
+  return TRACK_PATHS.some((begin) => url.startsWith(begin, path)) ? "email-track" : undefined;
 }
 
 /**
@@ -76,11 +62,33 @@ export function listFunctions(folder: string): Map<string, string> {
   );
 }
 
-/** Serves the functions of a folder. Each is loaded at its first request, or by `preload`. */
-export function serveFunctions(folder: string): Functions {
+/** A function's address, or the function that sees the address as it is. */
+type Target = string | { readonly own: string };
+
+/** Two environments; see {@linkcode serveFunctions}. */
+export interface TwoEnvironments {
+  /** Folder of the functions that have green's slugs. */
+  green: string;
+  /** Decides for requests to addresses at the root. */
+  gateway: LocalGateway;
+}
+
+/**
+ * Serves the functions of a folder. Each is loaded at its first request, or by `preload`.
+ *
+ * @param two With it, the functions of a second folder have the slugs of green, and what comes to an address at the root
+ *   is split between the two, as by a proxy in front of a project; without it, everything is blue.
+ */
+export function serveFunctions(folder: string, two?: TwoEnvironments): Functions {
   const functions = new Map(
     [...listFunctions(folder)].map(([name, path]) => [name, new LoadedOnce(name, path)]),
   );
+  if (two !== undefined) {
+    for (const [name, path] of listFunctions(two.green)) {
+      const slug = slugOf(name, "green");
+      functions.set(slug, new LoadedOnce(slug, path));
+    }
+  }
 
   /**
    * Answers synchronously if the function does: small responses are many, and a promise costs as much as one.
@@ -105,6 +113,48 @@ export function serveFunctions(folder: string): Functions {
     return response instanceof Promise ? response.then(withoutPages) : withoutPages(response);
   }
 
+  /** Answers at a function's address, or as the function that serves an address at the root as it is. */
+  function at(
+    target: Target,
+    request: Request,
+    path: number,
+    environment: Environment,
+  ): Response | Promise<Response> {
+    if (typeof target !== "string") return answer(deployed(target.own, environment), request);
+    const name = functionIn(target);
+    const slug = deployed(name, environment);
+    // On the platform the function sees /NAME/rest?query.
+    Object.defineProperty(request, "url", {
+      value: request.url.slice(0, path + 1) + slug + target.slice(name.length),
+    });
+    return answerWithoutPages(slug, request);
+  }
+
+  /** The slug in an environment; blue's where green has not got the function. */
+  function deployed(name: string, environment: Environment): string {
+    const slug = slugOf(name, environment);
+    return functions.has(slug) ? slug : name;
+  }
+
+  async function split(
+    request: Request,
+    path: number,
+    target: Target,
+    { gateway }: TwoEnvironments,
+  ): Promise<Response> {
+    // The gateway's own addresses are not split.
+    if (typeof target === "string" && functionIn(target) === "gateway") {
+      return await at(target, request, path, "blue");
+    }
+    const { url } = request;
+    const mark = url.indexOf("?", path);
+    return await gateway(
+      request,
+      mark < 0 ? url.slice(path) : url.slice(path, mark),
+      (environment) => at(target, request, path, environment),
+    );
+  }
+
   return {
     preload: async () => {
       for (const found of functions.values()) await found.load().catch(() => {});
@@ -113,22 +163,21 @@ export function serveFunctions(folder: string): Functions {
       // http://127.0.0.1:54321/functions/v1/NAME/rest?query
       const url = request.url;
       const path = url.indexOf("/", 8);
-      const link = LINK_PATHS.some((begin) => url.startsWith(begin, path)) && functions.has("deeplinks");
-      const target = link
+      const atRoot = servedAtRoot(url, path);
+      const own = atRoot !== undefined && functions.has(atRoot) ? atRoot : undefined;
+      const target = own !== undefined
         ? undefined
         : url.startsWith(PREFIX, path)
         ? url.slice(path + PREFIX.length)
         : rewritten(url, path);
-      if (!link && target === undefined) return undefined;
+      if (own === undefined && target === undefined) return undefined;
+      const to = target ?? { own: own! };
       // Both are defined on the request at hand: a new Request would move its body through a stream, which costs more
       // than everything else here.
-      Object.defineProperty(request, "headers", { value: new ForwardedHeaders(request.headers, peer) });
-      if (target === undefined) return answer("deeplinks", request);
-      const length = target.search(/[/?]/);
-      const name = length === -1 ? target : target.slice(0, length);
-      // On the platform the function sees /NAME/rest?query.
-      Object.defineProperty(request, "url", { value: url.slice(0, path + 1) + target });
-      return answerWithoutPages(name, request);
+      const headers = new ForwardedHeaders(request.headers, peer);
+      Object.defineProperty(request, "headers", { value: headers, configurable: true });
+      if (two !== undefined && !url.startsWith(PREFIX, path)) return split(request, path, to, two);
+      return at(to, request, path, "blue");
     },
   };
 }

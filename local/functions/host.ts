@@ -11,12 +11,15 @@ import { requireHost } from "../../supabase/functions/_shared/http/host.ts";
 import { Problem, problemResponse } from "../../supabase/functions/_shared/http/problem.ts";
 import { log } from "../../supabase/functions/_shared/log/log.ts";
 import { serveFunctions } from "./functions.ts";
+import { createLocalGateway } from "./gateway.ts";
 
 /** Options from the supervisor. */
 export interface HostOptions {
   port: number;
   /** Folder with a folder per function. */
   functions: string;
+  /** Folder of the functions of green; undefined while only blue is deployed. */
+  green?: string;
   /** URL of the supervisor's own server. */
   upstream: string;
 }
@@ -31,7 +34,10 @@ function main(options: HostOptions): void {
   const exit = Deno.exit;
   survive();
   const pending = waitUntil();
-  const functions = serveFunctions(options.functions);
+  const functions = serveFunctions(
+    options.functions,
+    options.green === undefined ? undefined : { green: options.green, gateway: createLocalGateway() },
+  );
   // Host decides for the simulator whether a page of another site is talking to it: it has to arrive as it was.
   const client = Deno.createHttpClient({ allowHost: true });
 

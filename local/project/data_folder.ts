@@ -49,6 +49,8 @@ export interface StackFile {
   admin: { email: string; password: string };
   whatsapp: { appSecret: string; verifyToken: string; phoneNumberId: string };
   email: { apiToken: string; replyDomain: string; sendDomain: string };
+  /** LB_ADMIN_TOKEN of the gateway. */
+  traffic: { token: string };
   /** Folder of the functions; its `.env` holds the secrets of this stack. */
   functions: string;
   /** `postgres` is absent if the stack uses the user's own database. */

@@ -15,6 +15,8 @@ export interface Source {
   config?: string;
   /** GATELINK_VERSION of the deployed functions; removed when they are no longer served. */
   version?: string;
+  /** Folder of the functions that are deployed under green's slugs. */
+  green?: string;
 }
 
 /** The variable part of the functions host's start options. */
@@ -69,6 +71,43 @@ function quoted(name: string, value: string): string {
  * @param files Path in the project (`supabase/functions/…`, `deno.json`) -> content.
  */
 export async function deployFunctions(data: string, files: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  const folder = await unpacked(data, files);
+  const { green } = current(data) ?? {};
+  await point(data, {
+    functions: join(folder, "supabase", "functions"),
+    config: join(folder, "deno.json"),
+    ...(green === undefined ? {} : { green }),
+  });
+}
+
+/**
+ * Makes a running stack serve these functions under green's slugs, beside those that it serves.
+ * @param own Folder of the functions that it serves while nothing else is deployed.
+ */
+export async function deployGreen(
+  data: string,
+  own: string,
+  files: ReadonlyMap<string, Uint8Array>,
+): Promise<void> {
+  const folder = await unpacked(data, files);
+  await point(data, { ...current(data) ?? { functions: own }, green: join(folder, "supabase", "functions") });
+}
+
+/** Takes green down: everybody gets blue. */
+export async function removeGreen(data: string): Promise<void> {
+  const source = current(data);
+  if (source?.green === undefined) return;
+  const { green: _, ...others } = source;
+  await point(data, others);
+}
+
+/** What the pointer says is deployed; undefined while nothing is. */
+function current(data: string): Source | undefined {
+  const deployed = read(pointer(data));
+  return deployed === "" ? undefined : JSON.parse(deployed);
+}
+
+async function unpacked(data: string, files: ReadonlyMap<string, Uint8Array>): Promise<string> {
   const folder = join(data, "deployed", crypto.randomUUID());
   for (const [path, content] of files) {
     const target = join(folder, path);
@@ -76,11 +115,7 @@ export async function deployFunctions(data: string, files: ReadonlyMap<string, U
     await Deno.mkdir(dirname(target), { recursive: true });
     await Deno.writeFile(target, content);
   }
-  const source: Source = {
-    functions: join(folder, "supabase", "functions"),
-    config: join(folder, "deno.json"),
-  };
-  await point(data, source);
+  return folder;
 }
 
 /**
@@ -91,15 +126,15 @@ export async function changeDeployedSecrets(
   { data, functions }: { data: string; functions: string },
   { GATELINK_VERSION: version, ...others }: Readonly<Record<string, string | null>>,
 ): Promise<void> {
-  const deployed = read(pointer(data));
-  if (version === undefined || version === null || deployed === "") {
+  const deployed = current(data);
+  if (version === undefined || version === null || deployed?.config === undefined) {
     return await changeSecrets(
       functions,
       version === undefined ? others : { ...others, GATELINK_VERSION: version },
     );
   }
   if (Object.keys(others).length > 0) await changeSecrets(functions, others);
-  await point(data, { ...JSON.parse(deployed), version });
+  await point(data, { ...deployed, version });
 }
 
 async function point(data: string, source: Source): Promise<void> {

@@ -116,6 +116,13 @@ export function telegramBot(
     token: secrets.TELEGRAM_BOT_TOKEN || `7000000001:${derived("telegram token")}`,
     secret: secrets.TELEGRAM_WEBHOOK_SECRET?.split(",")[0].trim() || derived("telegram secret"),
   };
+/** LB_ADMIN_TOKEN, unless the user's secrets set it. */
+export function trafficToken(
+  { secretKey }: Pick<Keys, "secretKey">,
+  secrets: Record<string, string>,
+): string {
+  return secrets.LB_ADMIN_TOKEN?.split(",")[0].trim() ||
+    createHash("sha256").update(`traffic ${secretKey}`).digest("hex").slice(0, 40);
 }
 
 /** Environment of the functions, added to this process's own. */
@@ -145,10 +152,12 @@ export function functionsEnvironment(options: EnvironmentOptions): Record<string
     TELEGRAM_URL: `${apiUrl}/simulator/telegram`,
     TWILIO_URL: `${apiUrl}/simulator/twilio`,
     PUBLIC_BASE_URL: url,
+    TRACK_BASE_URL: url,
     // The host adds the caller's address itself, so nobody can forge it.
     CLIENT_IP_HEADER: "x-forwarded-for",
     SEALING_KEYS: `local:${createHash("sha256").update(`sealing ${keys.secretKey}`).digest("base64")}`,
     LINK_DOMAIN: `${new URL(url).host}/l`,
+    LB_ADMIN_TOKEN: trafficToken(keys, {}),
     ...secrets,
     SUPABASE_URL: apiUrl,
     SUPABASE_DB_URL: dbUrl,

@@ -63,6 +63,7 @@ Deno.test("functionsEnvironment: what the platform injects, a Meta, a SendGrid a
     API_TOKEN: "api-token",
     PUBLIC_BASE_URL: "http://127.0.0.1:9",
     CLIENT_IP_HEADER: "x-forwarded-for",
+    LB_ADMIN_TOKEN: "944e398004ea7a7e25de45661180672b7cbfc887",
     LINK_DOMAIN: "127.0.0.1:9/l",
   });
 });

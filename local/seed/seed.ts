@@ -32,6 +32,9 @@ const FLAGS = {
   "email_send.enabled": "Mails are sent. Off: new ones are refused, queued ones wait.",
   "email_reply_tokens.enabled":
     "Answers come to short addresses with a token. Off: to the long form of the former system.",
+  "email_tracking.enabled":
+    "Opens and clicks of mails are tracked, where a mail asks for it and its recipient allows it. Off: mails go as they are; links " +
+    "of those that went go on to work, and nothing is recorded.",
   "sms_router.enabled": "Texts are routed to services. Off: they are stored and wait, in order.",
   "sms_send.enabled": "Texts are sent. Off: new ones are refused, queued ones wait.",
   "messaging_v1.enabled":
@@ -42,6 +45,9 @@ const FLAGS = {
     "first text.",
   "sitter_messages_v1.enabled":
     "Sitters write to clients; as above, `ENABLE_SITTER_MESSAGES_V1`. Off: sitters get 404, owners go on.",
+  "green.enabled":
+    "Visitors get the [green environment](two-environments.md), the others blue. Set with `gatelink traffic`; a ramp is a " +
+    "rollout of it. Off, and with `GREEN_ENABLED=false`: everybody gets blue.",
   "deeplinks.enabled": "Links open a chat, an app or a page. Off: visitors go to each link's default page.",
 };
 
@@ -64,6 +70,7 @@ const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promi
   flags: (sql) => seedFlags(sql, ["wa_router.enabled", "wa_send.enabled"]),
   email: (sql) =>
     seedFlags(sql, ["email_router.enabled", "email_send.enabled", "email_reply_tokens.enabled"]),
+  tracking: (sql) => seedFlags(sql, ["email_tracking.enabled"]),
   loopback: async (sql) => {
     await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')
       on conflict (key) do nothing`;

@@ -108,6 +108,7 @@ create table public.settings (
     case when key <> 'campaigns.provider_per_minute' then true
       when jsonb_typeof(value::jsonb) <> 'object' then false
       else not jsonb_path_exists(value::jsonb, 'strict $.* ? (@.type() != "number" || @ < 6 || @ > 1000000)') end),
+  constraint settings_tracking check (key not in ('email.track', 'email.track_unasked') or value in ('off', 'aggregate', 'individual')),
   constraint settings_storage_limit check (key <> 'storage.limit_mb' or value ~ '^[1-9][0-9]{0,8}$'),
   -- A typo must be refused: a claim that failed because of it would stop every delivery,
   constraint settings_forward_retry_seconds check (
@@ -145,6 +146,7 @@ comment on constraint settings_own_key on public.settings is 'A word of 8 to 100
 comment on constraint settings_own_networks on public.settings is 'Addresses and networks, such as 203.0.113.0/24, 2001:db8:1::/48.';
 comment on constraint settings_team_zone on public.settings is 'The name of a time zone, such as Europe/Berlin.';
 comment on constraint settings_campaign_pace on public.settings is 'Mails a minute by provider, {"sendgrid": 6000}.';
+comment on constraint settings_tracking on public.settings is 'off, aggregate or individual.';
 comment on constraint settings_storage_limit on public.settings is 'Megabytes, a whole number above 0.';
 comment on constraint settings_target_user_ids_count on public.settings is 'A flag names at most 20,000 people; a segment or a percentage is for more.';
 comment on constraint settings_target_user_ids_length on public.settings is 'An id has at most 200 characters.';

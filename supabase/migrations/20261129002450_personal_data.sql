@@ -257,6 +257,15 @@ language sql stable set search_path = '' as $$
     ('public.suppressions', '{address}', 't.address = any (($1).needles)', 'deleted'),
     ('public.email_events', '{message_id,mail_id,metadata}', 't.message_id = any (($1).messages) or t.mail_id = any (($1).messages)',
       'set message_id = null, mail_id = null'),
+    ('public.tracking_consents', '{contact_id,mode}', 't.contact_id = any (($1).contacts)', 'deleted'),
+    ('public.email_opens', '{message_id,ticket}', 't.ticket in (select k.id from private.mail_tickets k where k.message_id = any (($1).messages))',
+      'set message_id = null'),
+    ('public.email_clicks', '{message_id,ticket}', 't.ticket in (select k.id from private.mail_tickets k where k.message_id = any (($1).messages))',
+      'set message_id = null'),
+    -- Links that others got as well name nobody.
+    ('private.mail_link_sets', '{links}', 'exists (select from private.mail_tickets k where k.link_set = t.id and k.message_id = any (($1).messages))
+      and not exists (select from private.mail_tickets k where k.link_set = t.id and k.message_id <> all (($1).messages))', 'deleted'),
+    ('private.mail_tickets', '{id,message_id,contact_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.email_replies', '{message_id,reply_to}', 't.message_id = any (($1).messages) or t.reply_to = any (($1).messages)', 'deleted'),
     ('private.mail_senders', '{id,message_id,conversation_id,address,text_hash}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations) or t.address = any (($1).needles)', 'deleted'),

@@ -47,6 +47,11 @@ language sql immutable set search_path = '' as $$
     ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null),
     ('mail_senders', 'private.mail_senders', null, null, 2, 2, 'x.message_id is null and x.created_at < $1', null),
     ('email_events', 'public.email_events', null, 'mail_event_days', 180, 31, 'x.created_at < $1', null),
+    ('email_opens', 'public.email_opens', null, 'mail_event_days', 180, 31, 'x.at < $1', null),
+    ('email_clicks', 'public.email_clicks', null, 'mail_event_days', 180, 31, 'x.at < $1', null),
+    -- Links in mails that people keep go on to work.
+    ('mail_link_sets', 'private.mail_link_sets', null, null, 400, 400,
+      'x.used_at < $1 and not exists (select from private.mail_tickets t where t.link_set = x.id)', null),
     ('media_files', 'public.media_files', 'message_id', 'media_days', 30, 1, 'x.state <> ''pending''', null),
     ('text_files', 'public.text_files', 'id', 'media_days', 30, 1, 'x.next_attempt_at is null', null),
     ('media_uploads', 'public.media_uploads', null, 'upload_days', 30, 1, 'x.used_at < $1', null)
@@ -261,6 +266,7 @@ language sql stable set search_path = '' as $$
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
     ('gatelink_sync_templates', 60, 'http', 'wa-router/templates/sync', 'private.templates_are_due(now())'),
     ('gatelink_purge_storage', 30, 'http', 'email-webhook', 'private.storage_purges_are_due(now())'),
+    ('gatelink_judge_accesses', 30, 'http', 'email-track', 'private.accesses_are_due()'),
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
     ('gatelink_cards', 5, 'http', 'telegram-webhook/edit', 'private.cards_are_due(now())'),
@@ -291,6 +297,7 @@ language sql stable set search_path = '' as $$
     and (j.name <> 'gatelink_media' or to_regclass('public.media_files') is not null)
     and (j.name <> 'gatelink_release_numbers' or to_regclass('public.policy_findings') is not null)
     and (j.name <> 'gatelink_watch_pools' or to_regclass('private.pool_states') is not null)
+    and (j.name <> 'gatelink_judge_accesses' or to_regprocedure('private.accesses_are_due()') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
     and (j.name not in ('gatelink_cards', 'gatelink_purge_telegram') or to_regclass('private.card_clears') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)

@@ -188,3 +188,52 @@ Deno.test("gatelink email unknown: lists what nobody knows, and a person decides
   );
   assertMatch((await gatelink("email unknown list")).out, /There are none/);
 });
+
+Deno.test("gatelink email consent and opens: what a person allows, and who looked at a mail", async () => {
+  const { from } = await confirmed();
+  const user = from.split("@")[0], to = `${unique("reader")}@example.org`;
+  await fails(`email consent ${to} individual`, 4, "not_found", /Nobody is known/);
+  await mailed(user, to);
+  await fails(`email consent ${to} all`, 2, "usage", /off, aggregate or individual/);
+  await fails(`email consent ${to} off --source "a form"`, 2, "usage", /one word/);
+  assertEquals((await document(`email consent ${to} individual --source form`)).mode, "individual");
+  const response = await fetch(`${stack.url}/functions/v1/email-send`, {
+    method: "POST",
+    headers: { apikey: stack.secretKey, "content-type": "application/json" },
+    body: JSON.stringify({
+      ...{ user_id: user, to, subject: "News", track: "individual" },
+      html: `<p><a href="https://www.example.com/read?of=${user}">Read</a></p>`,
+    }),
+  });
+  const { id } = await response.json();
+  const mail = await until(
+    "the mail is sent",
+    async () => (await mailsTo(to)).find(({ subject }) => subject === "News"),
+  );
+  const [, link] = /href="([^"]+\/1)"/.exec(mail.html!)!;
+  // On the stack's own origin, and by a person's browser.
+  assertMatch(link, new RegExp(`^${stack.url}/c/[a-z2-7]{32}/1$`));
+  const agent = { "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0" };
+  const clicked = await fetch(link, { redirect: "manual", headers: agent });
+  assertEquals([clicked.status, clicked.headers.get("location")], [
+    302,
+    `https://www.example.com/read?of=${user}`,
+  ]);
+  await clicked.body?.cancel();
+  const told = await until("the click is told", async () => {
+    const told = await document(`email opens ${id}`);
+    return told.clicks.length > 0 && told;
+  });
+  assertEquals([told.tracked, told.clicks[0].link, told.clicks[0].client], ["individual", 1, "firefox"]);
+  assertMatch((await gatelink(`email opens ${id}`)).out, /www\.example\.com\/read/);
+  await document(`email consent ${to} off`);
+  assertEquals((await document(`email opens ${id}`)).clicks, []);
+  await fails(`email opens ${crypto.randomUUID()}`, 4, "not_found", /no mail/);
+  // The other addresses at the root.
+  const pixel = await fetch(`${stack.url}/pixel/test.png`);
+  assertEquals([pixel.status, pixel.headers.get("content-type")], [200, "image/png"]);
+  await pixel.body?.cancel();
+  const page = await fetch(`${stack.url}/u/${id}`);
+  assertMatch(page.headers.get("content-type")!, /^text\/html/);
+  assertMatch(await page.text(), /Do not track me/);
+});

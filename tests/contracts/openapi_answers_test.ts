@@ -107,6 +107,45 @@ edgeTest(
     see("/health/plain", "get", 405, await call("health/plain"));
     see("/health/plain/detailed", "get", 200, await plain("/detailed"));
     see("/health/plain/detailed", "get", 405, await call("health/plain/detailed"));
+    const admin = { authorization: `Bearer ${KEYS.trafficToken}` };
+    const change = (body: string, headers: HeadersInit = admin) =>
+      call("gateway/api/traffic", { headers, body });
+    const all = (environment: string) => JSON.stringify({ environment, percentage: 100 });
+    const gateway = (path: string, headers: HeadersInit = admin) =>
+      call(`gateway/${path}`, { method: "GET", headers });
+    see("/gateway/api/traffic", "get", 200, await gateway("api/traffic"));
+    see("/gateway/api/traffic", "get", 401, await gateway("api/traffic", {}));
+    see("/gateway/api/traffic", "get", 405, await call("gateway/api/traffic", { method: "PUT" }));
+    see("/gateway/api/traffic", "post", 200, await change(all("blue")));
+    see("/gateway/api/traffic", "post", 400, await change("{"));
+    see("/gateway/api/traffic", "post", 401, await change(all("blue"), {}));
+    see("/gateway/api/traffic", "post", 405, await call("gateway/api/traffic", { method: "DELETE" }));
+    see("/gateway/api/traffic", "post", 413, await change(" ".repeat(5000)));
+    see("/gateway/api/traffic", "post", 422, await change(all("red")));
+    see("/gateway/api/metrics/error-rate", "get", 200, await gateway("api/metrics/error-rate", {}));
+    see("/gateway/api/metrics/error-rate", "get", 405, await call("gateway/api/metrics/error-rate"));
+    const preflight = { origin: "https://app.example.net", "access-control-request-method": "GET" };
+    see(
+      "/gateway/api/metrics/error-rate",
+      "options",
+      204,
+      await call("gateway/api/metrics/error-rate", { method: "OPTIONS", headers: preflight }),
+    );
+    see("/gateway/choose", "get", 204, await gateway("choose", {}));
+    see("/gateway/choose", "get", 401, await gateway("choose", { "x-environment": "green" }));
+    see("/gateway/choose", "get", 405, await call("gateway/choose"));
+    see("/gateway/choose", "get", 422, await gateway("choose", { "x-environment": "red", ...admin }));
+    see("/gateway/split", "get", 200, await gateway("split"));
+    see("/gateway/split", "get", 401, await gateway("split", {}));
+    see("/gateway/split", "get", 405, await call("gateway/split"));
+    const unavailable = async () => {
+      see("/gateway/api/traffic", "get", 503, await gateway("api/traffic"));
+      see("/gateway/api/traffic", "post", 503, await change(all("blue")));
+      see("/gateway/split", "get", 503, await gateway("split"));
+      see("/gateway/api/metrics/error-rate", "get", 503, await gateway("api/metrics/error-rate", {}));
+    };
+    await sql`select public.open_incident('Green is slow', 'bug', 'P1', 'green.enabled')`;
+    see("/gateway/api/traffic", "post", 409, await change(all("green")));
     await sql`select public.open_incident('Replies are delayed', 'bug', null, null, null, true)`;
     see("/health/status", "get", 200, await call("health/status", { method: "GET" }));
     see("/health/status", "get", 405, await call("health/status"));
@@ -126,6 +165,7 @@ edgeTest(
       see("/health/detailed", "get", 503, await detailed());
       see("/health/plain", "get", 503, await plain(""));
       see("/health/plain/detailed", "get", 503, await plain("/detailed"));
+      await unavailable();
       see("/metrics", "get", 503, await metrics());
       see("/diagnostics", "get", 503, await diagnostics());
       see(path, method, 503, await hook({ any: "other thing" }));
@@ -148,6 +188,7 @@ edgeTest(
     see("/health", "get", 503, await health());
     see("/health/detailed", "get", 503, await detailed());
     see("/metrics", "get", 503, await metrics());
+    await unavailable();
     see("/diagnostics", "get", 503, await diagnostics());
     await sql`delete from private.schema_breaks`;
     forgetRefusal();
@@ -160,6 +201,15 @@ edgeTest(
     await sql`alter function public.ingest_updates(jsonb) rename to ingest_others`;
     see(path, method, 503, await hook({ any: "third thing" }));
     await sql`alter function public.ingest_others(jsonb) rename to ingest_updates`;
+    const traffic = ["traffic_split()", "set_traffic(text, numeric, text)", "traffic_figures(integer)"];
+    for (const signature of traffic) {
+      await sql.unsafe(`alter function public.${signature} rename to other_${signature.replace(/\(.*/, "")}`);
+    }
+    advance(1001);
+    await unavailable();
+    for (const signature of traffic) {
+      await sql.unsafe(`alter function public.other_${signature} rename to ${signature.replace(/\(.*/, "")}`);
+    }
     await sql`alter function public.metrics() rename to metrics_other`;
     see("/metrics", "get", 503, await metrics());
     await sql`alter function public.metrics_other() rename to metrics`;

@@ -11,9 +11,11 @@ import { ROUTES as DIAGNOSTICS } from "../../supabase/functions/diagnostics/hand
 import { ROUTES as TELEGRAM_WEBHOOK } from "../../supabase/functions/telegram-webhook/handler.ts";
 import { ROUTES as SMS_WEBHOOK } from "../../supabase/functions/sms-webhook/handler.ts";
 import { ROUTES as EMAIL_SEND } from "../../supabase/functions/email-send/handler.ts";
+import { ROUTES as EMAIL_TRACK } from "../../supabase/functions/email-track/handler.ts";
 import { ROUTES as EMAIL_WEBHOOK } from "../../supabase/functions/email-webhook/handler.ts";
 import { SHOWN_ROUTES } from "../../supabase/functions/email-webhook/shown.ts";
 import { ROUTES as FLAGS } from "../../supabase/functions/flags/handler.ts";
+import { ROUTES as GATEWAY } from "../../supabase/functions/gateway/handler.ts";
 import { ROUTES as HEALTH } from "../../supabase/functions/health/handler.ts";
 import { ROUTES as GRAPH } from "../../supabase/functions/wa-graph/handler.ts";
 import { ROUTES as MEDIA } from "../../supabase/functions/wa-media/handler.ts";
@@ -105,8 +107,10 @@ const TABLES: Record<string, readonly Route[]> = {
   deeplinks: DEEPLINKS,
   diagnostics: DIAGNOSTICS,
   "email-send": EMAIL_SEND,
+  "email-track": EMAIL_TRACK,
   "email-webhook": [...EMAIL_WEBHOOK, ...SHOWN_ROUTES],
   flags: FLAGS,
+  gateway: GATEWAY,
   health: HEALTH,
   messages: MASKED,
   metrics: METRICS,
@@ -130,6 +134,7 @@ const SECURITY: Record<Auth, Record<string, unknown>[]> = {
   "viewer": TEAM,
   "operator": TEAM,
   "admin": TEAM,
+  "traffic token": [{ trafficToken: [] }],
   "org owner": [{ secretKey: [] }, { orgToken: [] }],
   "org member": [{ secretKey: [] }, { orgToken: [] }],
 };

@@ -41,7 +41,12 @@ Deno.test("renovate: updates the programs of lib/programs.ts, but not the Deno t
   const [{ managerFilePatterns, matchStrings }] = customManagers;
   assertMatch("lib/programs.ts", new RegExp(managerFilePatterns[0].slice(1, -1)));
   const found = [...(await read("lib/programs.ts")).matchAll(new RegExp(matchStrings[0], "g"))];
-  assertEquals(found.map(({ groups }) => groups!.depName), ["supabase", "squawk-cli", "typescript"]);
+  assertEquals(found.map(({ groups }) => groups!.depName), [
+    "supabase",
+    "squawk-cli",
+    "typescript",
+    "miniflare",
+  ]);
 });
 
 Deno.test("issue forms: each asks not to paste phone numbers and secrets", async () => {

@@ -45,6 +45,9 @@ const READERS: Record<string, TeamRole> = {
   "public.click_days": "viewer",
   "public.attributions": "viewer",
   "public.email_events": "viewer",
+  "public.email_opens": "viewer",
+  "public.email_clicks": "viewer",
+  "public.tracking_consents": "operator",
   "public.email_identities": "operator",
   "public.email_replies": "viewer",
   "public.segments": "viewer",
@@ -200,6 +203,15 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   },
   "resolve_unknown(uuid,text,text)": { role: "operator", why: "Operators decide what becomes of it." },
   "email_overview(integer)": { role: "viewer", why: "The team sees the figures of e-mail." },
+  "mail_accesses(uuid)": {
+    role: "viewer",
+    why:
+      "The team sees who opened a mail and followed its links, as far as the person allows; of links the host.",
+  },
+  "set_tracking_consent(text,text,text,uuid)": {
+    role: "operator",
+    why: "Operators write down what a person allows.",
+  },
   "trace_mail(uuid)": { role: "viewer", why: "The team sees what became of a mail; it holds no words." },
   "save_view(text,text,text,boolean)": {
     role: "viewer",
@@ -247,6 +259,9 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "advance_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
   "roll_back_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
   "complete_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
+  "traffic_split()": { role: "viewer", why: "The whole team sees how traffic is split." },
+  "traffic_figures(integer)": { role: "viewer", why: "Counts only: the whole team reads them." },
+  "set_traffic(text,numeric,text)": { role: "operator", why: "Operators split traffic, as they set flags." },
   "forecast_rollout(text,jsonb,numeric,numeric,timestamp with time zone)": {
     role: "viewer",
     why: "The team sees how a rollout would go.",

@@ -31,6 +31,7 @@ databaseTest("an idle project calls its functions fewer than 100,000 times in 30
     gatelink_check_texts: false,
     gatelink_drain: false,
     gatelink_heartbeat: true,
+    gatelink_judge_accesses: false,
     gatelink_media: false,
     gatelink_text_files: false,
     gatelink_notify: false,

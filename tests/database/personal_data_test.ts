@@ -117,6 +117,12 @@ const FREE: Record<string, string> = {
   "public.media_uploads": "id sha256 mime_type name bytes path created_by created_at used_at",
   "public.media_provider_ids": "upload_id number_id media_id uploaded_at",
   "public.email_events": "id event_type identity created_at",
+  "public.email_opens": "id campaign_id at verdict reasons client signs judged",
+  "public.email_clicks": "id campaign_id at link verdict reasons client signs judged",
+  "public.tracking_consents": "campaign_id source at by",
+  "private.mail_link_sets": "id hash used_at",
+  "private.mail_tickets": "campaign_id link_set mode created_at",
+  "private.ticket_key": "one key",
   "public.email_identities":
     "id user_id from_email display_name forward_to is_default provider verified_at state created_at",
   "public.email_replies":
@@ -349,6 +355,20 @@ async function plant(sql: Sql) {
   await sql`insert into private.book_names (channel, number_id, kind, value, name, at) values
     ('whatsapp', '1', 'phone', ${PHONE}, ${NAME}, now()), ('whatsapp', '1', 'phone', ${OTHER}, 'Somebody Else', now())`;
   await sql`insert into private.mail_senders (id, message_id, address, recipient, created_at) values (${about}, ${about}, ${ADDRESS}, 'x@reply.example', now())`;
+  // Their mails were tracked; one of them has links like nobody else's.
+  await sql`insert into public.tracking_consents (contact_id, mode, source) values (${id}, 'individual', 'form'), (${other}, 'off', 'form')`;
+  await sql`insert into private.mail_link_sets (hash, links, used_at) values
+    ('\\x01', ${[
+    `https://shop.example/?of=${ADDRESS}`,
+  ]}, now()), ('\\x02', '{https://shop.example/}', now())`;
+  await sql`insert into private.mail_tickets (message_id, contact_id, link_set, mode, created_at)
+    select ${about}::uuid, ${id}::uuid, s.id, 'individual', now() from private.mail_link_sets s where s.hash = '\\x01'
+    union all
+    select ${theirs}::uuid, ${other}::uuid, s.id, 'individual', now() from private.mail_link_sets s where s.hash = '\\x02'`;
+  await sql`insert into public.email_opens (ticket, message_id, at, verdict, reasons, client, signs, judged)
+    select t.id, t.message_id, now(), 'human', 'browser', 'chrome', 'p.browser', true from private.mail_tickets t`;
+  await sql`insert into public.email_clicks (ticket, message_id, at, link, verdict, reasons, client, signs, judged)
+    select t.id, t.message_id, now(), 1, 'human', 'browser', 'chrome', 'p.browser', true from private.mail_tickets t`;
   // What services were told of them, and what the team keeps about the conversation.
   await sql`insert into public.service_events (seq, type, channel, conversation_id, at, native)
     select n, 'contact.opted_out', 'whatsapp', c.id, now(), jsonb_build_object('wa_id', ${PHONE}::text)

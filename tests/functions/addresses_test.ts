@@ -16,6 +16,16 @@ const ADDRESSES: Record<string, string[]> = {
   "wa-send": ["", "/"],
   "metrics": ["", "/"],
   "diagnostics": ["", "/"],
+  "gateway": [
+    "",
+    "/api/traffic",
+    "/api/metrics/error-rate",
+    "/choose",
+    "/split",
+    "/nothing",
+    "/health",
+    "/functions/v1/gateway",
+  ],
   "health": ["", "/", "/detailed", "/detailed/", "/status", "/nothing", "?a=/detailed"],
   "flags": [
     ...["", "/", "/outcomes", "/nothing", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/a.enabled"],

@@ -301,6 +301,8 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
     { sent },
   ) => [`'${sent}', 'sent'`, `'${sent}', 'drop', 'about ${PHONE}'`],
   "email_overview(integer)": () => [""],
+  "mail_accesses(uuid)": ({ mail }) => [`'${mail}'`],
+  "set_tracking_consent(text,text,text,uuid)": () => [`'${EMAIL}', 'aggregate'`],
   "trace_mail(uuid)": ({ mail }) => [`'${mail}'`],
   "save_view(text,text,text,boolean)": () => ["'/links', 'mine', 'state=disabled'"],
   "remove_view(uuid)": () => ["gen_random_uuid()"],
@@ -336,6 +338,9 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "schedule_notices(uuid,timestamp with time zone,jsonb)": (
     { rollout },
   ) => [`'${rollout}', now(), '[{"day": 0, "to": "All teams", "text": "It is there."}]'`],
+  "traffic_split()": () => [""],
+  "traffic_figures(integer)": () => ["5"],
+  "set_traffic(text,numeric,text)": () => ["'blue', 100, 'a test'"],
   "forecast_rollout(text,jsonb,numeric,numeric,timestamp with time zone)": () => [
     "'wa_send.enabled', (public.plan_of_template('standard'))",
   ],

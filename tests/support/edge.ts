@@ -42,6 +42,7 @@ export const KEYS = {
   telegramToken: "7000000001:bot-token-of-the-test-0123456789",
   telegramSecret: "telegram-secret-of-the-test",
   formerTelegramSecret: "telegram-secret-of-before",
+  trafficToken: "traffic-token-of-the-test",
 } as const;
 
 /** A second account of the business, unused unless a test writes to it and sets its secrets. */
@@ -84,10 +85,12 @@ type Function =
   | "wa-graph"
   | "email-webhook"
   | "email-send"
+  | "email-track"
   | "sms-webhook"
   | "sms-send"
   | "telegram-webhook"
   | "deeplinks"
+  | "gateway"
   | "flags"
   | "health"
   | "messages"
@@ -101,10 +104,12 @@ const NAMES: readonly Function[] = [
   "wa-graph",
   "email-webhook",
   "email-send",
+  "email-track",
   "sms-webhook",
   "sms-send",
   "telegram-webhook",
   "deeplinks",
+  "gateway",
   "flags",
   "health",
   "messages",
@@ -188,13 +193,16 @@ function answer(request: Request): Promise<Response> {
   const { api, meta, mail, texts, telegram, files } = serving ?? fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
-  if (pathname.startsWith("/functions/v1/")) return functions[name as Function].fetch(request);
+  if (pathname.startsWith("/functions/v1/")) return functions[inBlue(name)].fetch(request);
   if (pathname.startsWith("/sendgrid/")) return mail.fetch(request);
   if (pathname.startsWith("/twilio/")) return texts.fetch(request);
   if (pathname.startsWith("/simulator/telegram/")) return telegram.fetch(request);
   if (pathname.startsWith("/storage/")) return files.fetch(request);
   return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
 }
+
+/** What is deployed under green's slugs is the same. */
+const inBlue = (slug: string) => slug.replace(/-green$/, "") as Function;
 
 const url = `http://127.0.0.1:${server.addr.port}`;
 // Nobody asks once the last test has ended.
@@ -220,6 +228,7 @@ for (
     FORWARD_FROM_EMAIL: "replies@example.com",
     FORWARD_FROM_NAME: "Gatelink",
     API_TOKEN: KEYS.apiToken,
+    LB_ADMIN_TOKEN: KEYS.trafficToken,
     TWILIO_ACCOUNT_SID: KEYS.twilioAccount,
     TWILIO_AUTH_TOKEN: KEYS.twilioToken,
     TWILIO_URL: `${url}/twilio`,

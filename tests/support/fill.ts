@@ -317,6 +317,22 @@ export const FILL: Record<string, string> = {
   "public.email_events": `
     insert into public.email_events (event_type, message_id, metadata) values
       ('reply', '00000000-0000-7000-8000-0000000000e2', '{"via": "token"}')`,
+  "private.ticket_key": `insert into private.ticket_key default values on conflict do nothing`,
+  "public.tracking_consents": `
+    insert into public.tracking_consents (contact_id, mode, source)
+    select c.id, 'aggregate', 'form' from public.contacts c order by c.id limit 1`,
+  "private.mail_link_sets": `
+    insert into private.mail_link_sets (hash, links, used_at) values ('\\x01', '{https://shop.example/}', now())`,
+  "private.mail_tickets": `
+    insert into private.mail_tickets (message_id, contact_id, link_set, mode, created_at)
+    select '00000000-0000-7000-8000-0000000000e2', c.id, s.id, 'individual', now()
+    from private.mail_link_sets s, (select x.id from public.contacts x order by x.id limit 1) c limit 1`,
+  "public.email_opens": `
+    insert into public.email_opens (ticket, message_id, at, verdict, reasons, client, signs, judged)
+    select t.id, t.message_id, now(), 'human', 'browser', 'chrome', 'p.browser', false from private.mail_tickets t limit 1`,
+  "public.email_clicks": `
+    insert into public.email_clicks (ticket, message_id, at, link, verdict, reasons, client, signs, judged)
+    select t.id, t.message_id, now(), 1, 'human', 'browser', 'chrome', 'p.browser', false from private.mail_tickets t limit 1`,
   "private.mail_senders": `
     insert into private.mail_senders (id, message_id, address, recipient, created_at) values
       ('00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-0000000000e1', 'bo@example.org', 'x@reply.example.com', now())`,

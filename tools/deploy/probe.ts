@@ -67,6 +67,12 @@ export const PROBES: Record<string, Probe[]> = {
     status: 422,
     type: PROBLEM,
   }],
+  "email-track": [NEEDS_KEY, {
+    what: "answers the pixel that counts nothing",
+    request: () => ({ query: "/pixel/test.png", init: {} }),
+    status: 200,
+    type: "image/png",
+  }],
   "email-webhook": [NEEDS_KEY, {
     what: "refuses unsigned events",
     request: () => ({ query: "/events", init: { method: "POST", body: "[]" } }),
@@ -112,6 +118,18 @@ export const PROBES: Record<string, Probe[]> = {
     status: 401,
     type: PROBLEM,
     body: { code: "signature_missing" },
+  "gateway": [{
+    what: "keeps the split from who has no token",
+    request: () => ({ query: "/api/traffic", init: { method: "POST", body: "{}" } }),
+    status: 401,
+    type: PROBLEM,
+    body: { code: "unauthorized" },
+  }, {
+    what: "tells the error rate",
+    request: () => ({ query: "/api/metrics/error-rate", init: {} }),
+    status: 200,
+    type: "application/json",
+    body: { window_minutes: 5 },
   }],
   "health": [HEALTH],
   "messages": [{

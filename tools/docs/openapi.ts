@@ -25,6 +25,7 @@ import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.t
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
 import { TELEGRAM_HTTP } from "../../supabase/functions/_shared/contract/http/telegram.ts";
 import { SMS_HTTP } from "../../supabase/functions/_shared/contract/http/sms.ts";
+import { TRAFFIC_HTTP } from "../../supabase/functions/_shared/contract/http/traffic.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
 import { NUMBERS } from "../../supabase/functions/_shared/contract/http/numbers.ts";
 import { TEAM } from "../../supabase/functions/_shared/contract/http/team.ts";
@@ -47,6 +48,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   SMS,
   SMS_HTTP,
   TELEGRAM_HTTP,
+  TRAFFIC_HTTP,
   DESTINATIONS,
   MAILS,
   MEDIA,

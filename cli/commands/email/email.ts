@@ -4,6 +4,7 @@ import type { Run } from "../../core/session.ts";
 import { doctor } from "./doctor.ts";
 import { explain } from "./explain.ts";
 import { identities } from "./identities.ts";
+import { opens } from "./opens.ts";
 import { unknown } from "./unknown.ts";
 
 /** Defines the commands of the group. */
@@ -11,5 +12,6 @@ export function email(group: Command, run: Run): void {
   identities(group.command("identities").description("addresses that mail is sent as"), run);
   doctor(group, run);
   explain(group, run);
+  opens(group, run);
   unknown(group.command("unknown").description("mails of which nobody knows whether they went"), run);
 }

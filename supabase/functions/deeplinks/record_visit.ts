@@ -7,6 +7,7 @@
  */
 import { isSignedAudience } from "../_shared/gates/audience.ts";
 import type { Flag } from "../_shared/flags/evaluate.ts";
+import { clientAddress as clientAddressOf } from "../_shared/http/client_address.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Click } from "../_shared/links/clicks/lines.ts";
 import type { Clicks } from "../_shared/links/clicks/clicks.ts";
@@ -49,13 +50,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
   const pace = new Pace();
   const repeats = new Repeats();
 
-  /**
-   * The last address of a list (x-forwarded-for): the one added by the nearest proxy, which a visitor cannot invent.
-   */
-  function addressOf({ headers }: Request): string | undefined {
-    const value = deps.clientIpHeader === undefined ? null : headers.get(deps.clientIpHeader);
-    return value === null ? undefined : value.slice(value.lastIndexOf(",") + 1).trim();
-  }
+  const addressOf = (request: Request) => clientAddressOf(request, deps.clientIpHeader);
 
   /** The visitor's address, looked up once. */
   function addressOfCall(call: VisitCall): string | undefined {

@@ -22,6 +22,8 @@ import { Problem } from "../_shared/http/problem.ts";
 import { type Call, createRouter, type Route } from "../_shared/http/routes.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
 import type { FilePath } from "../_shared/storage/paths.ts";
+import type { Decline } from "../_shared/tracking/decline.ts";
+import { askPage, declinedBy, donePage, requireToken } from "../_shared/tracking/decline_pages.ts";
 import type { Explain } from "./explain.ts";
 import type { Intake, Posted, Taken } from "./intake.ts";
 
@@ -59,8 +61,8 @@ export interface EmailWebhookDeps {
   fetchReceived(id: string): Promise<Posted>;
   /** Stores events, a character for each. */
   ingestEvents(events: readonly MailEvent[]): Promise<{ outcomes: string; freed?: boolean }>;
-  /** Ends mails to many to the recipient of the message with this token or id. Resolves also if there is none. */
-  unsubscribe(token: string): Promise<void>;
+  /** What recipients decline. */
+  decline: Decline;
   /** Files that are due for removal, and their removal. */
   dueFiles(limit: number): Promise<FilePath[]>;
   removeFiles(files: readonly FilePath[]): Promise<void>;
@@ -170,10 +172,10 @@ export function createHandler(deps: EmailWebhookDeps): Handler {
     return Response.json({ received, stored, duplicates });
   }
 
-  /** A page with a button. It changes nothing: scanners open every address in a mail. */
+  /** A page with buttons. It changes nothing: scanners open every address in a mail. */
   function askUnsubscribe({ params }: Call<Context>): Response {
     requireToken(params.token);
-    return new Response(ASK, { headers: PAGE_HEADERS });
+    return askPage();
   }
 
   /**
@@ -182,9 +184,10 @@ export function createHandler(deps: EmailWebhookDeps): Handler {
    */
   async function unsubscribe({ request, params }: Call<Context>): Promise<Response> {
     requireOn();
-    await readBody(request, 4096);
-    await deps.unsubscribe(requireToken(params.token));
-    return new Response(DONE, { headers: PAGE_HEADERS });
+    const declined = declinedBy(new TextDecoder().decode(await readBody(request, 4096)));
+    const token = requireToken(params.token);
+    await (declined === "tracking" ? deps.decline.withdraw(token) : deps.decline.unsubscribe(token));
+    return donePage(declined);
   }
 
   async function purge(): Promise<Response> {
@@ -207,32 +210,3 @@ function asOurs(error: unknown): unknown {
   const { code, detail, cause } = error;
   return new Problem(code, { status: 503, detail, cause, headers: { "retry-after": "300" } });
 }
-
-/** Tokens and ids of messages are all that stands in these addresses. */
-function requireToken(token: string): string {
-  const lower = token.toLowerCase();
-  if (!/^(?:[a-z2-7]{16}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/.test(lower)) {
-    throw new Problem("not_found");
-  }
-  return lower;
-}
-
-const PAGE_HEADERS = {
-  "content-type": "text/html; charset=utf-8",
-  "cache-control": "no-store",
-  "referrer-policy": "no-referrer",
-  "x-content-type-options": "nosniff",
-  "x-robots-tag": "noindex",
-  "content-security-policy":
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-};
-
-const page = (body: string) =>
-  `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Unsubscribe</title><body style="font:1.1rem/1.5 system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem">
-${body}</body></html>`;
-const ASK = page(
-  `<p>Do you want to get no more of these mails?</p>
-<form method="post"><button style="font:inherit;padding:.5rem 1rem">Unsubscribe</button></form>`,
-);
-const DONE = page("<p>You will get no more of these mails.</p>");

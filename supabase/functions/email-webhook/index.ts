@@ -23,6 +23,7 @@ import { readRules } from "../_shared/links/model/rules.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import type { Bucket } from "../_shared/storage/paths.ts";
 import { storage } from "../_shared/storage/storage.ts";
+import { createDecline } from "../_shared/tracking/decline.ts";
 import { createExplain } from "./explain.ts";
 import { createHandler } from "./handler.ts";
 import { createIntake } from "./intake.ts";
@@ -65,28 +66,6 @@ function inboundCheck() {
   });
 }
 
-/** Ends mails to many to whom a message was sent; whoever has the address of it may do so. */
-async function unsubscribe(token: string): Promise<void> {
-  const named = token.length === 16 ? { tokens: [token] } : { legacy: [{ message: token }] };
-  const [found] = await resolve({ tokens: [], legacy: [], references: [], ...named }).then((one) => [one]);
-  if (found.message === null || found.message.direction !== "out") return;
-  await ingestEvents([{
-    provider: "gatelink",
-    // A repetition changes nothing, and one after the person has subscribed again counts.
-    key: `unsubscribe:${crypto.randomUUID()}`,
-    event: "unsubscribe",
-    at: new Date().toISOString(),
-    message: found.message.id,
-    delivery: null,
-    provider_id: null,
-    address: found.message.contact ?? found.message.to,
-    error: null,
-    suppress: { reason: "unsubscribe", scope: "bulk" },
-    metadata: { by: "link" },
-    raw: {},
-  }]);
-}
-
 const authorise = createAuthorise();
 const resolveHost = rememberResolutions((host) => resolvePublic(host));
 
@@ -127,7 +106,7 @@ const doors = createHandler({
     return fetchReceived(id, { url, key, fetch: (url, init) => fetch(url, init) });
   },
   ingestEvents,
-  unsubscribe,
+  decline: createDecline({ rpc, resolve }),
   dueFiles: async (limit) => {
     const files = await rpc("claim_storage_purges", { p_limit: limit });
     return files.map(({ bucket, path }) => ({ bucket: bucket as Bucket, path }));

@@ -1,6 +1,6 @@
 import { requireKey } from "../_shared/gates/keys.ts";
 import { waitUntil } from "../_shared/http/background.ts";
-import { createRouter } from "../_shared/http/routes.ts";
+import { type Call, createRouter } from "../_shared/http/routes.ts";
 import { reportSwitches, watch } from "../_shared/rollouts/compose.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import { detailed, health, ROUTES } from "./handler.ts";
@@ -8,11 +8,11 @@ import { plain, plainDetailed } from "./plain.ts";
 import { statusPage } from "./status_page.ts";
 
 /** Also runs the watch and tells which kill switches are set: this caller may be the only one left that triggers it. */
-function watched(answer: () => Promise<Response>): () => Promise<Response> {
-  return () => {
+function watched(answer: (call: Call) => Promise<Response>): (call: Call) => Promise<Response> {
+  return (call) => {
     waitUntil(watch());
     waitUntil(reportSwitches());
-    return answer();
+    return answer(call);
   };
 }
 

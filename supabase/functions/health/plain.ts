@@ -8,16 +8,18 @@ import type { HealthState } from "../_shared/contract/states.ts";
 import { cached } from "../_shared/db/cache.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { anyOrigin } from "../_shared/http/cors.ts";
+import { environmentOf } from "../_shared/http/environment.ts";
+import type { Call } from "../_shared/http/routes.ts";
 import type { Component } from "./components.ts";
-
-/** Which of two environments answers. The functions under their own names are blue. */
-const ENVIRONMENT = "blue";
 
 /** Teams whose scripts ask for Redis get an answer, and what stands in its place. */
 const REDIS = { status: "healthy", why: "not used: Postgres is queue and cache" } as const;
 
 /** For how long a process answers from memory: anybody may ask, and the database should not notice. */
 const TTL_MS = 1000;
+
+/** The request tells by its slug which environment answers. */
+type Asked = Pick<Call, "request">;
 
 /** What a handler of health for people says, and whether it says that traffic may come here. */
 interface Found {
@@ -44,17 +46,17 @@ function respond(body: HealthPlain | HealthPlainDetailed, { serves }: Found): Re
 /**
  * Handler of `GET /functions/v1/health/plain`, which a proxy may show as `/health`, and the local stack does.
  *
- * 200 `{"status":"healthy"|"degraded","environment":"blue"}`; 503 with `down` where `GET health` answers a
+ * 200 `{"status":"healthy"|"degraded","environment":"blue"|"green"}`; 503 with `down` where `GET health` answers a
  * problem. Any page may read it.
  *
  * @param answer The handler of `GET health`.
  */
-export function plain(answer: () => Promise<Response>): () => Promise<Response> {
+export function plain(answer: () => Promise<Response>): (call: Asked) => Promise<Response> {
   const found = cached({ ttlMs: TTL_MS, load: () => look(answer) });
-  return () =>
+  return ({ request }) =>
     anyOrigin(async () => {
       const now = await found.get();
-      return respond({ status: now.status, environment: ENVIRONMENT }, now);
+      return respond({ status: now.status, environment: environmentOf("health", request.url) }, now);
     });
 }
 
@@ -67,9 +69,9 @@ export function plain(answer: () => Promise<Response>): () => Promise<Response> 
  *
  * @param answer The handler of `GET health/detailed`.
  */
-export function plainDetailed(answer: () => Promise<Response>): () => Promise<Response> {
+export function plainDetailed(answer: () => Promise<Response>): (call: Asked) => Promise<Response> {
   const found = cached({ ttlMs: TTL_MS, load: () => look(answer) });
-  return () =>
+  return ({ request }) =>
     anyOrigin(async () => {
       const now = await found.get();
       const parts = now.components ?? [{ component: "database" as const, status: now.status }];
@@ -77,6 +79,9 @@ export function plainDetailed(answer: () => Promise<Response>): () => Promise<Re
         ...Object.fromEntries(parts.map(({ component, status }) => [component, { status }])),
         redis: REDIS,
       };
-      return respond({ status: now.status, environment: ENVIRONMENT, components }, now);
+      return respond(
+        { status: now.status, environment: environmentOf("health", request.url), components },
+        now,
+      );
     });
 }

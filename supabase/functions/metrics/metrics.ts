@@ -104,6 +104,11 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       counted("mail_results", "kind", "verdict"),
     ),
     counter(
+      "mail_accesses_total",
+      "Opens and clicks of tracked mails by kind and first verdict; dropped (one mail far too often) and lost (not written).",
+      counted("tracked_accesses", "kind", "verdict"),
+    ),
+    counter(
       "text_checks_total",
       "Comparisons with the list of a provider of texts, by outcome: done, cut (longer than what is read at once), failed.",
       counted("text_checks", "outcome"),

@@ -1,5 +1,6 @@
 /** One message: its text and its status. */
 import { Text, UnstyledButton } from "@mantine/core";
+import { routingReasonInWords } from "../../../../supabase/functions/_shared/contract/words/routing.ts";
 import { useMay } from "../../session/me.tsx";
 import { Contact } from "../../ui/Contact.tsx";
 import { State } from "../../ui/State.tsx";
@@ -71,10 +72,15 @@ function Sent({ message: { status, error } }: { message: Message }) {
   return <span>{status}</span>;
 }
 
+const IN_WORDS = `No route was asked: ${routingReasonInWords("masked")}.`;
+
 function Went({ message: { route, deliveries } }: { message: Message }) {
   if (route === null && deliveries.length === 0) return <State size="xs" tone="warn">not routed yet</State>;
   if (route?.reason === "no_match" && deliveries.length === 0) {
     return <State size="xs" tone="plain">no route</State>;
+  }
+  if (route?.reason === "masked" && deliveries.length === 0) {
+    return <State size="xs" tone="plain" title={IN_WORDS}>masked thread</State>;
   }
   return deliveries.map((delivery) => {
     const [tone, word] = stateOf(delivery);

@@ -152,6 +152,8 @@ function Row({ of, open }: { of: Found; open: Props["open"] }) {
           ? <State size="xs" tone="warn">waiting</State>
           : route.reason === "no_match"
           ? <State size="xs" tone="warn">no route</State>
+          : route.reason === "masked"
+          ? <State size="xs" tone="plain">masked thread</State>
           : deliveries.map((delivery) => {
             const [tone, word] = stateOf(delivery);
             return <State key={delivery.id} size="xs" tone={tone}>{word}</State>;

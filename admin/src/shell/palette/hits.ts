@@ -3,6 +3,7 @@ import type { SearchHit } from "../../../../supabase/functions/_shared/contract/
 import { ROLLOUT_STATE_WORDS } from "../../../../supabase/functions/_shared/contract/words/rollout_states.ts";
 import type { IconName } from "../../ui/icons.tsx";
 import type { Tone } from "../../ui/State.tsx";
+import { channelInWords } from "../../words/channels.ts";
 
 type Kind = SearchHit["kind"];
 
@@ -44,9 +45,7 @@ export function labelOf({ kind, title, about, id }: SearchHit): string {
 
 /** More about it, on the second line. */
 export function aboutOf({ kind, id, title, about, state }: SearchHit): string | null {
-  if (kind === "conversation") {
-    return state === "email" ? "E-mail" : state === "whatsapp" ? "WhatsApp" : state;
-  }
+  if (kind === "conversation") return state === null ? null : channelInWords(state);
   if (kind === "link" && title !== id) return about === null ? id : `${id} · ${about}`;
   return about;
 }

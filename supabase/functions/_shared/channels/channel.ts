@@ -23,6 +23,7 @@
 
 import type { ClaimedMail } from "../contract/answers/mail.ts";
 import type { ClaimedText } from "../contract/answers/sms.ts";
+import type { MailTicket } from "../contract/answers/tracking.ts";
 import type { ClaimedDelivery, ClaimedDestination, ClaimedSender } from "../contract/answers/pipeline.ts";
 
 /**
@@ -245,7 +246,22 @@ export interface SendDeps {
   readFile?(file: StoredFile): Promise<Uint8Array | undefined>;
   /** Files that services uploaded. Absent where there are none. */
   uploads?: Uploads;
+  /** Gives a mail that is about to be sent its ticket. Absent where nothing is tracked. */
+  track?: Track;
 }
+
+/** A mail that may be tracked. */
+export interface MailToTrack {
+  /** Its id. */
+  readonly message: string;
+  /** What its author asks for; undefined for the setting. */
+  readonly mode: "off" | "aggregate" | "individual" | undefined;
+  /** Its links, in their order; called if it is to be tracked. */
+  links(): Promise<readonly string[]>;
+}
+
+/** The ticket of a mail; null if it is not to be tracked. Rejects while the database is unavailable. */
+export type Track = (mail: MailToTrack) => Promise<MailTicket | null>;
 
 /** Files that services uploaded to send. Each method rejects while database or storage are unavailable. */
 export interface Uploads {

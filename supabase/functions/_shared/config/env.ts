@@ -259,9 +259,20 @@ const VARIABLES = {
     purpose: "write addresses into mails, such as those that end a subscription, with a host of your own",
     schema: url.optional(),
   },
+  TRACK_BASE_URL: {
+    purpose:
+      "write addresses of tracked mails (/pixel, /c) and of unsubscribing (/u) with a host of your own that leads to email-track",
+    schema: url.optional(),
+  },
   WEBHOOK_BASE_URL: {
     purpose: "tell providers of texts where to report, if that is another host than PUBLIC_BASE_URL",
     schema: url.optional(),
+  },
+  LB_ADMIN_TOKEN: {
+    purpose:
+      "split traffic between blue and green: who has it may change the split; several, comma-separated, while rotating",
+    schema: secrets,
+    secret: true,
   },
   LINK_DOMAIN: { purpose: "print links on a domain of your own", schema: domain.optional() },
   LINK_HTML: {

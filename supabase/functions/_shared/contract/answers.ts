@@ -28,6 +28,8 @@ import { SIGNALS } from "./answers/signals.ts";
 import { SMS } from "./answers/sms.ts";
 import { TELEGRAM } from "./answers/telegram.ts";
 import { TEMPLATES } from "./answers/templates.ts";
+import { TRACKING } from "./answers/tracking.ts";
+import { TRAFFIC } from "./answers/traffic.ts";
 import type { Database } from "./database.ts";
 import type { Json } from "./json.ts";
 
@@ -64,6 +66,8 @@ export const ANSWERS = {
   ...SMS,
   ...TELEGRAM,
   ...TEMPLATES,
+  ...TRACKING,
+  ...TRAFFIC,
 } as const satisfies Readonly<Record<JsonFunction, z.ZodType>>;
 
 /** The types of the JSON answers, by function name. */

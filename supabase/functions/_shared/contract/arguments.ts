@@ -485,6 +485,7 @@ type OfThePipeline =
   | "record_repeats"
   | "reseal_headers"
   | "resolve_mails"
+  | "settle_accesses"
   | "settle_deliveries"
   | "settle_notifications"
   | "settle_outbound"
@@ -495,7 +496,8 @@ type OfThePipeline =
   | "store_templates"
   | "take_telegram_update"
   | "take_uses"
-  | "tell_accounts";
+  | "tell_accounts"
+  | "track_mails";
 
 type Functions = Database["public"]["Functions"];
 

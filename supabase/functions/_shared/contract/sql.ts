@@ -32,6 +32,7 @@ interface Results {
     since: string | null;
   }[];
   switch_off: number | null;
+  ticket_message: string | null;
 }
 
 type Given<Name extends FunctionName> = Functions[Name]["Args"];

@@ -96,6 +96,9 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002810",
   "20261129002811",
   "20261129002812",
+  "20261129002800",
+  "20261129002802",
+  "20261129002830",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */

@@ -8,6 +8,7 @@
  * @module
  */
 import { anyOrigin, createPanelCors, openPreflight } from "./cors.ts";
+import { ENVIRONMENTS, slugOf } from "./environment.ts";
 import { Problem } from "./problem.ts";
 
 /**
@@ -18,6 +19,7 @@ import { Problem } from "./problem.ts";
  *   token.
  * - `any key bearer`: also a publishable key.
  * - `viewer`, `operator`, `admin`: a team member with this role, or a secret key.
+ * - `traffic token`: who has `LB_ADMIN_TOKEN`, as a bearer token.
  * - `org owner`: an owner or admin of an organisation, or a secret key.
  * - `org member`: anybody of an organisation, or a secret key.
  */
@@ -30,6 +32,7 @@ export type Auth =
   | "viewer"
   | "operator"
   | "admin"
+  | "traffic token"
   | "org owner"
   | "org member";
 
@@ -237,7 +240,11 @@ export function addressOf(url: string, own: readonly string[]): Address {
   return { path: end === begin ? "/" : url.slice(begin, end), query: mark < 0 ? "" : url.slice(mark + 1) };
 }
 
-/** The prefixes of a function's addresses: as callers see it, and as the platform passes it on. */
+/**
+ * The prefixes of a function's addresses, under either of its slugs: as callers see it, and as the platform passes
+ * it on.
+ */
 export function ownPaths(fn: string): string[] {
-  return [`/functions/v1/${fn}`, `/${fn}`];
+  return ENVIRONMENTS.map((environment) => slugOf(fn, environment))
+    .flatMap((slug) => [`/functions/v1/${slug}`, `/${slug}`]);
 }

@@ -27,6 +27,7 @@ import type { Arm, Outcome } from "../rollouts/outcomes.ts";
 import { type CompiledRoute, compileRoutes, stoppedOf } from "../routing/routes.ts";
 import type { Bucket } from "../storage/paths.ts";
 import { storage } from "../storage/storage.ts";
+import { track } from "../tracking/tickets.ts";
 import { createPipeline, type Pipeline } from "./pipeline.ts";
 import { createMasker } from "./relaying.ts";
 import { routedChannels, routerFlag } from "./routed_channels.ts";
@@ -95,7 +96,7 @@ const chat = createChatDestination({
 /** Creates the pipeline of these channels; an isolate has one. */
 export function composePipeline(channels: Registry): Pipeline {
   const names = channels.all.map(({ name }) => name);
-  const sending: SendDeps = { fetch: (url, init) => fetch(url, init), readFile, uploads };
+  const sending: SendDeps = { fetch: (url, init) => fetch(url, init), readFile, uploads, track };
   return createPipeline({
     rpc,
     count,

@@ -10,11 +10,13 @@ import { requireSchema } from "../db/client.ts";
 import { count, refusalCounter } from "../db/counters.ts";
 import { measure } from "../db/measurements.ts";
 import { log, type Logger } from "../log/log.ts";
+import { type Environment, environmentOf, slugOf } from "../http/environment.ts";
 import { requireHost } from "../http/host.ts";
-import { Problem, problemResponse } from "../http/problem.ts";
+import { Problem, problemResponse, PROBLEMS } from "../http/problem.ts";
 import { pickMethod } from "../http/routes.ts";
 import { state, STATE_HEADER } from "./state.ts";
 import { readTraceparent } from "../http/traceparent.ts";
+import { countVisit } from "../traffic/count.ts";
 
 /** What a handler knows about the request besides the request itself. */
 export interface Context {
@@ -70,7 +72,7 @@ export interface Served {
  * - A thrown `Problem` becomes its response; anything else becomes `internal_error`, with its stack in the
  *   log.
  * - Each refusal is counted under `<function>_refused` and the problem's code.
- * - Each response is measured under `request`, by function and status, from the call to the response's
+ * - Each response is measured under `request`, by the slug that was called and status, from the call to the response's
  *   headers. Refusals by a kill switch have the status `disabled` there: the operator wants them, and they
  *   must not raise a failure alarm.
  * - With handlers by method, others get 405 and `Allow`; GET answers HEAD without its body.
@@ -100,22 +102,31 @@ export function serve(
       const answer = isAsked ? state(fn, request.headers) : pick(request.method)(request, context);
       return answer instanceof Promise
         ? answer.then(
-          (answer) => measured(stamped(answer, context), began),
+          (answer) => measured(stamped(answer, context), request, began),
           (error) => refusal(error, request, context, began),
         )
-        : measured(stamped(answer, context), began);
+        : measured(stamped(answer, context), request, began);
     } catch (error) {
       return refusal(error, request, context, began);
     }
   }
 
   /** Names of the series, cached: this runs for every request. */
-  const labels: string[] = [];
+  const labels: Record<Environment, string[]> = { blue: [], green: [] };
   const disabled = `${fn} disabled`;
 
-  function measured(response: Response, began: number): Response {
+  /** @param failed Whether the visitor's request failed because of us. */
+  function measured(
+    response: Response,
+    { url, headers }: Request,
+    began: number,
+    failed = response.status >= 500,
+  ): Response {
     const { status } = response;
-    measure("request", labels[status] ??= `${fn} ${status}`, performance.now() - began);
+    const took = performance.now() - began;
+    const environment = environmentOf(fn, url);
+    measure("request", labels[environment][status] ??= `${slugOf(fn, environment)} ${status}`, took);
+    countVisit(headers, environment, failed, took);
     return response;
   }
 
@@ -125,7 +136,9 @@ export function serve(
     report(problem, context);
     const answer = problemResponse(problem, context.requestId);
     const response = request.method === "HEAD" ? new Response(null, answer) : answer;
-    if (problem.code !== "disabled_by_environment") return measured(response, began);
+    // Mail is refused with 503 whatever is wrong with it: its provider would drop it at a 4xx.
+    const failed = response.status >= 500 && PROBLEMS[problem.code].status >= 500;
+    if (problem.code !== "disabled_by_environment") return measured(response, request, began, failed);
     measure("request", disabled, performance.now() - began);
     return response;
   }

@@ -23,10 +23,18 @@ function notReady(): SendFailure | undefined {
   return { ok: false, kind: "retry", code: "not_ready", message };
 }
 
-/** Where the function that receives mail can be reached from outside. */
-function baseUrl(): string {
-  const { PUBLIC_BASE_URL, SUPABASE_URL } = env("PUBLIC_BASE_URL", "SUPABASE_URL");
-  return `${PUBLIC_BASE_URL ?? SUPABASE_URL}/functions/v1/email-webhook`;
+/** Where addresses in mails begin: on a host of their own, or those of the functions. */
+function addresses(): { baseUrl: string; trackUrl: string } {
+  const { TRACK_BASE_URL, PUBLIC_BASE_URL, SUPABASE_URL } = env(
+    "TRACK_BASE_URL",
+    "PUBLIC_BASE_URL",
+    "SUPABASE_URL",
+  );
+  const functions = `${PUBLIC_BASE_URL ?? SUPABASE_URL}/functions/v1`;
+  return {
+    baseUrl: TRACK_BASE_URL ?? `${functions}/email-webhook`,
+    trackUrl: TRACK_BASE_URL ?? `${functions}/email-track`,
+  };
 }
 
 /** E-mail with the secrets of the environment. */
@@ -46,7 +54,7 @@ export const email: Channel = {
     const missing = notReady();
     if (missing !== undefined) return missing;
     const { replyDomain } = domains();
-    return await sendMail(outgoing, { provider: providerOf, replyDomain, baseUrl: baseUrl() }, world);
+    return await sendMail(outgoing, { provider: providerOf, replyDomain, ...addresses() }, world);
   },
   destination: {
     kind: "inbox",

@@ -84,10 +84,16 @@ export const mailSetup = z.strictObject({
 /** See {@linkcode mailSetup}. */
 export type MailSetup = z.infer<typeof mailSetup>;
 
+/** What judging opens and clicks once more has led to. */
+export const judged = z.strictObject({ judged: z.int().min(0).describe("How many verdicts were written") });
+/** See {@linkcode judged}. */
+export type Judged = z.infer<typeof judged>;
+
 /** Schemas of this module that docs/openapi.yaml names. */
 export const MAIL_HTTP = {
   CodeMailed: codeMailed,
   CodeToMail: codeToMail,
   Explained: explained,
+  Judged: judged,
   MailSetup: mailSetup,
 } as const;

@@ -16,7 +16,7 @@ import { isRefusedAsTooOld, requireSchema, type Rpc } from "../../db/client.ts";
 import type { Config } from "../../db/config.ts";
 import { groupCommit } from "../../db/group_commit.ts";
 import type { OnFlag } from "../../flags/evaluate.ts";
-import { Cache } from "./cache.ts";
+import { Cache } from "../../db/weighed_cache.ts";
 import { Link, type LinkRow } from "../model/link.ts";
 import type { OwnCode } from "../model/own.ts";
 import { PackedCache } from "./packed.ts";

@@ -55,6 +55,8 @@ const SOON_MS = 120_000;
 /** So many links in so short a time are not followed by a person (github.com/mautic/mautic/issues/9798). */
 const BURST_LINKS = 3;
 const BURST_MS = 10_000;
+/** The sign of an image proxy, which loads an image when a person looks, however soon that is. */
+const MAIL_PROXY = "mail_proxy";
 /** Two links at once are in doubt. */
 const PAIR_MS = 1500;
 /** Whoever follows the hidden link did the rest at about the same time. */
@@ -78,35 +80,85 @@ const GMAIL_AHEAD = /Chrome\/42\.0\.2311\.135 Safari\/537\.36 Edge\/12\.246 Mozi
 const MAIL_PROGRAM =
   /\b(?:ms-office|MSOffice|Microsoft Office|Microsoft Outlook|Outlook-iOS|Outlook-Android|Thunderbird|Airmail|eM ?Client|Postbox|Lotus-Notes|K-9|Evolution|BlackBerry|Spark)\b/i;
 
+/** What an access says for itself, in words; nothing of its agent or its address. All that is kept of these. */
+export interface Signs {
+  /** Signs that no person gives. */
+  readonly machine: readonly string[];
+  /** Signs that a person rarely gives. */
+  readonly doubts: readonly string[];
+  /** The scanner whose network a click came from. */
+  readonly scanner?: string;
+  /** What speaks for a person, if nothing speaks against one: `mail_proxy`, `mail_program` or `browser`. */
+  readonly person: string;
+}
+
+/** An access by its signs. */
+export interface SignedAccess extends Pick<Access, "kind" | "at" | "link" | "trap"> {
+  readonly signs: Signs;
+}
+
+/** The signs of an access. Hot: called once for each. */
+export function signsOf(access: Access): Signs {
+  return {
+    machine: machineSigns(access),
+    doubts: doubtsOf(access),
+    scanner: access.kind === "click" ? scannerOf(access.address ?? "") : undefined,
+    person: personSign(access),
+  };
+}
+
 /**
  * Judges what happened to one message, in the order given.
  *
  * @param accesses All that is known, in any order: a burst and the hidden link are seen only together.
  */
 export function judgeAccesses(accesses: readonly Access[], mail: AccessedMail = {}): Judgement[] {
+  return judgeSigned(accesses.map((access) => ({ ...access, signs: signsOf(access) })), mail);
+}
+
+/** {@linkcode judgeAccesses} of accesses of which only the signs were kept: the same verdicts. */
+export function judgeSigned(
+  accesses: readonly SignedAccess[],
+  { deliveredAt }: AccessedMail = {},
+): Judgement[] {
   const clicks = accesses.filter(({ kind }) => kind === "click").sort((a, b) => a.at - b.at);
   const traps = accesses.filter(({ trap }) => trap === true).map(({ at }) => at).sort((a, b) => a - b);
   const [bursts, pairs] = crowdsOf(clicks);
   return accesses.map((access) => {
-    const machine = machineSigns(access, mail);
-    const doubts = doubtsOf(access);
+    const { at, signs: { scanner, person } } = access;
+    const machine = [...access.signs.machine], doubts = [...access.signs.doubts];
+    if (deliveredAt !== undefined && at - deliveredAt < INSTANT_MS && person !== MAIL_PROXY) {
+      machine.push("instant");
+    }
     if (bursts.has(access)) machine.push("burst");
     else if (pairs.has(access)) doubts.push("pair");
-    if (near(traps, access.at, TRAP_MS)) machine.push("trap");
-    const scanner = access.kind === "click" ? scannerOf(access.address ?? "") : undefined;
+    if (near(traps, at, TRAP_MS)) machine.push("trap");
     if (scanner !== undefined) {
-      const soon = mail.deliveredAt !== undefined && access.at - mail.deliveredAt < SOON_MS;
+      const soon = deliveredAt !== undefined && at - deliveredAt < SOON_MS;
       (soon || doubts.length > 0 ? machine : doubts).push(`network_${scanner}`);
     }
     if (machine.length > 0) return { verdict: "machine", reasons: [...machine, ...doubts].sort() };
     if (doubts.length > 0) return { verdict: "unsure", reasons: doubts.sort() };
-    return { verdict: "human", reasons: [personSign(access)] };
+    return { verdict: "human", reasons: [person] };
   });
 }
 
+/** Signs as one text of letters, `_`, `.` and `,`, for the database. */
+export function signsText({ machine, doubts, scanner, person }: Signs): string {
+  const words = [...machine.map((word) => `m.${word}`), ...doubts.map((word) => `d.${word}`), `p.${person}`];
+  if (scanner !== undefined) words.push(`n.${scanner}`);
+  return words.join(",");
+}
+
+/** Reverses {@linkcode signsText}. Words of another version that say nothing here are left out. */
+export function readSigns(text: string): Signs {
+  const words = text.split(",");
+  const of = (kind: string) => words.flatMap((word) => word.startsWith(`${kind}.`) ? [word.slice(2)] : []);
+  return { machine: of("m"), doubts: of("d"), scanner: of("n")[0], person: of("p")[0] ?? "browser" };
+}
+
 /** Signs that no person gives. */
-function machineSigns(access: Access, { deliveredAt }: AccessedMail): string[] {
-  const { kind, at, userAgent, method = "GET", purpose = "", machine } = access;
+function machineSigns({ kind, userAgent, method = "GET", purpose = "", machine }: Access): string[] {
   const signs: string[] = [];
   // RFC 9110 9.3.2: who asks with HEAD reads no content. Mail programs and scanners look ahead so.
   if (method !== "GET") signs.push("method");
@@ -117,9 +169,6 @@ function machineSigns(access: Access, { deliveredAt }: AccessedMail): string[] {
   // Apple, "Mail Privacy Protection": images are loaded whether the mail is opened or not, with this agent.
   if (userAgent === "Mozilla/5.0") signs.push(kind === "open" ? "apple_prefetch" : "bare_agent");
   if (GMAIL_AHEAD.test(userAgent)) signs.push("gmail_prefetch");
-  if (deliveredAt !== undefined && at - deliveredAt < INSTANT_MS && !isPersonsProxy(access)) {
-    signs.push("instant");
-  }
   if (userAgent === "") {
     if (kind === "click") signs.push("no_agent");
   } else if (signs.length === 0 && !(kind === "open" && isMailReader(userAgent))) {
@@ -142,21 +191,17 @@ function doubtsOf({ kind, userAgent }: Access): string[] {
   return doubts;
 }
 
-function isPersonsProxy({ kind, userAgent }: Access): boolean {
-  return kind === "open" && PERSONS_PROXY.test(userAgent);
-}
-
 const isMailReader = (userAgent: string) => PERSONS_PROXY.test(userAgent) || MAIL_PROGRAM.test(userAgent);
 
 function personSign({ kind, userAgent }: Access): string {
   if (kind === "click") return "browser";
-  if (PERSONS_PROXY.test(userAgent)) return "mail_proxy";
+  if (PERSONS_PROXY.test(userAgent)) return MAIL_PROXY;
   return MAIL_PROGRAM.test(userAgent) ? "mail_program" : "browser";
 }
 
 /** Clicks that are part of a burst, and those that came together with one of another link. @param clicks By time. */
-function crowdsOf(clicks: readonly Access[]): [Set<Access>, Set<Access>] {
-  const bursts = new Set<Access>(), pairs = new Set<Access>();
+function crowdsOf(clicks: readonly SignedAccess[]): [Set<SignedAccess>, Set<SignedAccess>] {
+  const bursts = new Set<SignedAccess>(), pairs = new Set<SignedAccess>();
   const held = new Map<string, number>();
   let first = 0, marked = 0;
   for (let last = 0; last < clicks.length; last++) {

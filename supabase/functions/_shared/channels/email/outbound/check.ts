@@ -54,6 +54,7 @@ const content = {
   text: z.string().max(MAX_BODY).optional(),
 };
 
+const track = z.enum(["off", "aggregate", "individual"]).optional();
 const uuid = z.guid("must be an id of ours");
 const hasBody = ({ html, text }: { html?: string; text?: string }) =>
   (html ?? "") !== "" || (text ?? "") !== "";
@@ -65,6 +66,7 @@ const messageSchema = z.strictObject({
   cc: z.array(person).max(MAX_CC).optional(),
   campaign_id: uuid.optional(),
   bulk: z.boolean().optional(),
+  track,
   reply_to_message: uuid.optional(),
 }).refine(hasBody, BODY);
 
@@ -77,6 +79,7 @@ const requestSchema = z.strictObject({
   cc: z.array(person).max(MAX_CC).optional(),
   campaign_id: uuid.optional(),
   bulk: z.boolean().optional(),
+  track,
   reply_to_message: uuid.optional(),
   attachments: z.array(attachment).max(MAX_ATTACHMENTS).optional(),
   idempotency_key: z.string().min(1).max(255).regex(/^[\x21-\x7e]+$/, "must be visible ASCII characters")

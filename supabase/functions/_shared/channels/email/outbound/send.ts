@@ -11,14 +11,17 @@ import type { MailAddress, OutgoingMail } from "../../../mail/types.ts";
 import type { Outbound, Outgoing, SendDeps, SendFailure, Sent } from "../../channel.ts";
 import type { MailProvider } from "../providers/provider.ts";
 import { bytesOf, type Content, contentsOf, type MailObject } from "./contents.ts";
+import { trackedHtml } from "./track.ts";
 
 /** What sending takes from the environment. */
 export interface MailSendOptions {
   /** The provider of an identity, or what is missing for it. */
   provider(name: MailProvider["name"]): MailProvider | SendFailure;
   replyDomain: string;
-  /** Where addresses of ours begin, such as those that end a subscription. */
+  /** Where addresses that end a subscription begin. */
   baseUrl: string;
+  /** Where addresses of tracked mails begin. */
+  trackUrl: string;
 }
 
 /**
@@ -61,12 +64,13 @@ function answersTo(
 async function mailOf(
   { id, to, message }: Outgoing,
   mail: ClaimedMail,
-  { replyDomain, baseUrl }: MailSendOptions,
+  { replyDomain, baseUrl, trackUrl }: MailSendOptions,
   world: SendDeps,
 ) {
   const replyTo = answersTo(id, mail, replyDomain);
   const contents = attachmentsOf(message, world);
   const unsubscribe = mail.bulk ? `${baseUrl}/u/${mail.token ?? id}` : undefined;
+  const html = wordsFor(mail.html ?? textIn(message, "html"), unsubscribe);
   const composed = await composeMail({
     messageId: mail.message_id_header,
     replyTo,
@@ -74,7 +78,7 @@ async function mailOf(
     to: { address: to, name: textIn(message, "to_name") ?? "" },
     cc: Array.isArray(message.cc) ? message.cc as MailAddress[] : [],
     subject: textIn(message, "subject") ?? "",
-    html: wordsFor(mail.html ?? textIn(message, "html"), unsubscribe),
+    html: await trackedHtml({ id, message: { ...message, html } }, trackUrl, [`${baseUrl}/`], world),
     text: wordsFor(mail.text ?? textIn(message, "text"), unsubscribe),
     ...(mail.in_reply_to === null
       ? {}

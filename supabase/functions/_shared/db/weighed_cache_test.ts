@@ -1,7 +1,7 @@
-import { assert, assertEquals } from "../../../../../tests/support/assert.ts";
+import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
-import { Cache } from "./cache.ts";
-import { holds } from "../../../../../tests/support/property.ts";
+import { Cache } from "./weighed_cache.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 Deno.test("Cache: never exceeds its weight, and returns the value set last", () => {
   const step = fc.oneof(

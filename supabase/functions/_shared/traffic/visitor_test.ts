@@ -1,0 +1,44 @@
+import { assert, assertEquals, assertMatch, assertNotEquals } from "../../../../tests/support/assert.ts";
+import fc from "fast-check";
+import { holds } from "../../../../tests/support/property.ts";
+import { readVisit, readVisitor, signVisit, signVisitor, VISITOR_COOKIE, visitorOf } from "./visitor.ts";
+
+const SECRETS = ["new", "old"] as const;
+
+Deno.test("visitorOf(): the cookie, else credentials, else a mail's ticket, else somebody new", () => {
+  const cookie = `a=1; ${VISITOR_COOKIE}=${signVisitor("abc", "old")}; b=2`;
+  const of = (headers: Record<string, string>, path = "/health") =>
+    visitorOf(new Headers(headers), path, SECRETS);
+  assertEquals(of({ cookie, apikey: "key" }), { id: "abc" });
+  const service = of({ apikey: "key" });
+  assertEquals(service, of({ apikey: "key" }, "/pixel/abcdefgh.png"));
+  assertEquals(service.cookie, undefined);
+  assertNotEquals(service.id, of({ apikey: "other" }).id);
+  assert(!service.id.includes("key"));
+  assertEquals(of({}, "/c/ticket-ticket/1"), of({}, "/pixel/ticket-ticket.png"));
+  const fresh = of({});
+  assertMatch(
+    fresh.cookie ?? "",
+    /^gl_visitor=[a-z2-7]{16}\.[0-9a-f]{24}; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Lax$/,
+  );
+  assertNotEquals(fresh.id, of({}).id);
+  assertEquals(of({ cookie: fresh.cookie!.split(";")[0] }), { id: fresh.id });
+});
+
+Deno.test("a cookie is no visit, a visit of one side none of the other, and no other text is either", () => {
+  const cookie = signVisitor("abc", "new");
+  const blue = signVisit("abc", "blue", "new");
+  assertEquals([readVisitor(cookie, SECRETS), readVisit(blue, "blue", SECRETS)], ["abc", "abc"]);
+  assertEquals(readVisit(cookie, "blue", SECRETS), undefined);
+  assertEquals(readVisit(blue, "green", SECRETS), undefined);
+  assertEquals(readVisitor(blue, SECRETS), undefined);
+  assertEquals(readVisitor(signVisitor("abc", "another"), SECRETS), undefined);
+  assertEquals(readVisitor(cookie, []), undefined);
+});
+
+Deno.test("readVisitor(): no text that was not signed is read", () => {
+  holds(fc.property(fc.string({ unit: "binary" }), (text) => {
+    assertEquals(readVisitor(text, SECRETS), undefined);
+    assertEquals(readVisit(text, "green", SECRETS), undefined);
+  }));
+});

@@ -1,0 +1,177 @@
+/** The examples of ops/traffic in front of a stack with two environments: each splits as the local gateway does. */
+import { assert, assertEquals } from "../support/assert.ts";
+import postgres, { type Sql } from "postgres";
+import { join, ROOT } from "../../lib/paths.ts";
+import { freePort } from "../../lib/postgres/postgres.ts";
+import { bucket } from "../../supabase/functions/_shared/flags/bucket.ts";
+import { greenOn } from "../support/green.ts";
+import { hasProgram } from "../support/program.ts";
+import { type RunningStack, startStack } from "../support/stack.ts";
+import { until } from "../support/until.ts";
+import { startWorker } from "../support/worker.ts";
+
+const NGINX = await hasProgram("nginx", "the proxy of ops/traffic (Debian: nginx)", "-v");
+const FOLDER = join(ROOT, "ops", "traffic");
+
+/** A new visitor, or one with a cookie. */
+async function visit(front: string, headers: Record<string, string> = {}, path = "/health") {
+  const response = await fetch(front + path, { headers });
+  const text = await response.text();
+  return {
+    status: response.status,
+    shown: response.headers.get("x-environment"),
+    cookie: response.headers.get("set-cookie")?.split(";")[0],
+    environment: /"environment":"(\w+)"/.exec(text)?.[1],
+  };
+}
+
+/** What every gateway does, at this address. */
+async function behavesAsGateway(front: string, stack: RunningStack, sql: Sql): Promise<void> {
+  const token = { authorization: `Bearer ${stack.stack.traffic.token}` };
+  const split = async (green: number) => {
+    const response = await fetch(`${front}/api/traffic`, {
+      method: "POST",
+      headers: token,
+      body: JSON.stringify({ environment: "green", percentage: green }),
+    });
+    assertEquals([response.status, (await response.json()).green], [200, green]);
+  };
+  const refused = await fetch(`${front}/api/traffic`, { method: "POST", body: "{}" });
+  assertEquals([refused.status, (await refused.json()).code], [401, "unauthorized"]);
+
+  await split(0);
+  await until("all to blue", async () => (await visit(front)).shown === "blue");
+  assertEquals((await visit(front, { "x-environment": "green" })).environment, "green");
+  assertEquals((await visit(front, { "x-environment": "green" }, "/health/detailed")).status, 401);
+  const pinned = await visit(front, { "x-environment": "green", ...token }, "/health/detailed");
+  assertEquals([pinned.status, pinned.environment], [200, "green"]);
+  assertEquals((await visit(front, {}, "/nothing")).status, 404);
+
+  await split(40);
+  await until("green is seen", async () => (await visit(front)).environment === "green");
+  await until("the stack sees it", async () => (await visit(stack.url)).environment === "green");
+  const visitors: { cookie: string; environment: string }[] = [];
+  for (let i = 0; i < 60; i++) {
+    const { status, shown, cookie, environment } = await visit(front);
+    assertEquals([status, shown], [200, environment]);
+    visitors.push({ cookie: cookie!, environment: environment! });
+  }
+  const green = visitors.filter(({ environment }) => environment === "green").length;
+  assert(green > 8 && green < 42, `${green} of 60 at 40 %`);
+  for (const { cookie, environment } of visitors.slice(0, 20)) {
+    // The same side at every gateway.
+    for (const at of [front, stack.url]) {
+      const again = await visit(at, { cookie });
+      assertEquals([again.environment, again.cookie], [environment, undefined]);
+    }
+  }
+  const service = { apikey: "a service's key" };
+  const side = (await visit(stack.url, service)).environment;
+  for (let i = 0; i < 3; i++) assertEquals((await visit(front, service)).environment, side);
+
+  const sent = await fetch(`${front}/api/sendgrid/send`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${stack.stack.email.apiToken}`, "content-type": "application/json" },
+    body: JSON.stringify({ to: "nobody" }),
+  });
+  assertEquals([sent.status, (await sent.json()).code], [422, "invalid_request"]);
+  await until("outcomes of both arms are counted", async () => {
+    const [{ arms }] = await sql`
+      select count(distinct arm)::int as arms from public.flag_metrics where flag_key = 'green.enabled'`;
+    return arms === 2;
+  });
+
+  await split(0);
+  await until("everybody is back", async () => {
+    const all = await Promise.all(visitors.slice(0, 10).map(({ cookie }) => visit(front, { cookie })));
+    return all.every(({ environment }) => environment === "blue");
+  });
+}
+
+/** The configuration of the example, for this stack instead of a project, without TLS. */
+async function configuration(stackUrl: string, port: number, dir: string): Promise<string> {
+  const own = (await Deno.readTextFile(join(FOLDER, "nginx.conf")))
+    .replace("listen 443 ssl;", `listen 127.0.0.1:${port};`)
+    .replace("/var/cache/nginx/gatelink", `${dir}/cache`)
+    .replaceAll("https://<ref>.supabase.co", stackUrl)
+    .replaceAll("<ref>.supabase.co", new URL(stackUrl).host);
+  assert(own.includes(`listen 127.0.0.1:${port}`) && !own.includes("<ref>"), own);
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((of) =>
+    `${of}_temp_path ${dir}/${of};`
+  );
+  return `daemon off; master_process off; pid ${dir}/pid; error_log ${dir}/error.log;
+    events {} http { access_log off; ${temporary.join(" ")} ${own} }`;
+}
+
+Deno.test("gateways: nginx and a Cloudflare Worker split as the stack does", async (t) => {
+  const stack = await startStack({ args: ["--no-seed"] });
+  const sql = postgres(stack.stack.dbUrl, { max: 1, onnotice: () => {} });
+  const dir = await Deno.makeTempDir();
+  try {
+    await greenOn(stack);
+    await t.step({
+      name: "nginx",
+      ignore: !NGINX,
+      async fn() {
+        const port = freePort();
+        await Deno.writeTextFile(join(dir, "nginx.conf"), await configuration(stack.url, port, dir));
+        const nginx = new Deno.Command("nginx", {
+          args: ["-p", dir, "-c", join(dir, "nginx.conf"), "-e", join(dir, "error.log")],
+          stdout: "null",
+          stderr: "null",
+        }).spawn();
+        const front = `http://127.0.0.1:${port}`;
+        try {
+          await until("nginx serves", async () => (await visit(front)).status === 200);
+          await behavesAsGateway(front, stack, sql);
+        } catch (error) {
+          console.error((await Deno.readTextFile(join(dir, "error.log")).catch(() => "")).slice(-2000));
+          throw error;
+        } finally {
+          nginx.kill("SIGTERM");
+          await nginx.status;
+        }
+      },
+    });
+    await t.step("Cloudflare Worker", async () => {
+      const worker = await startWorker(join(FOLDER, "cloudflare-worker.js"), {
+        UPSTREAM: stack.url,
+        LB_ADMIN_TOKEN: stack.stack.traffic.token,
+      });
+      if (worker === undefined) return;
+      try {
+        await behavesAsGateway(worker.url, stack, sql);
+      } finally {
+        await worker.stop();
+      }
+    });
+  } finally {
+    await sql.end();
+    await stack.stop();
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("the Worker's hash is that of flags, for any text", async () => {
+  const { bucket: own } = await import("../../ops/traffic/cloudflare-worker.js");
+  for (
+    const id of [
+      "",
+      "a",
+      "ab",
+      "abc",
+      "abcd",
+      "abcde",
+      "ππππππππ",
+      "My 🚀 is full of 🦎.",
+      "ejOoVL",
+      "ceQdGm",
+    ]
+  ) {
+    for (const salt of ["", "green.enabled", "x"]) assertEquals(own(salt + id), bucket(salt, id), salt + id);
+  }
+  for (let i = 0; i < 1000; i++) {
+    const id = crypto.randomUUID().slice(0, i % 37);
+    assertEquals(own(`green.enabled${id}`), bucket("green.enabled", id));
+  }
+});
