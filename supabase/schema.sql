@@ -12390,37 +12390,6 @@ begin
 end $function$;
 grant execute on function public.set_text_number(p_number text, p_changes jsonb) to authenticated, service_role;
 
--- A message is removed from its chat, or cannot be; or it is tried again after p_retry_ms. For secret keys.
-CREATE OR REPLACE FUNCTION public.settle_card_clear(p_chat_id bigint, p_message_id bigint, p_retry_ms bigint DEFAULT NULL::bigint)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO ''
-AS $function$
-begin
-  if p_retry_ms is null then
-    delete from private.card_clears c where c.chat_id = p_chat_id and c.message_id = p_message_id;
-  else
-    update private.card_clears c set due_at = clock_timestamp() + make_interval(secs => p_retry_ms / 1000.0)
-    where c.chat_id = p_chat_id and c.message_id = p_message_id;
-  end if;
-end $function$;
-grant execute on function public.settle_card_clear(p_chat_id bigint, p_message_id bigint, p_retry_ms bigint) to service_role;
-
--- The message of a card is up to date, or is tried again after p_retry_ms. False if the card has changed meanwhile.
--- For secret keys.
-CREATE OR REPLACE FUNCTION public.settle_card_edit(p_delivery_id uuid, p_lease uuid, p_retry_ms bigint DEFAULT NULL::bigint)
- RETURNS boolean
- LANGUAGE plpgsql
- SET search_path TO ''
-AS $function$
-begin
-  -- A press in between took the lease away and made it due again.
-  update public.cards c
-  set edit_due_at = clock_timestamp() + make_interval(secs => p_retry_ms / 1000.0), edit_lease = null
-  where c.delivery_id = p_delivery_id and c.edit_lease = p_lease;
-  return found;
-end $function$;
-grant execute on function public.settle_card_edit(p_delivery_id uuid, p_lease uuid, p_retry_ms bigint) to service_role;
 -- Writes what somebody (the id of a contact, or an e-mail address) allows when mails are tracked: {contact_id, mode,
 -- campaign_id}. Counts for mails that were sent before, too. For operators and secret keys. Errors: 42501 not
 -- allowed, GL404 no such contact, GL422 no such mode.
@@ -12521,6 +12490,38 @@ begin
   return v_opens + v_clicks;
 end $function$;
 grant execute on function public.settle_accesses(p_verdicts jsonb) to service_role;
+
+-- A message is removed from its chat, or cannot be; or it is tried again after p_retry_ms. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_card_clear(p_chat_id bigint, p_message_id bigint, p_retry_ms bigint DEFAULT NULL::bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if p_retry_ms is null then
+    delete from private.card_clears c where c.chat_id = p_chat_id and c.message_id = p_message_id;
+  else
+    update private.card_clears c set due_at = clock_timestamp() + make_interval(secs => p_retry_ms / 1000.0)
+    where c.chat_id = p_chat_id and c.message_id = p_message_id;
+  end if;
+end $function$;
+grant execute on function public.settle_card_clear(p_chat_id bigint, p_message_id bigint, p_retry_ms bigint) to service_role;
+
+-- The message of a card is up to date, or is tried again after p_retry_ms. False if the card has changed meanwhile.
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_card_edit(p_delivery_id uuid, p_lease uuid, p_retry_ms bigint DEFAULT NULL::bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- A press in between took the lease away and made it due again.
+  update public.cards c
+  set edit_due_at = clock_timestamp() + make_interval(secs => p_retry_ms / 1000.0), edit_lease = null
+  where c.delivery_id = p_delivery_id and c.edit_lease = p_lease;
+  return found;
+end $function$;
+grant execute on function public.settle_card_edit(p_delivery_id uuid, p_lease uuid, p_retry_ms bigint) to service_role;
 
 -- Records the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was
 -- not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false if

@@ -116,6 +116,8 @@ export function telegramBot(
     token: secrets.TELEGRAM_BOT_TOKEN || `7000000001:${derived("telegram token")}`,
     secret: secrets.TELEGRAM_WEBHOOK_SECRET?.split(",")[0].trim() || derived("telegram secret"),
   };
+}
+
 /** LB_ADMIN_TOKEN, unless the user's secrets set it. */
 export function trafficToken(
   { secretKey }: Pick<Keys, "secretKey">,

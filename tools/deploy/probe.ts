@@ -118,6 +118,7 @@ export const PROBES: Record<string, Probe[]> = {
     status: 401,
     type: PROBLEM,
     body: { code: "signature_missing" },
+  }],
   "gateway": [{
     what: "keeps the split from who has no token",
     request: () => ({ query: "/api/traffic", init: { method: "POST", body: "{}" } }),
