@@ -113,8 +113,8 @@ browserTest("on a phone nothing is wider than the screen, and faults are switche
     await page.getByRole("button", { name: /Ana/ }).click();
     const [chat] = [...simulator.telegram!.chats.values()].filter(({ title }) => title === "Ana");
     await call("sendMessage", { chat_id: chat.id, text: "word".repeat(200) });
-    await page.getByText(/wordword/).first().waitFor();
-    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    await page.getByRole("log").getByText(/wordword/).waitFor();
+    const width = await page.locator("html").evaluate((page) => page.scrollWidth);
     assert(width <= 360, `${width} px`);
     await page.getByRole("button", { name: "Telegram", exact: true }).click();
     await page.getByRole("tab", { name: /Faults/ }).click();

@@ -1,6 +1,8 @@
 /** `gatelink telegram` on a real stack, with the simulated Telegram: from a chat to a card with buttons. */
+import postgres from "postgres";
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { document, fails, gatelink, stack } from "../support/cli.ts";
+import { configSeen } from "../support/config_seen.ts";
 import { until } from "../support/until.ts";
 import type { TelegramChat } from "../../local/simulator/telegram/telegram.ts";
 
@@ -31,6 +33,8 @@ Deno.test("gatelink telegram: a chat becomes a destination, a text to us a card 
   await document(
     `routes add --to night --name night --priority 1 --channels sms --when {"type":"text","match":"exact","value":"night"}`,
   );
+  const sql = postgres(stack.dbUrl, { max: 1, onnotice: () => {} });
+  await configSeen({ url: stack.url, stack }, sql).finally(() => sql.end());
   await (await fetch(`${stack.url}/simulator/twilio/receive`, {
     method: "POST",
     headers: { "content-type": "application/json" },

@@ -7,7 +7,7 @@
  * | `GET /simulator/telegram/chats` | chats with their messages |
  * | `GET /simulator/telegram/posts` | what was posted to the webhook |
  */
-import { secondsOf, Webhooks } from "./webhooks.ts";
+import { secondsOf, type TelegramPost, Webhooks } from "./webhooks.ts";
 import { parseTelegramSettings, TELEGRAM_CALM, type TelegramSettings } from "./settings.ts";
 
 type Json = Record<string, unknown>;
@@ -54,15 +54,6 @@ export type TelegramChange =
   | { type: "post"; post: TelegramPost }
   | { type: "toast"; text: string; alert: boolean }
   | { type: "settings"; settings: TelegramSettings };
-
-/** A webhook. */
-export interface TelegramPost {
-  readonly id: number;
-  readonly what: string;
-  readonly at: string;
-  /** HTTP status, `waiting`, or why there is none. */
-  answer: number | string;
-}
 
 /** Options of a {@linkcode TelegramSimulator}. */
 export interface TelegramOptions {

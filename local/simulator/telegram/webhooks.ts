@@ -1,7 +1,15 @@
 /** The webhooks of the simulated Telegram: one after the other, each until it is answered with 2xx. */
-import type { TelegramPost } from "./telegram.ts";
 
 type Json = Record<string, unknown>;
+
+/** A webhook. */
+export interface TelegramPost {
+  readonly id: number;
+  readonly what: string;
+  readonly at: string;
+  /** HTTP status, `waiting`, or why there is none. */
+  answer: number | string;
+}
 
 interface WebhooksOptions {
   fetch: typeof fetch;

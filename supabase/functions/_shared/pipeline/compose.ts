@@ -3,9 +3,7 @@
  *
  * @module
  */
-import type { SendDeps, StoredFile } from "../channels/channel.ts";
-import { createChatDestination } from "../channels/telegram/chat.ts";
-import { bot } from "../channels/telegram/config.ts";
+import type { OwnDestination, SendDeps, StoredFile } from "../channels/channel.ts";
 import type { Registry } from "../channels/registry.ts";
 import { env } from "../config/env.ts";
 import { killed, switchedOn } from "../config/kill_switch.ts";
@@ -75,26 +73,15 @@ const mask = createMasker({
   onRelayed: (fields) => log.info("a masked text was decided", createWebhookLogEntry(fields)),
 });
 
-/** Cards in chats are for messages of every channel. */
-const chat = createChatDestination({
-  bot,
-  noteCard: async ({ deliveryId, chatId, topicId, messageIds }) => {
-    await rpc("note_card", {
-      p_delivery_id: deliveryId,
-      p_chat_id: chatId,
-      p_message_ids: messageIds,
-      ...(topicId === null ? {} : { p_topic_id: topicId }),
-    });
-  },
-  moveChat: async (from, to) => {
-    await rpc("move_telegram_chat", { p_from: from, p_to: to });
-    log.info("a group became a supergroup");
-  },
-  count: (what) => count("telegram_cards", what),
-});
-
-/** Creates the pipeline of these channels; an isolate has one. */
-export function composePipeline(channels: Registry): Pipeline {
+/**
+ * Creates the pipeline of these channels; an isolate has one.
+ *
+ * @param others Destinations that belong to no channel, by the provider that is called.
+ */
+export function composePipeline(
+  channels: Registry,
+  others: Readonly<Record<string, OwnDestination>> = {},
+): Pipeline {
   const names = channels.all.map(({ name }) => name);
   const sending: SendDeps = { fetch: (url, init) => fetch(url, init), readFile, uploads, track };
   return createPipeline({
@@ -133,7 +120,7 @@ export function composePipeline(channels: Registry): Pipeline {
       const { id: mediaId, mimeType: mime_type, sha256, size, name } = media;
       return { id: mediaId, mime_type, sha256, size, name, url, expires_at: expiresAt };
     },
-    deliverByKind: createDeliverByKind(channels, { world: sending, others: { telegram: chat }, measure }),
+    deliverByKind: createDeliverByKind(channels, { world: sending, others, measure }),
     ownWebhookOf: createOwnWebhookOf(channels),
     onOutcome: (contactId, outcome, channel) => {
       // Only who has the router gets a delivery, and only who has sending is sent to, whatever the flag says by now.

@@ -31,8 +31,22 @@ export const telegramSetup = z.strictObject({
 /** The answer of `GET /setup`. */
 export type TelegramSetup = z.infer<typeof telegramSetup>;
 
+/** An update; Telegram adds members at any time. */
+export const telegramUpdate = z.looseObject({ update_id: z.int().describe("The same for each repetition.") });
+
+/** The answer to an update: a call of the Bot API for a press or a command, as Telegram allows it. */
+export const telegramAnswer = z.union([
+  z.strictObject({ stored: z.boolean().describe("False if it had come before, or cannot be read.") }),
+  z.looseObject({ method: z.enum(["answerCallbackQuery", "sendMessage"]) }),
+]);
+
 /** Cards are being brought up to date. */
 export const cardWork = z.strictObject({ status: z.literal("editing") });
 
 /** Schemas of this module that docs/openapi.yaml names. */
-export const TELEGRAM_HTTP = { TelegramSetup: telegramSetup, CardWork: cardWork };
+export const TELEGRAM_HTTP = {
+  TelegramSetup: telegramSetup,
+  CardWork: cardWork,
+  TelegramUpdate: telegramUpdate,
+  TelegramAnswer: telegramAnswer,
+};
