@@ -246,7 +246,7 @@ edgeTest(
     }
 
     assertAllMet((path) =>
-      !/^\/(deeplinks|flags|email-|messages|sms-|wa-media|wa-graph|wa-router\/(destinations|numbers|templates|team))/
+      !/^\/(deeplinks|flags|email-|messages|sms-|telegram-|wa-media|wa-graph|wa-router\/(destinations|numbers|templates|team))/
         .test(path)
     );
   },

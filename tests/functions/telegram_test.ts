@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
 import { TELEGRAM_PEOPLE } from "../../local/simulator/telegram/telegram.ts";
+import { assertDescribed } from "../support/openapi.ts";
 import { until } from "../support/until.ts";
 
 const [ANA, BEN] = TELEGRAM_PEOPLE;
@@ -371,4 +372,38 @@ edgeTest("telegram-webhook/setup says what Telegram says, and sets the webhook",
     edge.telegram.calls.findLast(({ method }) => method === "setWebhook")!.body.secret_token,
     KEYS.telegramSecret,
   );
+});
+
+edgeTest("each answer of telegram-webhook is as docs/openapi.yaml describes it", async (edge) => {
+  const header = { "x-telegram-bot-api-secret-token": KEYS.telegramSecret };
+  const open = { apikey: KEYS.publishableKey };
+  const seen = async (
+    path: string,
+    method: "get" | "post",
+    status: number,
+    init: Parameters<Edge["call"]>[1],
+  ) => {
+    const answer = await edge.call(path.slice(1) as "telegram-webhook", {
+      method: method.toUpperCase(),
+      ...init,
+    });
+    assertEquals(answer.status, status, `${method} ${path}`);
+    assertDescribed(path, method, answer);
+  };
+  const update = { update_id: 5, callback_query: { id: "1", from: { id: 1 }, data: "?" } };
+  await seen("/telegram-webhook", "post", 200, { headers: header, body: update });
+  await seen("/telegram-webhook", "post", 200, { headers: header, body: { update_id: 6 } });
+  await seen("/telegram-webhook", "post", 401, { body: update });
+  await seen("/telegram-webhook", "post", 413, { headers: header, body: "x".repeat(600_000) });
+  for (
+    const [path, method, ok] of [["edit", "post", 202], ["setup", "get", 200], [
+      "setup",
+      "post",
+      200,
+    ]] as const
+  ) {
+    await seen(`/telegram-webhook/${path}`, method, ok, { headers: key });
+    await seen(`/telegram-webhook/${path}`, method, 401, {});
+    await seen(`/telegram-webhook/${path}`, method, 403, { headers: open });
+  }
 });

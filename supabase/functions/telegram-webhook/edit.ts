@@ -33,15 +33,22 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
   let running: Promise<void> | undefined, again = false;
 
   async function all(): Promise<void> {
-    do {
-      again = false;
-      for (let edits = await claim(); edits.length > 0; edits = await claim()) {
-        await Promise.all(edits.map(edit));
-      }
-      for (let clears = await claimClears(); clears.length > 0; clears = await claimClears()) {
-        await Promise.all(clears.map(clear));
-      }
-    } while (again);
+    try {
+      do {
+        again = false;
+        for (let edits = await claim(); edits.length > 0; edits = await claim()) {
+          await Promise.all(edits.map(edit));
+        }
+        for (let clears = await claimClears(); clears.length > 0; clears = await claimClears()) {
+          await Promise.all(clears.map(clear));
+        }
+      } while (again);
+    } catch (error) {
+      deps.onError("cards could not be brought up to date", error);
+    } finally {
+      // In the same moment as the last look at `again`: a call in between would be lost.
+      running = undefined;
+    }
   }
 
   async function claim(): Promise<CardEdit[]> {
@@ -114,10 +121,7 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
 
   return () => {
     again = true;
-    running ??= all()
-      .catch((error) => deps.onError("cards could not be brought up to date", error))
-      .finally(() => running = undefined);
-    return running;
+    return running ??= all();
   };
 }
 
