@@ -134,6 +134,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "numbers for texts, a check of their providers, and texts that nobody knows whether they went",
     load: async () => (await import("./commands/sms/sms.ts")).sms,
   },
+  telegram: {
+    about: "chats that messages go to as cards, who is who there, and a check of the bot",
+    load: async () => (await import("./commands/telegram/telegram.ts")).telegram,
+  },
   contact: {
     about: "export or erase a person's data",
     load: async () => (await import("./commands/contact.ts")).contact,

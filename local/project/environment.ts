@@ -118,6 +118,19 @@ export function textAccount(
   };
 }
 
+/** The bot of the simulated Telegram, and the secret of its webhooks. */
+export function telegramBot(
+  { secretKey }: Pick<Keys, "secretKey">,
+  secrets: Record<string, string>,
+): { token: string; secret: string } {
+  const derived = (what: string) =>
+    createHash("sha256").update(`${what} ${secretKey}`).digest("hex").slice(0, 32);
+  return {
+    token: secrets.TELEGRAM_BOT_TOKEN || `7000000001:${derived("telegram token")}`,
+    secret: secrets.TELEGRAM_WEBHOOK_SECRET?.split(",")[0].trim() || derived("telegram secret"),
+  };
+}
+
 /** LB_ADMIN_TOKEN, unless the user's secrets set it. */
 export function trafficToken(
   { secretKey }: Pick<Keys, "secretKey">,
@@ -157,6 +170,9 @@ export function functionsEnvironment(options: EnvironmentOptions): Record<string
     API_TOKEN: keys.email.apiToken,
     TWILIO_ACCOUNT_SID: textAccount(keys, {}).accountSid,
     TWILIO_AUTH_TOKEN: textAccount(keys, {}).authToken,
+    TELEGRAM_BOT_TOKEN: telegramBot(keys, {}).token,
+    TELEGRAM_WEBHOOK_SECRET: telegramBot(keys, {}).secret,
+    TELEGRAM_URL: `${apiUrl}/simulator/telegram`,
     TWILIO_URL: `${apiUrl}/simulator/twilio`,
     TELNYX_API_KEY: telnyxAccount(keys, {}).apiKey,
     TELNYX_PUBLIC_KEY: ed25519Pair(telnyxAccount(keys, {}).seed).publicKey,

@@ -7,6 +7,8 @@
  * | `/simulator/` | the page of chats |
  * | `/simulator/mail` | the page of inboxes; what it needs is below `/simulator/api/mail`: see mail/api.ts |
  * | `/simulator/texts` | the page of phones; what it needs is below `/simulator/api/texts`: see texts/api.ts |
+ * | `/simulator/telegram` | the page of Telegram's chats; what it needs is below `/simulator/api/telegram`: see telegram/api.ts |
+ * | `/simulator/telegram/…` | Telegram's Bot API and what it posts: see telegram/telegram.ts |
  * | `/simulator/masked` | the page of two phones; what it needs is below `/simulator/api/masked`: see texts/masked.ts |
  * | `/simulator/twilio/…` | Twilio's API and what it has and posts: see texts/twilio.ts |
  * | `/simulator/telnyx/…` | Telnyx's, without a page: see texts/telnyx.ts |
@@ -44,6 +46,8 @@ import { MailApi } from "./mail/api.ts";
 import { type SendGridOptions, SendGridSimulator } from "./mail/sendgrid.ts";
 import { type MailboxesOptions, MailboxesSimulator } from "./mailboxes/mailboxes.ts";
 import { scan } from "./scan.ts";
+import { TelegramApi } from "./telegram/api.ts";
+import { TelegramSimulator } from "./telegram/telegram.ts";
 import { TextsApi } from "./texts/api.ts";
 import { type TelnyxOptions, TelnyxSimulator } from "./texts/telnyx.ts";
 import { MaskedApi, type MaskedBusiness } from "./texts/masked.ts";
@@ -65,6 +69,8 @@ export interface Simulator {
   telnyx: TelnyxSimulator | undefined;
   /** The simulated Google and Microsoft, if it has options. */
   mailboxes: MailboxesSimulator | undefined;
+  /** The simulated Telegram, if it has options. */
+  telegram: TelegramSimulator | undefined;
   /** Ends timers, calls and event streams; conversations stay in `dataFile`. */
   stop(): void;
 }
@@ -89,6 +95,8 @@ export interface SimulatorOptions extends MetaOptions {
   texts?: TwilioOptions;
   /** Of the simulated Telnyx. @default there is none */
   telnyx?: TelnyxOptions;
+  /** Of the simulated Telegram: its bot, and the webhook that is set. @default there is none */
+  telegram?: { token: string; secret: string; webhookUrl: string };
   /** The organisation behind the page of two phones. @default none: the page says so */
   masked?: MaskedBusiness;
   /** Of the simulated Google and Microsoft. @default there is none */
@@ -97,7 +105,7 @@ export interface SimulatorOptions extends MetaOptions {
 
 const FOLDER = new URL("./page/", import.meta.url);
 /** Pages besides the first, whose addresses do without `.html`. */
-const PAGES: ReadonlySet<string> = new Set(["mail", "texts", "masked"]);
+const PAGES: ReadonlySet<string> = new Set(["mail", "texts", "masked", "telegram"]);
 const TYPES: Record<string, string> = {
   html: "text/html; charset=utf-8",
   css: "text/css; charset=utf-8",
@@ -132,6 +140,12 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   const texts = options.texts && new TwilioSimulator({ samples: media, ...options.texts });
   const telnyx = options.telnyx && new TelnyxSimulator({ samples: media, ...options.telnyx });
   const mailboxes = options.mailboxes && new MailboxesSimulator(options.mailboxes);
+  const telegram = options.telegram && new TelegramSimulator({
+    token: options.telegram.token,
+    ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
+  });
+  if (options.telegram) telegram?.setWebhook(options.telegram.webhookUrl, options.telegram.secret);
+  const telegramApi = telegram && new TelegramApi(telegram);
   const textsApi = texts &&
     new TextsApi(texts, [...media].map(([id, { filename }]) => ({ id, filename })));
   const maskedApi = texts && options.masked && new MaskedApi(options.masked, texts);
@@ -210,6 +224,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       texts?.reset();
       telnyx?.reset();
       mailboxes?.reset();
+      telegram?.reset();
       newcomers();
       streams.restate();
       return {};
@@ -259,6 +274,8 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     }
     if (mailboxes !== undefined && /^(?:google|microsoft|mailboxes)(?:\/|$)/.test(rest)) {
       return await refusing(() => mailboxes.fetch(request));
+    if (telegram !== undefined && rest.startsWith("telegram/")) {
+      return await refusing(() => telegram.fetch(request));
     }
     if (request.method === "GET" && rest === "api/events") {
       return streams.response(state, (tell) => meta.listen(tell));
@@ -268,6 +285,9 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     }
     if (textsApi !== undefined && rest.startsWith("api/texts/")) {
       return await textsPage(textsApi, rest.slice("api/texts/".length), request);
+    }
+    if (telegramApi !== undefined && rest.startsWith("api/telegram/")) {
+      return await textsPage(telegramApi, rest.slice("api/telegram/".length), request);
     }
     if (maskedApi !== undefined && rest.startsWith("api/masked/")) {
       return await maskedPage(maskedApi, rest.slice("api/masked/".length), request);
@@ -296,9 +316,15 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     });
   }
 
-  async function textsPage(api: TextsApi, path: string, request: Request): Promise<Response> {
+  async function textsPage(
+    api: Pick<TextsApi, "call" | "listen" | "state"> | TelegramApi,
+    path: string,
+    request: Request,
+  ): Promise<Response> {
     if (request.method === "GET") {
-      return path === "events" ? streams.response(() => api.state(), (tell) => api.listen(tell)) : notFound();
+      return path === "events"
+        ? streams.response(() => api.state(), (tell) => api.listen(tell as (change: unknown) => void))
+        : notFound();
     }
     return await refusing(async () => {
       const answer = api.call(path, await readJson(request));
@@ -322,11 +348,13 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     texts,
     telnyx,
     mailboxes,
+    telegram,
     stop() {
       meta.stop();
       mail?.stop();
       texts?.stop();
       telnyx?.stop();
+      telegram?.stop();
       streams.close();
     },
   };

@@ -157,7 +157,7 @@ comment on function private.is_subscription(text[]) is
 create table public.destinations (
   id uuid primary key default private.uuid_v7(),
   name text not null check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
-  kind text not null default 'http' check (kind in ('http', 'inbox')),
+  kind text not null default 'http' check (kind in ('http', 'inbox', 'telegram')),
   url text not null check (length(url) <= 2000),
   state text not null default 'active' check (state in ('active', 'paused')),
   timeout_ms integer not null default 15000 check (timeout_ms between 100 and 30000),
@@ -186,8 +186,8 @@ create unique index destinations_name_key on public.destinations (name) where re
 comment on index public.destinations_name_key is 'People and the command line use the name; the name of a removed destination can be reused.';
 comment on column public.destinations.id is 'UUID v7.';
 comment on column public.destinations.name is 'Short name: lower-case letters, digits, - and _.';
-comment on column public.destinations.kind is 'How it is reached: http is a signed POST to its URL, inbox is a mail to the inbox that an identity''s answers are forwarded to (private.inboxes).';
-comment on column public.destinations.url is 'Where messages are posted. Checked against the allowlist when stored and at each delivery. For kind inbox: inbox: and the id of the identity.';
+comment on column public.destinations.kind is 'How it is reached: http is a signed POST to its URL, inbox is a mail to the inbox that an identity''s answers are forwarded to (private.inboxes), telegram is a card in a chat (private.telegram_targets).';
+comment on column public.destinations.url is 'Where messages are posted. Checked against the allowlist when stored and at each delivery. For kind inbox: inbox: and the id of the identity; for kind telegram: telegram: and the chat, with its topic after a slash.';
 comment on column public.destinations.state is 'active, or paused: its queue waits.';
 comment on column public.destinations.timeout_ms is 'Maximum time for a response, including its body, in milliseconds.';
 comment on column public.destinations.rate_per_second is 'Maximum deliveries per second; null for no limit.';
@@ -238,9 +238,9 @@ create function private.require_permitted_url() returns trigger
 language plpgsql set search_path = '' as $$
 begin
   if new.kind <> 'http' then
-    if new.url !~ '^inbox:[0-9a-f-]{36}$' then
+    if new.url !~ (case new.kind when 'inbox' then '^inbox:[0-9a-f-]{36}$' else '^telegram:-?[0-9]{1,16}(/[0-9]{1,10})?$' end) then
       raise exception 'a destination of kind % has no address of its own', new.kind using errcode = 'GL403',
-        hint = 'Change the identity that it forwards for.';
+        hint = case new.kind when 'inbox' then 'Change the identity that it forwards for.' else 'Add a destination for the other chat.' end;
     end if;
     return new;
   end if;
@@ -251,7 +251,7 @@ begin
   end if;
   return new;
 end $$;
-comment on function private.require_permitted_url() is 'Trigger, before insert or update of url or kind: refuses a URL that the allowlist does not permit, and of kind inbox any but inbox: and an id (GL403).';
+comment on function private.require_permitted_url() is 'Trigger, before insert or update of url or kind: refuses a URL that the allowlist does not permit, of kind inbox any but inbox: and an id, and of kind telegram any but telegram: and a chat (GL403).';
 create trigger permitted_url before insert or update of url, kind on public.destinations
   for each row execute function private.require_permitted_url();
 comment on trigger permitted_url on public.destinations is 'Checks the allowlist at every write.';

@@ -80,8 +80,8 @@ begin
     raise exception 'there is no such destination' using errcode = 'GL404', hint = 'gatelink destinations list shows them.';
   end if;
   -- What is forwarded to an inbox needs more than a message, and is decided where a mail is stored.
-  if v_kind <> 'http' then
-    raise exception 'routes lead to services, not to an inbox' using errcode = 'GL422',
+  if v_kind = 'inbox' then
+    raise exception 'routes lead to services and chats, not to an inbox' using errcode = 'GL422',
       hint = 'Answers to mails are forwarded to the inbox of their identity without a route.';
   end if;
   if not v_events && '{message.received,message.*,*}' then

@@ -204,8 +204,9 @@ language plpgsql stable set search_path = '' as $$
 declare
   -- Asked once: hardly ever is there one.
   v_meta boolean := exists (select from public.destinations t where t.format = 'meta');
+  v_claimed jsonb;
 begin
-  return (
+  v_claimed := (
     select jsonb_agg(jsonb_build_object(
       'delivery_id', d.id, 'lease', claimed.lease, 'attempt', d.attempt, 'resent', d.resent, 'destination_id', d.destination_id,
       'message', jsonb_build_object(
@@ -234,15 +235,26 @@ begin
     left join lateral (
       select private.message_link(a.message_id) as origin from public.attributions a
       where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end limit 1) came on true);
+  -- In a statement of its own, because a team may take these tables back.
+  if exists (select from public.destinations t where t.kind = 'telegram') then
+    v_claimed := private.with_cards(v_claimed);
+  end if;
+  return v_claimed;
 end $$;
 comment on function private.claimed_deliveries(uuid[], uuid[]) is 'Those of the deliveries just claimed that are messages, each with its lease, in the form that the edge functions expect; null for none.';
+
+create function private.chat_of(p_url text) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('chat_id', split_part(substr(p_url, 10), '/', 1)::bigint, 'topic_id', nullif(split_part(p_url, '/', 2), '')::bigint)
+$$;
+comment on function private.chat_of(text) is 'The config of a destination of kind telegram, from its URL: {chat_id, topic_id}.';
 
 create function private.claimed_destinations(p_ids uuid[], p_now timestamptz) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
-      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'format', d.format, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) end,
+      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'format', d.format, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) when 'telegram' then private.chat_of(d.url) end,
       'timeout_ms', d.timeout_ms, 'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
       'secrets', (
@@ -674,6 +686,12 @@ begin
     update public.destinations d
     set circuit_probe = null, circuit_open_until = p_now + make_interval(secs => r.retry_after_ms / 1000.0)
     from unnest(v_settled) r where r.outcome = 'put_back' and d.id = r.destination_id and d.circuit_probe = r.lease;
+    -- Telegram's limits are the chat's: what else waits for it waits as long.
+    update public.destinations d
+    set rate_tat = greatest(d.rate_tat, p_now + make_interval(secs => (r.ms / 1000.0 + (d.rate_burst - 1) / d.rate_per_second)::double precision))
+    from (
+      select x.destination_id, max(x.retry_after_ms) as ms from unnest(v_settled) x where x.outcome = 'put_back' group by x.destination_id) r
+    where d.id = r.destination_id and d.kind = 'telegram' and d.rate_per_second is not null and r.ms > 0;
   end if;
   if v_replying then
     v_queued := private.queue_replies(v_settled, p_now);
@@ -1016,6 +1034,7 @@ grant execute on function
   private.is_due(uuid, text[], boolean, timestamptz),
   private.sender_of(text, text),
   private.claimed_deliveries(uuid[], uuid[]),
+  private.chat_of(text),
   private.claimed_destinations(uuid[], timestamptz),
   private.claim_lanes(public.destinations, integer, integer, text[], boolean, timestamptz),
   private.places_for(integer, integer),

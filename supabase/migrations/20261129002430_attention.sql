@@ -103,7 +103,7 @@ begin
     from (values
       (1, 'clock', exists (select from sums x where x.name = 'messages' and x.label = 'in')),
       (2, 'webhook', exists (select from sums x where x.name = 'updates' and x.n > 0) or exists (select from public.webhook_events)),
-      (3, 'destination', exists (select from public.destinations d where d.kind = 'http' and d.removed_at is null)),
+      (3, 'destination', exists (select from public.destinations d where d.kind <> 'inbox' and d.removed_at is null)),
       (4, 'route', exists (select from public.routes r join public.route_destinations d on d.route_id = r.id where r.active)),
       (5, 'delivered', exists (select from sums x where x.name = 'destination' and x.label like '% delivered' and x.n > 0)
         or exists (select from public.deliveries d where d.state = 'delivered')),

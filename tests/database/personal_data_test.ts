@@ -57,6 +57,15 @@ const FREE: Record<string, string> = {
   "private.template_categories": "channel account name language template_id category at",
   "private.template_syncs": "account due_at started_at synced_at failed error",
   "private.unknown_tokens": "at",
+  // The team's chats and people.
+  "public.telegram_chats": "id kind title is_forum state moved_to created_at updated_at",
+  "private.telegram_targets": "destination_id chat_id topic_id",
+  "private.telegram_updates": "update_id received_at",
+  "private.telegram_links": "token_hash user_id expires_at",
+  "private.card_clears": "chat_id message_id due_at",
+  "public.telegram_people": "user_id telegram_id name linked_at",
+  "public.cards": "topic_id state holder snoozed_until version changed_at edit_due_at edit_lease created_at",
+  "public.card_presses": "id user_id action outcome state_before holder_before version at",
   "private.visitor_keys": "day key",
   "private.purges": "what due_at reached began_at rows error",
   "private.status_posts": "update_id incident_id state attempt next_attempt_at lease last_error",
@@ -309,6 +318,10 @@ async function plant(sql: Sql) {
     from public.routing_decisions d join public.messages m on m.id = d.message_id`;
   await sql`insert into public.delivery_attempts (delivery_id, attempt, outcome, status, answer)
     select id, 1, 'dead', 500, ${`cannot find ${PHONE}`} from public.deliveries`;
+  await sql`insert into public.cards (delivery_id, token, chat_id, message_ids)
+    select id, 'abcdefghijklmnop', -1002000000001, '{4000}' from public.deliveries order by id limit 1`;
+  await sql`insert into public.card_presses (delivery_id, action, outcome, state_before, version)
+    select delivery_id, 'wake', 'done', 'snoozed', 2 from public.cards`;
   await sql`insert into private.delivery_lanes (destination_id, conversation_id) select distinct destination_id, conversation_id from public.deliveries`;
   await sql`update public.conversations set unrouted_since = null, routed_seq = 1000 where contact_id = ${id}`;
   await sql`update public.conversations set opted_out_at = null`;

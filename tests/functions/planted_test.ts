@@ -477,6 +477,9 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "list_mailboxes()": () => [""],
   "set_mailbox(uuid,text)": ({ contact }) => [`'${contact}', 'all'`],
   "list_text_numbers()": () => [""],
+  "list_telegram_chats()": () => [""],
+  "add_telegram_destination(text,bigint,bigint)": () => ["'chat', -1002000000001"],
+  "link_telegram(text)": () => [""],
   "set_text_number(text,jsonb)": () => ["'12025550100', '{}'"],
   "remove_text_number(text)": () => ["'12025550199'"],
 };

@@ -30,6 +30,9 @@ const OPEN = [
   "settle_outbound",
   "settle_notifications",
   "settle_status_posts",
+  "note_card",
+  "settle_card_edit",
+  "settle_card_clear",
   "whoami",
   "my_orgs",
 ];

@@ -22,6 +22,7 @@ import { loadSamples } from "../../local/simulator/samples.ts";
 import { ed25519Pair } from "../../local/project/ed25519.ts";
 import { TelnyxSimulator } from "../../local/simulator/texts/telnyx.ts";
 import { MailboxesSimulator } from "../../local/simulator/mailboxes/mailboxes.ts";
+import { TelegramSimulator } from "../../local/simulator/telegram/telegram.ts";
 import { TwilioSimulator } from "../../local/simulator/texts/twilio.ts";
 import { watch } from "./guard.ts";
 import { advance } from "./monotonic_clock.ts";
@@ -42,6 +43,9 @@ export const KEYS = {
   twilioAccount: "AC0123456789abcdef0123456789abcdef",
   twilioToken: "auth-token-of-the-test",
   telnyxKey: "telnyx-key-of-the-test",
+  telegramToken: "7000000001:bot-token-of-the-test-0123456789",
+  telegramSecret: "telegram-secret-of-the-test",
+  formerTelegramSecret: "telegram-secret-of-before",
   trafficToken: "traffic-token-of-the-test",
   mailboxClient: "client-of-the-test",
   mailboxSecret: "client-secret-of-the-test",
@@ -94,6 +98,7 @@ type Function =
   | "mailboxes"
   | "sms-webhook"
   | "sms-send"
+  | "telegram-webhook"
   | "deeplinks"
   | "gateway"
   | "flags"
@@ -113,6 +118,7 @@ const NAMES: readonly Function[] = [
   "mailboxes",
   "sms-webhook",
   "sms-send",
+  "telegram-webhook",
   "deeplinks",
   "gateway",
   "flags",
@@ -144,6 +150,8 @@ export interface Edge {
   telnyx: TelnyxSimulator;
   /** The simulated Google and Microsoft. */
   mailboxes: MailboxesSimulator;
+  /** The simulated Telegram; its webhook is set. */
+  telegram: TelegramSimulator;
   /** Calls a function. A body that is neither text nor bytes is sent as JSON. */
   call(
     name: Function | `${Function}/${string}`,
@@ -183,6 +191,8 @@ let serving:
     telnyx: TelnyxSimulator;
     files: StorageApi;
     mailboxes: MailboxesSimulator;
+    telegram: TelegramSimulator;
+    files: StorageApi;
   }
   | undefined;
 /** Number of requests that are being answered. */
@@ -200,6 +210,7 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, asy
 function answer(request: Request): Promise<Response> {
   const { api, meta, mail, texts, telnyx, mailboxes, files } = serving ??
     fail("a request came outside of a test");
+  const { api, meta, mail, texts, telegram, files } = serving ?? fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
   if (pathname.startsWith("/functions/v1/")) return functions[inBlue(name)].fetch(request);
@@ -207,6 +218,7 @@ function answer(request: Request): Promise<Response> {
   if (pathname.startsWith("/twilio/")) return texts.fetch(request);
   if (pathname.startsWith("/telnyx/")) return telnyx.fetch(request);
   if (/^\/(?:google|microsoft)\//.test(pathname)) return mailboxes.fetch(request);
+  if (pathname.startsWith("/simulator/telegram/")) return telegram.fetch(request);
   if (pathname.startsWith("/storage/")) return files.fetch(request);
   return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
 }
@@ -254,6 +266,9 @@ for (
     MICROSOFT_CLIENT_SECRET: KEYS.mailboxSecret,
     MICROSOFT_LOGIN_URL: `${url}/microsoft`,
     MICROSOFT_GRAPH_URL: `${url}/microsoft/v1.0`,
+    TELEGRAM_BOT_TOKEN: KEYS.telegramToken,
+    TELEGRAM_WEBHOOK_SECRET: `${KEYS.telegramSecret},${KEYS.formerTelegramSecret}`,
+    TELEGRAM_URL: `${url}/simulator/telegram`,
   })
 ) Deno.env.set(name, value);
 
@@ -299,6 +314,8 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     url: () => `${url}/telnyx`,
     samples: loadSamples(),
   });
+  const telegram = new TelegramSimulator({ token: KEYS.telegramToken, retryMs: 20 });
+  telegram.setWebhook(`${url}/functions/v1/telegram-webhook`, KEYS.telegramSecret);
   const folder = join(tmpdir(), `gatelink-test-files-${crypto.randomUUID()}`);
   const files = createStorageApi({
     folder,
@@ -312,6 +329,8 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
   });
   serving = { api, meta, mail, texts, telnyx, mailboxes, files };
   const edge = edgeOf(database.sql, meta, mail, texts, telnyx, mailboxes);
+  serving = { api, meta, mail, texts, telegram, files };
+  const edge = edgeOf(database.sql, meta, mail, texts, telegram);
   try {
     await database.sql`
       insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;
@@ -333,6 +352,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     mail.stop();
     texts.stop();
     telnyx.stop();
+    telegram.stop();
     await edge.settled();
     // What still comes in is counted too.
     await until("nothing is under way", () => underWay === 0);
@@ -371,6 +391,7 @@ function edgeOf(
   texts: TwilioSimulator,
   telnyx: TelnyxSimulator,
   mailboxes: MailboxesSimulator,
+  telegram: TelegramSimulator,
 ): Edge {
   const call: Edge["call"] = async (name, { method = "POST", headers, body } = {}) => {
     const isRaw = body === undefined || typeof body === "string" || body instanceof Uint8Array;
@@ -415,6 +436,7 @@ function edgeOf(
     texts,
     telnyx,
     mailboxes,
+    telegram,
     call,
     reread,
     fetch: (request) => {

@@ -417,6 +417,28 @@ export const FILL: Record<string, string> = {
   "public.policy_findings": `
     insert into public.policy_findings (decision_id, ord, org_id, type, rule, score, redacted) values
       ('00000000-0000-7000-8000-000000000a05', 1, '00000000-0000-7000-8000-000000000a01', 'phone', 'phone.national', 0.85, '••••••••43')`,
+  "public.telegram_chats": `
+    insert into public.telegram_chats (id, kind, title) values (-1002000000001, 'supergroup', 'Operations')`,
+  "private.telegram_targets": `
+    insert into public.destinations (id, name, kind, url, rate_per_second) values
+      ('00000000-0000-7000-8000-000000000b01', 'operations', 'telegram', 'telegram:-1002000000001', 0.25) on conflict do nothing;
+    insert into private.telegram_targets (destination_id, chat_id) values ('00000000-0000-7000-8000-000000000b01', -1002000000001)`,
+  "public.telegram_people": `
+    insert into public.telegram_people (user_id, telegram_id, name)
+    values ('00000000-0000-7000-8000-000000000001', 5100000001, 'Ana')`,
+  "private.telegram_links": `
+    insert into private.telegram_links (token_hash, user_id, expires_at)
+    values (sha256('token'), '00000000-0000-7000-8000-000000000001', now() + interval '10 minutes')`,
+  "private.telegram_updates": `
+    insert into private.telegram_updates (update_id, received_at) values (700000001, now())`,
+  "public.cards": `
+    insert into public.cards (delivery_id, token, chat_id, message_ids) values
+      ('00000000-0000-7000-8000-0000000000f1', 'abcdefghijklmnop', -1002000000001, '{4000}')`,
+  "public.card_presses": `
+    insert into public.card_presses (delivery_id, user_id, action, outcome, state_before, version) values
+      ('00000000-0000-7000-8000-0000000000f1', '00000000-0000-7000-8000-000000000001', 'ack', 'refused', 'open', 1)`,
+  "private.card_clears": `
+    insert into private.card_clears (chat_id, message_id) values (-1002000000001, 3999)`,
   "public.route_history": `
     select private.record_route('00000000-0000-7000-8000-0000000000b1')`,
   // Last of all: a change of configuration takes it away.

@@ -117,6 +117,15 @@ export const PROBES: Record<string, Probe[]> = {
     type: PROBLEM,
     body: { code: "signature_missing" },
   }],
+  "telegram-webhook": [{
+    what: "refuses an update without the secret",
+    request: () => ({
+      init: { method: "POST", headers: { "content-type": "application/json" }, body: '{"update_id":1}' },
+    }),
+    status: 401,
+    type: PROBLEM,
+    body: { code: "signature_missing" },
+  }],
   "gateway": [{
     what: "keeps the split from who has no token",
     request: () => ({ query: "/api/traffic", init: { method: "POST", body: "{}" } }),

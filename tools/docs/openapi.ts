@@ -24,6 +24,7 @@ import { MASKED } from "../../supabase/functions/_shared/contract/http/masking.t
 import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.ts";
 import { MAILBOXES_HTTP } from "../../supabase/functions/_shared/contract/http/mailboxes.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
+import { TELEGRAM_HTTP } from "../../supabase/functions/_shared/contract/http/telegram.ts";
 import { SMS_HTTP } from "../../supabase/functions/_shared/contract/http/sms.ts";
 import { TRAFFIC_HTTP } from "../../supabase/functions/_shared/contract/http/traffic.ts";
 import { OPERATION } from "../../supabase/functions/_shared/contract/http/operation.ts";
@@ -48,6 +49,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   MAILBOXES_HTTP,
   SMS,
   SMS_HTTP,
+  TELEGRAM_HTTP,
   TRAFFIC_HTTP,
   DESTINATIONS,
   MAILS,

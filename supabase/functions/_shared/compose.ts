@@ -4,7 +4,28 @@
  * @module
  */
 import { channels } from "./channels/all.ts";
+import { createChatDestination } from "./channels/telegram/chat.ts";
+import { bot } from "./channels/telegram/config.ts";
+import { rpc } from "./db/client.ts";
+import { count } from "./db/counters.ts";
 import { composePipeline } from "./pipeline/compose.ts";
 
+/** Cards in chats, for messages of every channel. */
+const telegram = createChatDestination({
+  bot,
+  noteCard: async ({ deliveryId, chatId, topicId, messageIds }) => {
+    await rpc("note_card", {
+      p_delivery_id: deliveryId,
+      p_chat_id: chatId,
+      p_message_ids: messageIds,
+      ...(topicId === null ? {} : { p_topic_id: topicId }),
+    });
+  },
+  moveChat: async (from, to) => {
+    await rpc("move_telegram_chat", { p_from: from, p_to: to });
+  },
+  count: (what) => count("telegram_cards", what),
+});
+
 /** The pipeline of this isolate. */
-export const pipeline = composePipeline(channels);
+export const pipeline = composePipeline(channels, { telegram });

@@ -124,6 +124,21 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       counted("text_checks", "outcome"),
     ),
     counter(
+      "telegram_updates_total",
+      "Updates of Telegram's that are committed, by kind: chat, moved, start, press, other, repeated, unreadable.",
+      counted("telegram_updates", "kind"),
+    ),
+    counter(
+      "telegram_edits_total",
+      "Cards in chats that were brought up to date or removed, by outcome: edited, removed, throttled, or why not.",
+      counted("telegram_edits", "outcome"),
+    ),
+    counter(
+      "telegram_cards_total",
+      "Cards that were not shown as meant: topic_gone (to the chat itself), format_refused (plain), file_failed.",
+      counted("telegram_cards", "what"),
+    ),
+    counter(
       "texts_recovered_total",
       "Texts and statuses that came by a provider's list and by no webhook.",
       counted("texts_recovered", "kind"),

@@ -33,6 +33,7 @@ drop function private.places_for(integer, integer);
 drop function private.claim_lanes(public.destinations, integer, integer, text[], boolean, timestamptz);
 drop type private.claim;
 drop function private.claimed_destinations(uuid[], timestamptz);
+drop function private.chat_of(text);
 drop function private.claimed_deliveries(uuid[], uuid[]);
 drop function private.sender_of(text, text);
 drop function private.is_due(uuid, text[], boolean, timestamptz);

@@ -193,6 +193,8 @@ export interface Forwarded {
   readonly id: string;
   readonly message: ClaimedDelivery["message"];
   readonly mail: ClaimedDelivery["mail"];
+  readonly card: ClaimedDelivery["card"];
+  readonly contact: ClaimedDelivery["contact"];
   readonly config: ClaimedDestination["config"];
   /** W3C trace context, for a proxy between the provider and us. */
   readonly traceparent?: string;

@@ -19,6 +19,7 @@ import { hideValue } from "../log/redact.ts";
 
 /** What an installation may do without. Mail needs its domains whichever of its providers is in use. */
 type Part = "mail" | "sendgrid" | "resend" | "google" | "microsoft" | "twilio" | "telnyx";
+type Part = "mail" | "sendgrid" | "resend" | "twilio" | "telnyx" | "telegram";
 
 interface Variable {
   /** Completes "It is needed to …" for the operator of this installation. */
@@ -263,6 +264,23 @@ const VARIABLES = {
   TELNYX_URL: {
     purpose: "reach Telnyx somewhere else",
     schema: z.string().default("https://api.telnyx.com").pipe(url),
+  },
+  TELEGRAM_BOT_TOKEN: {
+    part: "telegram",
+    purpose: "send cards to Telegram: the bot's token from @BotFather",
+    schema: text.regex(/^\d{5,20}:[\w-]{20,100}$/, "must be a bot's token, 123456:ABC…"),
+    secret: true,
+  },
+  TELEGRAM_WEBHOOK_SECRET: {
+    part: "telegram",
+    purpose:
+      "recognise Telegram's webhooks: the secret given to setWebhook; several, comma-separated, while rotating",
+    schema: list,
+    secret: true,
+  },
+  TELEGRAM_URL: {
+    purpose: "reach Telegram somewhere else",
+    schema: z.string().default("https://api.telegram.org").pipe(url),
   },
   INBOUND_PARSE_DOMAIN: {
     part: "mail",

@@ -27,6 +27,7 @@ import { ROUTES } from "./answers/routes.ts";
 import { SEARCH } from "./answers/search.ts";
 import { SIGNALS } from "./answers/signals.ts";
 import { SMS } from "./answers/sms.ts";
+import { TELEGRAM } from "./answers/telegram.ts";
 import { TEMPLATES } from "./answers/templates.ts";
 import { TRACKING } from "./answers/tracking.ts";
 import { TRAFFIC } from "./answers/traffic.ts";
@@ -65,6 +66,7 @@ export const ANSWERS = {
   ...SEARCH,
   ...SIGNALS,
   ...SMS,
+  ...TELEGRAM,
   ...TEMPLATES,
   ...TRACKING,
   ...TRAFFIC,

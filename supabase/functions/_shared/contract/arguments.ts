@@ -571,6 +571,7 @@ type OfThePipeline =
   | "settle_text_check"
   | "settle_text_file"
   | "store_templates"
+  | "take_telegram_update"
   | "take_uses"
   | "tell_accounts"
   | "tell_members"

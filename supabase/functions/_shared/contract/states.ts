@@ -15,7 +15,7 @@ export const APPROVER_ROLES = ["engineering", "security", "product", "cto"] as c
 export type ApproverRole = typeof APPROVER_ROLES[number];
 
 /** How destinations are reached: a signed POST to a service, or a mail to the inbox of an identity's owner. */
-export const DESTINATION_KINDS = ["http", "inbox"] as const;
+export const DESTINATION_KINDS = ["http", "inbox", "telegram"] as const;
 /** One of {@link DESTINATION_KINDS}. */
 export type DestinationKind = typeof DESTINATION_KINDS[number];
 

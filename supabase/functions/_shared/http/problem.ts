@@ -99,7 +99,7 @@ export const PROBLEMS = {
   rate_limited: { status: 429, title: "Too many requests.", headers: { "retry-after": "1" } },
   config_invalid: { status: 500, title: "The configuration of this installation is incomplete." },
   internal_error: { status: 500, title: "An internal error occurred." },
-  provider_refused: { status: 422, title: "Meta refused this." },
+  provider_refused: { status: 422, title: "The provider refused this." },
   provider_unavailable: {
     status: 502,
     title: "Meta did not answer, or does not accept the credentials.",

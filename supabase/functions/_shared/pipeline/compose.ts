@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SendDeps, StoredFile } from "../channels/channel.ts";
+import type { OwnDestination, SendDeps, StoredFile } from "../channels/channel.ts";
 import type { Registry } from "../channels/registry.ts";
 import { env } from "../config/env.ts";
 import { killed, switchedOn } from "../config/kill_switch.ts";
@@ -74,8 +74,15 @@ const mask = createMasker({
   onRelayed: (fields) => log.info("a masked text was decided", createWebhookLogEntry(fields)),
 });
 
-/** Creates the pipeline of these channels; an isolate has one. */
-export function composePipeline(channels: Registry): Pipeline {
+/**
+ * Creates the pipeline of these channels; an isolate has one.
+ *
+ * @param others Destinations that belong to no channel, by the provider that is called.
+ */
+export function composePipeline(
+  channels: Registry,
+  others: Readonly<Record<string, OwnDestination>> = {},
+): Pipeline {
   const names = channels.all.map(({ name }) => name);
   const sending: SendDeps = {
     fetch: (url, init) => fetch(url, init),
@@ -120,7 +127,7 @@ export function composePipeline(channels: Registry): Pipeline {
       const { id: mediaId, mimeType: mime_type, sha256, size, name } = media;
       return { id: mediaId, mime_type, sha256, size, name, url, expires_at: expiresAt };
     },
-    deliverByKind: createDeliverByKind(channels, { world: sending, measure }),
+    deliverByKind: createDeliverByKind(channels, { world: sending, others, measure }),
     ownWebhookOf: createOwnWebhookOf(channels),
     onOutcome: (contactId, outcome, channel) => {
       // Only who has the router gets a delivery, and only who has sending is sent to, whatever the flag says by now.

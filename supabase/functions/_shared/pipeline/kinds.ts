@@ -1,10 +1,10 @@
 /**
- * Deliveries to destinations that belong to a channel: a mail to an inbox. Order, leases, retries, circuit and dead
+ * Deliveries to destinations that are no service: a mail to an inbox, a card in a chat. Order, leases, retries, circuit and dead
  * letters are those of every delivery; only the attempt itself differs.
  *
  * @module
  */
-import type { SendDeps, Sent } from "../channels/channel.ts";
+import type { OwnDestination, SendDeps, Sent } from "../channels/channel.ts";
 import type { Registry } from "../channels/registry.ts";
 import type { ClaimedDelivery, ClaimedDestination } from "../contract/answers/pipeline.ts";
 import type { DeliveryResult } from "../delivery/deliver.ts";
@@ -20,13 +20,20 @@ export type DeliverByKind = (
 /** Dependencies of {@linkcode createDeliverByKind}. */
 export interface KindsDeps {
   world: SendDeps;
+  /** Kinds that belong to no channel, by the provider that is called. */
+  others?: Readonly<Record<string, OwnDestination>>;
   measure(name: string, label: string, ms: number): void;
 }
 
-/** Creates the attempts at the destinations that belong to a channel of this registry. */
+/** Creates the attempts at the destinations of the kinds of these channels, and of others. */
 export function createDeliverByKind(registry: Registry, deps: KindsDeps): DeliverByKind {
   const kinds = new Map(
-    registry.all.flatMap((channel) => channel.destination ? [[channel.destination.kind, channel]] : []),
+    [
+      ...registry.all.map(({ provider, destination }) => ({ provider, destination })),
+      ...Object.entries(deps.others ?? {}).map(([provider, destination]) => ({ provider, destination })),
+    ].flatMap(({ provider, destination }) =>
+      destination === undefined ? [] : [[destination.kind, { provider, destination }]]
+    ),
   );
   return async (claimed, destination, traceparent) => {
     const began = performance.now();
@@ -34,8 +41,8 @@ export function createDeliverByKind(registry: Registry, deps: KindsDeps): Delive
       ...result,
       latencyMs: Math.round(performance.now() - began),
     });
-    const channel = kinds.get(destination.kind);
-    if (channel === undefined) {
+    const own = kinds.get(destination.kind);
+    if (own === undefined) {
       // A newer database: the deployed code does not know the kind yet.
       return end({ ok: false, error: "unsendable", detail: `nothing delivers to a ${destination.kind}` });
     }
@@ -48,13 +55,13 @@ export function createDeliverByKind(registry: Registry, deps: KindsDeps): Delive
           throw error;
         }),
     };
-    const { delivery_id: id, message, mail } = claimed;
-    const sent = await channel.destination!.deliver(
-      { id, message, mail, config: destination.config, traceparent },
+    const { delivery_id: id, message, mail, card, contact } = claimed;
+    const sent = await own.destination.deliver(
+      { id, message, mail, card, contact, config: destination.config, traceparent },
       world,
     );
     const result = end(limitMs === undefined ? resultOf(sent) : putOff(limitMs));
-    deps.measure(channel.provider, sent.ok ? "sent" : String(sent.code), result.latencyMs);
+    deps.measure(own.provider, sent.ok ? "sent" : String(sent.code), result.latencyMs);
     return result;
   };
 }

@@ -68,6 +68,8 @@ Deno.test("createDeliverByKind(): it passes the message on, and refuses a kind t
     id: "d1",
     message: { id: "m1" },
     mail: undefined,
+    card: undefined,
+    contact: undefined,
     config: null,
     traceparent: undefined,
   });

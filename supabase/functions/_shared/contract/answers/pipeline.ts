@@ -10,6 +10,7 @@ import { DESTINATION_KINDS, OUTBOUND_STATES } from "../states.ts";
 import { at, count, id, passed, rate } from "./common.ts";
 import { claimedMail, forwardedMail, inboxConfig } from "./mail.ts";
 import { claimedText } from "./sms.ts";
+import { cardToSend, chatConfig } from "./telegram.ts";
 
 /** The ad or post that a person came from. */
 const referral = z.looseObject({
@@ -121,6 +122,8 @@ const claimedDelivery = z.strictObject({
   sender: claimedSender.nullish(),
   /** What a forward to an inbox needs besides. */
   mail: forwardedMail.optional(),
+  /** What a card in a chat needs besides. */
+  card: cardToSend.optional(),
 });
 /** A delivery of a message under lease. */
 export type ClaimedDelivery = z.infer<typeof claimedDelivery>;
@@ -170,7 +173,7 @@ const claimedDestination = z.strictObject({
   /** Form of the bodies that it gets. */
   format: z.enum(DESTINATION_FORMATS),
   /** Of kind inbox. */
-  config: inboxConfig.nullable(),
+  config: z.union([inboxConfig, chatConfig]).nullable(),
   timeout_ms: z.int(),
   retry_seconds: z.array(z.number()).nullable(),
   failure_policy: z.record(z.string(), z.enum(["hold", "aside", "pause"])),

@@ -31,7 +31,7 @@ export async function forwardMail(
   options: MailForwardOptions,
   world: SendDeps,
 ): Promise<Sent> {
-  if (mail === undefined || config == null || message.native === null) {
+  if (mail === undefined || config === null || !("forward_to" in config) || message.native === null) {
     return failure("incomplete", "the database said too little of the mail");
   }
   if (config.forward_to === null) return failure("unconfirmed", "the inbox's address is not confirmed");

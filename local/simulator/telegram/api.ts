@@ -1,0 +1,111 @@
+/**
+ * What the page of Telegram's chats needs, below `/simulator/api/telegram`.
+ *
+ * | path | |
+ * |---|---|
+ * | `GET events` | server-sent events: first `{type: "state", …}`, then what changes |
+ * | `POST say` | `{chat, text, from?, replyTo?, topic?}`: somebody writes |
+ * | `POST press` | `{chat, message, data, from?}`: somebody presses a button |
+ * | `POST group` | `{title, kind}`: a group, supergroup or forum -> the chat |
+ * | `POST member` | `{chat, member}`: the bot is added or removed |
+ * | `POST upgrade` | `{chat}`: a group becomes a supergroup |
+ * | `POST topic` | `{chat, topic, closed}` |
+ * | `POST settings` | some of {@link TelegramSettings} |
+ */
+import { z } from "zod";
+import type { Json } from "../model.ts";
+import { TELEGRAM_CALM, TELEGRAM_FAULTS, type TelegramSettings } from "./settings.ts";
+import { TELEGRAM_PEOPLE, type TelegramChange, type TelegramSimulator } from "./telegram.ts";
+
+const id = z.int();
+const from = z.int().optional();
+const SAY = z.strictObject({
+  chat: id,
+  text: z.string().min(1).max(4096),
+  from,
+  replyTo: id.nullish(),
+  topic: id.nullish(),
+});
+const PRESS = z.strictObject({ chat: id, message: id, data: z.string().min(1).max(64), from });
+const GROUP = z.strictObject({ title: z.string(), kind: z.enum(["group", "supergroup", "forum"]) });
+const MEMBER = z.strictObject({ chat: id, member: z.boolean() });
+const CHAT = z.strictObject({ chat: id });
+const TOPIC = z.strictObject({ chat: id, topic: id, closed: z.boolean() });
+
+/** The page's part of the simulated Telegram. */
+export class TelegramApi {
+  readonly #telegram: TelegramSimulator;
+
+  constructor(telegram: TelegramSimulator) {
+    this.#telegram = telegram;
+  }
+
+  /** Everything that the page shows at first. */
+  state(): Json {
+    const { chats, posts, settings } = this.#telegram;
+    return {
+      type: "state",
+      chats: [...chats.values()],
+      people: TELEGRAM_PEOPLE,
+      posts,
+      settings,
+      calm: TELEGRAM_CALM,
+      faults: Object.entries(TELEGRAM_FAULTS).map(([value, label]) => ({ value, label })),
+    };
+  }
+
+  /** Calls with each change until the returned function is called. */
+  listen(tell: (change: TelegramChange) => void): () => void {
+    return this.#telegram.listen(tell);
+  }
+
+  /** Answers a call of the page; undefined for a path that is not one. @throws RangeError for wrong input. */
+  call(path: string, body: Json): unknown {
+    const telegram = this.#telegram;
+    switch (path) {
+      case "say": {
+        const { chat, text, from, replyTo, topic } = read(SAY, body);
+        const message = telegram.say(chat, text, {
+          from: person(from),
+          replyTo: replyTo ?? null,
+          topic: topic ?? null,
+        });
+        return { message_id: message.message_id };
+      }
+      case "press": {
+        const { chat, message, data, from } = read(PRESS, body);
+        return { query: telegram.press(chat, message, data, person(from)) };
+      }
+      case "group": {
+        const { title, kind } = read(GROUP, body);
+        return telegram.addGroup(title, kind);
+      }
+      case "member": {
+        const { chat, member } = read(MEMBER, body);
+        telegram.setMember(chat, member);
+        return {};
+      }
+      case "upgrade":
+        return telegram.upgrade(read(CHAT, body).chat);
+      case "topic": {
+        const { chat, topic, closed } = read(TOPIC, body);
+        telegram.setTopic(chat, topic, closed);
+        return {};
+      }
+      case "settings":
+        return telegram.configure(body as Partial<TelegramSettings>);
+    }
+  }
+}
+
+function person(id: number | undefined) {
+  return TELEGRAM_PEOPLE.find((each) => each.id === id) ?? TELEGRAM_PEOPLE[0];
+}
+
+/** Validates a body; a RangeError names the first member that is wrong. */
+function read<T>(schema: z.ZodType<T>, body: Json): T {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new RangeError(`${issue.path.join(".") || "body"}: ${issue.message}`);
+}

@@ -1,0 +1,193 @@
+/**
+ * A message as a card in a chat: who wrote what to whom, and buttons. Pure.
+ *
+ * @module
+ */
+import { isObject, list, text as textOf } from "../../json/json.ts";
+import { beginning, format, type Formatted, line, type Part, shortened, shown } from "./text.ts";
+
+/** The message that a card shows. */
+export interface CardMessage {
+  readonly channel: string;
+  readonly type: string;
+  readonly text: string | null;
+  /** In the channel's shape; null once it is erased or not kept any more. */
+  readonly native: Readonly<Record<string, unknown>> | null;
+  readonly contact: {
+    readonly name: string | null;
+    readonly identities: Readonly<Record<string, string>>;
+  };
+}
+
+/** What people did with a card. */
+export type CardState = "open" | "acknowledged" | "snoozed" | "resolved" | "spam";
+
+/** A card's state as it is shown. */
+export interface CardStatus {
+  readonly state: CardState;
+  /** Who takes care, or did it last, as the chat knows the person. */
+  readonly by?: string | null;
+  /** ISO time of the last press. */
+  readonly at?: string | null;
+  /** ISO time; of a snoozed card. */
+  readonly until?: string | null;
+}
+
+/** A button; `callback_data` comes back when it is pressed. */
+export interface Button {
+  readonly text: string;
+  readonly callback_data: string;
+}
+
+/** A card ready to send. */
+export interface Card {
+  readonly message: Formatted;
+  readonly buttons: readonly (readonly Button[])[];
+  /** The whole text, where the message shows only its beginning. */
+  readonly rest?: string;
+}
+
+/** Most UTF-16 units of a message, after entities are read. Source: Bot API, sendMessage. */
+export const MESSAGE_UNITS = 4096;
+/** Of the beginning that stands open; more of it is behind a fold. */
+const OPEN_UNITS = 600;
+const OPEN_LINES = 8;
+const SUBJECT_UNITS = 300;
+const NAME_UNITS = 120;
+const FILES = 5;
+
+/** What the buttons do. */
+export const ACTIONS = ["ack", "mine", "snooze", "resolve", "spam", "wake", "undo"] as const;
+/** One of {@link ACTIONS}. */
+export type Action = typeof ACTIONS[number];
+
+const WORDS: Readonly<Record<Action, string>> = {
+  ack: "Acknowledge",
+  mine: "Assign to me",
+  snooze: "Snooze 1 h",
+  resolve: "Resolve",
+  spam: "Spam",
+  wake: "Wake up",
+  undo: "Undo",
+};
+
+const ROWS: Readonly<Record<CardState, readonly (readonly Action[])[]>> = {
+  open: [["ack", "resolve"], ["snooze", "spam"]],
+  acknowledged: [["resolve", "snooze"], ["mine", "undo"]],
+  snoozed: [["wake", "resolve"], ["undo"]],
+  resolved: [["undo"]],
+  spam: [["undo"]],
+};
+
+/** The buttons of a card. Their data names action, card and version: at most 64 bytes. */
+export function buttonsOf(token: string, version: number, state: CardState): Button[][] {
+  return ROWS[state].map((row) =>
+    row.map((action) => ({ text: WORDS[action], callback_data: `${action}:${token}:${version}` }))
+  );
+}
+
+/** A press as it comes back; undefined for anything else, as old clients and other bots' cards may send it. */
+export function pressOf(data: unknown): { action: Action; token: string; version: number } | undefined {
+  const found = typeof data === "string" ? /^([a-z]{1,10}):([a-z2-7]{16}):(\d{1,9})$/.exec(data) : null;
+  if (found === null) return undefined;
+  const action = ACTIONS.find((each) => each === found[1]);
+  return action && { action, token: found[2], version: Number(found[3]) };
+}
+
+/**
+ * The card of a message. Never longer than a message may be; of a longer text the beginning is shown, and all of it
+ * returned as `rest`.
+ */
+export function cardOf(
+  message: CardMessage,
+  { token, version, status }: { token: string; version: number; status: CardStatus },
+): Card {
+  const mail = message.channel === "email" && message.native !== null ? message.native : undefined;
+  const subject = mail && line(textOf(mail.subject) ?? "");
+  const body = shown((mail && textOf(mail.text_full)) ?? message.text ?? "");
+  const head: Part[] = [];
+  if (mail !== undefined) {
+    head.push({ type: "bold", text: shortened(subject || "(no subject)", SUBJECT_UNITS) }, "\n");
+  }
+  head.push(authorOf(message, mail));
+  const to = line(textOf(mail?.recipient) ?? "");
+  if (to !== "") head.push(` → ${shortened(to, NAME_UNITS)}`);
+  if (mail?.verified === false) head.push("\n⚠️ The sender is not verified.");
+  const files = filesOf(mail);
+  if (files !== "") head.push(`\n📎 ${files}`);
+  if (body === "" && files === "") {
+    head.push("\n", { type: "italic", text: mail === undefined ? `(${line(message.type)})` : "(no text)" });
+  }
+  const foot: Part[] = status.state === "open" ? [] : ["\n\n", { type: "bold", text: statusLine(status) }];
+
+  const room = MESSAGE_UNITS - format([...head, ...foot]).text.length - 4;
+  const open = openPart(body, Math.min(OPEN_UNITS, room));
+  const folded = body.slice(open.length).trim();
+  const left = room - open.length;
+  const shownFold = shortened(folded, left);
+  const parts: Part[] = [...head];
+  if (open !== "") parts.push("\n\n", open.trimEnd());
+  if (shownFold !== "") parts.push("\n", { type: "expandable_blockquote", text: shownFold });
+  return {
+    message: format([...parts, ...foot]),
+    buttons: buttonsOf(token, version, status.state),
+    ...(folded.length > left ? { rest: body } : {}),
+  };
+}
+
+/** The beginning of a text that is not folded: few lines, cut at the end of a line where there is one. */
+function openPart(body: string, most: number): string {
+  let end = -1;
+  for (let lines = 0; lines < OPEN_LINES; lines++) {
+    const next = body.indexOf("\n", end + 1);
+    if (next < 0) {
+      end = body.length;
+      break;
+    }
+    if (next > most) break;
+    end = next;
+  }
+  if (end === body.length && body.length <= most) return body;
+  return end > 0 && end <= most ? body.slice(0, end) : beginning(body, most);
+}
+
+function authorOf({ channel, contact }: CardMessage, mail: CardMessage["native"] | undefined): string {
+  if (mail !== undefined && isObject(mail?.from)) {
+    const name = line(textOf(mail.from.name) ?? ""), address = line(textOf(mail.from.address) ?? "");
+    return shortened(name === "" ? address : `${name} <${address}>`, NAME_UNITS);
+  }
+  const name = line(contact.name ?? "");
+  const phone = contact.identities.phone;
+  const face = name !== "" ? name : phone === undefined ? "Somebody" : `…${phone.slice(-4)}`;
+  return `${shortened(face, NAME_UNITS)} (${CHANNELS[channel] ?? channel})`;
+}
+
+const CHANNELS: Readonly<Record<string, string>> = { whatsapp: "WhatsApp", sms: "SMS", email: "e-mail" };
+
+function filesOf(mail: CardMessage["native"] | undefined): string {
+  const files = (list(mail?.attachments) ?? []).filter(isObject);
+  const names = files.slice(0, FILES).map(({ name }) => shortened(line(textOf(name) ?? "") || "file", 60));
+  return names.join(", ") + (files.length > FILES ? ` and ${files.length - FILES} more` : "");
+}
+
+/** What became of a card, in one line. Times are UTC: a chat has people in several zones. */
+export function statusLine({ state, by, at, until }: CardStatus): string {
+  const who = by == null ? "" : ` by ${shortened(line(by), 60)}`;
+  const when = at == null ? "" : `, ${clock(at)}`;
+  switch (state) {
+    case "open":
+      return "Open";
+    case "acknowledged":
+      return `👀 Acknowledged${who}${when}`;
+    case "snoozed":
+      return `💤 Snoozed${who}${until == null ? "" : ` until ${clock(until)}`}`;
+    case "resolved":
+      return `✅ Resolved${who}${when}`;
+    case "spam":
+      return `🚫 Spam, said${who || " by somebody"}${when}`;
+  }
+}
+
+function clock(at: string): string {
+  return `${new Date(at).toISOString().slice(11, 16)} UTC`;
+}

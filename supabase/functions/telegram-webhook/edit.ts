@@ -1,0 +1,140 @@
+/**
+ * Brings the messages of cards up to date after somebody pressed, and removes those whose content was erased.
+ *
+ * @module
+ */
+import type { Rpc } from "../_shared/db/client.ts";
+import type { CardEdit } from "../_shared/contract/answers/telegram.ts";
+import { type Bot, type BotAnswer, callBot } from "../_shared/channels/telegram/api.ts";
+import { cardOf } from "../_shared/channels/telegram/card.ts";
+
+/** Dependencies of {@linkcode createEditCards}. */
+export interface EditCardsDeps {
+  rpc: Rpc;
+  /** The bot; why there is none, if so. */
+  bot(): Bot | string;
+  fetch(url: string, init: RequestInit): Promise<Response>;
+  /** Counts an edit by its outcome. */
+  count(outcome: string): void;
+  onError(message: string, error: unknown): void;
+}
+
+/** Cards of one claim; each call of Telegram's ends within ten seconds, a lease after a minute. */
+const AT_ONCE = 20;
+const RETRY_MS = 30_000;
+
+/**
+ * Creates the work: edits every card that is due, until none is.
+ *
+ * Failure policy: an edit that fails is tried again after half a minute, or after the wait that Telegram names. A message
+ * that is gone, or that nobody may edit any more, is given up: what was pressed stands in the database. Never throws.
+ */
+export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
+  let running: Promise<void> | undefined, again = false;
+
+  async function all(): Promise<void> {
+    try {
+      do {
+        again = false;
+        for (let edits = await claim(); edits.length > 0; edits = await claim()) {
+          await Promise.all(edits.map(edit));
+        }
+        for (let clears = await claimClears(); clears.length > 0; clears = await claimClears()) {
+          await Promise.all(clears.map(clear));
+        }
+      } while (again);
+    } catch (error) {
+      deps.onError("cards could not be brought up to date", error);
+    } finally {
+      // In the same moment as the last look at `again`: a call in between would be lost.
+      running = undefined;
+    }
+  }
+
+  async function claim(): Promise<CardEdit[]> {
+    return await deps.rpc("claim_card_edits", { p_limit: AT_ONCE });
+  }
+
+  async function claimClears() {
+    return await deps.rpc("claim_card_clears", { p_limit: AT_ONCE });
+  }
+
+  /** A bot may delete its messages of the last 48 hours, as an admin all; what it may not delete loses its text. */
+  async function clear({ chat_id, message_id }: { chat_id: number; message_id: number }): Promise<void> {
+    const bot = deps.bot();
+    let outcome = "not_ready", retryMs: number | undefined = RETRY_MS;
+    if (typeof bot !== "string") {
+      const place = { chat_id, message_id };
+      let answer = await callBot(bot, "deleteMessage", place, deps.fetch);
+      if (!answer.ok && outcomeOf(answer).retryMs === undefined) {
+        answer = await callBot(bot, "editMessageText", { ...place, text: "(removed)" }, deps.fetch);
+      }
+      ({ outcome, retryMs } = outcomeOf(answer));
+      if (outcome === "edited") outcome = "removed";
+    }
+    deps.count(outcome);
+    await deps.rpc("settle_card_clear", {
+      p_chat_id: chat_id,
+      p_message_id: message_id,
+      ...(retryMs === undefined ? {} : { p_retry_ms: retryMs }),
+    }).catch((error) => deps.onError("the removal of a card could not be settled", error));
+  }
+
+  async function edit(card: CardEdit): Promise<void> {
+    const bot = deps.bot();
+    let outcome = "not_ready", retryMs: number | undefined = RETRY_MS;
+    if (typeof bot !== "string") {
+      const { message, buttons } = cardOf(card.message, {
+        token: card.token,
+        version: card.version,
+        status: { state: card.state, by: card.by, at: card.at, until: card.until },
+      });
+      const place = { chat_id: card.chat_id, message_id: card.message_id };
+      const markup = { reply_markup: { inline_keyboard: buttons } };
+      // What was erased since is not written over what people see: only the buttons change.
+      const answer = card.message.native === null && card.message.text === null
+        ? await callBot(bot, "editMessageReplyMarkup", { ...place, ...markup }, deps.fetch)
+        : await callBot(bot, "editMessageText", {
+          ...place,
+          ...markup,
+          ...message,
+          link_preview_options: { is_disabled: true },
+        }, deps.fetch);
+      ({ outcome, retryMs } = outcomeOf(answer));
+      if (outcome === "edited" && card.is_woken) {
+        // Nobody is notified of an edit.
+        await callBot(bot, "sendMessage", {
+          chat_id: card.chat_id,
+          ...(card.topic_id === null ? {} : { message_thread_id: card.topic_id }),
+          text: "⏰ The snooze is over.",
+          reply_parameters: { message_id: card.message_id, allow_sending_without_reply: true },
+        }, deps.fetch);
+      }
+    }
+    deps.count(outcome);
+    await deps.rpc("settle_card_edit", {
+      p_delivery_id: card.delivery_id,
+      p_lease: card.lease,
+      ...(retryMs === undefined ? {} : { p_retry_ms: retryMs }),
+    }).catch((error) => deps.onError("an edit of a card could not be settled", error));
+  }
+
+  return () => {
+    again = true;
+    return running ??= all();
+  };
+}
+
+function outcomeOf(answer: BotAnswer): { outcome: string; retryMs: number | undefined } {
+  if (answer.ok || answer.fault === "not_modified") return { outcome: "edited", retryMs: undefined };
+  switch (answer.fault) {
+    case "throttled":
+      return { outcome: "throttled", retryMs: answer.retryAfterMs ?? RETRY_MS };
+    case "unavailable":
+    case "unanswered":
+    case "unauthorised":
+      return { outcome: answer.fault, retryMs: RETRY_MS };
+    default:
+      return { outcome: answer.fault, retryMs: undefined };
+  }
+}

@@ -1,0 +1,42 @@
+import { bot, webhookSecrets } from "../_shared/channels/telegram/config.ts";
+import { env } from "../_shared/config/env.ts";
+import { killed } from "../_shared/config/kill_switch.ts";
+import { rpc } from "../_shared/db/client.ts";
+import { count } from "../_shared/db/counters.ts";
+import { requireKey } from "../_shared/gates/keys.ts";
+import { waitUntil } from "../_shared/http/background.ts";
+import { log } from "../_shared/log/log.ts";
+import { serve } from "../_shared/serve/serve.ts";
+import { createEditCards } from "./edit.ts";
+import { createHandler } from "./handler.ts";
+
+const call = (url: string, init: RequestInit) => fetch(url, init);
+
+export default serve(
+  "telegram-webhook",
+  createHandler({
+    killed,
+    requireSecretKey: requireKey,
+    rpc,
+    secrets: webhookSecrets,
+    bot,
+    webhookUrl: () => {
+      const { WEBHOOK_BASE_URL, PUBLIC_BASE_URL, SUPABASE_URL } = env(
+        "WEBHOOK_BASE_URL",
+        "PUBLIC_BASE_URL",
+        "SUPABASE_URL",
+      );
+      return `${WEBHOOK_BASE_URL ?? PUBLIC_BASE_URL ?? SUPABASE_URL}/functions/v1/telegram-webhook`;
+    },
+    fetch: call,
+    editCards: createEditCards({
+      rpc,
+      bot,
+      fetch: call,
+      count: (outcome) => count("telegram_edits", outcome),
+      onError: (message, error) => log.warn(message, { error }),
+    }),
+    count: (kind) => count("telegram_updates", kind),
+    waitUntil,
+  }),
+);

@@ -1,0 +1,25 @@
+-- The way back from 20261129002901_telegram_presses.sql. It drops who is who in Telegram, and what was pressed.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+delete from private.own_migrations where version = '20261129002901';
+
+drop trigger clear_card on public.cards;
+drop function
+  private.clear_card(),
+  public.claim_card_clears(integer),
+  public.settle_card_clear(bigint, bigint, bigint),
+  public.link_telegram(text),
+  private.take_telegram_update(jsonb, timestamptz),
+  public.take_telegram_update(jsonb),
+  private.press_card(jsonb, timestamptz),
+  private.in_words(interval),
+  private.open_link(jsonb, timestamptz),
+  private.keep_chat(jsonb, timestamptz),
+  private.claim_card_edits(integer, timestamptz),
+  public.claim_card_edits(integer),
+  public.settle_card_edit(uuid, uuid, bigint),
+  private.cards_are_due(timestamptz),
+  private.purge_telegram(timestamptz);
+drop table private.card_clears, public.card_presses, private.telegram_updates, private.telegram_links, public.telegram_people;
