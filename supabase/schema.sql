@@ -738,6 +738,96 @@ create table public.canned_replies (
 alter table public.canned_replies enable row level security;
 grant select, insert, update, delete on public.canned_replies to service_role;
 
+-- What members of the team pressed on cards, also in vain. Append-only in practice: nothing changes a row.
+create table public.card_presses (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The card.
+  delivery_id uuid not null,
+  -- Who pressed; null for the clock, which ends a snooze, and for somebody whose account was deleted.
+  user_id uuid,
+  -- The button.
+  action text not null,
+  -- done, stale (somebody was faster) or refused (not possible in that state).
+  outcome text not null,
+  -- The state of the card when it was pressed.
+  state_before text not null,
+  -- Who took care then.
+  holder_before uuid,
+  -- The version of the card that it led to; of those in vain, the current one.
+  version integer not null,
+  -- When.
+  at timestamp with time zone default now() not null,
+  constraint card_presses_pkey PRIMARY KEY (id),
+  constraint card_presses_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES cards(delivery_id) ON DELETE CASCADE,
+  constraint card_presses_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE SET NULL,
+  constraint card_presses_action_check CHECK ((action = ANY (ARRAY['ack'::text, 'mine'::text, 'snooze'::text, 'resolve'::text, 'spam'::text, 'wake'::text, 'undo'::text]))),
+  constraint card_presses_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'stale'::text, 'refused'::text])))
+);
+-- The presses of a card.
+create INDEX card_presses_card_idx ON public.card_presses USING btree (delivery_id, version);
+-- For the removal of a user.
+create INDEX card_presses_user_idx ON public.card_presses USING btree (user_id) WHERE (user_id IS NOT NULL);
+alter table public.card_presses enable row level security;
+grant select on public.card_presses to authenticated;
+grant select, insert, update, delete on public.card_presses to service_role;
+-- Who did what is the team's.
+create policy "team reads presses" on public.card_presses for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Messages in Telegram chats that stand for deliveries, with what people pressed.
+create table public.cards (
+  -- The delivery that it shows.
+  delivery_id uuid not null,
+  -- Names it in its buttons. It is no secret: it locates, and who may press is asked at each press.
+  token text collate "C" not null,
+  -- The chat it was sent to; that chat's id of then.
+  chat_id bigint not null,
+  -- The topic it was sent to; null for none.
+  topic_id bigint,
+  -- Telegram's ids of its parts. The first has the buttons.
+  message_ids bigint[] not null,
+  -- open, acknowledged (somebody takes care), snoozed, resolved or spam.
+  state text default 'open'::text not null,
+  -- Who takes care; null for nobody.
+  holder uuid,
+  -- When it is open again; null unless snoozed.
+  snoozed_until timestamp with time zone,
+  -- Incremented by each change; a press names the version that it saw.
+  version integer default 1 not null,
+  -- When somebody last pressed; null if nobody has.
+  changed_at timestamp with time zone,
+  -- When the message in the chat is to be brought up to date, or its lease ends; null while it is.
+  edit_due_at timestamp with time zone,
+  -- Of whoever edits it at the moment.
+  edit_lease uuid,
+  -- When it was sent.
+  created_at timestamp with time zone default now() not null,
+  constraint cards_pkey PRIMARY KEY (delivery_id),
+  constraint cards_token_key UNIQUE (token),
+  constraint cards_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES deliveries(id) ON DELETE CASCADE,
+  constraint cards_holder_fkey FOREIGN KEY (holder) REFERENCES auth.users(id) ON DELETE SET NULL,
+  constraint cards_message_ids_check CHECK (((cardinality(message_ids) >= 1) AND (cardinality(message_ids) <= 10))),
+  constraint cards_state_known CHECK ((state = ANY (ARRAY['open'::text, 'acknowledged'::text, 'snoozed'::text, 'resolved'::text, 'spam'::text]))),
+  constraint cards_token_check CHECK ((token ~ '^[a-z2-7]{16}$'::text))
+) with (fillfactor=80);
+-- Cards to be brought up to date. Nearly always empty.
+create INDEX cards_edit_idx ON public.cards USING btree (edit_due_at) WHERE (edit_due_at IS NOT NULL);
+-- For the removal of a user.
+create INDEX cards_holder_idx ON public.cards USING btree (holder) WHERE (holder IS NOT NULL);
+-- Finds the card that somebody answers or presses.
+create INDEX cards_message_idx ON public.cards USING btree (chat_id, (message_ids[1]));
+-- Cards to be opened again.
+create INDEX cards_snoozed_idx ON public.cards USING btree (snoozed_until) WHERE (state = 'snoozed'::text);
+alter table public.cards enable row level security;
+grant select on public.cards to authenticated;
+grant select, insert, update, delete on public.cards to service_role;
+-- They say where a message went and who takes care.
+create policy "team reads cards" on public.cards for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- What is erased here is erased there.
+create TRIGGER clear_card AFTER DELETE ON public.cards FOR EACH ROW EXECUTE FUNCTION private.clear_card();
+
 -- Clicks of a link and day, in as many slots as isolates count, so that none waits for another. The value is the sum
 -- over the slots. Rolled up into click_days when the day is over.
 create table public.click_counts (
@@ -1296,10 +1386,10 @@ create table public.destinations (
   -- Short name: lower-case letters, digits, - and _.
   name text not null,
   -- How it is reached: http is a signed POST to its URL, inbox is a mail to the inbox that an identity's answers are
-  -- forwarded to (private.inboxes).
+  -- forwarded to (private.inboxes), telegram is a card in a chat (private.telegram_targets).
   kind text default 'http'::text not null,
   -- Where messages are posted. Checked against the allowlist when stored and at each delivery. For kind inbox: inbox:
-  -- and the id of the identity.
+  -- and the id of the identity; for kind telegram: telegram: and the chat, with its topic after a slash.
   url text not null,
   -- active, or paused: its queue waits.
   state text default 'active'::text not null,
@@ -1353,7 +1443,7 @@ create table public.destinations (
   constraint destinations_events_known CHECK (private.is_subscription(events)),
   constraint destinations_failure_policy_check CHECK (private.is_failure_policy(failure_policy)),
   constraint destinations_format_known CHECK ((format = ANY (ARRAY['gatelink'::text, 'meta'::text]))),
-  constraint destinations_kind_check CHECK ((kind = ANY (ARRAY['http'::text, 'inbox'::text]))),
+  constraint destinations_kind_check CHECK ((kind = ANY (ARRAY['http'::text, 'inbox'::text, 'telegram'::text]))),
   constraint destinations_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint destinations_rate_burst_check CHECK ((rate_burst >= 1)),
   constraint destinations_rate_per_second_check CHECK (((rate_per_second > (0)::numeric) AND (rate_per_second <= (10000)::numeric))),
@@ -1382,6 +1472,8 @@ create CONSTRAINT TRIGGER destinations_circuit_revision AFTER UPDATE ON public.d
 create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, url, state, version, removed_at OR TRUNCATE ON public.destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 -- Credentials are sent only to the host they were set for.
 create TRIGGER forget_headers AFTER UPDATE OF url, removed_at ON public.destinations FOR EACH ROW WHEN (((new.removed_at IS NOT NULL) OR (lower("substring"(old.url, '^[^/]*//[^/?]*'::text)) IS DISTINCT FROM lower("substring"(new.url, '^[^/]*//[^/?]*'::text))))) EXECUTE FUNCTION private.forget_headers();
+-- A removed destination leads nowhere.
+create TRIGGER forget_target AFTER UPDATE OF removed_at ON public.destinations FOR EACH ROW WHEN (((new.removed_at IS NOT NULL) AND (new.kind = 'telegram'::text))) EXECUTE FUNCTION private.forget_target();
 -- Checks the allowlist at every write.
 create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url, kind ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
 -- Who added it.
@@ -4015,6 +4107,58 @@ create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.team_members FO
 -- Truncating would leave no history and no admin.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.team_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
+-- The chats that the bot was added to. Cards go to no others.
+create table public.telegram_chats (
+  -- Telegram's id of the chat. Of a person's private chat it is the person's own id.
+  id bigint not null,
+  -- private, group, supergroup or channel.
+  kind text not null,
+  -- Its title; null for private chats, whose title would be a person's name.
+  title text,
+  -- Whether it has topics.
+  is_forum boolean default false not null,
+  -- member while the bot may write there, left once it was removed or blocked.
+  state text default 'member'::text not null,
+  -- The id of the supergroup that the group became; null for all others.
+  moved_to bigint,
+  -- When the bot was added.
+  created_at timestamp with time zone default now() not null,
+  -- When Telegram last said something of the chat itself.
+  updated_at timestamp with time zone default now() not null,
+  constraint telegram_chats_pkey PRIMARY KEY (id),
+  constraint telegram_chats_kind_known CHECK ((kind = ANY (ARRAY['private'::text, 'group'::text, 'supergroup'::text, 'channel'::text]))),
+  constraint telegram_chats_state_known CHECK ((state = ANY (ARRAY['member'::text, 'left'::text]))),
+  constraint telegram_chats_title_check CHECK ((length(title) <= 255))
+);
+alter table public.telegram_chats enable row level security;
+grant select on public.telegram_chats to authenticated;
+grant select, insert, update, delete on public.telegram_chats to service_role;
+-- The team chooses from them where cards go.
+create policy "team reads chats" on public.telegram_chats for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Who of the team is who in Telegram. Only they may press, and their role is asked at each press.
+create table public.telegram_people (
+  -- The member of the team.
+  user_id uuid not null,
+  -- Telegram's id of the person. Names there change hands; ids do not.
+  telegram_id bigint not null,
+  -- The first name that the person had there, for cards.
+  name text not null,
+  -- When the person opened the link.
+  linked_at timestamp with time zone default now() not null,
+  constraint telegram_people_pkey PRIMARY KEY (user_id),
+  constraint telegram_people_telegram_id_key UNIQUE (telegram_id),
+  constraint telegram_people_user_id_fkey FOREIGN KEY (user_id) REFERENCES team_members(user_id) ON DELETE CASCADE,
+  constraint telegram_people_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
+);
+alter table public.telegram_people enable row level security;
+grant select on public.telegram_people to authenticated;
+grant select, insert, update, delete on public.telegram_people to service_role;
+-- The team sees who may press.
+create policy "team reads people" on public.telegram_people for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Files of texts that came in and are copied into our storage (setting texts.files): one row per file.
 create table public.text_files (
   -- UUID v7.
@@ -4464,6 +4608,22 @@ create table private.campaign_tickets (
 create INDEX campaign_tickets_campaign_idx ON private.campaign_tickets USING btree (campaign_id);
 alter table private.campaign_tickets enable row level security;
 grant select, insert, update, delete on private.campaign_tickets to service_role;
+
+-- Messages in chats that are to be removed, because what they show was.
+create table private.card_clears (
+  -- The chat.
+  chat_id bigint not null,
+  -- Telegram's id of the message.
+  message_id bigint not null,
+  -- When it is tried, or when whoever tries it is given up.
+  due_at timestamp with time zone default now() not null,
+  -- One row a message.
+  constraint card_clears_pkey PRIMARY KEY (chat_id, message_id)
+);
+-- What is due. Nearly always empty.
+create INDEX card_clears_due_idx ON private.card_clears USING btree (due_at);
+alter table private.card_clears enable row level security;
+grant select, insert, update, delete on private.card_clears to service_role;
 
 -- Changes of destinations, links, routes, segments, senders, endpoints, announcements, campaigns, identities,
 -- suppressions and invitations, and what people did with deliveries: all that no history of its own tells.
@@ -5307,6 +5467,53 @@ create table private.storage_days (
 alter table private.storage_days enable row level security;
 grant select on private.storage_days to service_role;
 
+-- Links by which members of the team prove who they are in Telegram: for 10 minutes, once.
+create table private.telegram_links (
+  -- SHA-256 of the token, which only the link holds.
+  token_hash bytea not null,
+  -- Whose link it is; a newer one replaces it.
+  user_id uuid not null,
+  -- Until when it can be opened.
+  expires_at timestamp with time zone not null,
+  constraint telegram_links_pkey PRIMARY KEY (token_hash),
+  constraint telegram_links_user_id_key UNIQUE (user_id),
+  constraint telegram_links_user_id_fkey FOREIGN KEY (user_id) REFERENCES team_members(user_id) ON DELETE CASCADE
+);
+alter table private.telegram_links enable row level security;
+grant select, insert, update, delete on private.telegram_links to service_role;
+
+-- Where the destinations of kind telegram lead.
+create table private.telegram_targets (
+  -- The destination.
+  destination_id uuid not null,
+  -- The chat.
+  chat_id bigint not null,
+  -- The topic of a forum; null for a chat without topics, and for the topic General.
+  topic_id bigint,
+  constraint telegram_targets_pkey PRIMARY KEY (destination_id),
+  constraint telegram_targets_chat_id_fkey FOREIGN KEY (chat_id) REFERENCES telegram_chats(id),
+  constraint telegram_targets_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE CASCADE,
+  constraint telegram_targets_topic_id_check CHECK ((topic_id > 0))
+);
+-- One destination for each topic, so that its pace is one.
+create UNIQUE INDEX telegram_targets_chat_key ON private.telegram_targets USING btree (chat_id, COALESCE(topic_id, (0)::bigint));
+alter table private.telegram_targets enable row level security;
+grant select, insert, update, delete on private.telegram_targets to service_role;
+
+-- Ids of the updates of the last days: nothing is done twice. Telegram repeats for about a day what was not
+-- acknowledged.
+create table private.telegram_updates (
+  -- Telegram's id. It may jump, also downwards after a week of silence.
+  update_id bigint not null,
+  -- When it came.
+  received_at timestamp with time zone not null,
+  constraint telegram_updates_pkey PRIMARY KEY (update_id)
+);
+-- For their purge.
+create INDEX telegram_updates_received_idx ON private.telegram_updates USING btree (received_at);
+alter table private.telegram_updates enable row level security;
+grant select, insert, update, delete on private.telegram_updates to service_role;
+
 -- Categories of templates, as reported by the provider or fetched from it: an opt-out covers only marketing.
 create table private.template_categories (
   -- The channel.
@@ -5948,6 +6155,50 @@ begin
 end $function$;
 grant execute on function public.add_team_member(p_email text, p_role text, p_approvals text[]) to authenticated, service_role;
 
+-- Adds a destination of kind telegram: messages that routes send there appear in the chat, or in a topic of it, as
+-- cards. Returns {id, name, url, state}. For operators and secret keys. Errors: 42501, GL404 the bot is not in the
+-- chat, GL409 it cannot write there, or name or chat are taken, GL422 a topic in a chat without topics.
+CREATE OR REPLACE FUNCTION public.add_telegram_destination(p_name text, p_chat_id bigint, p_topic_id bigint DEFAULT NULL::bigint)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_chat public.telegram_chats;
+  v_id uuid;
+  v_url text := 'telegram:' || p_chat_id || coalesce('/' || p_topic_id, '');
+begin
+  perform private.require_role('operator');
+  select * into v_chat from public.telegram_chats c where c.id = p_chat_id for share;
+  if v_chat.id is null then
+    raise exception 'the bot is in no chat %', p_chat_id using errcode = 'GL404',
+      hint = 'Add the bot to the chat, then: gatelink telegram chats';
+  end if;
+  if v_chat.state <> 'member' or v_chat.moved_to is not null then
+    raise exception 'the bot cannot write in chat %', p_chat_id using errcode = 'GL409', hint = case when v_chat.moved_to is null
+      then 'Add the bot to the chat again.' else format('The group became a supergroup with the id %s.', v_chat.moved_to) end;
+  end if;
+  if p_topic_id is not null and not v_chat.is_forum then
+    raise exception 'chat % has no topics', p_chat_id using errcode = 'GL422', hint = 'Leave the topic out.';
+  end if;
+  if exists (select from public.destinations d where d.name = p_name and d.removed_at is null) then
+    raise exception 'a destination named % exists already', p_name using errcode = 'GL409', hint = 'Choose another name.';
+  end if;
+  if exists (
+    select from private.telegram_targets t where t.chat_id = p_chat_id and t.topic_id is not distinct from p_topic_id) then
+    raise exception 'a destination leads to % already', v_url using errcode = 'GL409',
+      hint = 'Several routes may lead to one destination: gatelink destinations list';
+  end if;
+  insert into public.destinations (name, kind, url, timeout_ms, rate_per_second, rate_burst, failure_policy)
+  values (p_name, 'telegram', v_url, 15000, case v_chat.kind when 'private' then 1 else 0.25 end, 5,
+    '{"403": "pause", "401": "pause"}')
+  returning id into v_id;
+  insert into private.telegram_targets (destination_id, chat_id, topic_id) values (v_id, p_chat_id, p_topic_id);
+  return jsonb_build_object('id', v_id, 'name', p_name, 'url', v_url, 'state', 'active');
+end $function$;
+grant execute on function public.add_telegram_destination(p_name text, p_chat_id bigint, p_topic_id bigint) to authenticated, service_role;
+
 -- Goes on to the next stage (completes after the last) before the guard does; what it had seen is kept. One that is
 -- paused stays paused there. For operators and secret keys. Errors: GL409 stale version or not under way, GL422 no
 -- reason, GL404.
@@ -6355,6 +6606,42 @@ begin
   return v_made;
 end $function$;
 grant execute on function public.check_links(p_links jsonb, p_actor text) to service_role;
+
+-- Leases up to p_limit messages in chats for a minute that are to be removed: [{chat_id, message_id}]. For secret
+-- keys.
+CREATE OR REPLACE FUNCTION public.claim_card_clears(p_limit integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_clears jsonb;
+begin
+  perform private.refuse_older_code();
+  with due as (
+    update private.card_clears c set due_at = clock_timestamp() + interval '60 seconds'
+    where (c.chat_id, c.message_id) in (
+      select x.chat_id, x.message_id from private.card_clears x where x.due_at <= clock_timestamp()
+      order by x.due_at limit p_limit for update skip locked)
+    returning c.chat_id, c.message_id
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('chat_id', d.chat_id, 'message_id', d.message_id)), '[]') into v_clears from due d;
+  return v_clears;
+end $function$;
+grant execute on function public.claim_card_clears(p_limit integer) to service_role;
+
+-- Ends snoozes that are over, and leases up to p_limit cards for a minute whose message in the chat is to be brought
+-- up to date: with state, version, who pressed, and the message that the card shows. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_card_edits(p_limit integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.claim_card_edits(p_limit, clock_timestamp());
+end $function$;
+grant execute on function public.claim_card_edits(p_limit integer) to service_role;
 
 -- Ties an app's first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex)
 -- of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For
@@ -7613,7 +7900,7 @@ begin
     from (values
       (1, 'clock', exists (select from sums x where x.name = 'messages' and x.label = 'in')),
       (2, 'webhook', exists (select from sums x where x.name = 'updates' and x.n > 0) or exists (select from public.webhook_events)),
-      (3, 'destination', exists (select from public.destinations d where d.kind = 'http' and d.removed_at is null)),
+      (3, 'destination', exists (select from public.destinations d where d.kind <> 'inbox' and d.removed_at is null)),
       (4, 'route', exists (select from public.routes r join public.route_destinations d on d.route_id = r.id where r.active)),
       (5, 'delivered', exists (select from sums x where x.name = 'destination' and x.label like '% delivered' and x.n > 0)
         or exists (select from public.deliveries d where d.state = 'delivered')),
@@ -7990,6 +8277,34 @@ AS $function$
   from public.links l cross join asked q where l.code = p_code
 $function$;
 grant execute on function public.link_stats(p_code text, p_from date, p_to date, p_zone text) to service_role;
+
+-- A token by which a member of the team proves to the bot who the person is: /start TOKEN, once, within 10 minutes.
+-- Without an address for the signed-in operator, with one for any member, by admins and secret keys. Returns {token,
+-- expires_at}. Errors: 42501, GL404.
+CREATE OR REPLACE FUNCTION public.link_telegram(p_email text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_user uuid;
+  v_token text := replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '');
+  v_expires timestamptz := clock_timestamp() + interval '10 minutes';
+begin
+  -- For another person, only who may also give roles: the link carries that person's rights.
+  perform private.require_role(case when p_email is null then 'operator' else 'admin' end);
+  select m.user_id into v_user from public.team_members m left join auth.users u on u.id = m.user_id
+  where case when p_email is null then m.user_id = auth.uid() else lower(u.email) = lower(p_email) end;
+  if v_user is null then
+    raise exception 'nobody of the team has this address' using errcode = 'GL404', hint = 'Name a member of the team: gatelink telegram link EMAIL';
+  end if;
+  insert into private.telegram_links as l (token_hash, user_id, expires_at)
+  values (sha256(convert_to(v_token, 'UTF8')), v_user, v_expires)
+  on conflict (user_id) do update set token_hash = excluded.token_hash, expires_at = excluded.expires_at;
+  return jsonb_build_object('token', v_token, 'expires_at', v_expires);
+end $function$;
+grant execute on function public.link_telegram(p_email text) to authenticated, service_role;
 
 -- For whom a feature failed that they had, latest first, and since when: {flag_key, since, people, contacts: how many
 -- of them can be written to, failures: how many were counted, more than the list has where it is full, rows:
@@ -8791,6 +9106,27 @@ begin
 end $function$;
 grant execute on function public.list_team(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
+-- The chats that the bot is or was in, at most 1,000, with the destinations that lead there. For every role.
+CREATE OR REPLACE FUNCTION public.list_telegram_chats()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'id', c.id, 'kind', c.kind, 'title', c.title, 'is_forum', c.is_forum, 'state', c.state, 'moved_to', c.moved_to,
+      'destinations', (
+        select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'topic_id', t.topic_id, 'state', d.state,
+          'paused_because', d.paused_because) order by d.name), '[]')
+        from private.telegram_targets t join public.destinations d on d.id = t.destination_id where t.chat_id = c.id))
+      order by c.state = 'left', c.title nulls last, c.id), '[]')
+    from (select * from public.telegram_chats x order by x.state = 'left', x.updated_at desc limit 1000) c);
+end $function$;
+grant execute on function public.list_telegram_chats() to authenticated, service_role;
+
 -- Templates by name with their languages, status, quality and components, and when each account's were last fetched.
 -- Filter: any of search (part of name, language, category or status), account, name, language, and after: {name,
 -- language, account} of the last of the page before; at most p_limit templates, all without it. For viewers and
@@ -9552,6 +9888,34 @@ begin
 end $function$;
 grant execute on function public.move_route(p_id uuid, p_version integer, p_before uuid) to authenticated, service_role;
 
+-- A group became a supergroup, whose id is another: destinations lead there from now on, in one transaction. Returns
+-- how many moved; repeating it changes nothing. Messages of before stay where they were, under the old id. For secret
+-- keys.
+CREATE OR REPLACE FUNCTION public.move_telegram_chat(p_from bigint, p_to bigint)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_moved integer;
+begin
+  perform private.refuse_older_code();
+  insert into public.telegram_chats as c (id, kind, title, is_forum)
+  select p_to, 'supergroup', o.title, o.is_forum from public.telegram_chats o where o.id = p_from
+  on conflict (id) do update set state = 'member', title = coalesce(c.title, excluded.title), updated_at = clock_timestamp();
+  update public.telegram_chats c set moved_to = p_to, updated_at = clock_timestamp() where c.id = p_from and c.moved_to is distinct from p_to;
+  update private.telegram_targets t set chat_id = p_to
+  where t.chat_id = p_from and not exists (
+    select from private.telegram_targets o where o.chat_id = p_to and o.topic_id is not distinct from t.topic_id);
+  get diagnostics v_moved = row_count;
+  update public.destinations d
+  set url = 'telegram:' || t.chat_id || coalesce('/' || t.topic_id, '')
+  from private.telegram_targets t where t.destination_id = d.id and t.chat_id = p_to
+    and d.url is distinct from 'telegram:' || t.chat_id || coalesce('/' || t.topic_id, '');
+  return v_moved;
+end $function$;
+grant execute on function public.move_telegram_chat(p_from bigint, p_to bigint) to service_role;
+
 -- The organisations of the signed-in user: [{org_id, member_id, role, name, zone}]. Edge functions use it to check a
 -- caller's token. It tells the caller only about the caller.
 CREATE OR REPLACE FUNCTION public.my_orgs()
@@ -9621,6 +9985,19 @@ begin
       where asked.id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')));
 end $function$;
 grant execute on function public.name_contacts(p_ids text[]) to authenticated, service_role;
+
+-- Keeps where a card is. The first one counts: buttons of a second one, sent after a lost answer, lead to the same.
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.note_card(p_delivery_id uuid, p_chat_id bigint, p_message_ids bigint[], p_topic_id bigint DEFAULT NULL::bigint)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into public.cards (delivery_id, token, chat_id, topic_id, message_ids)
+  values (p_delivery_id, private.card_token(p_delivery_id), p_chat_id, p_topic_id, p_message_ids)
+  on conflict (delivery_id) do nothing
+$function$;
+grant execute on function public.note_card(p_delivery_id uuid, p_chat_id bigint, p_message_ids bigint[], p_topic_id bigint) to service_role;
 
 -- Notes the id that the provider gave an upload. For secret keys.
 CREATE OR REPLACE FUNCTION public.note_provider_media(p_id uuid, p_number_id text, p_media_id text)
@@ -12676,6 +13053,38 @@ begin
 end $function$;
 grant execute on function public.settle_accesses(p_verdicts jsonb) to service_role;
 
+-- A message is removed from its chat, or cannot be; or it is tried again after p_retry_ms. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_card_clear(p_chat_id bigint, p_message_id bigint, p_retry_ms bigint DEFAULT NULL::bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if p_retry_ms is null then
+    delete from private.card_clears c where c.chat_id = p_chat_id and c.message_id = p_message_id;
+  else
+    update private.card_clears c set due_at = clock_timestamp() + make_interval(secs => p_retry_ms / 1000.0)
+    where c.chat_id = p_chat_id and c.message_id = p_message_id;
+  end if;
+end $function$;
+grant execute on function public.settle_card_clear(p_chat_id bigint, p_message_id bigint, p_retry_ms bigint) to service_role;
+
+-- The message of a card is up to date, or is tried again after p_retry_ms. False if the card has changed meanwhile.
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_card_edit(p_delivery_id uuid, p_lease uuid, p_retry_ms bigint DEFAULT NULL::bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- A press in between took the lease away and made it due again.
+  update public.cards c
+  set edit_due_at = clock_timestamp() + make_interval(secs => p_retry_ms / 1000.0), edit_lease = null
+  where c.delivery_id = p_delivery_id and c.edit_lease = p_lease;
+  return found;
+end $function$;
+grant execute on function public.settle_card_edit(p_delivery_id uuid, p_lease uuid, p_retry_ms bigint) to service_role;
+
 -- Records the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was
 -- not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false if
 -- it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued
@@ -13515,6 +13924,20 @@ AS $function$
   from private.take_rate(p_key, p_rate, p_burst, p_cost, clock_timestamp()) t
 $function$;
 grant execute on function public.take_rate(p_key text, p_rate numeric, p_burst integer, p_cost integer) to service_role;
+
+-- Does once what an update of Telegram's says, in one transaction: {update_id, kind (chat, moved, start, press,
+-- other), chat, from, name, token, card, action, version, message_id, to}. Returns {is_new, answer, alert, edits}.
+-- For secret keys.
+CREATE OR REPLACE FUNCTION public.take_telegram_update(p_update jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.take_telegram_update(p_update, clock_timestamp());
+end $function$;
+grant execute on function public.take_telegram_update(p_update jsonb) to service_role;
 
 -- Takes uses of links, {code: how many}, and answers how many of them were granted, {code: n}: never more than
 -- max_uses over all time. For secret keys.
@@ -15922,6 +16345,32 @@ AS $function$
 $function$;
 grant execute on function private.can_sign_in(p_user_id uuid) to service_role;
 
+-- The token of a delivery's card: 16 characters of base32.
+CREATE OR REPLACE FUNCTION private.card_token(p_delivery_id uuid)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select string_agg(substr('abcdefghijklmnopqrstuvwxyz234567', 1 + get_byte(h.bytes, i) % 32, 1), '' order by i)
+  from (select sha256(convert_to('card ' || p_delivery_id, 'UTF8')) as bytes) h, generate_series(0, 15) i
+$function$;
+grant execute on function private.card_token(p_delivery_id uuid) to service_role;
+
+-- Whether a card is to be brought up to date, or to be removed. For the clock.
+CREATE OR REPLACE FUNCTION private.cards_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from public.cards c where c.edit_due_at <= p_now)
+    or exists (select from public.cards c where c.state = 'snoozed' and c.snoozed_until <= p_now)
+    or exists (select from private.card_clears c where c.due_at <= p_now);
+end $function$;
+grant execute on function private.cards_are_due(p_now timestamp with time zone) to service_role;
+
 -- The chance of k or fewer failures among n at a rate, in millionths; a million where k is no fewer than expected.
 CREATE OR REPLACE FUNCTION private.chance_of_so_few(p_k bigint, p_n bigint, p_rate double precision)
  RETURNS bigint
@@ -16062,6 +16511,17 @@ AS $function$
 $function$;
 grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_codes text[], OUT media_wait interval) to service_role;
 
+-- The config of a destination of kind telegram, from its URL: {chat_id, topic_id}.
+CREATE OR REPLACE FUNCTION private.chat_of(p_url text)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('chat_id', split_part(substr(p_url, 10), '/', 1)::bigint, 'topic_id', nullif(split_part(p_url, '/', 2), '')::bigint)
+$function$;
+grant execute on function private.chat_of(p_url text) to service_role;
+
 -- Who is chosen for a stage of so many users: those of the stages before, and the next by the hash that percentages
 -- go by, so that they are the first who have it at a percentage too. Without segments, of the 50,000 people who wrote
 -- last. Fewer where there are not so many.
@@ -16132,6 +16592,53 @@ begin
     array(select jsonb_array_elements_text(p_claim -> 'channels')), p_now, coalesce((p_claim ->> 'expired')::boolean, true), (p_claim ->> 'free')::integer);
 end $function$;
 grant execute on function private.claim_also(p_claim jsonb, p_now timestamp with time zone) to service_role;
+
+-- claim_card_edits with a given time.
+CREATE OR REPLACE FUNCTION private.claim_card_edits(p_limit integer, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_edits jsonb;
+begin
+  with woken as (
+    update public.cards c
+    set state = case when c.holder is null then 'open' else 'acknowledged' end, snoozed_until = null, version = c.version + 1,
+      changed_at = null, edit_due_at = p_now, edit_lease = null
+    where c.delivery_id in (
+      select x.delivery_id from public.cards x where x.state = 'snoozed' and x.snoozed_until <= p_now
+      order by x.snoozed_until limit 100 for update skip locked)
+    returning c.delivery_id, c.holder, c.version
+  )
+  insert into public.card_presses (delivery_id, action, outcome, state_before, holder_before, version, at)
+  select w.delivery_id, 'wake', 'done', 'snoozed', w.holder, w.version, p_now from woken w;
+  with due as (
+    update public.cards c set edit_due_at = p_now + interval '60 seconds', edit_lease = gen_random_uuid()
+    where c.delivery_id in (
+      select x.delivery_id from public.cards x where x.edit_due_at <= p_now order by x.edit_due_at limit p_limit for update skip locked)
+    returning c.*
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'delivery_id', c.delivery_id, 'lease', c.edit_lease, 'token', c.token, 'version', c.version, 'chat_id', c.chat_id, 'topic_id', c.topic_id,
+    'message_id', c.message_ids[1], 'state', c.state, 'at', c.changed_at, 'until', c.snoozed_until,
+    'is_woken', coalesce(a.user_id is null and a.action = 'wake', false),
+    'by', (select p.name from public.telegram_people p where p.user_id = coalesce(c.holder, a.user_id)),
+    'message', jsonb_build_object('channel', m.channel, 'type', m.type, 'text',
+      case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'native', m.native,
+      'contact', jsonb_build_object('name', p.name, 'identities', (
+        select coalesce(jsonb_object_agg(i.kind, i.value order by i.id), '{}') from public.contact_identities i
+        where i.contact_id = p.id and i.valid_to is null))))), '[]')
+  into v_edits
+  from due c
+  join public.deliveries d on d.id = c.delivery_id
+  join public.messages m on m.id = d.message_id
+  join public.conversations v on v.id = d.conversation_id
+  join public.contacts p on p.id = v.contact_id
+  left join public.card_presses a on a.delivery_id = c.delivery_id and a.version = c.version and a.outcome = 'done';
+  return v_edits;
+end $function$;
+grant execute on function private.claim_card_edits(p_limit integer, p_now timestamp with time zone) to service_role;
 
 -- claim_deliveries with a given time, whether to look for expired leases, and how many of the caller's places to fill
 -- if not all.
@@ -16522,8 +17029,9 @@ AS $function$
 declare
   -- Asked once: hardly ever is there one.
   v_meta boolean := exists (select from public.destinations t where t.format = 'meta');
+  v_claimed jsonb;
 begin
-  return (
+  v_claimed := (
     select jsonb_agg(jsonb_build_object(
       'delivery_id', d.id, 'lease', claimed.lease, 'attempt', d.attempt, 'resent', d.resent, 'destination_id', d.destination_id,
       'message', jsonb_build_object(
@@ -16552,6 +17060,11 @@ begin
     left join lateral (
       select private.message_link(a.message_id) as origin from public.attributions a
       where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end limit 1) came on true);
+  -- In a statement of its own, because a team may take these tables back.
+  if exists (select from public.destinations t where t.kind = 'telegram') then
+    v_claimed := private.with_cards(v_claimed);
+  end if;
+  return v_claimed;
 end $function$;
 grant execute on function private.claimed_deliveries(p_ids uuid[], p_leases uuid[]) to service_role;
 
@@ -16565,7 +17078,7 @@ AS $function$
 begin
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
-      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'format', d.format, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) end,
+      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'format', d.format, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) when 'telegram' then private.chat_of(d.url) end,
       'timeout_ms', d.timeout_ms, 'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
       'secrets', (
@@ -16618,6 +17131,20 @@ AS $function$
   from (select b.repeats from public.bookings b where b.client_id = p_client and b.org_id = p_org and b.cancelled_at is null limit 1000) b
 $function$;
 grant execute on function private.classify_client(p_org uuid, p_client uuid) to service_role;
+
+-- Trigger, after a card was deleted: its messages are removed from the chat.
+CREATE OR REPLACE FUNCTION private.clear_card()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.card_clears (chat_id, message_id)
+  select old.chat_id, m.id from unnest(old.message_ids) as m (id)
+  on conflict do nothing;
+  return null;
+end $function$;
 
 -- For how many days before today clicks are kept: the setting retention.click_days (90), at least 2.
 CREATE OR REPLACE FUNCTION private.click_days_kept()
@@ -16736,6 +17263,7 @@ AS $function$
     ('gatelink_judge_accesses', 30, 'http', 'email-track', 'private.accesses_are_due()'),
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
+    ('gatelink_cards', 5, 'http', 'telegram-webhook/edit', 'private.cards_are_due(now())'),
     ('gatelink_text_files', 5, 'http', 'sms-webhook/files', 'private.text_files_are_due(now())'),
     ('gatelink_read_mailboxes', 30, 'http', 'mailboxes', 'private.mailboxes_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
@@ -16746,6 +17274,7 @@ AS $function$
     ('gatelink_campaigns', 2, 'sql', 'select private.send_campaigns(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
+    ('gatelink_purge_telegram', 3600, 'sql', 'select private.purge_telegram(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
@@ -16771,6 +17300,7 @@ AS $function$
     and (j.name <> 'gatelink_judge_accesses' or to_regprocedure('private.accesses_are_due()') is not null)
     and (j.name <> 'gatelink_read_mailboxes' or to_regclass('private.mailbox_reads') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
+    and (j.name not in ('gatelink_cards', 'gatelink_purge_telegram') or to_regclass('private.card_clears') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
@@ -19029,6 +19559,18 @@ begin
   return null;
 end $function$;
 
+-- Trigger, after a destination was removed: its chat may have another one.
+CREATE OR REPLACE FUNCTION private.forget_target()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  delete from private.telegram_targets t where t.destination_id = new.id;
+  return null;
+end $function$;
+
 -- The setting email.forward_reply_to, whom the owner of an identity answers: token (us, who relay it; the default) or
 -- sender (the person, past us).
 CREATE OR REPLACE FUNCTION private.forward_reply_to()
@@ -20721,6 +21263,19 @@ AS $function$
 $function$;
 grant execute on function private.imported_position(p_at timestamp with time zone) to service_role;
 
+-- A time that has passed, roughly: 4 s, 12 min, 3 h.
+CREATE OR REPLACE FUNCTION private.in_words(p_time interval)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_time < interval '1 minute' then extract(epoch from p_time)::integer || ' s'
+    when p_time < interval '1 hour' then floor(extract(epoch from p_time) / 60)::integer || ' min'
+    else floor(extract(epoch from p_time) / 3600)::integer || ' h' end
+$function$;
+grant execute on function private.in_words(p_time interval) to service_role;
+
 -- What became of a message that came in: written, stored (or imported, and then decided by nobody), decided, each
 -- call of a service, and the replies that it led to, in codes that _shared/contract/words/story.ts puts into words.
 CREATE OR REPLACE FUNCTION private.inbound_events(p_message messages)
@@ -21709,6 +22264,36 @@ begin
   on conflict do nothing;
 end $function$;
 grant execute on function private.keep_authors(p_updates private.inbound_update[], p_contacts uuid[], p_authors uuid[]) to service_role;
+
+-- Keeps what Telegram says of a chat. Only a change of the bot's own membership has a state; it pauses and resumes
+-- the destinations that lead there.
+CREATE OR REPLACE FUNCTION private.keep_chat(p_chat jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_id bigint := (p_chat ->> 'id')::bigint;
+  v_state text := coalesce(p_chat ->> 'state', 'member');
+begin
+  insert into public.telegram_chats as c (id, kind, title, is_forum, state, created_at, updated_at)
+  values (v_id, p_chat ->> 'kind', left(p_chat ->> 'title', 255), coalesce((p_chat ->> 'is_forum')::boolean, false), v_state, p_now, p_now)
+  on conflict (id) do update
+  set kind = excluded.kind, title = excluded.title, is_forum = excluded.is_forum, state = excluded.state, updated_at = excluded.updated_at
+  where (c.kind, c.title, c.is_forum, c.state) is distinct from (excluded.kind, excluded.title, excluded.is_forum, excluded.state);
+  if v_state = 'left' then
+    update public.destinations d set state = 'paused', paused_because = 'the bot was removed from the chat', version = version + 1,
+      updated_at = p_now, updated_by = private.actor()
+    from private.telegram_targets t where t.destination_id = d.id and t.chat_id = v_id and d.state = 'active';
+  elsif p_chat ? 'state' then
+    -- What a person paused stays paused.
+    update public.destinations d set state = 'active', paused_because = null, version = version + 1,
+      updated_at = p_now, updated_by = private.actor()
+    from private.telegram_targets t
+    where t.destination_id = d.id and t.chat_id = v_id and d.state = 'paused' and d.paused_because is not null and d.removed_at is null;
+  end if;
+end $function$;
+grant execute on function private.keep_chat(p_chat jsonb, p_now timestamp with time zone) to service_role;
 
 -- Writes feedback down, once a key and message, and for which rollouts it counts: of one flag, or of all that the
 -- person says something about.
@@ -24018,6 +24603,29 @@ begin
   return v_incident;
 end $function$;
 
+-- A person opened the link of a member of the team: from now on they are the same. One account of Telegram's is one
+-- member.
+CREATE OR REPLACE FUNCTION private.open_link(p_update jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_user uuid;
+begin
+  delete from private.telegram_links l
+  where l.token_hash = sha256(convert_to(p_update ->> 'token', 'UTF8')) and l.expires_at > p_now returning l.user_id into v_user;
+  if v_user is null then
+    return jsonb_build_object('answer', 'This link is not valid (any more). Ask for a new one: it is valid for 10 minutes, once.', 'alert', true);
+  end if;
+  delete from public.telegram_people p where p.telegram_id = (p_update ->> 'from')::bigint and p.user_id <> v_user;
+  insert into public.telegram_people as p (user_id, telegram_id, name, linked_at)
+  values (v_user, (p_update ->> 'from')::bigint, coalesce(nullif(btrim(left(p_update ->> 'name', 60)), ''), 'Somebody'), p_now)
+  on conflict (user_id) do update set telegram_id = excluded.telegram_id, name = excluded.name, linked_at = excluded.linked_at;
+  return '{"answer": "You are linked. Your buttons work wherever this bot posts.", "alert": false}';
+end $function$;
+grant execute on function private.open_link(p_update jsonb, p_now timestamp with time zone) to service_role;
+
 -- How many of these deliveries may start at once, by destination: those whose rate and circuit can be judged without
 -- the row's lock, within the caller's places {limit, free, busy}.
 CREATE OR REPLACE FUNCTION private.open_places(p_new private.new_delivery[], p_claim jsonb)
@@ -24535,6 +25143,10 @@ AS $function$
     ('private.unknown_tokens', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
+    -- The clock removes them from the chat.
+    ('public.card_presses', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
+    ('public.cards', '{delivery_id,token,chat_id,message_ids}',
+      't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.delivery_attempts', '{delivery_id,error,answer}',
       't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages)
         or d.event_id is not null and d.conversation_id = any (($1).conversations))', 'deleted'),
@@ -24884,6 +25496,87 @@ AS $function$
 $function$;
 grant execute on function private.prerequisites_on(p_key text, p_targeting_id text) to service_role;
 
+-- A button was pressed. The right is asked now, the version decides between two, and each press of the team is
+-- written down. Cards are found by token, chat and message: one that was forwarded elsewhere has no working buttons.
+CREATE OR REPLACE FUNCTION private.press_card(p_update jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_person record;
+  v_card public.cards;
+  v_action text := p_update ->> 'action';
+  v_last record;
+  v_state text;
+  v_holder uuid;
+begin
+  select p.user_id, p.name into v_person
+  from public.telegram_people p join public.team_members m on m.user_id = p.user_id
+  where p.telegram_id = (p_update ->> 'from')::bigint and m.role in ('operator', 'admin');
+  if v_person.user_id is null then
+    return '{"answer": "Only operators of the team may press, once they are linked: gatelink telegram link", "alert": true}';
+  end if;
+  select * into v_card from public.cards c
+  where c.token = p_update ->> 'card' and c.chat_id = (p_update #>> '{chat,id}')::bigint
+    and c.message_ids[1] = (p_update ->> 'message_id')::bigint for update;
+  if v_card.delivery_id is null then
+    return '{"answer": "This card is not known here (any more).", "alert": true}';
+  end if;
+  select a.*, coalesce(p.name, 'Somebody') as name into v_last
+  from public.card_presses a left join public.telegram_people p on p.user_id = a.user_id
+  where a.delivery_id = v_card.delivery_id and a.version = v_card.version and a.outcome = 'done';
+
+  v_state := v_card.state;
+  v_holder := v_card.holder;
+  if v_card.version is distinct from (p_update ->> 'version')::integer then
+    insert into public.card_presses (delivery_id, user_id, action, outcome, state_before, holder_before, version, at)
+    values (v_card.delivery_id, v_person.user_id, v_action, 'stale', v_card.state, v_card.holder, v_card.version, p_now);
+    return jsonb_build_object('alert', true, 'answer', case when v_last.id is null then 'The card has changed. Look again.' else
+      format('%s was faster, %s ago: the card is %s.', case when v_last.user_id = v_person.user_id then 'You' else v_last.name end,
+        private.in_words(greatest(p_now - v_last.at, interval '0')), v_card.state) end);
+  end if;
+
+  case v_action
+    when 'ack' then
+      if v_card.state = 'open' then v_state := 'acknowledged'; v_holder := v_person.user_id; end if;
+    when 'mine' then
+      if v_card.state = 'acknowledged' and v_card.holder is distinct from v_person.user_id then v_holder := v_person.user_id; end if;
+    when 'snooze' then
+      if v_card.state in ('open', 'acknowledged') then v_state := 'snoozed'; end if;
+    when 'wake' then
+      if v_card.state = 'snoozed' then v_state := case when v_card.holder is null then 'open' else 'acknowledged' end; end if;
+    when 'resolve' then
+      if v_card.state in ('open', 'acknowledged', 'snoozed') then v_state := 'resolved'; v_holder := v_person.user_id; end if;
+    when 'spam' then
+      if v_card.state in ('open', 'acknowledged', 'snoozed') then v_state := 'spam'; v_holder := v_person.user_id; end if;
+    when 'undo' then
+      if v_last.user_id = v_person.user_id and v_last.at > p_now - interval '10 minutes' then
+        v_state := v_last.state_before;
+        v_holder := v_last.holder_before;
+        -- A snooze that is come back to would have no end.
+        if v_state = 'snoozed' then v_state := case when v_holder is null then 'open' else 'acknowledged' end; end if;
+      end if;
+  end case;
+  if (v_state, v_holder) is not distinct from (v_card.state, v_card.holder) then
+    insert into public.card_presses (delivery_id, user_id, action, outcome, state_before, holder_before, version, at)
+    values (v_card.delivery_id, v_person.user_id, v_action, 'refused', v_card.state, v_card.holder, v_card.version, p_now);
+    return jsonb_build_object('alert', true, 'answer', case v_action
+      when 'undo' then 'Only who pressed last can undo it, within 10 minutes.'
+      when 'mine' then 'It is yours already.' else format('The card is %s.', v_card.state) end);
+  end if;
+  update public.cards c
+  set state = v_state, holder = v_holder, version = c.version + 1, changed_at = p_now, edit_due_at = p_now, edit_lease = null,
+    snoozed_until = case v_state when 'snoozed' then p_now + interval '1 hour' end
+  where c.delivery_id = v_card.delivery_id;
+  insert into public.card_presses (delivery_id, user_id, action, outcome, state_before, holder_before, version, at)
+  values (v_card.delivery_id, v_person.user_id, v_action, 'done', v_card.state, v_card.holder, v_card.version + 1, p_now);
+  return jsonb_build_object('alert', false, 'edits', true, 'answer', case v_action
+    when 'ack' then 'You take care of it.' when 'mine' then 'It is yours.' when 'snooze' then 'Snoozed for an hour.'
+    when 'resolve' then 'Resolved.' when 'spam' then 'Marked as spam.' when 'wake' then 'Open again.' else 'Undone.' end);
+end $function$;
+grant execute on function private.press_card(p_update jsonb, p_now timestamp with time zone) to service_role;
+
 -- Of a flag of masked messaging, what its organisations lack (messages_faults): while that is so, its rollout does
 -- not go on. Null where nothing is missing, and for any other flag.
 CREATE OR REPLACE FUNCTION private.proof_of(p_flag_key text)
@@ -25093,6 +25786,23 @@ begin
     case when p_change is null then format('delete from %s t using old where t.ctid = old.place', p_relation)
       else format('update %s t set %s from old where t.ctid = old.place', p_relation, p_change) end)
   into looked, done, last using p_before, p_limit, p_from;
+end $function$;
+
+-- Forgets ids of updates after 7 days, which is longer than Telegram repeats, and links that are over. Returns how
+-- many ids.
+CREATE OR REPLACE FUNCTION private.purge_telegram(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_purged integer;
+begin
+  delete from private.telegram_updates u where u.update_id in (
+    select x.update_id from private.telegram_updates x where x.received_at < p_now - interval '7 days' order by x.received_at limit 5000);
+  get diagnostics v_purged = row_count;
+  delete from private.telegram_links l where l.expires_at < p_now;
+  return v_purged;
 end $function$;
 
 -- Queues a failed message again, as if it had never been tried. The caller holds the lane's lock.
@@ -26929,8 +27639,8 @@ begin
 end $function$;
 grant execute on function private.require_identities() to service_role;
 
--- Trigger, before insert or update of url or kind: refuses a URL that the allowlist does not permit, and of kind
--- inbox any but inbox: and an id (GL403).
+-- Trigger, before insert or update of url or kind: refuses a URL that the allowlist does not permit, of kind inbox
+-- any but inbox: and an id, and of kind telegram any but telegram: and a chat (GL403).
 CREATE OR REPLACE FUNCTION private.require_permitted_url()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -26938,9 +27648,9 @@ CREATE OR REPLACE FUNCTION private.require_permitted_url()
 AS $function$
 begin
   if new.kind <> 'http' then
-    if new.url !~ '^inbox:[0-9a-f-]{36}$' then
+    if new.url !~ (case new.kind when 'inbox' then '^inbox:[0-9a-f-]{36}$' else '^telegram:-?[0-9]{1,16}(/[0-9]{1,10})?$' end) then
       raise exception 'a destination of kind % has no address of its own', new.kind using errcode = 'GL403',
-        hint = 'Change the identity that it forwards for.';
+        hint = case new.kind when 'inbox' then 'Change the identity that it forwards for.' else 'Add a destination for the other chat.' end;
     end if;
     return new;
   end if;
@@ -26969,8 +27679,8 @@ begin
     raise exception 'there is no such destination' using errcode = 'GL404', hint = 'gatelink destinations list shows them.';
   end if;
   -- What is forwarded to an inbox needs more than a message, and is decided where a mail is stored.
-  if v_kind <> 'http' then
-    raise exception 'routes lead to services, not to an inbox' using errcode = 'GL422',
+  if v_kind = 'inbox' then
+    raise exception 'routes lead to services and chats, not to an inbox' using errcode = 'GL422',
       hint = 'Answers to mails are forwarded to the inbox of their identity without a route.';
   end if;
   if not v_events && '{message.received,message.*,*}' then
@@ -28787,6 +29497,12 @@ begin
     update public.destinations d
     set circuit_probe = null, circuit_open_until = p_now + make_interval(secs => r.retry_after_ms / 1000.0)
     from unnest(v_settled) r where r.outcome = 'put_back' and d.id = r.destination_id and d.circuit_probe = r.lease;
+    -- Telegram's limits are the chat's: what else waits for it waits as long.
+    update public.destinations d
+    set rate_tat = greatest(d.rate_tat, p_now + make_interval(secs => (r.ms / 1000.0 + (d.rate_burst - 1) / d.rate_per_second)::double precision))
+    from (
+      select x.destination_id, max(x.retry_after_ms) as ms from unnest(v_settled) x where x.outcome = 'put_back' group by x.destination_id) r
+    where d.id = r.destination_id and d.kind = 'telegram' and d.rate_per_second is not null and r.ms > 0;
   end if;
   if v_replying then
     v_queued := private.queue_replies(v_settled, p_now);
@@ -30246,6 +30962,34 @@ begin
   from private.gcra(v_row.tat, p_now, p_rate, p_burst, case when allowed then 0 else p_cost end) g;
 end $function$;
 grant execute on function private.take_rate(p_key text, p_rate numeric, p_burst integer, p_cost integer, p_now timestamp with time zone, OUT allowed boolean, OUT remaining integer, OUT reset_ms bigint, OUT retry_after_ms bigint) to service_role;
+
+-- take_telegram_update with a given time.
+CREATE OR REPLACE FUNCTION private.take_telegram_update(p_update jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_taken jsonb := '{"is_new": true, "answer": null, "alert": false, "edits": false}';
+begin
+  insert into private.telegram_updates (update_id, received_at) values ((p_update ->> 'update_id')::bigint, p_now)
+  on conflict (update_id) do nothing;
+  if not found then
+    return v_taken || '{"is_new": false}';
+  end if;
+  if p_update ->> 'kind' = 'moved' then
+    perform public.move_telegram_chat((p_update #>> '{chat,id}')::bigint, (p_update ->> 'to')::bigint);
+    return v_taken;
+  end if;
+  if p_update ? 'chat' then
+    perform private.keep_chat(p_update -> 'chat', p_now);
+  end if;
+  return v_taken || case p_update ->> 'kind'
+    when 'start' then private.open_link(p_update, p_now)
+    when 'press' then private.press_card(p_update, p_now)
+    else '{}' end;
+end $function$;
+grant execute on function private.take_telegram_update(p_update jsonb, p_now timestamp with time zone) to service_role;
 
 -- The setting takeover.minutes, 60 without it: for how long a conversation belongs to the person who answered in it.
 -- With 0, an answer takes nothing over.
@@ -31809,6 +32553,24 @@ AS $function$
       and (p_member is null or x.member_id = p_member)) w
 $function$;
 grant execute on function private.window_status(p_thread threads, p_member uuid, p_now timestamp with time zone) to service_role;
+
+-- Claimed deliveries, those to chats with card {token, is_sent}. is_sent: it was sent, and whoever sent it did not
+-- come back to say so.
+CREATE OR REPLACE FUNCTION private.with_cards(p_deliveries jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select jsonb_agg(e.value || case when t.destination_id is null then '{}' else jsonb_build_object('card', jsonb_build_object(
+      'token', private.card_token((e.value ->> 'delivery_id')::uuid),
+      'is_sent', exists (select from public.cards c where c.delivery_id = (e.value ->> 'delivery_id')::uuid))) end order by e.place)
+    from jsonb_array_elements(p_deliveries) with ordinality as e (value, place)
+    left join private.telegram_targets t on t.destination_id = (e.value ->> 'destination_id')::uuid);
+end $function$;
+grant execute on function private.with_cards(p_deliveries jsonb) to service_role;
 
 -- A person with these messages.
 CREATE OR REPLACE FUNCTION private.with_messages(p_person private.person, p_messages uuid[])

@@ -274,6 +274,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     }
     if (mailboxes !== undefined && /^(?:google|microsoft|mailboxes)(?:\/|$)/.test(rest)) {
       return await refusing(() => mailboxes.fetch(request));
+    }
     if (telegram !== undefined && rest.startsWith("telegram/")) {
       return await refusing(() => telegram.fetch(request));
     }

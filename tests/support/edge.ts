@@ -189,7 +189,6 @@ let serving:
     mail: SendGridSimulator;
     texts: TwilioSimulator;
     telnyx: TelnyxSimulator;
-    files: StorageApi;
     mailboxes: MailboxesSimulator;
     telegram: TelegramSimulator;
     files: StorageApi;
@@ -208,9 +207,8 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, asy
 });
 
 function answer(request: Request): Promise<Response> {
-  const { api, meta, mail, texts, telnyx, mailboxes, files } = serving ??
+  const { api, meta, mail, texts, telnyx, mailboxes, telegram, files } = serving ??
     fail("a request came outside of a test");
-  const { api, meta, mail, texts, telegram, files } = serving ?? fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
   if (pathname.startsWith("/functions/v1/")) return functions[inBlue(name)].fetch(request);
@@ -327,10 +325,8 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     clientId: KEYS.mailboxClient,
     clientSecret: KEYS.mailboxSecret,
   });
-  serving = { api, meta, mail, texts, telnyx, mailboxes, files };
-  const edge = edgeOf(database.sql, meta, mail, texts, telnyx, mailboxes);
-  serving = { api, meta, mail, texts, telegram, files };
-  const edge = edgeOf(database.sql, meta, mail, texts, telegram);
+  serving = { api, meta, mail, texts, telnyx, mailboxes, telegram, files };
+  const edge = edgeOf(database.sql, meta, mail, texts, telnyx, mailboxes, telegram);
   try {
     await database.sql`
       insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;

@@ -18,8 +18,7 @@ import { log } from "../log/log.ts";
 import { hideValue } from "../log/redact.ts";
 
 /** What an installation may do without. Mail needs its domains whichever of its providers is in use. */
-type Part = "mail" | "sendgrid" | "resend" | "google" | "microsoft" | "twilio" | "telnyx";
-type Part = "mail" | "sendgrid" | "resend" | "twilio" | "telnyx" | "telegram";
+type Part = "mail" | "sendgrid" | "resend" | "google" | "microsoft" | "twilio" | "telnyx" | "telegram";
 
 interface Variable {
   /** Completes "It is needed to …" for the operator of this installation. */
