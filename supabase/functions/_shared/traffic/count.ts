@@ -1,6 +1,5 @@
 /**
- * Outcomes of visitors by environment, counted where the request is served: the guard of a ramp compares blue and green
- * by them, whichever gateway chose.
+ * Outcomes by environment, by which the guard of a ramp compares blue and green.
  *
  * @module
  */

@@ -2,8 +2,6 @@
  * A visit as a gateway passes it on: a visitor's id, signed for one environment. The functions count an outcome only for
  * a visit with a valid signature: nobody can choose a side, or invent visits, without the token.
  *
- * Every function imports this.
- *
  * @module
  */
 import { hmacSha256 } from "../crypto/hmac.ts";
@@ -38,8 +36,8 @@ export function verified(
 }
 
 /**
- * A visit of an environment as {@linkcode VISITOR_HEADER} has it. It is signed for another purpose than the cookie: who
- * has a cookie cannot claim to have been sent to the other side.
+ * A visit of an environment as {@linkcode VISITOR_HEADER} has it. It is not the cookie's signature: who has a cookie
+ * cannot claim to be on the other side.
  */
 export function signVisit(id: string, environment: Environment, secret: string): string {
   return signed(id, `${environment} ${id}`, secret);
