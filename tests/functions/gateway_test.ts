@@ -2,11 +2,8 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { flushOutcomes } from "../../supabase/functions/_shared/rollouts/outcomes.ts";
 import { flushMeasurements } from "../../supabase/functions/_shared/db/measurements.ts";
-import {
-  signVisit,
-  VISITOR_COOKIE,
-  VISITOR_HEADER,
-} from "../../supabase/functions/_shared/traffic/visitor.ts";
+import { signVisit, VISITOR_HEADER } from "../../supabase/functions/_shared/traffic/visit.ts";
+import { VISITOR_COOKIE } from "../../supabase/functions/_shared/traffic/visitor.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
 
 const TOKEN = { authorization: `Bearer ${KEYS.trafficToken}` };

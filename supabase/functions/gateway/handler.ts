@@ -24,7 +24,7 @@ import {
   hasToken,
   passedHeaders,
 } from "../_shared/traffic/choose.ts";
-import { GREEN_FLAG, VISITOR_HEADER } from "../_shared/traffic/visitor.ts";
+import { GREEN_FLAG, VISITOR_HEADER } from "../_shared/traffic/visit.ts";
 
 /** Its own addresses; every other one leads to a function. */
 export const ROUTES = [

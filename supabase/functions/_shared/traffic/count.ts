@@ -1,13 +1,12 @@
 /**
- * Outcomes of visitors by environment, counted where the request is served: the guard of a ramp compares blue and green
- * by them, whichever gateway chose.
+ * Outcomes by environment, by which the guard of a ramp compares blue and green.
  *
  * @module
  */
 import { env } from "../config/env.ts";
 import type { Environment } from "../http/environment.ts";
 import { outcome } from "../rollouts/outcomes.ts";
-import { GREEN_FLAG, readVisit, VISITOR_HEADER } from "./visitor.ts";
+import { GREEN_FLAG, readVisit, VISITOR_HEADER } from "./visit.ts";
 
 /**
  * Counts how a request went, if a gateway passed its visit on. A failure is ours (5xx); what a caller did wrong is

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { holds } from "../../../../tests/support/property.ts";
-import { readVisit, readVisitor, signVisit, signVisitor, VISITOR_COOKIE, visitorOf } from "./visitor.ts";
+import { readVisit, signVisit } from "./visit.ts";
+import { readVisitor, signVisitor, VISITOR_COOKIE, visitorOf } from "./visitor.ts";
 
 const SECRETS = ["new", "old"] as const;
 

@@ -7,17 +7,11 @@ import { measure } from "../db/measurements.ts";
 import type { Environment } from "../http/environment.ts";
 import type { ProblemCode } from "../http/problem.ts";
 
-/** Memory is looked at once in this time, in milliseconds. */
 const EVERY_MS = 10_000;
 
-const MB = 1024 * 1024;
-
-/** Codes that say that the database could not be used; a schema of another version is no fault of the connection. */
-const DATABASE: ReadonlySet<ProblemCode> = new Set(["database_unavailable", "database_read_only"]);
-
-/** Counts a refusal if it is the database's fault. */
+/** Counts a refusal if the database could not be used; a schema of another version is something else. */
 export function watchRefusal(code: ProblemCode, environment: Environment): void {
-  if (DATABASE.has(code)) measure("database_errors", environment, 0);
+  if (/^database_(unavailable|read_only)$/.test(code)) measure("database_errors", environment, 0);
 }
 
 /** Creates a look at memory; the functions share {@linkcode watchMemory}. */
@@ -31,18 +25,14 @@ export function createMemoryWatch(
     try {
       const bytes = memory();
       // A platform that does not tell it answers 0, or throws.
-      if (bytes > 0) tell(environment, bytes / MB);
+      if (bytes > 0) tell(environment, bytes / 2 ** 20);
     } catch {
       // Then it is not known.
     }
   };
 }
 
-/**
- * Measures the memory of this process now and then. Hot: called for each request.
- *
- * @param now Milliseconds of a monotonic clock.
- */
+/** Measures the memory of this process every ten seconds, by a monotonic clock. Hot: called for each request. */
 export const watchMemory: (environment: Environment, now: number) => void = createMemoryWatch({
   memory: () => Deno.memoryUsage().rss,
   tell: (environment, mb) => measure("memory", environment, mb),
