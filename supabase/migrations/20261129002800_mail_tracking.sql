@@ -101,7 +101,6 @@ create table private.mail_tickets (
   link_set bigint references private.mail_link_sets (id) on delete set null,
   mode text not null check (mode in ('off', 'aggregate', 'individual')),
   delivered_at timestamptz,
-  told smallint not null default 0,
   created_at timestamptz not null
 );
 comment on table private.mail_tickets is 'Each tracked mail. Opens and clicks name its number; whose mail that is stands here alone, for withdrawn consent and for erasure.';
@@ -114,7 +113,6 @@ comment on column private.mail_tickets.campaign_id is 'The campaign that it belo
 comment on column private.mail_tickets.link_set is 'Where its links lead; null where it has none.';
 comment on column private.mail_tickets.mode is 'What is kept of it: off (nothing any more), aggregate or individual. It only ever becomes less.';
 comment on column private.mail_tickets.delivered_at is 'When the receiving server took it, as the provider says; null while nobody has said.';
-comment on column private.mail_tickets.told is 'What of it counts in the figures of its campaign: 128 opened, 256 by a person, 512 clicked, 1024 by a person.';
 comment on column private.mail_tickets.created_at is 'When it was sent first.';
 create index mail_tickets_contact_idx on private.mail_tickets (contact_id);
 comment on index private.mail_tickets_contact_idx is 'The mails of somebody who withdraws consent.';
@@ -136,8 +134,7 @@ create table public.email_opens (
   reasons text not null check (reasons ~ '^[a-z][a-z_ ]{0,250}$'),
   client text not null check (client ~ '^[a-z][a-z_]{0,31}$'),
   signs text not null check (signs ~ '^[a-z_.,]{1,250}$'),
-  judged boolean not null,
-  counted text
+  judged boolean not null
 ) with (fillfactor = 85);
 comment on table public.email_opens is 'Each time the pixel of a tracked mail was loaded. Neither address nor agent is kept, only what they say.';
 comment on constraint email_opens_pkey on public.email_opens is 'The order in which they were stored.';
@@ -150,7 +147,6 @@ comment on column public.email_opens.verdict is 'human, machine or unsure. It ma
 comment on column public.email_opens.reasons is 'What the verdict is based on: words, with a space between two.';
 comment on column public.email_opens.client is 'The program that loaded it, by its agent: gmail, yahoo, apple, outlook, thunderbird, chrome, firefox, safari, edge or other.';
 comment on column public.email_opens.signs is 'What this access says for itself, from which the verdict is made again: _shared/mail/tracking/verdict.ts.';
-comment on column public.email_opens.counted is 'The verdict under which it counts in the figures of its campaign; null while it does not.';
 comment on column public.email_opens.judged is 'Whether the verdict was made with all that was known of the mail. False until then.';
 create index email_opens_ticket_idx on public.email_opens (ticket);
 comment on index public.email_opens_ticket_idx is 'What happened to a mail.';
@@ -179,8 +175,7 @@ create table public.email_clicks (
   reasons text not null check (reasons ~ '^[a-z][a-z_ ]{0,250}$'),
   client text not null check (client ~ '^[a-z][a-z_]{0,31}$'),
   signs text not null check (signs ~ '^[a-z_.,]{1,250}$'),
-  judged boolean not null,
-  counted text
+  judged boolean not null
 ) with (fillfactor = 85);
 comment on table public.email_clicks is 'Each time a link of a tracked mail was followed. Neither address nor agent is kept, only what they say.';
 comment on constraint email_clicks_pkey on public.email_clicks is 'The order in which they were stored.';
@@ -194,7 +189,6 @@ comment on column public.email_clicks.verdict is 'human, machine or unsure. It m
 comment on column public.email_clicks.reasons is 'What the verdict is based on: words, with a space between two.';
 comment on column public.email_clicks.client is 'The program that followed it, as in email_opens.';
 comment on column public.email_clicks.signs is 'What this access says for itself, from which the verdict is made again: _shared/mail/tracking/verdict.ts.';
-comment on column public.email_clicks.counted is 'The verdict under which it counts in the figures of its campaign; null while it does not.';
 comment on column public.email_clicks.judged is 'Whether the verdict was made with all that was known of the mail. False until then.';
 create index email_clicks_ticket_idx on public.email_clicks (ticket);
 comment on index public.email_clicks_ticket_idx is 'What happened to a mail.';

@@ -167,99 +167,26 @@ begin
 end $$;
 comment on function public.accesses_to_judge(integer) is 'Mails of which something new is known: [{ticket, delivered_at (Unix milliseconds, null if nobody said), accesses: [{kind (open, click), id, at, link, signs, verdict, reasons, judged}]}]. For secret keys.';
 
--- In the figures of a campaign each open and click counts by its verdict, and each mail once; a corrected verdict moves
--- them. One at a time, as whoever counts the rest of a campaign.
-create function private.count_accesses(p_tickets bigint[], p_now timestamptz) returns void
-language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off as $$
-begin
-  if to_regclass('private.campaign_counts') is null or not exists (
-    select from private.mail_tickets t where t.id = any (p_tickets) and t.campaign_id is not null) then
-    return;
-  end if;
-  perform pg_advisory_xact_lock(hashtext('gatelink.campaign_news'));
-  with known as materialized (
-    select t.id, t.campaign_id, t.message_id, t.mode, t.told, t.created_at, s.links, r.arm
-    from private.mail_tickets t
-    left join private.mail_link_sets s on s.id = t.link_set
-    left join public.campaign_recipients r on r.message_id = t.message_id
-    where t.id = any (p_tickets) and exists (select from public.campaigns c where c.id = t.campaign_id)
-    order by t.id for update of t
-  ), opens as (
-    update public.email_opens o set counted = o.verdict
-    from (
-      select x.id, x.counted as was from known k join public.email_opens x on x.ticket = k.id
-      where x.judged and x.counted is distinct from x.verdict) w
-    where o.id = w.id
-    returning o.campaign_id, o.at, 'opens:' as kind, o.verdict, w.was, o.client, null::text as link
-  ), clicks as (
-    update public.email_clicks c set counted = c.verdict
-    from (
-      select x.id, x.counted as was, k.links[x.link] as url from known k join public.email_clicks x on x.ticket = k.id
-      where x.judged and x.link > 0 and x.counted is distinct from x.verdict) w
-    where c.id = w.id
-    returning c.campaign_id, c.at, 'clicks:' as kind, c.verdict, w.was, c.client,
-      -- A query that may name a person, or is a secret, is nobody's to read.
-      left(case when w.url ~ '[?#].*(@|%40|[A-Za-z0-9_-]{16})' then substring(w.url from '^[^?#]*') else w.url end, 300) as link
-  ), changed as (
-    select a.campaign_id, a.at, a.kind, a.client, a.link, v.verdict, v.n
-    from (select * from opens union all select * from clicks) a
-    cross join lateral (values (a.verdict, 1), (a.was, -1)) as v (verdict, n) where v.verdict is not null
-  ), bits as materialized (
-    select k.*, f.bits | case when k.created_at < p_now - interval '30 days' then k.told else 0 end as bits
-    from known k cross join lateral (
-      select coalesce(bit_or(x.bit), 0) as bits from (
-        select case o.verdict when 'human' then 384 else 128 end as bit from public.email_opens o where o.ticket = k.id and o.judged
-        union all
-        -- Whoever follows a link has seen the mail, whether its images were loaded or not.
-        select case c.verdict when 'human' then 1920 else 640 end from public.email_clicks c where c.ticket = k.id and c.judged and c.link > 0) x) f
-  ), told as (
-    update private.mail_tickets t set told = b.bits from bits b where t.id = b.id and t.told <> b.bits
-  ), people as (
-    update public.campaign_recipients r set told = r.told & 127 | b.bits
-    from bits b where r.message_id = b.message_id and b.mode = 'individual' and r.told <> (r.told & 127 | b.bits)
-  ), added as (
-    select c.campaign_id, date_trunc('hour', c.at, 'UTC') as hour, c.kind || c.verdict as what, c.n from changed c
-    union all
-    select c.campaign_id, '-infinity', 'client:' || c.verdict || ':' || c.client, c.n from changed c
-    union all
-    select c.campaign_id, '-infinity', 'link:' || c.verdict || ':' || c.link, c.n from changed c where c.link is not null
-    union all
-    select b.campaign_id, date_trunc('hour', p_now, 'UTC'), a.prefix || w.what, case when b.bits & w.bit > 0 then 1 else -1 end
-    from bits b cross join (values ('opened', 128), ('opened_human', 256), ('clicked', 512), ('clicked_human', 1024)) as w (what, bit)
-    cross join lateral (select '' as prefix union all select 'off:' where b.arm = 'off') a
-    where (b.bits # b.told) & w.bit > 0
-  )
-  insert into private.campaign_counts as k (campaign_id, hour, what, n)
-  select a.campaign_id, a.hour, a.what, sum(a.n) from added a group by 1, 2, 3 having sum(a.n) <> 0 order by 1, 2, 3
-  on conflict on constraint campaign_counts_pkey do update set n = k.n + excluded.n;
-end $$;
-comment on function private.count_accesses(bigint[], timestamptz) is 'Brings the figures of campaigns up to what is known of these mails: opens and clicks by verdict, link and program, and each mail once. What a mail counts as is kept with its ticket; of whom, only where tracking is individual.';
-
 create function public.settle_accesses(p_verdicts jsonb) returns integer
 language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
-  v_opens bigint[];
-  v_clicks bigint[];
+  v_opens integer;
+  v_clicks integer;
 begin
   perform private.refuse_older_code();
   with given as (
     select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
     where v.kind = 'open' order by v.id
-  ), settled as (
-    update public.email_opens o set verdict = g.verdict, reasons = g.reasons, judged = true from given g where o.id = g.id
-    returning o.ticket
   )
-  select coalesce(array_agg(s.ticket), '{}') into v_opens from settled s;
+  update public.email_opens o set verdict = g.verdict, reasons = g.reasons, judged = true from given g where o.id = g.id;
+  get diagnostics v_opens = row_count;
   with given as (
     select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
     where v.kind = 'click' order by v.id
-  ), settled as (
-    update public.email_clicks c set verdict = g.verdict, reasons = g.reasons, judged = true from given g where c.id = g.id
-    returning c.ticket
   )
-  select coalesce(array_agg(s.ticket), '{}') into v_clicks from settled s;
-  perform private.count_accesses(array(select distinct t from unnest(v_opens || v_clicks) t), clock_timestamp());
-  return cardinality(v_opens) + cardinality(v_clicks);
+  update public.email_clicks c set verdict = g.verdict, reasons = g.reasons, judged = true from given g where c.id = g.id;
+  get diagnostics v_clicks = row_count;
+  return v_opens + v_clicks;
 end $$;
 comment on function public.settle_accesses(jsonb) is 'Writes verdicts that were made with all that is known of a mail: [{kind, id, verdict, reasons}]. Answers how many. For secret keys.';
 
@@ -407,7 +334,6 @@ grant execute on function
   public.record_accesses(uuid, text),
   private.accesses_are_due(),
   public.accesses_to_judge(integer),
-  private.count_accesses(bigint[], timestamptz),
   public.settle_accesses(jsonb),
   private.judge_again(),
   private.withdraw_tracking(uuid[], uuid),

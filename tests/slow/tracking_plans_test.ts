@@ -49,22 +49,22 @@ async function fill(sql: Sql, mails: number): Promise<void> {
         select sha256(g::text::bytea), array['https://shop.example/' || g], now() from generate_series(1, ${
       mails / 100
     }) g;
-      insert into private.mail_tickets (message_id, contact_id, campaign_id, link_set, mode, told, created_at)
+      insert into private.mail_tickets (message_id, contact_id, campaign_id, link_set, mode, created_at)
         select ${ID("3", "g")}, ${ID("1", `1 + g % ${people}`)}, '${CAMPAIGN}', 1 + g % ${
       mails / 100
-    }, 'individual', 1920, now()
+    }, 'individual', now()
         from generate_series(1, ${mails}) g;
       insert into public.tracking_consents (contact_id, mode, source) select ${
       ID("1", "g")
     }, 'individual', 'form' from generate_series(1, ${people}) g;
-      insert into public.email_opens (ticket, message_id, campaign_id, at, verdict, reasons, client, signs, judged, counted)
+      insert into public.email_opens (ticket, message_id, campaign_id, at, verdict, reasons, client, signs, judged)
         select g, ${
       ID("3", "g")
-    }, '${CAMPAIGN}', now(), 'human', 'browser', 'chrome', 'p.browser', true, 'human' from generate_series(1, ${mails}) g;
-      insert into public.email_clicks (ticket, message_id, campaign_id, at, link, verdict, reasons, client, signs, judged, counted)
+    }, '${CAMPAIGN}', now(), 'human', 'browser', 'chrome', 'p.browser', true from generate_series(1, ${mails}) g;
+      insert into public.email_clicks (ticket, message_id, campaign_id, at, link, verdict, reasons, client, signs, judged)
         select g, ${
       ID("3", "g")
-    }, '${CAMPAIGN}', now(), 1, 'human', 'browser', 'chrome', 'p.browser', true, 'human' from generate_series(2, ${mails}, 2) g;
+    }, '${CAMPAIGN}', now(), 1, 'human', 'browser', 'chrome', 'p.browser', true from generate_series(2, ${mails}, 2) g;
       set local session_replication_role = origin`);
   });
   await sql`vacuum analyze`;

@@ -15,7 +15,6 @@ drop function private.write_consent(uuid, text, text, uuid);
 drop function private.withdraw_tracking(uuid[], uuid);
 drop function private.judge_again();
 drop function public.settle_accesses(jsonb);
-drop function private.count_accesses(bigint[], timestamptz);
 drop function public.accesses_to_judge(integer);
 drop function private.accesses_are_due();
 drop function public.record_accesses(uuid, text);
