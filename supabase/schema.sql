@@ -1314,6 +1314,8 @@ grant select, insert, update, delete on public.deliveries to service_role;
 -- Holds no personal data: every role may read.
 create policy "team reads deliveries" on public.deliveries for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- A card is there once.
+create TRIGGER card_again AFTER UPDATE OF resent ON public.deliveries FOR EACH ROW WHEN ((new.resent > old.resent)) EXECUTE FUNCTION private.card_again();
 
 -- The result of each attempt.
 create table public.delivery_attempts (
@@ -1480,6 +1482,8 @@ create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url, kind ON public.dest
 create TRIGGER record AFTER INSERT ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy', 'events', 'format', 'when_taken');
 -- Who changed it, and how.
 create TRIGGER record_change AFTER UPDATE OF state, version, removed_at ON public.destinations FOR EACH ROW WHEN (((old.version IS DISTINCT FROM new.version) OR (old.state IS DISTINCT FROM new.state) OR (old.removed_at IS DISTINCT FROM new.removed_at))) EXECUTE FUNCTION private.record_change('destination', 'name', '', 'url', 'state', 'paused_because', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy', 'events', 'format', 'when_taken');
+-- About 20 messages a minute in a group, however many topics lead there.
+create TRIGGER share_pace AFTER INSERT OR UPDATE OF url, removed_at ON public.destinations FOR EACH ROW WHEN ((new.kind = 'telegram'::text)) EXECUTE FUNCTION private.share_pace();
 
 -- Each time a link of a tracked mail was followed. Neither address nor agent is kept, only what they say.
 create table public.email_clicks (
@@ -2485,6 +2489,8 @@ alter table public.messages enable row level security;
 grant select, insert, update, delete on public.messages to service_role;
 -- Ties a message to the link or ad that it came from.
 create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.direction = 'in'::text) AND ((new.link_token IS NOT NULL) OR (new.referral IS NOT NULL)))) EXECUTE FUNCTION private.attribute_new_message();
+-- What is gone here goes from chats.
+create TRIGGER clear_cards AFTER UPDATE OF text, native ON public.messages FOR EACH ROW WHEN (((new.text IS NULL) AND (new.native IS NULL) AND ((old.text IS NOT NULL) OR (old.native IS NOT NULL)))) EXECUTE FUNCTION private.clear_cards();
 -- Whoever wrote or was written to may write again, and be lost.
 create TRIGGER note_text AFTER INSERT ON public.messages FOR EACH ROW WHEN ((new.channel = 'sms'::text)) EXECUTE FUNCTION private.note_text();
 -- What is acknowledged to the provider is also queued for storing.
@@ -4103,7 +4109,7 @@ create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.team_members FO
 -- Truncating would leave no history and no admin.
 create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.team_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- The chats that the bot was added to. Cards go to no others.
+-- The groups that the bot was added to, and private chats of members of the team. Cards go to no others.
 create table public.telegram_chats (
   -- Telegram's id of the chat. Of a person's private chat it is the person's own id.
   id bigint not null,
@@ -4117,15 +4123,21 @@ create table public.telegram_chats (
   state text default 'member'::text not null,
   -- The id of the supergroup that the group became; null for all others.
   moved_to bigint,
+  -- The member of the team who added the bot; null if it was somebody who is not linked. Anybody can add a bot to a
+  -- group of theirs.
+  added_by uuid,
   -- When the bot was added.
   created_at timestamp with time zone default now() not null,
   -- When Telegram last said something of the chat itself.
   updated_at timestamp with time zone default now() not null,
   constraint telegram_chats_pkey PRIMARY KEY (id),
+  constraint telegram_chats_added_by_fkey FOREIGN KEY (added_by) REFERENCES team_members(user_id) ON DELETE SET NULL,
   constraint telegram_chats_kind_known CHECK ((kind = ANY (ARRAY['private'::text, 'group'::text, 'supergroup'::text, 'channel'::text]))),
   constraint telegram_chats_state_known CHECK ((state = ANY (ARRAY['member'::text, 'left'::text]))),
   constraint telegram_chats_title_check CHECK ((length(title) <= 255))
 );
+-- For the removal of a member.
+create INDEX telegram_chats_added_by_idx ON public.telegram_chats USING btree (added_by) WHERE (added_by IS NOT NULL);
 alter table public.telegram_chats enable row level security;
 grant select on public.telegram_chats to authenticated;
 grant select, insert, update, delete on public.telegram_chats to service_role;
@@ -4611,6 +4623,10 @@ create table private.card_clears (
   chat_id bigint not null,
   -- Telegram's id of the message.
   message_id bigint not null,
+  -- Whether it is the file behind a card.
+  is_file boolean not null,
+  -- Since when.
+  noted_at timestamp with time zone default now() not null,
   -- When it is tried, or when whoever tries it is given up.
   due_at timestamp with time zone default now() not null,
   -- One row a message.
@@ -6601,8 +6617,8 @@ begin
 end $function$;
 grant execute on function public.check_links(p_links jsonb, p_actor text) to service_role;
 
--- Leases up to p_limit messages in chats for a minute that are to be removed: [{chat_id, message_id}]. For secret
--- keys.
+-- Leases up to p_limit messages in chats for a minute that are to be removed: [{chat_id, message_id, is_file}]. For
+-- secret keys.
 CREATE OR REPLACE FUNCTION public.claim_card_clears(p_limit integer)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6617,9 +6633,9 @@ begin
     where (c.chat_id, c.message_id) in (
       select x.chat_id, x.message_id from private.card_clears x where x.due_at <= clock_timestamp()
       order by x.due_at limit p_limit for update skip locked)
-    returning c.chat_id, c.message_id
+    returning c.chat_id, c.message_id, c.is_file
   )
-  select coalesce(jsonb_agg(jsonb_build_object('chat_id', d.chat_id, 'message_id', d.message_id)), '[]') into v_clears from due d;
+  select coalesce(jsonb_agg(jsonb_build_object('chat_id', d.chat_id, 'message_id', d.message_id, 'is_file', d.is_file)), '[]') into v_clears from due d;
   return v_clears;
 end $function$;
 grant execute on function public.claim_card_clears(p_limit integer) to service_role;
@@ -9111,13 +9127,16 @@ begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
-      'id', c.id, 'kind', c.kind, 'title', c.title, 'is_forum', c.is_forum, 'state', c.state, 'moved_to', c.moved_to,
+      'id', c.id, 'kind', c.kind, 'by_team', c.added_by is not null, 'title', c.title, 'is_forum', c.is_forum, 'state', c.state, 'moved_to', c.moved_to,
       'destinations', (
         select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'topic_id', t.topic_id, 'state', d.state,
           'paused_because', d.paused_because) order by d.name), '[]')
         from private.telegram_targets t join public.destinations d on d.id = t.destination_id where t.chat_id = c.id))
       order by c.state = 'left', c.title nulls last, c.id), '[]')
-    from (select * from public.telegram_chats x order by x.state = 'left', x.updated_at desc limit 1000) c);
+    from (
+      select x.* from public.telegram_chats x
+      order by exists (select from private.telegram_targets t where t.chat_id = x.id) desc, x.added_by is null, x.state = 'left', x.updated_at desc
+      limit 1000) c);
 end $function$;
 grant execute on function public.list_telegram_chats() to authenticated, service_role;
 
@@ -9980,17 +9999,27 @@ begin
 end $function$;
 grant execute on function public.name_contacts(p_ids text[]) to authenticated, service_role;
 
--- Keeps where a card is. The first one counts: buttons of a second one, sent after a lost answer, lead to the same.
--- For secret keys.
+-- Keeps where a card is, its first message first; called again, adds further messages. For secret keys.
 CREATE OR REPLACE FUNCTION public.note_card(p_delivery_id uuid, p_chat_id bigint, p_message_ids bigint[], p_topic_id bigint DEFAULT NULL::bigint)
  RETURNS void
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
-  insert into public.cards (delivery_id, token, chat_id, topic_id, message_ids)
+begin
+  perform from public.deliveries d where d.id = p_delivery_id for key share;
+  if not found then
+    -- Erased while it was sent.
+    insert into private.card_clears (chat_id, message_id, is_file)
+    select p_chat_id, m.id, m.place > 1 from unnest(p_message_ids) with ordinality as m (id, place) on conflict do nothing;
+    return;
+  end if;
+  insert into public.cards as c (delivery_id, token, chat_id, topic_id, message_ids)
   values (p_delivery_id, private.card_token(p_delivery_id), p_chat_id, p_topic_id, p_message_ids)
-  on conflict (delivery_id) do nothing
-$function$;
+  on conflict (delivery_id) do update set message_ids = (
+    select array_agg(m.id order by m.place) from (
+      select x.id, min(x.place) as place from unnest(c.message_ids || excluded.message_ids) with ordinality as x (id, place) group by x.id) m)
+  where c.chat_id = excluded.chat_id;
+end $function$;
 grant execute on function public.note_card(p_delivery_id uuid, p_chat_id bigint, p_message_ids bigint[], p_topic_id bigint) to service_role;
 
 -- Notes the id that the provider gave an upload. For secret keys.
@@ -10329,6 +10358,24 @@ begin
   return v_rollout;
 end $function$;
 grant execute on function public.pause_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
+
+-- Telegram wants nothing to go to a chat for so many milliseconds: neither cards nor edits nor removals do. For
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.pause_telegram_chat(p_chat_id bigint, p_ms bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_until timestamptz := clock_timestamp() + make_interval(secs => p_ms / 1000.0);
+begin
+  update public.cards c set edit_due_at = v_until where c.chat_id = p_chat_id and c.edit_due_at < v_until and c.edit_lease is null;
+  update private.card_clears c set due_at = v_until where c.chat_id = p_chat_id and c.due_at < v_until;
+  update public.destinations d
+  set rate_tat = greatest(d.rate_tat, v_until + make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision))
+  where d.kind = 'telegram' and d.rate_per_second is not null and split_part(d.url, '/', 1) = 'telegram:' || p_chat_id;
+end $function$;
+grant execute on function public.pause_telegram_chat(p_chat_id bigint, p_ms bigint) to service_role;
 
 -- A built-in plan (standard, canary, replies, masking) as {name, stages}, to begin a plan of one's own with; the
 -- first stage of standard and masking still needs user_ids or segments. Null for another name. For viewers and secret
@@ -16334,6 +16381,18 @@ AS $function$
 $function$;
 grant execute on function private.can_sign_in(p_user_id uuid) to service_role;
 
+-- Trigger, after somebody had a delivery sent again: its card is another one, and the former goes from the chat.
+CREATE OR REPLACE FUNCTION private.card_again()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  delete from public.cards c where c.delivery_id = new.id;
+  return null;
+end $function$;
+
 -- The token of a delivery's card: 16 characters of base32.
 CREATE OR REPLACE FUNCTION private.card_token(p_delivery_id uuid)
  RETURNS text
@@ -16612,7 +16671,8 @@ begin
     'delivery_id', c.delivery_id, 'lease', c.edit_lease, 'token', c.token, 'version', c.version, 'chat_id', c.chat_id, 'topic_id', c.topic_id,
     'message_id', c.message_ids[1], 'state', c.state, 'at', c.changed_at, 'until', c.snoozed_until,
     'is_woken', coalesce(a.user_id is null and a.action = 'wake', false),
-    'by', (select p.name from public.telegram_people p where p.user_id = coalesce(c.holder, a.user_id)),
+    'by', (select p.name from public.telegram_people p
+      where p.user_id = case c.state when 'snoozed' then a.user_id else coalesce(c.holder, a.user_id) end),
     'message', jsonb_build_object('channel', m.channel, 'type', m.type, 'text',
       case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'native', m.native,
       'contact', jsonb_build_object('name', p.name, 'identities', (
@@ -17129,9 +17189,21 @@ CREATE OR REPLACE FUNCTION private.clear_card()
  SET search_path TO ''
 AS $function$
 begin
-  insert into private.card_clears (chat_id, message_id)
-  select old.chat_id, m.id from unnest(old.message_ids) as m (id)
+  insert into private.card_clears (chat_id, message_id, is_file)
+  select old.chat_id, m.id, m.place > 1 from unnest(old.message_ids) with ordinality as m (id, place)
   on conflict do nothing;
+  return null;
+end $function$;
+
+-- Trigger, after the words of a message were removed: withdrawn by who wrote them, or at the end of their retention.
+CREATE OR REPLACE FUNCTION private.clear_cards()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  delete from public.cards c using public.deliveries d where d.message_id = new.id and c.delivery_id = d.id;
   return null;
 end $function$;
 
@@ -22183,7 +22255,7 @@ grant execute on function private.keep_authors(p_updates private.inbound_update[
 
 -- Keeps what Telegram says of a chat. Only a change of the bot's own membership has a state; it pauses and resumes
 -- the destinations that lead there.
-CREATE OR REPLACE FUNCTION private.keep_chat(p_chat jsonb, p_now timestamp with time zone)
+CREATE OR REPLACE FUNCTION private.keep_chat(p_chat jsonb, p_from bigint, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -22191,12 +22263,16 @@ AS $function$
 declare
   v_id bigint := (p_chat ->> 'id')::bigint;
   v_state text := coalesce(p_chat ->> 'state', 'member');
+  -- Who added the bot: only a change of its membership says so.
+  v_by uuid := case when p_chat ? 'state' then (
+    select m.user_id from public.telegram_people p join public.team_members m on m.user_id = p.user_id where p.telegram_id = p_from) end;
 begin
-  insert into public.telegram_chats as c (id, kind, title, is_forum, state, created_at, updated_at)
-  values (v_id, p_chat ->> 'kind', left(p_chat ->> 'title', 255), coalesce((p_chat ->> 'is_forum')::boolean, false), v_state, p_now, p_now)
+  insert into public.telegram_chats as c (id, kind, title, is_forum, state, added_by, created_at, updated_at)
+  values (v_id, p_chat ->> 'kind', left(p_chat ->> 'title', 255), coalesce((p_chat ->> 'is_forum')::boolean, false), v_state, v_by, p_now, p_now)
   on conflict (id) do update
-  set kind = excluded.kind, title = excluded.title, is_forum = excluded.is_forum, state = excluded.state, updated_at = excluded.updated_at
-  where (c.kind, c.title, c.is_forum, c.state) is distinct from (excluded.kind, excluded.title, excluded.is_forum, excluded.state);
+  set kind = excluded.kind, title = excluded.title, is_forum = excluded.is_forum, state = excluded.state, added_by = coalesce(excluded.added_by, c.added_by), updated_at = excluded.updated_at
+  where (c.kind, c.title, c.is_forum, c.state) is distinct from (excluded.kind, excluded.title, excluded.is_forum, excluded.state)
+    or excluded.added_by is not null and c.added_by is distinct from excluded.added_by;
   if v_state = 'left' then
     update public.destinations d set state = 'paused', paused_because = 'the bot was removed from the chat', version = version + 1,
       updated_at = p_now, updated_by = private.actor()
@@ -22209,7 +22285,7 @@ begin
     where t.destination_id = d.id and t.chat_id = v_id and d.state = 'paused' and d.paused_because is not null and d.removed_at is null;
   end if;
 end $function$;
-grant execute on function private.keep_chat(p_chat jsonb, p_now timestamp with time zone) to service_role;
+grant execute on function private.keep_chat(p_chat jsonb, p_from bigint, p_now timestamp with time zone) to service_role;
 
 -- Writes feedback down, once a key and message, and for which rollouts it counts: of one flag, or of all that the
 -- person says something about.
@@ -24538,6 +24614,7 @@ begin
   insert into public.telegram_people as p (user_id, telegram_id, name, linked_at)
   values (v_user, (p_update ->> 'from')::bigint, coalesce(nullif(btrim(left(p_update ->> 'name', 60)), ''), 'Somebody'), p_now)
   on conflict (user_id) do update set telegram_id = excluded.telegram_id, name = excluded.name, linked_at = excluded.linked_at;
+  perform private.keep_chat(p_update -> 'chat' || '{"state": "member"}', (p_update ->> 'from')::bigint, p_now);
   return '{"answer": "You are linked. Your buttons work wherever this bot posts.", "alert": false}';
 end $function$;
 grant execute on function private.open_link(p_update jsonb, p_now timestamp with time zone) to service_role;
@@ -25423,6 +25500,7 @@ declare
   v_person record;
   v_card public.cards;
   v_action text := p_update ->> 'action';
+  v_message bigint := (p_update ->> 'message_id')::bigint;
   v_last record;
   v_state text;
   v_holder uuid;
@@ -25434,8 +25512,17 @@ begin
     return '{"answer": "Only operators of the team may press, once they are linked: gatelink telegram link", "alert": true}';
   end if;
   select * into v_card from public.cards c
-  where c.token = p_update ->> 'card' and c.chat_id = (p_update #>> '{chat,id}')::bigint
-    and c.message_ids[1] = (p_update ->> 'message_id')::bigint for update;
+  where c.token = p_update ->> 'card' and c.chat_id = (p_update #>> '{chat,id}')::bigint for update;
+  if v_card.message_ids[1] is distinct from v_message then
+    -- A second card of the same delivery, sent after a lost answer, becomes the one that follows; both go in the end.
+    if not coalesce((p_update ->> 'is_ours')::boolean, false) or exists (
+      select from public.cards x where x.chat_id = v_card.chat_id and x.delivery_id <> v_card.delivery_id and v_message = any (x.message_ids)) then
+      v_card := null;
+    else
+      update public.cards c set message_ids = (v_message || array_remove(c.message_ids, v_message))[1:10]
+      where c.delivery_id = v_card.delivery_id;
+    end if;
+  end if;
   if v_card.delivery_id is null then
     return '{"answer": "This card is not known here (any more).", "alert": true}';
   end if;
@@ -25469,7 +25556,8 @@ begin
     when 'undo' then
       if v_last.user_id = v_person.user_id and v_last.at > p_now - interval '10 minutes' then
         v_state := v_last.state_before;
-        v_holder := v_last.holder_before;
+        v_holder := (select u.id from auth.users u where u.id = v_last.holder_before);
+        if v_holder is null and v_state = 'acknowledged' then v_state := 'open'; end if;
         -- A snooze that is come back to would have no end.
         if v_state = 'snoozed' then v_state := case when v_holder is null then 'open' else 'acknowledged' end; end if;
       end if;
@@ -25704,8 +25792,9 @@ begin
   into looked, done, last using p_before, p_limit, p_from;
 end $function$;
 
--- Forgets ids of updates after 7 days, which is longer than Telegram repeats, and links that are over. Returns how
--- many ids.
+-- Forgets ids of updates after 7 days, which is longer than Telegram repeats, links that are over, removals that did
+-- not come about within 30 days, and chats that nothing leads to and the bot has left or nobody of the team added it
+-- to. Returns how many ids.
 CREATE OR REPLACE FUNCTION private.purge_telegram(p_now timestamp with time zone)
  RETURNS integer
  LANGUAGE plpgsql
@@ -25718,6 +25807,11 @@ begin
     select x.update_id from private.telegram_updates x where x.received_at < p_now - interval '7 days' order by x.received_at limit 5000);
   get diagnostics v_purged = row_count;
   delete from private.telegram_links l where l.expires_at < p_now;
+  -- Nobody lets the bot in again after so long.
+  delete from private.card_clears c where c.noted_at < p_now - interval '30 days';
+  delete from public.telegram_chats c
+  where c.updated_at < p_now - interval '30 days' and (c.state = 'left' or c.added_by is null)
+    and not exists (select from private.telegram_targets t where t.chat_id = c.id);
   return v_purged;
 end $function$;
 
@@ -29417,8 +29511,10 @@ begin
     update public.destinations d
     set rate_tat = greatest(d.rate_tat, p_now + make_interval(secs => (r.ms / 1000.0 + (d.rate_burst - 1) / d.rate_per_second)::double precision))
     from (
-      select x.destination_id, max(x.retry_after_ms) as ms from unnest(v_settled) x where x.outcome = 'put_back' group by x.destination_id) r
-    where d.id = r.destination_id and d.kind = 'telegram' and d.rate_per_second is not null and r.ms > 0;
+      select split_part(t.url, '/', 1) as chat, max(x.retry_after_ms) as ms
+      from unnest(v_settled) x join public.destinations t on t.id = x.destination_id
+      where x.outcome = 'put_back' and t.kind = 'telegram' group by 1) r
+    where split_part(d.url, '/', 1) = r.chat and d.kind = 'telegram' and d.rate_per_second is not null and r.ms > 0;
   end if;
   if v_replying then
     v_queued := private.queue_replies(v_settled, p_now);
@@ -29762,6 +29858,26 @@ begin
   return null;
 end $function$;
 grant execute on function private.share_opt_word() to service_role;
+
+-- Trigger, after a destination of kind telegram was added, moved or removed: those of one group share its pace.
+CREATE OR REPLACE FUNCTION private.share_pace()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_chat text := split_part(new.url, '/', 1);
+  v_count integer;
+begin
+  select count(*) into v_count from public.destinations d
+  where d.kind = 'telegram' and d.removed_at is null and split_part(d.url, '/', 1) = v_chat;
+  if v_count > 0 and v_chat like 'telegram:-%' then
+    update public.destinations d set rate_per_second = 0.25 / v_count, rate_burst = greatest(1, 5 / v_count)
+    where d.kind = 'telegram' and d.removed_at is null and split_part(d.url, '/', 1) = v_chat;
+  end if;
+  return null;
+end $function$;
 
 -- The first minute since 1970 that is judged by the usual triggers of a stage again; 0 where it has no others.
 CREATE OR REPLACE FUNCTION private.sharp_until(p_stage rollout_stages)
@@ -30897,8 +31013,10 @@ begin
     perform public.move_telegram_chat((p_update #>> '{chat,id}')::bigint, (p_update ->> 'to')::bigint);
     return v_taken;
   end if;
-  if p_update ? 'chat' then
-    perform private.keep_chat(p_update -> 'chat', p_now);
+  -- Anybody may write to a bot: of private chats those are kept whose person is of the team.
+  if p_update ? 'chat' and (p_update #>> '{chat,kind}' <> 'private' or exists (
+    select from public.telegram_people p where p.telegram_id = (p_update #>> '{chat,id}')::bigint)) then
+    perform private.keep_chat(p_update -> 'chat', (p_update ->> 'from')::bigint, p_now);
   end if;
   return v_taken || case p_update ->> 'kind'
     when 'start' then private.open_link(p_update, p_now)

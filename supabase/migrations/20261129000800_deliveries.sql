@@ -690,8 +690,10 @@ begin
     update public.destinations d
     set rate_tat = greatest(d.rate_tat, p_now + make_interval(secs => (r.ms / 1000.0 + (d.rate_burst - 1) / d.rate_per_second)::double precision))
     from (
-      select x.destination_id, max(x.retry_after_ms) as ms from unnest(v_settled) x where x.outcome = 'put_back' group by x.destination_id) r
-    where d.id = r.destination_id and d.kind = 'telegram' and d.rate_per_second is not null and r.ms > 0;
+      select split_part(t.url, '/', 1) as chat, max(x.retry_after_ms) as ms
+      from unnest(v_settled) x join public.destinations t on t.id = x.destination_id
+      where x.outcome = 'put_back' and t.kind = 'telegram' group by 1) r
+    where split_part(d.url, '/', 1) = r.chat and d.kind = 'telegram' and d.rate_per_second is not null and r.ms > 0;
   end if;
   if v_replying then
     v_queued := private.queue_replies(v_settled, p_now);

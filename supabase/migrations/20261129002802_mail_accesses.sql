@@ -346,4 +346,10 @@ grant execute on function
   public.mail_accesses(uuid)
   to authenticated, service_role;
 
+-- The clock was scheduled before there was this job.
+do $$
+begin
+  perform private.schedule_clock();
+end $$;
+
 insert into private.own_migrations (version) values ('20261129002802');

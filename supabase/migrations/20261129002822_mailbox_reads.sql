@@ -146,4 +146,10 @@ grant execute on function
   public.settle_mailbox_reading(jsonb)
   to service_role;
 
+-- The clock was scheduled before there was this job.
+do $$
+begin
+  perform private.schedule_clock();
+end $$;
+
 insert into private.own_migrations (version) values ('20261129002822');

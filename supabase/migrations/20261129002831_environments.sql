@@ -144,4 +144,10 @@ comment on function private.watch_environments(timestamptz) is
 call private.close_functions();
 grant execute on function public.environment_watch() to authenticated, service_role;
 
+-- The clock was scheduled before there was this job.
+do $$
+begin
+  perform private.schedule_clock();
+end $$;
+
 insert into private.own_migrations (version) values ('20261129002831');

@@ -10,16 +10,20 @@ create table public.telegram_chats (
   is_forum boolean not null default false,
   state text not null default 'member' constraint telegram_chats_state_known check (state in ('member', 'left')),
   moved_to bigint,
+  added_by uuid references public.team_members (user_id) on delete set null,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
-comment on table public.telegram_chats is 'The chats that the bot was added to. Cards go to no others.';
+comment on table public.telegram_chats is 'The groups that the bot was added to, and private chats of members of the team. Cards go to no others.';
+create index telegram_chats_added_by_idx on public.telegram_chats (added_by) where added_by is not null;
+comment on index public.telegram_chats_added_by_idx is 'For the removal of a member.';
 comment on column public.telegram_chats.id is 'Telegram''s id of the chat. Of a person''s private chat it is the person''s own id.';
 comment on column public.telegram_chats.kind is 'private, group, supergroup or channel.';
 comment on column public.telegram_chats.title is 'Its title; null for private chats, whose title would be a person''s name.';
 comment on column public.telegram_chats.is_forum is 'Whether it has topics.';
 comment on column public.telegram_chats.state is 'member while the bot may write there, left once it was removed or blocked.';
 comment on column public.telegram_chats.moved_to is 'The id of the supergroup that the group became; null for all others.';
+comment on column public.telegram_chats.added_by is 'The member of the team who added the bot; null if it was somebody who is not linked. Anybody can add a bot to a group of theirs.';
 comment on column public.telegram_chats.created_at is 'When the bot was added.';
 comment on column public.telegram_chats.updated_at is 'When Telegram last said something of the chat itself.';
 alter table public.telegram_chats enable row level security;
@@ -93,19 +97,42 @@ create trigger forget_target after update of removed_at on public.destinations f
   when (new.removed_at is not null and new.kind = 'telegram') execute function private.forget_target();
 comment on trigger forget_target on public.destinations is 'A removed destination leads nowhere.';
 
+-- Telegram's limit is the group's: topics of a forum share it.
+create function private.share_pace() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_chat text := split_part(new.url, '/', 1);
+  v_count integer;
+begin
+  select count(*) into v_count from public.destinations d
+  where d.kind = 'telegram' and d.removed_at is null and split_part(d.url, '/', 1) = v_chat;
+  if v_count > 0 and v_chat like 'telegram:-%' then
+    update public.destinations d set rate_per_second = 0.25 / v_count, rate_burst = greatest(1, 5 / v_count)
+    where d.kind = 'telegram' and d.removed_at is null and split_part(d.url, '/', 1) = v_chat;
+  end if;
+  return null;
+end $$;
+comment on function private.share_pace() is 'Trigger, after a destination of kind telegram was added, moved or removed: those of one group share its pace.';
+create trigger share_pace after insert or update of url, removed_at on public.destinations for each row
+  when (new.kind = 'telegram') execute function private.share_pace();
+comment on trigger share_pace on public.destinations is 'About 20 messages a minute in a group, however many topics lead there.';
+
 create function public.list_telegram_chats() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
-      'id', c.id, 'kind', c.kind, 'title', c.title, 'is_forum', c.is_forum, 'state', c.state, 'moved_to', c.moved_to,
+      'id', c.id, 'kind', c.kind, 'by_team', c.added_by is not null, 'title', c.title, 'is_forum', c.is_forum, 'state', c.state, 'moved_to', c.moved_to,
       'destinations', (
         select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'topic_id', t.topic_id, 'state', d.state,
           'paused_because', d.paused_because) order by d.name), '[]')
         from private.telegram_targets t join public.destinations d on d.id = t.destination_id where t.chat_id = c.id))
       order by c.state = 'left', c.title nulls last, c.id), '[]')
-    from (select * from public.telegram_chats x order by x.state = 'left', x.updated_at desc limit 1000) c);
+    from (
+      select x.* from public.telegram_chats x
+      order by exists (select from private.telegram_targets t where t.chat_id = x.id) desc, x.added_by is null, x.state = 'left', x.updated_at desc
+      limit 1000) c);
 end $$;
 comment on function public.list_telegram_chats() is 'The chats that the bot is or was in, at most 1,000, with the destinations that lead there. For every role.';
 
@@ -196,12 +223,46 @@ end $$;
 comment on function private.with_cards(jsonb) is 'Claimed deliveries, those to chats with card {token, is_sent}. is_sent: it was sent, and whoever sent it did not come back to say so.';
 
 create function public.note_card(p_delivery_id uuid, p_chat_id bigint, p_message_ids bigint[], p_topic_id bigint default null) returns void
-language sql volatile set search_path = '' as $$
-  insert into public.cards (delivery_id, token, chat_id, topic_id, message_ids)
+language plpgsql volatile set search_path = '' as $$
+begin
+  perform from public.deliveries d where d.id = p_delivery_id for key share;
+  if not found then
+    -- Erased while it was sent.
+    insert into private.card_clears (chat_id, message_id, is_file)
+    select p_chat_id, m.id, m.place > 1 from unnest(p_message_ids) with ordinality as m (id, place) on conflict do nothing;
+    return;
+  end if;
+  insert into public.cards as c (delivery_id, token, chat_id, topic_id, message_ids)
   values (p_delivery_id, private.card_token(p_delivery_id), p_chat_id, p_topic_id, p_message_ids)
-  on conflict (delivery_id) do nothing
-$$;
-comment on function public.note_card(uuid, bigint, bigint[], bigint) is 'Keeps where a card is. The first one counts: buttons of a second one, sent after a lost answer, lead to the same. For secret keys.';
+  on conflict (delivery_id) do update set message_ids = (
+    select array_agg(m.id order by m.place) from (
+      select x.id, min(x.place) as place from unnest(c.message_ids || excluded.message_ids) with ordinality as x (id, place) group by x.id) m)
+  where c.chat_id = excluded.chat_id;
+end $$;
+comment on function public.note_card(uuid, bigint, bigint[], bigint) is 'Keeps where a card is, its first message first; called again, adds further messages. For secret keys.';
+
+create function private.card_again() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  delete from public.cards c where c.delivery_id = new.id;
+  return null;
+end $$;
+comment on function private.card_again() is 'Trigger, after somebody had a delivery sent again: its card is another one, and the former goes from the chat.';
+create trigger card_again after update of resent on public.deliveries for each row
+  when (new.resent > old.resent) execute function private.card_again();
+comment on trigger card_again on public.deliveries is 'A card is there once.';
+
+create function private.clear_cards() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  delete from public.cards c using public.deliveries d where d.message_id = new.id and c.delivery_id = d.id;
+  return null;
+end $$;
+comment on function private.clear_cards() is 'Trigger, after the words of a message were removed: withdrawn by who wrote them, or at the end of their retention.';
+create trigger clear_cards after update of text, native on public.messages for each row
+  when (new.text is null and new.native is null and (old.text is not null or old.native is not null))
+  execute function private.clear_cards();
+comment on trigger clear_cards on public.messages is 'What is gone here goes from chats.';
 
 call private.close_functions();
 grant execute on function

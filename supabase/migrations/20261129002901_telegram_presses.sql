@@ -100,17 +100,21 @@ begin
 end $$;
 comment on function public.link_telegram(text) is 'A token by which a member of the team proves to the bot who the person is: /start TOKEN, once, within 10 minutes. Without an address for the signed-in operator, with one for any member, by admins and secret keys. Returns {token, expires_at}. Errors: 42501, GL404.';
 
-create function private.keep_chat(p_chat jsonb, p_now timestamptz) returns void
+create function private.keep_chat(p_chat jsonb, p_from bigint, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 declare
   v_id bigint := (p_chat ->> 'id')::bigint;
   v_state text := coalesce(p_chat ->> 'state', 'member');
+  -- Who added the bot: only a change of its membership says so.
+  v_by uuid := case when p_chat ? 'state' then (
+    select m.user_id from public.telegram_people p join public.team_members m on m.user_id = p.user_id where p.telegram_id = p_from) end;
 begin
-  insert into public.telegram_chats as c (id, kind, title, is_forum, state, created_at, updated_at)
-  values (v_id, p_chat ->> 'kind', left(p_chat ->> 'title', 255), coalesce((p_chat ->> 'is_forum')::boolean, false), v_state, p_now, p_now)
+  insert into public.telegram_chats as c (id, kind, title, is_forum, state, added_by, created_at, updated_at)
+  values (v_id, p_chat ->> 'kind', left(p_chat ->> 'title', 255), coalesce((p_chat ->> 'is_forum')::boolean, false), v_state, v_by, p_now, p_now)
   on conflict (id) do update
-  set kind = excluded.kind, title = excluded.title, is_forum = excluded.is_forum, state = excluded.state, updated_at = excluded.updated_at
-  where (c.kind, c.title, c.is_forum, c.state) is distinct from (excluded.kind, excluded.title, excluded.is_forum, excluded.state);
+  set kind = excluded.kind, title = excluded.title, is_forum = excluded.is_forum, state = excluded.state, added_by = coalesce(excluded.added_by, c.added_by), updated_at = excluded.updated_at
+  where (c.kind, c.title, c.is_forum, c.state) is distinct from (excluded.kind, excluded.title, excluded.is_forum, excluded.state)
+    or excluded.added_by is not null and c.added_by is distinct from excluded.added_by;
   if v_state = 'left' then
     update public.destinations d set state = 'paused', paused_because = 'the bot was removed from the chat', version = version + 1,
       updated_at = p_now, updated_by = private.actor()
@@ -123,7 +127,7 @@ begin
     where t.destination_id = d.id and t.chat_id = v_id and d.state = 'paused' and d.paused_because is not null and d.removed_at is null;
   end if;
 end $$;
-comment on function private.keep_chat(jsonb, timestamptz) is 'Keeps what Telegram says of a chat. Only a change of the bot''s own membership has a state; it pauses and resumes the destinations that lead there.';
+comment on function private.keep_chat(jsonb, bigint, timestamptz) is 'Keeps what Telegram says of a chat. Only a change of the bot''s own membership has a state; it pauses and resumes the destinations that lead there.';
 
 create function private.open_link(p_update jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -139,6 +143,7 @@ begin
   insert into public.telegram_people as p (user_id, telegram_id, name, linked_at)
   values (v_user, (p_update ->> 'from')::bigint, coalesce(nullif(btrim(left(p_update ->> 'name', 60)), ''), 'Somebody'), p_now)
   on conflict (user_id) do update set telegram_id = excluded.telegram_id, name = excluded.name, linked_at = excluded.linked_at;
+  perform private.keep_chat(p_update -> 'chat' || '{"state": "member"}', (p_update ->> 'from')::bigint, p_now);
   return '{"answer": "You are linked. Your buttons work wherever this bot posts.", "alert": false}';
 end $$;
 comment on function private.open_link(jsonb, timestamptz) is 'A person opened the link of a member of the team: from now on they are the same. One account of Telegram''s is one member.';
@@ -149,6 +154,7 @@ declare
   v_person record;
   v_card public.cards;
   v_action text := p_update ->> 'action';
+  v_message bigint := (p_update ->> 'message_id')::bigint;
   v_last record;
   v_state text;
   v_holder uuid;
@@ -160,8 +166,17 @@ begin
     return '{"answer": "Only operators of the team may press, once they are linked: gatelink telegram link", "alert": true}';
   end if;
   select * into v_card from public.cards c
-  where c.token = p_update ->> 'card' and c.chat_id = (p_update #>> '{chat,id}')::bigint
-    and c.message_ids[1] = (p_update ->> 'message_id')::bigint for update;
+  where c.token = p_update ->> 'card' and c.chat_id = (p_update #>> '{chat,id}')::bigint for update;
+  if v_card.message_ids[1] is distinct from v_message then
+    -- A second card of the same delivery, sent after a lost answer, becomes the one that follows; both go in the end.
+    if not coalesce((p_update ->> 'is_ours')::boolean, false) or exists (
+      select from public.cards x where x.chat_id = v_card.chat_id and x.delivery_id <> v_card.delivery_id and v_message = any (x.message_ids)) then
+      v_card := null;
+    else
+      update public.cards c set message_ids = (v_message || array_remove(c.message_ids, v_message))[1:10]
+      where c.delivery_id = v_card.delivery_id;
+    end if;
+  end if;
   if v_card.delivery_id is null then
     return '{"answer": "This card is not known here (any more).", "alert": true}';
   end if;
@@ -195,7 +210,8 @@ begin
     when 'undo' then
       if v_last.user_id = v_person.user_id and v_last.at > p_now - interval '10 minutes' then
         v_state := v_last.state_before;
-        v_holder := v_last.holder_before;
+        v_holder := (select u.id from auth.users u where u.id = v_last.holder_before);
+        if v_holder is null and v_state = 'acknowledged' then v_state := 'open'; end if;
         -- A snooze that is come back to would have no end.
         if v_state = 'snoozed' then v_state := case when v_holder is null then 'open' else 'acknowledged' end; end if;
       end if;
@@ -241,8 +257,10 @@ begin
     perform public.move_telegram_chat((p_update #>> '{chat,id}')::bigint, (p_update ->> 'to')::bigint);
     return v_taken;
   end if;
-  if p_update ? 'chat' then
-    perform private.keep_chat(p_update -> 'chat', p_now);
+  -- Anybody may write to a bot: of private chats those are kept whose person is of the team.
+  if p_update ? 'chat' and (p_update #>> '{chat,kind}' <> 'private' or exists (
+    select from public.telegram_people p where p.telegram_id = (p_update #>> '{chat,id}')::bigint)) then
+    perform private.keep_chat(p_update -> 'chat', (p_update ->> 'from')::bigint, p_now);
   end if;
   return v_taken || case p_update ->> 'kind'
     when 'start' then private.open_link(p_update, p_now)
@@ -285,7 +303,8 @@ begin
     'delivery_id', c.delivery_id, 'lease', c.edit_lease, 'token', c.token, 'version', c.version, 'chat_id', c.chat_id, 'topic_id', c.topic_id,
     'message_id', c.message_ids[1], 'state', c.state, 'at', c.changed_at, 'until', c.snoozed_until,
     'is_woken', coalesce(a.user_id is null and a.action = 'wake', false),
-    'by', (select p.name from public.telegram_people p where p.user_id = coalesce(c.holder, a.user_id)),
+    'by', (select p.name from public.telegram_people p
+      where p.user_id = case c.state when 'snoozed' then a.user_id else coalesce(c.holder, a.user_id) end),
     'message', jsonb_build_object('channel', m.channel, 'type', m.type, 'text',
       case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'native', m.native,
       'contact', jsonb_build_object('name', p.name, 'identities', (
@@ -325,6 +344,8 @@ comment on function public.settle_card_edit(uuid, uuid, bigint) is 'The message 
 create table private.card_clears (
   chat_id bigint not null,
   message_id bigint not null,
+  is_file boolean not null,
+  noted_at timestamptz not null default now(),
   due_at timestamptz not null default now(),
   constraint card_clears_pkey primary key (chat_id, message_id)
 );
@@ -332,6 +353,8 @@ comment on table private.card_clears is 'Messages in chats that are to be remove
 comment on constraint card_clears_pkey on private.card_clears is 'One row a message.';
 comment on column private.card_clears.chat_id is 'The chat.';
 comment on column private.card_clears.message_id is 'Telegram''s id of the message.';
+comment on column private.card_clears.is_file is 'Whether it is the file behind a card.';
+comment on column private.card_clears.noted_at is 'Since when.';
 comment on column private.card_clears.due_at is 'When it is tried, or when whoever tries it is given up.';
 create index card_clears_due_idx on private.card_clears (due_at);
 comment on index private.card_clears_due_idx is 'What is due. Nearly always empty.';
@@ -342,8 +365,8 @@ grant select, insert, update, delete on private.card_clears to service_role;
 create function private.clear_card() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-  insert into private.card_clears (chat_id, message_id)
-  select old.chat_id, m.id from unnest(old.message_ids) as m (id)
+  insert into private.card_clears (chat_id, message_id, is_file)
+  select old.chat_id, m.id, m.place > 1 from unnest(old.message_ids) with ordinality as m (id, place)
   on conflict do nothing;
   return null;
 end $$;
@@ -362,12 +385,12 @@ begin
     where (c.chat_id, c.message_id) in (
       select x.chat_id, x.message_id from private.card_clears x where x.due_at <= clock_timestamp()
       order by x.due_at limit p_limit for update skip locked)
-    returning c.chat_id, c.message_id
+    returning c.chat_id, c.message_id, c.is_file
   )
-  select coalesce(jsonb_agg(jsonb_build_object('chat_id', d.chat_id, 'message_id', d.message_id)), '[]') into v_clears from due d;
+  select coalesce(jsonb_agg(jsonb_build_object('chat_id', d.chat_id, 'message_id', d.message_id, 'is_file', d.is_file)), '[]') into v_clears from due d;
   return v_clears;
 end $$;
-comment on function public.claim_card_clears(integer) is 'Leases up to p_limit messages in chats for a minute that are to be removed: [{chat_id, message_id}]. For secret keys.';
+comment on function public.claim_card_clears(integer) is 'Leases up to p_limit messages in chats for a minute that are to be removed: [{chat_id, message_id, is_file}]. For secret keys.';
 
 create function public.settle_card_clear(p_chat_id bigint, p_message_id bigint, p_retry_ms bigint default null) returns void
 language plpgsql volatile set search_path = '' as $$
@@ -380,6 +403,19 @@ begin
   end if;
 end $$;
 comment on function public.settle_card_clear(bigint, bigint, bigint) is 'A message is removed from its chat, or cannot be; or it is tried again after p_retry_ms. For secret keys.';
+
+create function public.pause_telegram_chat(p_chat_id bigint, p_ms bigint) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_until timestamptz := clock_timestamp() + make_interval(secs => p_ms / 1000.0);
+begin
+  update public.cards c set edit_due_at = v_until where c.chat_id = p_chat_id and c.edit_due_at < v_until and c.edit_lease is null;
+  update private.card_clears c set due_at = v_until where c.chat_id = p_chat_id and c.due_at < v_until;
+  update public.destinations d
+  set rate_tat = greatest(d.rate_tat, v_until + make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision))
+  where d.kind = 'telegram' and d.rate_per_second is not null and split_part(d.url, '/', 1) = 'telegram:' || p_chat_id;
+end $$;
+comment on function public.pause_telegram_chat(bigint, bigint) is 'Telegram wants nothing to go to a chat for so many milliseconds: neither cards nor edits nor removals do. For secret keys.';
 
 create function private.cards_are_due(p_now timestamptz) returns boolean
 language plpgsql stable set search_path = '' as $$
@@ -399,14 +435,19 @@ begin
     select x.update_id from private.telegram_updates x where x.received_at < p_now - interval '7 days' order by x.received_at limit 5000);
   get diagnostics v_purged = row_count;
   delete from private.telegram_links l where l.expires_at < p_now;
+  -- Nobody lets the bot in again after so long.
+  delete from private.card_clears c where c.noted_at < p_now - interval '30 days';
+  delete from public.telegram_chats c
+  where c.updated_at < p_now - interval '30 days' and (c.state = 'left' or c.added_by is null)
+    and not exists (select from private.telegram_targets t where t.chat_id = c.id);
   return v_purged;
 end $$;
-comment on function private.purge_telegram(timestamptz) is 'Forgets ids of updates after 7 days, which is longer than Telegram repeats, and links that are over. Returns how many ids.';
+comment on function private.purge_telegram(timestamptz) is 'Forgets ids of updates after 7 days, which is longer than Telegram repeats, links that are over, removals that did not come about within 30 days, and chats that nothing leads to and the bot has left or nobody of the team added it to. Returns how many ids.';
 
 call private.close_functions();
 grant execute on function public.link_telegram(text) to authenticated, service_role;
 grant execute on function
-  private.keep_chat(jsonb, timestamptz),
+  private.keep_chat(jsonb, bigint, timestamptz),
   private.open_link(jsonb, timestamptz),
   private.press_card(jsonb, timestamptz),
   private.in_words(interval),
@@ -417,7 +458,14 @@ grant execute on function
   public.settle_card_edit(uuid, uuid, bigint),
   public.claim_card_clears(integer),
   public.settle_card_clear(bigint, bigint, bigint),
+  public.pause_telegram_chat(bigint, bigint),
   private.cards_are_due(timestamptz)
   to service_role;
+
+-- The clock was scheduled before there were these jobs.
+do $$
+begin
+  perform private.schedule_clock();
+end $$;
 
 insert into private.own_migrations (version) values ('20261129002901');

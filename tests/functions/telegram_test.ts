@@ -264,11 +264,11 @@ edgeTest(
     telegram.configure({ fault: "parse", times: 1 });
     await says(edge, "Three");
     assertEquals(chat.messages.at(-1)!.text, "Casey (WhatsApp)\n\nThree");
-    const long = `${"A long line of words. ".repeat(180)}`.trim();
-    await says(edge, `${long}\n${long.slice(0, 60)}`.slice(0, 4096));
+    await says(edge, "A long line of words. ".repeat(200).slice(0, 4096).trim());
     const [card, file] = chat.messages.slice(-2);
     assert(card.buttons.length > 0 && card.text.length <= 4096);
-    if (file.file !== null) assertEquals([file.file.name, file.replyTo], ["message.txt", card.message_id]);
+    assertEquals([file.file?.name, file.replyTo], ["message.txt", card.message_id]);
+    await until("its text was read", () => file.file!.text.length > 4000);
   },
 );
 
@@ -406,4 +406,128 @@ edgeTest("each answer of telegram-webhook is as docs/openapi.yaml describes it",
     await seen(`/telegram-webhook/${path}`, method, 401, {});
     await seen(`/telegram-webhook/${path}`, method, 403, { headers: open });
   }
+});
+
+edgeTest(
+  "what is erased here is erased there: cards, and files that may not be deleted any more",
+  async (edge) => {
+    const { sql, telegram } = edge;
+    const { chat } = await chatWithRoute(edge);
+    await says(edge, "Short", "Ada", "12025550140");
+    await says(edge, "A long line of words. ".repeat(200).slice(0, 4096).trim(), "Bob", "12025550141");
+    assertEquals(chat.messages.length, 3);
+    const [, card, file] = chat.messages;
+    // Two days later a bot that is no admin may only edit.
+    for (const message of [card, file]) Object.assign(message, { at: "2026-01-01T00:00:00.000Z" });
+    for (const phone of ["12025550140", "12025550141"]) {
+      const [{ asked }] = await sql`select public.erase_contact(${phone}) as asked`;
+      await sql`select public.erase_contact(${phone}, ${asked.confirm ?? asked.id ?? null})`.catch(() => {});
+    }
+    await sql`delete from public.cards`;
+    assertEquals((await sql`select private.cards_are_due(now()) as due`)[0].due, true);
+    assertEquals((await edge.call("telegram-webhook/edit", { headers: key })).status, 202);
+    await until(
+      "nothing is left to clear",
+      async () => (await sql`select from private.card_clears`).length === 0,
+    );
+    assertEquals(chat.messages.map(({ text, file }) => [text, file?.name]), [["(removed)", undefined], [
+      "",
+      "removed.txt",
+    ]]);
+    assertEquals(
+      telegram.calls.filter(({ method }) => method === "deleteMessage").length,
+      3,
+    );
+  },
+);
+
+edgeTest("a message that its writer withdraws, or whose words are over, goes from the chat", async (edge) => {
+  const { sql } = edge;
+  const { chat } = await chatWithRoute(edge);
+  await says(edge, "Not for you");
+  await sql`update public.messages set text = null, native = null where direction = 'in'`;
+  await edge.call("telegram-webhook/edit", { headers: key });
+  await until("the card is gone", () => chat.messages.length === 0);
+});
+
+edgeTest("a delivery that is sent again is another card, and the former goes", async (edge) => {
+  const { sql } = edge;
+  const { chat } = await chatWithRoute(edge);
+  await says(edge, "Again");
+  const former = chat.messages[0].message_id;
+  await sql`
+    select public.resend_deliveries('on-call', now() - interval '1 hour', now() + interval '1 minute')`;
+  await edge.settled();
+  await edge.call("telegram-webhook/edit", { headers: key });
+  await until(
+    "there is one card",
+    () => chat.messages.length === 1 && chat.messages[0].message_id !== former,
+  );
+});
+
+edgeTest("a second card of one delivery follows as soon as somebody presses it", async (edge) => {
+  const { sql, telegram } = edge;
+  const { chat } = await chatWithRoute(edge);
+  await linked(edge, ANA);
+  await says(edge, "Help");
+  const card = cardIn(chat);
+  // Its answer was lost, and Telegram has one more.
+  const twin = { ...card, message_id: 9001, edits: 0 };
+  chat.messages.push(twin);
+  telegram.press(chat.id, twin.message_id, dataOf(twin, "Acknowledge"), ANA);
+  await telegram.settled();
+  await until("it is up to date", () => twin.edits === 1);
+  assertEquals((await sql`select message_ids::float8[] as ids from public.cards`)[0].ids, [
+    9001,
+    card.message_id,
+  ]);
+});
+
+edgeTest(
+  "strangers leave no trace: neither their chats, nor groups that nobody of the team added the bot to, for long",
+  async (edge) => {
+    const { sql, telegram } = edge;
+    telegram.say(BEN.id, "/start", { from: BEN });
+    const stranger = { id: 5100000666, first_name: "Eve" };
+    const group = telegram.addGroup("Operations", "supergroup");
+    telegram.setMember(group.id, true, stranger);
+    await telegram.settled();
+    const chats = async () => (await sql`select public.list_telegram_chats() as chats`)[0].chats;
+    assertEquals((await chats()).map(({ id, by_team }: { id: number; by_team: boolean }) => [id, by_team]), [[
+      group.id,
+      false,
+    ]]);
+    await sql`update public.telegram_chats set updated_at = now() - interval '31 days'`;
+    await sql`select private.purge_telegram(now())`;
+    assertEquals(await chats(), []);
+    await linked(edge, ANA);
+    const ours = telegram.addGroup("Ours", "supergroup");
+    telegram.setMember(ours.id, true, ANA);
+    await telegram.settled();
+    assertEquals(
+      (await chats()).map(({ id, by_team }: { id: number; by_team: boolean }) => [id, by_team]).toSorted(),
+      [
+        [ours.id, true],
+        [ANA.id, true],
+      ].toSorted(),
+    );
+  },
+);
+
+edgeTest("topics of one group share its pace, and its wait", async (edge) => {
+  const { sql, telegram } = edge;
+  const { chat } = await chatWithRoute(edge, "forum", 2);
+  await sql`select public.add_telegram_destination('questions', ${chat.id}, 3)`;
+  const rates = async () =>
+    (await sql`select name, rate_per_second::float8 as rate, rate_burst as burst from public.destinations
+      where removed_at is null order by name`).map(({ name, rate, burst }) => [name, rate, burst]);
+  assertEquals(await rates(), [["on-call", 0.125, 2], ["questions", 0.125, 2]]);
+  telegram.configure({ fault: "429", times: 1 });
+  await says(edge, "One");
+  const waits =
+    await sql`select rate_tat > now() + interval '15 seconds' as waits from public.destinations order by name`;
+  assertEquals(waits.map(({ waits }) => waits), [true, true]);
+  await sql`delete from public.route_destinations`;
+  await sql`select public.remove_destination('on-call', 'a test')`;
+  assertEquals(await rates(), [["questions", 0.25, 5]]);
 });

@@ -432,13 +432,18 @@ export const FILL: Record<string, string> = {
   "private.telegram_updates": `
     insert into private.telegram_updates (update_id, received_at) values (700000001, now())`,
   "public.cards": `
+    insert into public.deliveries (id, message_id, destination_id, conversation_id, seq) values
+      ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-0000000000e1',
+        '00000000-0000-7000-8000-000000000b01', '00000000-0000-7000-8000-0000000000a1', 1);
+    insert into private.delivery_lanes (destination_id, conversation_id)
+    values ('00000000-0000-7000-8000-000000000b01', '00000000-0000-7000-8000-0000000000a1') on conflict do nothing;
     insert into public.cards (delivery_id, token, chat_id, message_ids) values
-      ('00000000-0000-7000-8000-0000000000f1', 'abcdefghijklmnop', -1002000000001, '{4000}')`,
+      ('00000000-0000-7000-8000-000000000b02', 'abcdefghijklmnop', -1002000000001, '{4000}')`,
   "public.card_presses": `
     insert into public.card_presses (delivery_id, user_id, action, outcome, state_before, version) values
-      ('00000000-0000-7000-8000-0000000000f1', '00000000-0000-7000-8000-000000000001', 'ack', 'refused', 'open', 1)`,
+      ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000001', 'ack', 'refused', 'open', 1)`,
   "private.card_clears": `
-    insert into private.card_clears (chat_id, message_id) values (-1002000000001, 3999)`,
+    insert into private.card_clears (chat_id, message_id, is_file) values (-1002000000001, 3999, false)`,
   "public.route_history": `
     select private.record_route('00000000-0000-7000-8000-0000000000b1')`,
   // Last of all: a change of configuration takes it away.

@@ -15,6 +15,7 @@ const chat = {
   kind: "supergroup" as const,
   title: "Operations",
   is_forum: false,
+  by_team: true,
   state: "member" as const,
   moved_to: null,
   destinations: [{ name: "ops", topic_id: null, state: "active" as const, paused_because: null }],

@@ -32,11 +32,12 @@ function chats(group: Command, run: Run): void {
           text: document.length === 0
             ? "The bot is in no chat. Add it to one, then look again; gatelink telegram doctor says whether Telegram reaches us."
             : table(
-              ["chat", "kind", "title", "state", "destinations"],
+              ["chat", "kind", "title", "added by", "state", "destinations"],
               document.map((chat): Cell[] => [
                 String(chat.id),
                 chat.is_forum ? "forum" : chat.kind,
                 chat.title,
+                chat.by_team ? "the team" : "somebody who is not linked",
                 chat.moved_to !== null ? `became ${chat.moved_to}` : chat.state,
                 shownDestinations(chat),
               ]),

@@ -3,7 +3,7 @@
  *
  * | path | |
  * |---|---|
- * | `POST /simulator/telegram/bot{token}/{method}` | the Bot API: getMe, setWebhook, getWebhookInfo, sendMessage, sendDocument, editMessageText, editMessageReplyMarkup, deleteMessage, answerCallbackQuery |
+ * | `POST /simulator/telegram/bot{token}/{method}` | the Bot API: getMe, setWebhook, getWebhookInfo, sendMessage, sendDocument, editMessageText, editMessageReplyMarkup, editMessageMedia, deleteMessage, answerCallbackQuery |
  * | `GET /simulator/telegram/chats` | chats with their messages |
  * | `GET /simulator/telegram/posts` | what was posted to the webhook |
  */
@@ -385,6 +385,8 @@ export class TelegramSimulator {
         return this.#send(body);
       case "deleteMessage":
         return this.#delete(body);
+      case "editMessageMedia":
+        return this.#replace(body);
       case "editMessageText":
       case "editMessageReplyMarkup":
         return this.#edit(method, body);
@@ -453,6 +455,9 @@ export class TelegramSimulator {
     if (chat === undefined || message === undefined || !message.from.is_bot) {
       return refusal(400, "Bad Request: message to edit not found");
     }
+    if (method === "editMessageText" && message.file !== null) {
+      return refusal(400, "Bad Request: there is no text in the message to edit");
+    }
     const markup = json(body.reply_markup) as { inline_keyboard?: TelegramMessage["buttons"] } | undefined;
     const next = {
       buttons: markup?.inline_keyboard ?? [],
@@ -465,6 +470,21 @@ export class TelegramSimulator {
       return refusal(400, "Bad Request: message is not modified");
     }
     Object.assign(message, next);
+    message.edits++;
+    this.#changed(chat);
+    return result(wire(chat, message));
+  }
+
+  /** Another file in place of one. */
+  #replace(body: Json): Response {
+    const chat = this.chats.get(Number(body.chat_id));
+    const message = chat?.messages.find(({ message_id }) => message_id === Number(body.message_id));
+    const media = json(body.media) as { media?: string } | undefined;
+    const file = body[String(media?.media ?? "").replace("attach://", "")];
+    if (chat === undefined || message?.file == null || !(file instanceof File)) {
+      return refusal(400, "Bad Request: message to edit not found");
+    }
+    Object.assign(message.file, { name: file.name, size: file.size, text: "" });
     message.edits++;
     this.#changed(chat);
     return result(wire(chat, message));

@@ -21,7 +21,18 @@ export interface EditCardsDeps {
 
 /** Cards of one claim; each call of Telegram's ends within ten seconds, a lease after a minute. */
 const AT_ONCE = 20;
+/** Batches of one run: a run that took longer would hold up who presses meanwhile. */
+const BATCHES = 50;
 const RETRY_MS = 30_000;
+const NO_CHAT_RETRY_MS = 3_600_000;
+/** What stands in place of what was erased. */
+const REMOVED = "(removed)";
+
+interface Clear {
+  readonly chat_id: number;
+  readonly message_id: number;
+  readonly is_file: boolean;
+}
 
 /**
  * Creates the work: edits every card that is due, until none is.
@@ -36,11 +47,11 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
     try {
       do {
         again = false;
-        for (let edits = await claim(); edits.length > 0; edits = await claim()) {
-          await Promise.all(edits.map(edit));
-        }
-        for (let clears = await claimClears(); clears.length > 0; clears = await claimClears()) {
-          await Promise.all(clears.map(clear));
+        // Presses before removals, of which there may be thousands: the clock comes back for the rest.
+        for (let batch = 0; batch < BATCHES; batch++) {
+          const edits = await claim(), clears = await claimClears();
+          if (edits.length + clears.length === 0) break;
+          await Promise.all([...edits.map(edit), ...clears.map(clear)]);
         }
       } while (again);
     } catch (error) {
@@ -51,6 +62,16 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
     }
   }
 
+  /** Telegram's limits are the chat's: everything else that is for it waits as long. */
+  async function settledAnswer(chatId: number, answer: BotAnswer) {
+    const { outcome, retryMs } = outcomeOf(answer);
+    if (outcome === "throttled" && retryMs !== undefined) {
+      await deps.rpc("pause_telegram_chat", { p_chat_id: chatId, p_ms: retryMs })
+        .catch((error) => deps.onError("a chat could not be paused", error));
+    }
+    return { outcome, retryMs };
+  }
+
   async function claim(): Promise<CardEdit[]> {
     return await deps.rpc("claim_card_edits", { p_limit: AT_ONCE });
   }
@@ -59,18 +80,22 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
     return await deps.rpc("claim_card_clears", { p_limit: AT_ONCE });
   }
 
-  /** A bot may delete its messages of the last 48 hours, as an admin all; what it may not delete loses its text. */
-  async function clear({ chat_id, message_id }: { chat_id: number; message_id: number }): Promise<void> {
+  /** A bot may delete its messages of the last 48 hours, as an admin all; what it may not delete loses its content. */
+  async function clear({ chat_id, message_id, is_file }: Clear): Promise<void> {
     const bot = deps.bot();
     let outcome = "not_ready", retryMs: number | undefined = RETRY_MS;
     if (typeof bot !== "string") {
       const place = { chat_id, message_id };
       let answer = await callBot(bot, "deleteMessage", place, deps.fetch);
-      if (!answer.ok && outcomeOf(answer).retryMs === undefined) {
-        answer = await callBot(bot, "editMessageText", { ...place, text: "(removed)" }, deps.fetch);
+      if (!answer.ok && (answer.fault === "no_message" || answer.fault === "refused")) {
+        answer = is_file
+          ? await callBot(bot, "editMessageMedia", emptyFile(place), deps.fetch)
+          : await callBot(bot, "editMessageText", { ...place, text: REMOVED }, deps.fetch);
       }
-      ({ outcome, retryMs } = outcomeOf(answer));
+      ({ outcome, retryMs } = await settledAnswer(chat_id, answer));
       if (outcome === "edited") outcome = "removed";
+      // The bot may be let in again.
+      if (outcome === "no_chat") retryMs = NO_CHAT_RETRY_MS;
     }
     deps.count(outcome);
     await deps.rpc("settle_card_clear", {
@@ -90,17 +115,16 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
         status: { state: card.state, by: card.by, at: card.at, until: card.until },
       });
       const place = { chat_id: card.chat_id, message_id: card.message_id };
-      const markup = { reply_markup: { inline_keyboard: buttons } };
-      // What was erased since is not written over what people see: only the buttons change.
-      const answer = card.message.native === null && card.message.text === null
-        ? await callBot(bot, "editMessageReplyMarkup", { ...place, ...markup }, deps.fetch)
-        : await callBot(bot, "editMessageText", {
-          ...place,
-          ...markup,
-          ...message,
-          link_preview_options: { is_disabled: true },
-        }, deps.fetch);
-      ({ outcome, retryMs } = outcomeOf(answer));
+      const rest = {
+        ...place,
+        reply_markup: { inline_keyboard: buttons },
+        link_preview_options: { is_disabled: true },
+      };
+      let answer = await callBot(bot, "editMessageText", { ...rest, ...message }, deps.fetch);
+      if (!answer.ok && answer.fault === "unreadable_text") {
+        answer = await callBot(bot, "editMessageText", { ...rest, text: message.text }, deps.fetch);
+      }
+      ({ outcome, retryMs } = await settledAnswer(card.chat_id, answer));
       if (outcome === "edited" && card.is_woken) {
         // Nobody is notified of an edit.
         await callBot(bot, "sendMessage", {
@@ -137,4 +161,14 @@ function outcomeOf(answer: BotAnswer): { outcome: string; retryMs: number | unde
     default:
       return { outcome: answer.fault, retryMs: undefined };
   }
+}
+
+/** Replaces a file by one that says that it was removed. */
+function emptyFile({ chat_id, message_id }: { chat_id: number; message_id: number }): FormData {
+  const form = new FormData();
+  form.set("chat_id", String(chat_id));
+  form.set("message_id", String(message_id));
+  form.set("media", JSON.stringify({ type: "document", media: "attach://file" }));
+  form.set("file", new Blob([REMOVED], { type: "text/plain" }), "removed.txt");
+  return form;
 }

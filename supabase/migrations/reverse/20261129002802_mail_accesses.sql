@@ -6,6 +6,13 @@ set local statement_timeout = '60s';
 
 delete from private.own_migrations where version = '20261129002802';
 
+do $$
+begin
+  if exists (select from pg_extension where extname = 'pg_cron') then
+    execute 'select cron.unschedule(jobid) from cron.job where jobname = ''gatelink_judge_accesses''';
+  end if;
+end $$;
+
 drop trigger judge_again on public.email_events;
 drop function public.mail_accesses(uuid);
 drop function public.withdraw_tracking(uuid);

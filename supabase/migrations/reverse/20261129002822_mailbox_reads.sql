@@ -5,6 +5,13 @@ set local statement_timeout = '60s';
 
 delete from private.own_migrations where version = '20261129002822';
 
+do $$
+begin
+  if exists (select from pg_extension where extname = 'pg_cron') then
+    execute 'select cron.unschedule(jobid) from cron.job where jobname = ''gatelink_read_mailboxes''';
+  end if;
+end $$;
+
 drop function public.settle_mailbox_reading(jsonb);
 drop function private.settle_mailbox_reading(jsonb, timestamptz);
 drop function public.claim_mailbox_readings(integer);

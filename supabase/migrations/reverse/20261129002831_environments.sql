@@ -5,6 +5,13 @@ set local statement_timeout = '60s';
 
 delete from private.own_migrations where version = '20261129002831';
 
+do $$
+begin
+  if exists (select from pg_extension where extname = 'pg_cron') then
+    execute 'select cron.unschedule(jobid) from cron.job where jobname = ''gatelink_environments''';
+  end if;
+end $$;
+
 drop function private.watch_environments(timestamptz);
 drop function public.environment_watch();
 drop function private.environment_watch(timestamptz);

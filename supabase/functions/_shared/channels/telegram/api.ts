@@ -63,7 +63,7 @@ const DEFAULT_RETRY_MS = 5_000;
 const MEANINGS: readonly (readonly [RegExp, BotFault])[] = [
   [/not modified/i, "not_modified"],
   [/thread not found|TOPIC_(?:CLOSED|DELETED)/i, "no_topic"],
-  [/chat not found|CHAT_WRITE_FORBIDDEN|not enough rights|have no rights/i, "no_chat"],
+  [/chat not found|CHAT_WRITE_FORBIDDEN|not enough rights|have no rights|administrator rights/i, "no_chat"],
   [
     /message to (?:edit|delete|be replied|reply) not found|message can't be (?:edited|deleted)|MESSAGE_ID_INVALID/i,
     "no_message",

@@ -12,7 +12,7 @@ import { type Card, cardOf } from "./card.ts";
 export interface ChatDestinationDeps {
   /** The bot; why there is none, if so. */
   bot(): Bot | string;
-  /** Keeps where a card is. */
+  /** Keeps where a card is; called again, adds a further message of it. */
   noteCard(card: {
     deliveryId: string;
     chatId: number;
@@ -54,13 +54,13 @@ export function createChatDestination(deps: ChatDestinationDeps): OwnDestination
       const place = { chatId: config.chat_id, topicId: config.topic_id };
       const sent = await send(bot, place, shown, world, deps);
       if (!sent.ok) return sent;
-      const messageIds = [sent.messageId];
+      // At once: whoever does not come back from here has a card that is known.
+      await deps.noteCard({ deliveryId: id, ...sent.place, messageIds: [sent.messageId] });
       if (shown.rest !== undefined) {
         const file = await sendRest(bot, sent.place, sent.messageId, shown.rest, world);
         if (file === undefined) deps.count("file_failed");
-        else messageIds.push(file);
+        else await deps.noteCard({ deliveryId: id, ...sent.place, messageIds: [file] });
       }
-      await deps.noteCard({ deliveryId: id, ...sent.place, messageIds });
       return { ok: true };
     },
   };
@@ -120,7 +120,8 @@ function failureOf(answer: BotAnswer & { ok: false }): Sent & { ok: false } {
     case "throttled":
       return { ok: false, kind: "throttle", code: fault, status, message, retryAfterMs, scope: "pair" };
     case "no_chat":
-      // Whatever status Telegram gave it: by 403 the destination is paused until somebody lets the bot in again.
+    case "no_topic":
+      // The topic General is closed. Whatever status Telegram gave it: by 403 the destination is paused until somebody lets the bot in again.
       return { ok: false, kind: "retry", code: fault, status: 403, message };
     case "unanswered":
       return { ok: false, kind: "retry", code: "timeout", message };

@@ -36,6 +36,8 @@ export interface TelegramUpdate {
   readonly version?: number;
   /** Of a press: the message that the button belongs to. */
   readonly message_id?: number;
+  /** Of a press: whether the message is a bot's, and no person's. */
+  readonly is_ours?: boolean;
   /** Of a move: the id of the supergroup. */
   readonly to?: number;
 }
@@ -63,7 +65,15 @@ export function readUpdate(body: unknown): ReadUpdate | undefined {
     const { new_chat_member: member } = body.my_chat_member;
     const chat = chatOf(body.my_chat_member.chat);
     if (chat === undefined || !isObject(member)) return { update: { ...base, kind: "other" } };
-    return { update: { ...base, kind: "chat", chat: { ...chat, state: membershipOf(member) } } };
+    const by = isObject(body.my_chat_member.from) ? numberIn(body.my_chat_member.from, "id") : undefined;
+    return {
+      update: {
+        ...base,
+        kind: "chat",
+        chat: { ...chat, state: membershipOf(member) },
+        ...(by === undefined ? {} : { from: by }),
+      },
+    };
   }
   if (isObject(body.message)) return readMessage(base, body.message);
   return { update: { ...base, kind: "other" } };
@@ -97,7 +107,16 @@ function readPress(base: { update_id: number }, query: JsonObject): ReadUpdate {
   }
   const { token, ...rest } = press;
   return {
-    update: { ...base, kind: "press", from, card: token, ...rest, message_id: messageId, chat },
+    update: {
+      ...base,
+      kind: "press",
+      from,
+      card: token,
+      ...rest,
+      message_id: messageId,
+      is_ours: isObject(message?.from) && message.from.is_bot === true,
+      chat,
+    },
     answer,
   };
 }

@@ -59,6 +59,8 @@ const chat = z.strictObject({
   kind: z.enum(["private", "group", "supergroup", "channel"]),
   title: z.string().nullable(),
   is_forum: z.boolean(),
+  /** Whether somebody of the team added the bot. */
+  by_team: z.boolean(),
   state: z.enum(["member", "left"]),
   moved_to: telegramId.nullable(),
   destinations: z.array(z.strictObject({
@@ -93,6 +95,11 @@ export const TELEGRAM = {
   list_telegram_chats: z.array(chat),
   take_telegram_update: takenUpdate,
   claim_card_edits: z.array(cardEdit),
-  claim_card_clears: z.array(z.strictObject({ chat_id: telegramId, message_id: telegramId })),
+  claim_card_clears: z.array(z.strictObject({
+    chat_id: telegramId,
+    message_id: telegramId,
+    /** Whether it is the file behind a card. */
+    is_file: z.boolean(),
+  })),
   link_telegram: z.strictObject({ token: z.string(), expires_at: at }),
 };
