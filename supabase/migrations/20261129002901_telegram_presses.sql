@@ -210,7 +210,7 @@ begin
     when 'undo' then
       if v_last.user_id = v_person.user_id and v_last.at > p_now - interval '10 minutes' then
         v_state := v_last.state_before;
-        v_holder := (select u.id from auth.users u where u.id = v_last.holder_before);
+        v_holder := (select m.user_id from public.team_members m where m.user_id = v_last.holder_before);
         if v_holder is null and v_state = 'acknowledged' then v_state := 'open'; end if;
         -- A snooze that is come back to would have no end.
         if v_state = 'snoozed' then v_state := case when v_holder is null then 'open' else 'acknowledged' end; end if;
@@ -262,10 +262,15 @@ begin
     select from public.telegram_people p where p.telegram_id = (p_update #>> '{chat,id}')::bigint)) then
     perform private.keep_chat(p_update -> 'chat', (p_update ->> 'from')::bigint, p_now);
   end if;
-  return v_taken || case p_update ->> 'kind'
-    when 'start' then private.open_link(p_update, p_now)
-    when 'press' then private.press_card(p_update, p_now)
-    else '{}' end;
+  begin
+    return v_taken || case p_update ->> 'kind'
+      when 'start' then private.open_link(p_update, p_now)
+      when 'press' then private.press_card(p_update, p_now)
+      else '{}' end;
+  exception when integrity_constraint_violation then
+    -- Somebody left, or a card went, in this moment. An error would hold back every update behind this one for a day.
+    return v_taken || '{"answer": "That was not possible. Look again.", "alert": true}';
+  end;
 end $$;
 comment on function private.take_telegram_update(jsonb, timestamptz) is 'take_telegram_update with a given time.';
 

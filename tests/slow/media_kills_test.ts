@@ -14,10 +14,10 @@ const KILLS = [20, 80, 140];
 const MOST_ABOVE_IDLE = 128 * 1024 * 1024;
 const PATIENCE = { withinMs: 900_000 };
 
-/** Resident memory of a process in bytes; 0 while there is none. */
+/** Memory of a process in bytes, without the pages of the program's own file, which come as it runs; 0 while there is none. */
 async function memoryOf(pid: number): Promise<number> {
   const status = await Deno.readTextFile(`/proc/${pid}/status`).catch(() => "");
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
+  return Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
 }
 
 /** Bytes of which each content has others. */

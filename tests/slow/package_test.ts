@@ -101,6 +101,7 @@ Deno.test("the package: behaves under Node and Deno like the checkout", { ignore
       ["gates", "check"],
       ["rollout", "start", "deeplinks"],
       ["flags", "stale"],
+      ["traffic", "deploy"],
       ["setup", "--dry-run"],
       ["upgrade", "--dry-run"],
     ];

@@ -28,6 +28,7 @@ Deno.test("readUpdate(): a press names card, action, version, message, chat and 
     action: "ack",
     version: 2,
     message_id: 4000,
+    is_ours: false,
     chat: { id: GROUP.id, kind: "supergroup", title: "Operations", is_forum: false },
   });
   assertEquals(read?.answer?.("It is yours.", false), {
