@@ -10597,13 +10597,17 @@ begin
       -- Once a line, and not once for each use of it.
       select string_to_array(a.line, ' ', '') as field from string_to_table(p_accesses, E'\n') as a (line) offset 0
     ) f
+  ), locked as materialized (
+    -- Whoever withdraws consent or erases a person waits until this batch is stored, or this batch sees that it was done.
+    select t.id, t.message_id, t.campaign_id, t.mode, t.delivered_at from private.mail_tickets t
+    where t.id = any (array(select g.ticket from given g)) order by t.id for key share
   ), known as (
     -- Consent once more: it may have been withdrawn since the mail was sent.
     select g.*, case when t.mode = 'individual' then t.message_id end as message_id, t.campaign_id,
       -- Nothing that becomes known later makes a machine a person; and an image that is loaded long after the delivery is
       -- judged once. Of campaigns all are, which counts them.
       t.campaign_id is null and g.kind = 'o' and (g.verdict = 'machine' or g.at > t.delivered_at + interval '3 minutes') as judged
-    from given g join private.mail_tickets t on t.id = g.ticket
+    from given g join locked t on t.id = g.ticket
     where t.mode <> 'off'
   ), opened as (
     insert into public.email_opens (ticket, message_id, campaign_id, at, verdict, reasons, client, signs, judged)
@@ -13012,7 +13016,8 @@ begin
 end $function$;
 grant execute on function public.set_traffic(p_environment text, p_percentage numeric, p_reason text) to authenticated, service_role;
 
--- Writes verdicts that were made with all that is known of a mail: [{kind, id, verdict, reasons}]. Answers how many.
+-- Writes verdicts that were made with all that is known of a mail: [{kind, id, ticket, delivered_at (as it was given
+-- to judge), verdict, reasons}]. A mail whose delivery was told in the meantime is judged again. Answers how many.
 -- For secret keys.
 CREATE OR REPLACE FUNCTION public.settle_accesses(p_verdicts jsonb)
  RETURNS integer
@@ -13024,19 +13029,33 @@ AS $function$
 declare
   v_opens integer;
   v_clicks integer;
+  v_free bigint[];
 begin
   perform private.refuse_older_code();
+  -- A mail that somebody else holds stays due: its delivery is being told just now, or its person withdraws consent.
+  v_free := array(
+    select t.id from private.mail_tickets t
+    where t.id = any (array(select v.ticket from jsonb_to_recordset(p_verdicts) as v (ticket bigint)))
+    order by t.id for share skip locked);
   with given as (
-    select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
+    select v.id, v.verdict, v.reasons, v.delivered_at
+    from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text, delivered_at numeric)
     where v.kind = 'open' order by v.id
   )
-  update public.email_opens o set verdict = g.verdict, reasons = g.reasons, judged = true from given g where o.id = g.id;
+  update public.email_opens o set verdict = g.verdict, reasons = g.reasons, judged = g.delivered_at is not distinct from (
+    select floor(extract(epoch from t.delivered_at) * 1000) from private.mail_tickets t where t.id = o.ticket)
+  from given g
+  where o.id = g.id and (o.ticket = any (v_free) or not exists (select from private.mail_tickets t where t.id = o.ticket));
   get diagnostics v_opens = row_count;
   with given as (
-    select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
+    select v.id, v.verdict, v.reasons, v.delivered_at
+    from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text, delivered_at numeric)
     where v.kind = 'click' order by v.id
   )
-  update public.email_clicks c set verdict = g.verdict, reasons = g.reasons, judged = true from given g where c.id = g.id;
+  update public.email_clicks c set verdict = g.verdict, reasons = g.reasons, judged = g.delivered_at is not distinct from (
+    select floor(extract(epoch from t.delivered_at) * 1000) from private.mail_tickets t where t.id = c.ticket)
+  from given g
+  where c.id = g.id and (c.ticket = any (v_free) or not exists (select from private.mail_tickets t where t.id = c.ticket));
   get diagnostics v_clicks = row_count;
   return v_opens + v_clicks;
 end $function$;
@@ -16223,8 +16242,7 @@ AS $function$
 $function$;
 grant execute on function private.campaign_totals(p_id uuid) to service_role;
 
--- Trigger of email_opens and email_clicks: verdicts that are corrected, and consent that is withdrawn. Its argument
--- is open or click.
+-- Trigger of email_opens and email_clicks: verdicts that are corrected. Its argument is open or click.
 CREATE OR REPLACE FUNCTION private.campaign_verdicts()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -16238,10 +16256,6 @@ begin
   left join public.campaign_recipients r on r.message_id = s.message_id
   cross join lateral (values (tg_argv[0], w.verdict, -1), (tg_argv[0], s.verdict, 1), ('judged', null, 1)) as c (what, verdict, n)
   where w.campaign_id is not null and s.verdict <> w.verdict and to_jsonb(w) ->> 'link' is distinct from '0';
-  -- Whoever withdraws consent is not shown as one who opened it.
-  update public.campaign_recipients r set told = r.told & 127
-  from was w join seen s on s.id = w.id
-  where r.message_id = w.message_id and s.message_id is null and r.told & 127 <> r.told;
   return null;
 end $function$;
 
@@ -18760,6 +18774,10 @@ begin
   v_done := cardinality(v_messages) <= p_limit;
   v_messages := v_messages[:p_limit];
   perform from public.messages m where m.id = any (v_messages) order by m.id for update;
+  if to_regclass('private.mail_tickets') is not null then
+    -- What is being recorded of these mails is there then, and nothing more comes.
+    perform from private.mail_tickets t where t.message_id = any (v_messages) order by t.id for update;
+  end if;
 
   insert into public.erasures (id, part) values (p_erasure, v_part);
   perform set_config('gatelink.reason', 'a person was erased', true);
@@ -32544,6 +32562,9 @@ AS $function$
 declare
   v_tickets bigint[];
 begin
+  -- In the order in which opens and clicks are recorded.
+  perform from private.mail_tickets t
+  where t.contact_id = any (p_contacts) and (p_campaign_id is null or t.campaign_id = p_campaign_id) order by t.id for update;
   with less as (
     update private.mail_tickets t
     set mode = private.tracking_mode(t.contact_id, t.campaign_id, t.mode)
@@ -32554,6 +32575,12 @@ begin
   select coalesce(array_agg(l.id), '{}') into v_tickets from less l;
   update public.email_opens o set message_id = null where o.ticket = any (v_tickets) and o.message_id is not null;
   update public.email_clicks c set message_id = null where c.ticket = any (v_tickets) and c.message_id is not null;
+  if to_regclass('public.campaign_recipients') is not null then
+    -- What is not counted yet first: counted, it would show the recipient once more.
+    update private.campaign_news n set recipient_id = null where n.ticket = any (v_tickets) and n.recipient_id is not null;
+    update public.campaign_recipients r set told = r.told & 127
+    from private.mail_tickets t where t.id = any (v_tickets) and r.message_id = t.message_id and r.told & 127 <> r.told;
+  end if;
 end $function$;
 grant execute on function private.withdraw_tracking(p_contacts uuid[], p_campaign_id uuid) to service_role;
 
