@@ -287,6 +287,18 @@ trackTest(
   },
 );
 
+trackTest("the team reads opens and clicks without the number of their mail", async (sql, message) => {
+  const [ticket] = await track(sql, { message });
+  await record(sql, [opened(ticket!.mail), clicked(ticket!.mail)]);
+  const viewer = await signedIn(sql, "viewer");
+  for (const table of ["public.email_opens", "public.email_clicks"]) {
+    const readAs = (column: string) =>
+      as(sql, viewer, (sql) => sql.unsafe(`select ${column} as found from ${table}`));
+    assertEquals((await readAs("verdict")).map(({ found }) => found), ["human"]);
+    assertEquals(await refusal(readAs("ticket")), "42501");
+  }
+});
+
 trackTest(
   "retention: opens and clicks go after their days, links once no mail has them and 400 days are over",
   async (sql, message) => {
