@@ -662,8 +662,8 @@ create table public.campaigns (
   flag_key text,
   -- What those without the flag get instead, any of {subject, html, text}; null if they get nothing and are left out.
   otherwise jsonb,
-  -- How opens and clicks are tracked: off, aggregate or individual; null for the setting email.track. The consent of
-  -- a recipient may make it less.
+  -- How opens and clicks are tracked: off, aggregate or individual; null for the setting email.track_campaigns
+  -- (aggregate without it). The consent of a recipient may make it less.
   track text,
   -- How many messages are made in a minute at most. The pace of the identity and of the provider apply as well.
   per_minute integer default 600 not null,
@@ -1522,7 +1522,6 @@ create INDEX email_clicks_ticket_idx ON public.email_clicks USING btree (ticket)
 -- What is to be judged.
 create INDEX email_clicks_unjudged_idx ON public.email_clicks USING btree (ticket) WHERE (NOT judged);
 alter table public.email_clicks enable row level security;
-grant select on public.email_clicks to authenticated;
 grant select, insert, update, delete on public.email_clicks to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads mail clicks" on public.email_clicks for select to authenticated
@@ -1657,7 +1656,6 @@ create INDEX email_opens_ticket_idx ON public.email_opens USING btree (ticket);
 -- What is to be judged.
 create INDEX email_opens_unjudged_idx ON public.email_opens USING btree (ticket) WHERE (NOT judged);
 alter table public.email_opens enable row level security;
-grant select on public.email_opens to authenticated;
 grant select, insert, update, delete on public.email_opens to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads opens" on public.email_opens for select to authenticated
@@ -7093,8 +7091,9 @@ grant execute on function public.create_announcement(p_announcement jsonb) to au
 
 -- Makes a draft {name, from (an identity; the default one without), subject, html, text, flag_key, otherwise:
 -- {subject, html, text} (for those without the flag, who get nothing without it), track (off, aggregate or
--- individual; the setting email.track without), per_minute, bounce_limit, complaint_limit, start_at} and answers it.
--- For operators and secret keys. Errors: 42501, GL404 no such identity or flag, GL422 and 23514 what cannot be.
+-- individual; the setting email.track_campaigns without), per_minute, bounce_limit, complaint_limit, start_at} and
+-- answers it. For operators and secret keys. Errors: 42501, GL404 no such identity or flag, GL422 and 23514 what
+-- cannot be.
 CREATE OR REPLACE FUNCTION public.create_campaign(p_campaign jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -14038,6 +14037,7 @@ declare
   v_message jsonb;
   v_to text := lower(btrim(p_to));
   v_answer jsonb;
+  v_track text;
 begin
   perform private.require_role('operator');
   select * into v_campaign from public.campaigns c where c.id = p_id;
@@ -14046,7 +14046,9 @@ begin
   elsif coalesce(v_to, '') !~ '^[^@[:space:]<>]{1,64}@[^@[:space:]<>]{1,185}$' then
     raise exception 'this is no address' using errcode = 'GL422';
   end if;
-  v_message := private.campaign_words(v_campaign, coalesce(p_fields, '{}'), case when p_otherwise then 'off' end) || jsonb_strip_nulls(jsonb_build_object('type', 'email', 'bulk', true, 'track', v_campaign.track));
+  -- As the campaign's mails; the mail itself is none of them.
+  v_track := coalesce(v_campaign.track, (select s.value from public.settings s where s.key = 'email.track_campaigns'), 'aggregate');
+  v_message := private.campaign_words(v_campaign, coalesce(p_fields, '{}'), case when p_otherwise then 'off' end) || jsonb_strip_nulls(jsonb_build_object('type', 'email', 'bulk', true, 'track', v_track));
   v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'email', 'to', v_to,
     'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_to)), 'number_id', v_campaign.from_email,
     'message', v_message, 'text', coalesce(v_message ->> 'text', v_message ->> 'subject'))), clock_timestamp()) -> 0;

@@ -43,7 +43,7 @@ comment on column public.campaigns.html is 'The HTML part, with placeholders; va
 comment on column public.campaigns.text is 'The text part, with placeholders; null for HTML alone.';
 comment on column public.campaigns.flag_key is 'A flag that is asked for each recipient; null for everybody.';
 comment on column public.campaigns.otherwise is 'What those without the flag get instead, any of {subject, html, text}; null if they get nothing and are left out.';
-comment on column public.campaigns.track is 'How opens and clicks are tracked: off, aggregate or individual; null for the setting email.track. The consent of a recipient may make it less.';
+comment on column public.campaigns.track is 'How opens and clicks are tracked: off, aggregate or individual; null for the setting email.track_campaigns (aggregate without it). The consent of a recipient may make it less.';
 comment on column public.campaigns.per_minute is 'How many messages are made in a minute at most. The pace of the identity and of the provider apply as well.';
 comment on column public.campaigns.bounce_limit is 'The share of bounces among what was sent above which it stops by itself.';
 comment on column public.campaigns.complaint_limit is 'The share of complaints among what was delivered above which it stops by itself.';

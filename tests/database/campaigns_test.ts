@@ -425,6 +425,19 @@ mailTest("a recipient whose message cannot be made waits, and the others go", as
   assertEquals([await tick(sql, 60), await tick(sql, 700)], [0, 1]);
 });
 
+mailTest("a test mail is tracked as the mails of its campaign are", async (sql) => {
+  const tracked = async (more: Record<string, unknown>) => {
+    const one = await create(sql, more);
+    const [{ answer }] = await sql`select public.test_campaign(${one.id}, 'me@people.example') as answer`;
+    const [{ track }] =
+      await sql`select native ->> 'track' as track from public.messages where id = ${answer.message_id}`;
+    return track;
+  };
+  assertEquals(await tracked({}), "aggregate");
+  await sql`insert into public.settings (key, value) values ('email.track', 'individual'), ('email.track_campaigns', 'off')`;
+  assertEquals([await tracked({}), await tracked({ track: "individual" })], ["off", "individual"]);
+});
+
 mailTest("a test mail is counted nowhere", async (sql) => {
   const one = await create(sql);
   await sql`select public.test_campaign(${one.id}, 'me@people.example', '{"name": "Me"}')`;
