@@ -662,8 +662,8 @@ create table public.campaigns (
   flag_key text,
   -- What those without the flag get instead, any of {subject, html, text}; null if they get nothing and are left out.
   otherwise jsonb,
-  -- How opens and clicks are tracked: off, aggregate or individual; null for the setting email.track. The consent of
-  -- a recipient may make it less.
+  -- How opens and clicks are tracked: off, aggregate or individual; null for the setting email.track_campaigns
+  -- (aggregate without it). The consent of a recipient may make it less.
   track text,
   -- How many messages are made in a minute at most. The pace of the identity and of the provider apply as well.
   per_minute integer default 600 not null,
@@ -1526,7 +1526,6 @@ create INDEX email_clicks_ticket_idx ON public.email_clicks USING btree (ticket)
 -- What is to be judged.
 create INDEX email_clicks_unjudged_idx ON public.email_clicks USING btree (ticket) WHERE (NOT judged);
 alter table public.email_clicks enable row level security;
-grant select on public.email_clicks to authenticated;
 grant select, insert, update, delete on public.email_clicks to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads mail clicks" on public.email_clicks for select to authenticated
@@ -1661,7 +1660,6 @@ create INDEX email_opens_ticket_idx ON public.email_opens USING btree (ticket);
 -- What is to be judged.
 create INDEX email_opens_unjudged_idx ON public.email_opens USING btree (ticket) WHERE (NOT judged);
 alter table public.email_opens enable row level security;
-grant select on public.email_opens to authenticated;
 grant select, insert, update, delete on public.email_opens to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads opens" on public.email_opens for select to authenticated
@@ -7109,8 +7107,9 @@ grant execute on function public.create_announcement(p_announcement jsonb) to au
 
 -- Makes a draft {name, from (an identity; the default one without), subject, html, text, flag_key, otherwise:
 -- {subject, html, text} (for those without the flag, who get nothing without it), track (off, aggregate or
--- individual; the setting email.track without), per_minute, bounce_limit, complaint_limit, start_at} and answers it.
--- For operators and secret keys. Errors: 42501, GL404 no such identity or flag, GL422 and 23514 what cannot be.
+-- individual; the setting email.track_campaigns without), per_minute, bounce_limit, complaint_limit, start_at} and
+-- answers it. For operators and secret keys. Errors: 42501, GL404 no such identity or flag, GL422 and 23514 what
+-- cannot be.
 CREATE OR REPLACE FUNCTION public.create_campaign(p_campaign jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -10644,13 +10643,17 @@ begin
       -- Once a line, and not once for each use of it.
       select string_to_array(a.line, ' ', '') as field from string_to_table(p_accesses, E'\n') as a (line) offset 0
     ) f
+  ), locked as materialized (
+    -- Whoever withdraws consent or erases a person waits until this batch is stored, or this batch sees that it was done.
+    select t.id, t.message_id, t.campaign_id, t.mode, t.delivered_at from private.mail_tickets t
+    where t.id = any (array(select g.ticket from given g)) order by t.id for key share
   ), known as (
     -- Consent once more: it may have been withdrawn since the mail was sent.
     select g.*, case when t.mode = 'individual' then t.message_id end as message_id, t.campaign_id,
       -- Nothing that becomes known later makes a machine a person; and an image that is loaded long after the delivery is
       -- judged once. Of campaigns all are, which counts them.
       t.campaign_id is null and g.kind = 'o' and (g.verdict = 'machine' or g.at > t.delivered_at + interval '3 minutes') as judged
-    from given g join private.mail_tickets t on t.id = g.ticket
+    from given g join locked t on t.id = g.ticket
     where t.mode <> 'off'
   ), opened as (
     insert into public.email_opens (ticket, message_id, campaign_id, at, verdict, reasons, client, signs, judged)
@@ -13059,7 +13062,8 @@ begin
 end $function$;
 grant execute on function public.set_traffic(p_environment text, p_percentage numeric, p_reason text) to authenticated, service_role;
 
--- Writes verdicts that were made with all that is known of a mail: [{kind, id, verdict, reasons}]. Answers how many.
+-- Writes verdicts that were made with all that is known of a mail: [{kind, id, ticket, delivered_at (as it was given
+-- to judge), verdict, reasons}]. A mail whose delivery was told in the meantime is judged again. Answers how many.
 -- For secret keys.
 CREATE OR REPLACE FUNCTION public.settle_accesses(p_verdicts jsonb)
  RETURNS integer
@@ -13071,19 +13075,33 @@ AS $function$
 declare
   v_opens integer;
   v_clicks integer;
+  v_free bigint[];
 begin
   perform private.refuse_older_code();
+  -- A mail that somebody else holds stays due: its delivery is being told just now, or its person withdraws consent.
+  v_free := array(
+    select t.id from private.mail_tickets t
+    where t.id = any (array(select v.ticket from jsonb_to_recordset(p_verdicts) as v (ticket bigint)))
+    order by t.id for share skip locked);
   with given as (
-    select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
+    select v.id, v.verdict, v.reasons, v.delivered_at
+    from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text, delivered_at numeric)
     where v.kind = 'open' order by v.id
   )
-  update public.email_opens o set verdict = g.verdict, reasons = g.reasons, judged = true from given g where o.id = g.id;
+  update public.email_opens o set verdict = g.verdict, reasons = g.reasons, judged = g.delivered_at is not distinct from (
+    select floor(extract(epoch from t.delivered_at) * 1000) from private.mail_tickets t where t.id = o.ticket)
+  from given g
+  where o.id = g.id and (o.ticket = any (v_free) or not exists (select from private.mail_tickets t where t.id = o.ticket));
   get diagnostics v_opens = row_count;
   with given as (
-    select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
+    select v.id, v.verdict, v.reasons, v.delivered_at
+    from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text, delivered_at numeric)
     where v.kind = 'click' order by v.id
   )
-  update public.email_clicks c set verdict = g.verdict, reasons = g.reasons, judged = true from given g where c.id = g.id;
+  update public.email_clicks c set verdict = g.verdict, reasons = g.reasons, judged = g.delivered_at is not distinct from (
+    select floor(extract(epoch from t.delivered_at) * 1000) from private.mail_tickets t where t.id = c.ticket)
+  from given g
+  where c.id = g.id and (c.ticket = any (v_free) or not exists (select from private.mail_tickets t where t.id = c.ticket));
   get diagnostics v_clicks = row_count;
   return v_opens + v_clicks;
 end $function$;
@@ -14066,6 +14084,7 @@ declare
   v_message jsonb;
   v_to text := lower(btrim(p_to));
   v_answer jsonb;
+  v_track text;
 begin
   perform private.require_role('operator');
   select * into v_campaign from public.campaigns c where c.id = p_id;
@@ -14074,7 +14093,9 @@ begin
   elsif coalesce(v_to, '') !~ '^[^@[:space:]<>]{1,64}@[^@[:space:]<>]{1,185}$' then
     raise exception 'this is no address' using errcode = 'GL422';
   end if;
-  v_message := private.campaign_words(v_campaign, coalesce(p_fields, '{}'), case when p_otherwise then 'off' end) || jsonb_strip_nulls(jsonb_build_object('type', 'email', 'bulk', true, 'track', v_campaign.track));
+  -- As the campaign's mails; the mail itself is none of them.
+  v_track := coalesce(v_campaign.track, (select s.value from public.settings s where s.key = 'email.track_campaigns'), 'aggregate');
+  v_message := private.campaign_words(v_campaign, coalesce(p_fields, '{}'), case when p_otherwise then 'off' end) || jsonb_strip_nulls(jsonb_build_object('type', 'email', 'bulk', true, 'track', v_track));
   v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'email', 'to', v_to,
     'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_to)), 'number_id', v_campaign.from_email,
     'message', v_message, 'text', coalesce(v_message ->> 'text', v_message ->> 'subject'))), clock_timestamp()) -> 0;
@@ -16270,8 +16291,7 @@ AS $function$
 $function$;
 grant execute on function private.campaign_totals(p_id uuid) to service_role;
 
--- Trigger of email_opens and email_clicks: verdicts that are corrected, and consent that is withdrawn. Its argument
--- is open or click.
+-- Trigger of email_opens and email_clicks: verdicts that are corrected. Its argument is open or click.
 CREATE OR REPLACE FUNCTION private.campaign_verdicts()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -16285,10 +16305,6 @@ begin
   left join public.campaign_recipients r on r.message_id = s.message_id
   cross join lateral (values (tg_argv[0], w.verdict, -1), (tg_argv[0], s.verdict, 1), ('judged', null, 1)) as c (what, verdict, n)
   where w.campaign_id is not null and s.verdict <> w.verdict and to_jsonb(w) ->> 'link' is distinct from '0';
-  -- Whoever withdraws consent is not shown as one who opened it.
-  update public.campaign_recipients r set told = r.told & 127
-  from was w join seen s on s.id = w.id
-  where r.message_id = w.message_id and s.message_id is null and r.told & 127 <> r.told;
   return null;
 end $function$;
 
@@ -18832,6 +18848,10 @@ begin
   v_done := cardinality(v_messages) <= p_limit;
   v_messages := v_messages[:p_limit];
   perform from public.messages m where m.id = any (v_messages) order by m.id for update;
+  if to_regclass('private.mail_tickets') is not null then
+    -- What is being recorded of these mails is there then, and nothing more comes.
+    perform from private.mail_tickets t where t.message_id = any (v_messages) order by t.id for update;
+  end if;
 
   insert into public.erasures (id, part) values (p_erasure, v_part);
   perform set_config('gatelink.reason', 'a person was erased', true);
@@ -32667,6 +32687,9 @@ AS $function$
 declare
   v_tickets bigint[];
 begin
+  -- In the order in which opens and clicks are recorded.
+  perform from private.mail_tickets t
+  where t.contact_id = any (p_contacts) and (p_campaign_id is null or t.campaign_id = p_campaign_id) order by t.id for update;
   with less as (
     update private.mail_tickets t
     set mode = private.tracking_mode(t.contact_id, t.campaign_id, t.mode)
@@ -32677,6 +32700,12 @@ begin
   select coalesce(array_agg(l.id), '{}') into v_tickets from less l;
   update public.email_opens o set message_id = null where o.ticket = any (v_tickets) and o.message_id is not null;
   update public.email_clicks c set message_id = null where c.ticket = any (v_tickets) and c.message_id is not null;
+  if to_regclass('public.campaign_recipients') is not null then
+    -- What is not counted yet first: counted, it would show the recipient once more.
+    update private.campaign_news n set recipient_id = null where n.ticket = any (v_tickets) and n.recipient_id is not null;
+    update public.campaign_recipients r set told = r.told & 127
+    from private.mail_tickets t where t.id = any (v_tickets) and r.message_id = t.message_id and r.told & 127 <> r.told;
+  end if;
 end $function$;
 grant execute on function private.withdraw_tracking(p_contacts uuid[], p_campaign_id uuid) to service_role;
 

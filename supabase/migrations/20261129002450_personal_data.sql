@@ -481,6 +481,10 @@ begin
   v_done := cardinality(v_messages) <= p_limit;
   v_messages := v_messages[:p_limit];
   perform from public.messages m where m.id = any (v_messages) order by m.id for update;
+  if to_regclass('private.mail_tickets') is not null then
+    -- What is being recorded of these mails is there then, and nothing more comes.
+    perform from private.mail_tickets t where t.message_id = any (v_messages) order by t.id for update;
+  end if;
 
   insert into public.erasures (id, part) values (p_erasure, v_part);
   perform set_config('gatelink.reason', 'a person was erased', true);

@@ -158,7 +158,8 @@ create index email_opens_unjudged_idx on public.email_opens (ticket) where not j
 comment on index public.email_opens_unjudged_idx is 'What is to be judged.';
 alter table public.email_opens enable row level security;
 revoke all on public.email_opens from public, anon, authenticated;
-grant select on public.email_opens to authenticated;
+-- Not the ticket: it is a number for each mail in the order of sending, also where it is not kept whose it was.
+grant select (id, message_id, campaign_id, at, verdict, reasons, client, signs, judged) on public.email_opens to authenticated;
 grant select, insert, update, delete on public.email_opens to service_role;
 create policy "team reads opens" on public.email_opens for select to authenticated
   using ((select private.has_role('viewer')));
@@ -200,7 +201,8 @@ create index email_clicks_unjudged_idx on public.email_clicks (ticket) where not
 comment on index public.email_clicks_unjudged_idx is 'What is to be judged.';
 alter table public.email_clicks enable row level security;
 revoke all on public.email_clicks from public, anon, authenticated;
-grant select on public.email_clicks to authenticated;
+-- Not the ticket, as of opens.
+grant select (id, message_id, campaign_id, at, link, verdict, reasons, client, signs, judged) on public.email_clicks to authenticated;
 grant select, insert, update, delete on public.email_clicks to service_role;
 create policy "team reads mail clicks" on public.email_clicks for select to authenticated
   using ((select private.has_role('viewer')));

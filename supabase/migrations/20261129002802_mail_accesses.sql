@@ -113,13 +113,17 @@ begin
       -- Once a line, and not once for each use of it.
       select string_to_array(a.line, ' ', '') as field from string_to_table(p_accesses, E'\n') as a (line) offset 0
     ) f
+  ), locked as materialized (
+    -- Whoever withdraws consent or erases a person waits until this batch is stored, or this batch sees that it was done.
+    select t.id, t.message_id, t.campaign_id, t.mode, t.delivered_at from private.mail_tickets t
+    where t.id = any (array(select g.ticket from given g)) order by t.id for key share
   ), known as (
     -- Consent once more: it may have been withdrawn since the mail was sent.
     select g.*, case when t.mode = 'individual' then t.message_id end as message_id, t.campaign_id,
       -- Nothing that becomes known later makes a machine a person; and an image that is loaded long after the delivery is
       -- judged once. Of campaigns all are, which counts them.
       t.campaign_id is null and g.kind = 'o' and (g.verdict = 'machine' or g.at > t.delivered_at + interval '3 minutes') as judged
-    from given g join private.mail_tickets t on t.id = g.ticket
+    from given g join locked t on t.id = g.ticket
     where t.mode <> 'off'
   ), opened as (
     insert into public.email_opens (ticket, message_id, campaign_id, at, verdict, reasons, client, signs, judged)
@@ -172,23 +176,37 @@ language plpgsql volatile set search_path = '' set jit = off set enable_seqscan 
 declare
   v_opens integer;
   v_clicks integer;
+  v_free bigint[];
 begin
   perform private.refuse_older_code();
+  -- A mail that somebody else holds stays due: its delivery is being told just now, or its person withdraws consent.
+  v_free := array(
+    select t.id from private.mail_tickets t
+    where t.id = any (array(select v.ticket from jsonb_to_recordset(p_verdicts) as v (ticket bigint)))
+    order by t.id for share skip locked);
   with given as (
-    select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
+    select v.id, v.verdict, v.reasons, v.delivered_at
+    from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text, delivered_at numeric)
     where v.kind = 'open' order by v.id
   )
-  update public.email_opens o set verdict = g.verdict, reasons = g.reasons, judged = true from given g where o.id = g.id;
+  update public.email_opens o set verdict = g.verdict, reasons = g.reasons, judged = g.delivered_at is not distinct from (
+    select floor(extract(epoch from t.delivered_at) * 1000) from private.mail_tickets t where t.id = o.ticket)
+  from given g
+  where o.id = g.id and (o.ticket = any (v_free) or not exists (select from private.mail_tickets t where t.id = o.ticket));
   get diagnostics v_opens = row_count;
   with given as (
-    select v.id, v.verdict, v.reasons from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text)
+    select v.id, v.verdict, v.reasons, v.delivered_at
+    from jsonb_to_recordset(p_verdicts) as v (kind text, id bigint, verdict text, reasons text, delivered_at numeric)
     where v.kind = 'click' order by v.id
   )
-  update public.email_clicks c set verdict = g.verdict, reasons = g.reasons, judged = true from given g where c.id = g.id;
+  update public.email_clicks c set verdict = g.verdict, reasons = g.reasons, judged = g.delivered_at is not distinct from (
+    select floor(extract(epoch from t.delivered_at) * 1000) from private.mail_tickets t where t.id = c.ticket)
+  from given g
+  where c.id = g.id and (c.ticket = any (v_free) or not exists (select from private.mail_tickets t where t.id = c.ticket));
   get diagnostics v_clicks = row_count;
   return v_opens + v_clicks;
 end $$;
-comment on function public.settle_accesses(jsonb) is 'Writes verdicts that were made with all that is known of a mail: [{kind, id, verdict, reasons}]. Answers how many. For secret keys.';
+comment on function public.settle_accesses(jsonb) is 'Writes verdicts that were made with all that is known of a mail: [{kind, id, ticket, delivered_at (as it was given to judge), verdict, reasons}]. A mail whose delivery was told in the meantime is judged again. Answers how many. For secret keys.';
 
 -- A scanner looks at the moment of the delivery, and the provider tells of that seconds later.
 create function private.judge_again() returns trigger
@@ -217,6 +235,9 @@ language plpgsql volatile set search_path = '' set jit = off set enable_seqscan 
 declare
   v_tickets bigint[];
 begin
+  -- In the order in which opens and clicks are recorded.
+  perform from private.mail_tickets t
+  where t.contact_id = any (p_contacts) and (p_campaign_id is null or t.campaign_id = p_campaign_id) order by t.id for update;
   with less as (
     update private.mail_tickets t
     set mode = private.tracking_mode(t.contact_id, t.campaign_id, t.mode)
@@ -227,6 +248,12 @@ begin
   select coalesce(array_agg(l.id), '{}') into v_tickets from less l;
   update public.email_opens o set message_id = null where o.ticket = any (v_tickets) and o.message_id is not null;
   update public.email_clicks c set message_id = null where c.ticket = any (v_tickets) and c.message_id is not null;
+  if to_regclass('public.campaign_recipients') is not null then
+    -- What is not counted yet first: counted, it would show the recipient once more.
+    update private.campaign_news n set recipient_id = null where n.ticket = any (v_tickets) and n.recipient_id is not null;
+    update public.campaign_recipients r set told = r.told & 127
+    from private.mail_tickets t where t.id = any (v_tickets) and r.message_id = t.message_id and r.told & 127 <> r.told;
+  end if;
 end $$;
 comment on function private.withdraw_tracking(uuid[], uuid) is 'Applies a person''s consent to mails that were sent before: of these no more is kept from now on than is allowed, and what was kept of whose it was goes.';
 

@@ -43,7 +43,7 @@ comment on column public.campaigns.html is 'The HTML part, with placeholders; va
 comment on column public.campaigns.text is 'The text part, with placeholders; null for HTML alone.';
 comment on column public.campaigns.flag_key is 'A flag that is asked for each recipient; null for everybody.';
 comment on column public.campaigns.otherwise is 'What those without the flag get instead, any of {subject, html, text}; null if they get nothing and are left out.';
-comment on column public.campaigns.track is 'How opens and clicks are tracked: off, aggregate or individual; null for the setting email.track. The consent of a recipient may make it less.';
+comment on column public.campaigns.track is 'How opens and clicks are tracked: off, aggregate or individual; null for the setting email.track_campaigns (aggregate without it). The consent of a recipient may make it less.';
 comment on column public.campaigns.per_minute is 'How many messages are made in a minute at most. The pace of the identity and of the provider apply as well.';
 comment on column public.campaigns.bounce_limit is 'The share of bounces among what was sent above which it stops by itself.';
 comment on column public.campaigns.complaint_limit is 'The share of complaints among what was delivered above which it stops by itself.';
@@ -312,13 +312,9 @@ begin
   left join public.campaign_recipients r on r.message_id = s.message_id
   cross join lateral (values (tg_argv[0], w.verdict, -1), (tg_argv[0], s.verdict, 1), ('judged', null, 1)) as c (what, verdict, n)
   where w.campaign_id is not null and s.verdict <> w.verdict and to_jsonb(w) ->> 'link' is distinct from '0';
-  -- Whoever withdraws consent is not shown as one who opened it.
-  update public.campaign_recipients r set told = r.told & 127
-  from was w join seen s on s.id = w.id
-  where r.message_id = w.message_id and s.message_id is null and r.told & 127 <> r.told;
   return null;
 end $$;
-comment on function private.campaign_verdicts() is 'Trigger of email_opens and email_clicks: verdicts that are corrected, and consent that is withdrawn. Its argument is open or click.';
+comment on function private.campaign_verdicts() is 'Trigger of email_opens and email_clicks: verdicts that are corrected. Its argument is open or click.';
 create trigger tell_campaign_again after update on public.email_opens referencing old table as was new table as seen for each statement
   execute function private.campaign_verdicts('open');
 comment on trigger tell_campaign_again on public.email_opens is 'Figures follow verdicts.';

@@ -129,7 +129,7 @@ begin
   return private.campaign_view(v_made);
 end $$;
 comment on function public.create_campaign(jsonb) is
-  'Makes a draft {name, from (an identity; the default one without), subject, html, text, flag_key, otherwise: {subject, html, text} (for those without the flag, who get nothing without it), track (off, aggregate or individual; the setting email.track without), per_minute, bounce_limit, complaint_limit, start_at} and answers it. For operators and secret keys. Errors: 42501, GL404 no such identity or flag, GL422 and 23514 what cannot be.';
+  'Makes a draft {name, from (an identity; the default one without), subject, html, text, flag_key, otherwise: {subject, html, text} (for those without the flag, who get nothing without it), track (off, aggregate or individual; the setting email.track_campaigns without), per_minute, bounce_limit, complaint_limit, start_at} and answers it. For operators and secret keys. Errors: 42501, GL404 no such identity or flag, GL422 and 23514 what cannot be.';
 
 -- Repeating a chunk adds nobody twice, so an upload that broke off is just begun again.
 create function public.add_campaign_recipients(p_id uuid, p_recipients jsonb) returns jsonb
@@ -181,6 +181,7 @@ declare
   v_message jsonb;
   v_to text := lower(btrim(p_to));
   v_answer jsonb;
+  v_track text;
 begin
   perform private.require_role('operator');
   select * into v_campaign from public.campaigns c where c.id = p_id;
@@ -189,7 +190,9 @@ begin
   elsif coalesce(v_to, '') !~ '^[^@[:space:]<>]{1,64}@[^@[:space:]<>]{1,185}$' then
     raise exception 'this is no address' using errcode = 'GL422';
   end if;
-  v_message := private.campaign_words(v_campaign, coalesce(p_fields, '{}'), case when p_otherwise then 'off' end) || jsonb_strip_nulls(jsonb_build_object('type', 'email', 'bulk', true, 'track', v_campaign.track));
+  -- As the campaign's mails; the mail itself is none of them.
+  v_track := coalesce(v_campaign.track, (select s.value from public.settings s where s.key = 'email.track_campaigns'), 'aggregate');
+  v_message := private.campaign_words(v_campaign, coalesce(p_fields, '{}'), case when p_otherwise then 'off' end) || jsonb_strip_nulls(jsonb_build_object('type', 'email', 'bulk', true, 'track', v_track));
   v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object('channel', 'email', 'to', v_to,
     'identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_to)), 'number_id', v_campaign.from_email,
     'message', v_message, 'text', coalesce(v_message ->> 'text', v_message ->> 'subject'))), clock_timestamp()) -> 0;

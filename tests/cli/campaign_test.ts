@@ -69,7 +69,7 @@ Deno.test("gatelink campaign: create, add, test, start, show, recipients and exp
   assertMatch((await gatelink(`campaign start ${made.id} --per-minute 1200`)).out, /pace +1200 a minute/);
   const mail = await mailTo("ada@people.example");
   assertEquals(mail.subject, "News for Ada <3");
-  const [, url] = /<p>Hi Ada &lt;3<\/p><a href="(http[^"{]+\/u\/[a-z2-7]{16})">/.exec(mail.html!) ?? [];
+  const [, url] = /<p>Hi Ada &lt;3<\/p><a href="(http[^"{]+\/u\/[0-9a-f-]{36})">/.exec(mail.html!) ?? [];
   assert(url, mail.html);
   assertMatch(mail.headers["List-Unsubscribe"], new RegExp(`<${url}>`));
   assertEquals(mail.customArgs.gl_campaign, made.id);

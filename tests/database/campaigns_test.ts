@@ -318,9 +318,9 @@ for (const mode of ["aggregate", "individual"] as const) {
       const [{ id: clickB }] = await sql`select id from public.email_clicks where ticket = ${b} and link = 2`;
       await sql`select public.settle_accesses(${
         sql.json([
-          { kind: "open", id: open, verdict: "machine", reasons: "burst" },
-          { kind: "click", id: clickA, verdict: "machine", reasons: "burst" },
-          { kind: "click", id: clickB, verdict: "human", reasons: "later" },
+          { kind: "open", id: open, ticket: a, verdict: "machine", reasons: "burst" },
+          { kind: "click", id: clickA, ticket: a, verdict: "machine", reasons: "burst" },
+          { kind: "click", id: clickB, ticket: b, verdict: "human", reasons: "later" },
         ])
       })`;
       const after = await read(sql, one);
@@ -329,9 +329,12 @@ for (const mode of ["aggregate", "individual"] as const) {
         { link: "https://shop.example/b", clicks: 1, human: 1 },
         { link: "https://shop.example/a", clicks: 2, human: 0 },
       ]);
-      await sql`select public.withdraw_tracking(${ids[1]}::uuid)`;
-      assertEquals(await shown(), mode === "individual" ? [896, 0, 128] : [0, 0, 0]);
-      assertEquals(pick(await read(sql, one)), pick(after), "figures without names stay");
+      // Of one the clicks are not kept any more, of another one is not counted yet.
+      await sql`delete from public.email_clicks where ticket = ${b}`;
+      await record(sql, ["o", c, 0, "unsure"]);
+      await sql`select public.withdraw_tracking(id) from unnest(${ids.slice(1)}::uuid[]) as id`;
+      assertEquals(pick(await read(sql, one)), [3, 2, 2, 1, 1, 1, 2, 1, 2], "figures without names stay");
+      assertEquals(await shown(), mode === "individual" ? [896, 0, 0] : [0, 0, 0]);
     },
   );
 }
@@ -420,6 +423,19 @@ mailTest("a recipient whose message cannot be made waits, and the others go", as
   ]);
   await sql`drop trigger refuse_one on public.messages`;
   assertEquals([await tick(sql, 60), await tick(sql, 700)], [0, 1]);
+});
+
+mailTest("a test mail is tracked as the mails of its campaign are", async (sql) => {
+  const tracked = async (more: Record<string, unknown>) => {
+    const one = await create(sql, more);
+    const [{ answer }] = await sql`select public.test_campaign(${one.id}, 'me@people.example') as answer`;
+    const [{ track }] =
+      await sql`select native ->> 'track' as track from public.messages where id = ${answer.message_id}`;
+    return track;
+  };
+  assertEquals(await tracked({}), "aggregate");
+  await sql`insert into public.settings (key, value) values ('email.track', 'individual'), ('email.track_campaigns', 'off')`;
+  assertEquals([await tracked({}), await tracked({ track: "individual" })], ["off", "individual"]);
 });
 
 mailTest("a test mail is counted nowhere", async (sql) => {

@@ -2,7 +2,14 @@
 import { assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { as, refusal, SERVICE, signedIn } from "../support/callers.ts";
+import { until } from "../support/until.ts";
 import { CASEY, mailTest, send, setFlags } from "../support/mail_rows.ts";
+
+interface Judged {
+  ticket: number;
+  delivered_at: number | null;
+  accesses: { kind: string; id: number }[];
+}
 
 const LINKS = ["https://shop.example/a", "https://shop.example/b"];
 const CAMPAIGN = "0197c000-0000-7000-8000-000000000001";
@@ -32,6 +39,13 @@ const consent = (sql: Sql, mode: string, campaign: string | null = null, person 
   as(sql, SERVICE, (sql) => sql`select public.set_tracking_consent(${person}, ${mode}, 'form', ${campaign})`);
 const record = (sql: Sql, lines: string[], batch = crypto.randomUUID()) =>
   sql`select public.record_accesses(${batch}, ${lines.join("\n")})`;
+/** Until a connection waits for a lock. */
+const waits = (sql: Sql) =>
+  until("one waits for the other", async () => {
+    const [{ n }] = await sql`select count(*)::int as n from pg_catalog.pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`;
+    return n > 0;
+  });
 const opened = (ticket: number, at = Date.now()) => `o ${ticket} ${at}  human chrome p.browser browser`;
 const clicked = (ticket: number, link = 1, at = Date.now()) =>
   `c ${ticket} ${at} ${link} human chrome p.browser browser`;
@@ -148,6 +162,8 @@ trackTest(
     const verdicts = mails[0].accesses.map(({ kind, id }: { kind: string; id: number }) => ({
       kind,
       id,
+      ticket: ticket!.mail,
+      delivered_at: null,
       verdict: "machine",
       reasons: "burst",
     }));
@@ -160,6 +176,82 @@ trackTest(
     assertEquals([again[0].accesses.length, typeof again[0].delivered_at], [3, "number"]);
   },
 );
+
+trackTest(
+  "settle_accesses(): verdicts made without the delivery that was told meanwhile do not last",
+  async (sql, message) => {
+    const [ticket] = await track(sql, { message });
+    await record(sql, [opened(ticket!.mail), clicked(ticket!.mail)]);
+    const judge = async () => (await sql`select public.accesses_to_judge() as mails`)[0].mails;
+    const settle = async (mails: Judged[]) => {
+      const verdicts = mails.flatMap(({ ticket, delivered_at, accesses }) =>
+        accesses.map(({ kind, id }) => ({
+          kind,
+          id,
+          ticket,
+          delivered_at,
+          verdict: "human",
+          reasons: "browser",
+        }))
+      );
+      return (await sql`select public.settle_accesses(${sql.json(verdicts as never)}) as n`)[0].n;
+    };
+    const early = await judge();
+    const other = await sql.reserve();
+    await other`begin`;
+    await other`insert into public.email_events (event_type, message_id) values ('delivered', ${message})`;
+    assertEquals(await settle(early), 0, "while it is being told they are not written");
+    await other`commit`;
+    other.release();
+    assertEquals(await settle(early), 2);
+    const late = await judge();
+    assertEquals([late.length, typeof late[0].delivered_at], [1, "number"]);
+    assertEquals(await settle(late), 2);
+    assertEquals(await judge(), []);
+  },
+);
+
+for (const withdrawn of ["consent", "erasure"] as const) {
+  trackTest(
+    `record_accesses(): ${withdrawn} meanwhile leaves nothing of who it was`,
+    async (sql, message) => {
+      await consent(sql, "individual");
+      const [ticket] = await track(sql, { message });
+      const named = async () =>
+        (await sql`select message_id from public.email_opens union all select message_id from public.email_clicks`)
+          .filter(({ message_id }) => message_id !== null).length;
+      const end = (sql: Sql) =>
+        withdrawn === "consent"
+          ? sql`select public.withdraw_tracking(${message}::uuid)`.execute()
+          : sql`select private.erase_part(${CASEY}, gen_random_uuid(), 100)`.execute();
+      const other = await sql.reserve();
+      // Recorded first, withdrawn before that is seen.
+      await other`begin`;
+      await record(other as unknown as Sql, [opened(ticket!.mail), clicked(ticket!.mail)]);
+      const ending = end(sql);
+      await waits(sql);
+      await other`commit`;
+      await ending;
+      assertEquals(await named(), 0);
+      other.release();
+    },
+  );
+}
+
+trackTest("record_accesses(): one that waits for a withdrawal keeps to it", async (sql, message) => {
+  await consent(sql, "individual");
+  const [ticket] = await track(sql, { message });
+  const other = await sql.reserve();
+  await other`begin`;
+  await other`select public.withdraw_tracking(${message}::uuid)`;
+  const recording = record(sql, [opened(ticket!.mail), clicked(ticket!.mail)]).execute();
+  await waits(sql);
+  await other`commit`;
+  other.release();
+  await recording;
+  assertEquals((await sql`select from public.email_opens`).length, 0);
+  assertEquals((await sql`select from public.email_clicks`).length, 0);
+});
 
 trackTest(
   "mail_accesses(): viewers see hosts, operators addresses; nothing of single mails in aggregate",
@@ -194,6 +286,18 @@ trackTest(
     );
   },
 );
+
+trackTest("the team reads opens and clicks without the number of their mail", async (sql, message) => {
+  const [ticket] = await track(sql, { message });
+  await record(sql, [opened(ticket!.mail), clicked(ticket!.mail)]);
+  const viewer = await signedIn(sql, "viewer");
+  for (const table of ["public.email_opens", "public.email_clicks"]) {
+    const readAs = (column: string) =>
+      as(sql, viewer, (sql) => sql.unsafe(`select ${column} as found from ${table}`));
+    assertEquals((await readAs("verdict")).map(({ found }) => found), ["human"]);
+    assertEquals(await refusal(readAs("ticket")), "42501");
+  }
+});
 
 trackTest(
   "retention: opens and clicks go after their days, links once no mail has them and 400 days are over",

@@ -434,6 +434,16 @@ trackTest(
   },
 );
 
+trackTest("a single mail has the address to withdraw where its author puts it", async (ground) => {
+  const { id, html, links } = await ground.sent({
+    track: "aggregate",
+    html: `<a href="https://shop.example/a">a</a> <a href="{{unsubscribe_url}}">Do not track me</a>`,
+  });
+  const [, address] = /<a href="([^"]+)">Do not track me/.exec(html) ?? [];
+  assert(address?.endsWith(`/u/${id}`), html);
+  assertEquals(links.length, 1, "and it does not lead through the tracker");
+});
+
 trackTest("/u: a GET changes nothing; a POST ends mails to many, or tracking", async (ground) => {
   const { edge: { sql }, ask, track, opens } = ground;
   const { id, pixel } = await known(ground);

@@ -111,13 +111,15 @@ async function round(sql: Sql, n: number): Promise<Record<string, number>> {
     `public.record_accesses('${crypto.randomUUID()}', '${lines.join("\n")}')::text`,
   );
   assertEquals(await run("accesses_are_due", "private.accesses_are_due()"), true);
-  const mails = await run<{ accesses: { kind: string; id: number }[] }[]>(
+  const mails = await run<
+    { ticket: number; delivered_at: number | null; accesses: { kind: string; id: number }[] }[]
+  >(
     "accesses_to_judge",
     "public.accesses_to_judge(200)",
   );
   assertEquals(mails.length, AT_ONCE);
-  const verdicts = mails.flatMap(({ accesses }) =>
-    accesses.map(({ kind, id }) => ({ kind, id, verdict: "machine", reasons: "burst" }))
+  const verdicts = mails.flatMap(({ ticket, delivered_at, accesses }) =>
+    accesses.map(({ kind, id }) => ({ kind, id, ticket, delivered_at, verdict: "machine", reasons: "burst" }))
   );
   await run("settle_accesses", `public.settle_accesses(${quoted(verdicts)})`);
   assertEquals(await run("accesses_are_due, none", "private.accesses_are_due()"), false);

@@ -210,7 +210,7 @@ function createCrowd({ sql, mail, call }: Edge) {
         return Promise.resolve();
       },
       async unsubscribe() {
-        const [, token] = /\/u\/(\w+)>/.exec(one.headers["List-Unsubscribe"])!;
+        const [, token] = /\/u\/([\w-]+)>/.exec(one.headers["List-Unsubscribe"])!;
         const { status } = await call(`email-webhook/u/${token}`, {
           headers: { "content-type": "application/x-www-form-urlencoded" },
           body: "List-Unsubscribe=One-Click",

@@ -48,7 +48,10 @@ export function making(group: Command, run: Run): void {
     .option("--otherwise-html <file>", "what those without the flag get: file with the HTML part")
     .option("--otherwise-text <file>", "what those without the flag get: file with the text part")
     .addOption(
-      new Option("--track <mode>", "how opens and clicks are tracked (default: the setting email.track)")
+      new Option(
+        "--track <mode>",
+        "how opens and clicks are tracked (default: the setting email.track_campaigns)",
+      )
         .choices(["off", "aggregate", "individual"]),
     )
     .option("--per-minute <n>", "how many go in a minute at most (default: 600)", whole(6, 12000))

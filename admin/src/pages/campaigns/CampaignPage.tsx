@@ -7,6 +7,7 @@ import {
   leftOutInWords,
   leftOutOf,
   pendingOf,
+  percent,
   WAITS,
 } from "../../../../supabase/functions/_shared/contract/words/campaigns.ts";
 import { CAMPAIGN_CHANGED, useCampaign } from "../../data/campaigns.ts";
@@ -18,6 +19,7 @@ import { Page } from "../../ui/Page.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { type Limits, raisedLimits } from "./limits.ts";
 import { Figures } from "./Figures.tsx";
 import { Badge, progress } from "./parts.tsx";
 import { Recipients } from "./Recipients.tsx";
@@ -133,12 +135,13 @@ function Actions({ story }: { story: Story }) {
   const id = { p_id: story.id, p_expected_version: story.version };
   const pending = pendingOf(story);
   const byLimits = story.stopped_by === "limits";
+  const limits = byLimits ? raisedLimits(story) : {};
   const start = useChange<undefined, Campaign>({
     act: () =>
       rpc("start_campaign", {
         ...id,
         // What went beyond its limits would stop again at once.
-        p_changes: byLimits ? raised(story) : {},
+        p_changes: { ...limits },
       }),
     touches: CAMPAIGN_CHANGED,
     said: () => "It is being sent.",
@@ -161,7 +164,9 @@ function Actions({ story }: { story: Story }) {
             const answer = await ask({
               title: `Send it to ${pending.toLocaleString()} ${pending === 1 ? "recipient" : "recipients"}?`,
               body: byLimits
-                ? `It stopped by itself: ${story.stopped_because}. Sending on doubles its limits, and more bounces or complaints hurt all your mail.`
+                ? `It stopped by itself: ${story.stopped_because}. Sending on ${
+                  raisedInWords(limits)
+                }, and more bounces or complaints hurt all your mail.`
                 : `${story.per_minute.toLocaleString()} a minute at most. It stops by itself if too many bounce or complain.`,
               action: story.state === "draft" ? "Send" : "Resume",
               danger: byLimits,
@@ -207,13 +212,13 @@ function Actions({ story }: { story: Story }) {
   );
 }
 
-/** Limits above what there is now. */
-function raised({ bounce_limit, complaint_limit, rates }: Story) {
-  const above = (limit: number, rate: number | null) => Math.min(1, 2 * Math.max(limit, rate ?? 0));
-  return {
-    bounce_limit: above(bounce_limit, rates.bounced),
-    complaint_limit: above(complaint_limit, rates.complained),
-  };
+/** `to 12.0 % of bounces`, for the question. */
+function raisedInWords({ bounce_limit, complaint_limit }: Limits): string {
+  const to = [
+    bounce_limit !== undefined && `to ${percent(bounce_limit)} of bounces`,
+    complaint_limit !== undefined && `to ${percent(complaint_limit)} of complaints`,
+  ].filter((part) => part !== false);
+  return to.length === 0 ? "keeps its limits" : `raises its limit ${to.join(" and ")}`;
 }
 
 function Words({ story }: { story: Story }) {

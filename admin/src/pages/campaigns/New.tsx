@@ -158,7 +158,7 @@ function Form() {
                 value={draft.track}
                 onChange={(event) => set({ track: event.currentTarget.value })}
                 data={[
-                  { value: "", label: "As the setting email.track says" },
+                  { value: "", label: "As the setting email.track_campaigns says" },
                   { value: "off", label: "Not tracked" },
                   { value: "aggregate", label: "Counted, without who" },
                   { value: "individual", label: "Counted by recipient" },

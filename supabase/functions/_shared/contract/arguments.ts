@@ -328,7 +328,7 @@ export interface CampaignDraft {
   flag_key?: string;
   /** What those without the flag get; nothing if absent. */
   otherwise?: { subject?: string; html?: string; text?: string };
-  /** How opens and clicks are tracked; the setting `email.track` if absent. */
+  /** How opens and clicks are tracked; the setting `email.track_campaigns` if absent. */
   track?: "off" | "aggregate" | "individual";
   per_minute?: number;
   /** Shares from 0 to 1. */

@@ -27,7 +27,7 @@ export async function judgeDue(rpc: Rpc, rounds: number): Promise<JudgedDue> {
   let written = 0;
   for (let round = 0; round < rounds; round++) {
     const mails = await rpc("accesses_to_judge", { p_limit: MAILS });
-    const verdicts = mails.flatMap(({ delivered_at, accesses }) => {
+    const verdicts = mails.flatMap(({ ticket, delivered_at, accesses }) => {
       const signed = accesses.map(({ kind, at, link, signs }): SignedAccess => ({
         kind,
         at,
@@ -36,7 +36,14 @@ export async function judgeDue(rpc: Rpc, rounds: number): Promise<JudgedDue> {
       }));
       const judged = judgeSigned(signed, delivered_at === null ? {} : { deliveredAt: delivered_at });
       return accesses.flatMap(({ kind, id, verdict, reasons, judged: before }, i) => {
-        const now = { kind, id, verdict: judged[i].verdict, reasons: judged[i].reasons.join(" ") };
+        const now = {
+          kind,
+          id,
+          ticket,
+          delivered_at,
+          verdict: judged[i].verdict,
+          reasons: judged[i].reasons.join(" "),
+        };
         return before && now.verdict === verdict && now.reasons === reasons ? [] : [now];
       });
     });

@@ -21,7 +21,7 @@ const campaign = z.strictObject({
   from_email: z.string(),
   subject: z.string(),
   flag_key: z.string().nullable(),
-  /** How opens and clicks are tracked; null for the setting `email.track`. */
+  /** How opens and clicks are tracked; null for the setting `email.track_campaigns`. */
   track: z.enum(["off", "aggregate", "individual"]).nullable(),
   per_minute: count,
   bounce_limit: z.number(),

@@ -98,8 +98,12 @@ export async function trackHtml(
   });
   const added = marksOf(tracked);
   if (added !== "") {
-    const long = html.length > GMAIL_BYTES && bodyStart !== undefined;
-    const at = (long ? bodyStart : bodyEnd) ?? html.length;
+    // As it is sent: a link grows, and a character may be several bytes.
+    const bytes = changes.reduce(
+      (sum, { start, end, by }) => sum + bytesOf(by) - bytesOf(html.slice(start, end)),
+      bytesOf(html) + bytesOf(added),
+    );
+    const at = (bytes > GMAIL_BYTES ? bodyStart : undefined) ?? bodyEnd ?? html.length;
     changes.push({ start: at, end: at, by: added });
   }
   changes.sort((a, b) => a.start - b.start);
@@ -112,6 +116,8 @@ export async function trackHtml(
   pieces.push(html.slice(at));
   return pieces.join("");
 }
+
+const bytesOf = (text: string) => new TextEncoder().encode(text).length;
 
 /** The pixel is not hidden by CSS: some programs remove what is. */
 function marksOf({ pixel, trap }: TrackedAddresses): string {

@@ -72,7 +72,8 @@ async function mailOf(
 ) {
   const replyTo = answersTo(id, mail, replyDomain);
   const contents = attachmentsOf(message, world);
-  const unsubscribe = mail.bulk ? `${baseUrl}/u/${mail.token ?? id}` : undefined;
+  // By the message and not by its token: tokens are deleted earlier, by the plan's clean-up and its rollback.
+  const unsubscribe = `${baseUrl}/u/${id}`;
   const words = {
     html: wordsFor(mail.html ?? textIn(message, "html"), unsubscribe),
     text: wordsFor(mail.text ?? textIn(message, "text"), unsubscribe),
@@ -94,7 +95,7 @@ async function mailOf(
     ...(mail.in_reply_to === null
       ? {}
       : { parent: { messageId: mail.in_reply_to, references: mail.references } }),
-    ...(unsubscribe === undefined ? {} : { bulk: { url: unsubscribe, mailto: replyTo } }),
+    ...(mail.bulk ? { bulk: { url: unsubscribe, mailto: replyTo } } : {}),
     automatic: message.automatic === true,
     attachments: contents.map(({ attachment }) => attachment),
   });
@@ -102,8 +103,8 @@ async function mailOf(
 }
 
 /** The words with the address to unsubscribe, which is known only here. It has no character that HTML would escape. */
-function wordsFor(words: string | undefined, unsubscribe: string | undefined): string | undefined {
-  return unsubscribe === undefined ? words : words?.replaceAll("{{unsubscribe_url}}", () => unsubscribe);
+function wordsFor(words: string | undefined, unsubscribe: string): string | undefined {
+  return words?.replaceAll("{{unsubscribe_url}}", () => unsubscribe);
 }
 
 async function relayOf(
