@@ -27,7 +27,7 @@ export interface ReadMailboxesDeps {
   sendDomain(): string;
   /** Starts what a mail makes due. */
   took(taken: Taken): void;
-  /** Counts readings by provider and outcome. */
+  /** Counts readings, and mails that are passed over, by provider and outcome. */
   count(provider: string, outcome: string): void;
   log: { warn(message: string, fields: Fields): void };
   now(): Date;
@@ -74,7 +74,7 @@ export function createReadMailboxes(deps: ReadMailboxesDeps): () => Promise<void
   }
 
   async function read(
-    { identity, provider, from_email, takes, cursor, since }: MailboxReading,
+    { mailbox, identity, provider, from_email, takes, cursor, since }: MailboxReading,
   ): Promise<
     { error: string; retry_after_ms?: number } | { cursor: string; more: boolean; resynced: boolean }
   > {
@@ -85,6 +85,11 @@ export function createReadMailboxes(deps: ReadMailboxesDeps): () => Promise<void
     for (const id of page.ids) {
       const raw = await fetchMail(provider, place, id, world);
       if (raw === null) continue;
+      if (raw === "too_large") {
+        deps.count(provider, "too_large");
+        log.warn("a mail in a mailbox is too large to be taken", { mailbox, mail: id });
+        continue;
+      }
       if (!(raw instanceof Uint8Array)) return errorOf(raw);
       const mail = await threaded(readMail(raw), provider, place);
       const post = postOfMailbox(mail, provider, from_email);
