@@ -228,12 +228,23 @@ databaseTest("mailboxes: each is read once a minute by one reader, and on from w
     false,
     true,
   ]);
+  const attempts = async () => (await sql`select attempts from private.mailbox_reads`)[0].attempts;
+  const [fourth] = await claim(later(367));
+  assertEquals(fourth.attempts, {});
+  await end(fourth.lease, { error: "400: no", attempts: { m1: 1, m2: 0 } }, later(367));
+  const [fifth] = await claim(later(1300));
+  assertEquals(fifth.attempts, { m1: 1, m2: 0 });
+  await end(fifth.lease, { error: "429: busy" }, later(1300));
+  assertEquals(await attempts(), { m1: 1, m2: 0 }, "what concerns the mailbox says nothing of its mails");
+  const [sixth] = await claim(later(3000));
+  await end(sixth.lease, { cursor: "8" }, later(3000));
+  assertEquals(await attempts(), {}, "the next place has other mails");
   // A reader that does not come back holds nobody up for long.
-  await claim(later(370));
-  assertEquals([await due(later(400)), await due(later(461))], [false, true]);
+  await claim(later(3070));
+  assertEquals([await due(later(3100)), await due(later(3161))], [false, true]);
   // One that is connected again goes on; another account begins anew.
-  await connect(sql, {}, later(500));
+  await connect(sql, {}, later(3200));
   assertEquals((await sql`select cursor from private.mailbox_reads`)[0].cursor, "8");
   await sql`update public.mailboxes set state = 'reauthorise'`;
-  assertEquals(await due(later(700)), false);
+  assertEquals(await due(later(3400)), false);
 });

@@ -12,7 +12,7 @@
 import { parseRetryAfter } from "../../../http/answers.ts";
 import { isObject, type JsonObject } from "../../../json/json.ts";
 import type { SendFailure } from "../../channel.ts";
-import { callMailbox, jsonOf, type Mailbox, type MailboxWorld, type Refusal } from "./call.ts";
+import { callMailbox, jsonOf, type Mailbox, type MailboxWorld, meaningOf, type Refusal } from "./call.ts";
 
 /** A page of what has come. */
 export interface MailboxPage {
@@ -33,7 +33,14 @@ export interface ReadFailure {
   readonly code: string;
   readonly message: string;
   readonly retryAfterMs?: number;
+  /** Of one mail: failed attempts after which it is passed over. Absent where the whole mailbox is concerned. */
+  readonly tries?: number;
 }
+
+/** Failed attempts after which a mail is passed over that is refused, or that we cannot take. */
+export const TRIES = 3;
+/** … after a fault of the server's, which may be over in half an hour: attempts come after 1, 2, 4, 8 and 15 minutes. */
+export const TRIES_OF_FAULTS = 6;
 
 /** Where to read on. */
 export interface ReadFrom {
@@ -68,7 +75,7 @@ export async function readGmail(
     maxResults: String(PAGE),
   });
   const called = await getJson(mailbox, `/gmail/v1/users/me/history?${query}`, world);
-  if ("refusal" in called && called.refusal.status === 404) {
+  if ("refusal" in called && (called.refusal.status === 404 || isMalformed(called.refusal))) {
     return await listGmail(mailbox, { ...from, cursor: null }, world, true);
   }
   if (!("body" in called)) return failureOf(called);
@@ -108,6 +115,9 @@ async function listGmail(
   const query = new URLSearchParams({ q: `in:inbox after:${after}`, maxResults: String(PAGE) });
   if (token !== undefined) query.set("pageToken", token);
   const called = await getJson(mailbox, `/gmail/v1/users/me/messages?${query}`, world);
+  if (token !== undefined && "refusal" in called && isMalformed(called.refusal)) {
+    return await listGmail(mailbox, { cursor: null, since }, world, true);
+  }
   if (!("body" in called)) return failureOf(called);
   const next = typeof called.body.nextPageToken === "string" ? called.body.nextPageToken : undefined;
   return {
@@ -157,9 +167,16 @@ export async function readGraph(
   };
 }
 
+/** A place or a page that the provider takes for no place: it may have ended, or been written by an earlier version of it. */
+function isMalformed({ status }: Refusal): boolean {
+  return status === 400;
+}
+
 /** Graph says 410, or names the state. */
-function isForgotten({ status, code }: Refusal): boolean {
-  return status === 410 || /^(?:syncStateNotFound|syncStateInvalid|resyncRequired)$/i.test(code);
+function isForgotten(refusal: Refusal): boolean {
+  const { status, code } = refusal;
+  return status === 410 || isMalformed(refusal) ||
+    /^(?:syncStateNotFound|syncStateInvalid|resyncRequired)$/i.test(code);
 }
 
 /** What follows the API's address in a link of its own; undefined for one that leads elsewhere. */
@@ -189,13 +206,13 @@ export async function fetchMail(
     world,
   );
   if ("refusal" in called && called.refusal.status === 404) return null;
-  if (!("answer" in called)) return failureOf(called);
+  if (!("answer" in called)) return { ...failureOf(called), ...triesOf(called) };
   if (called.answer.cut) return "too_large";
   if (provider === "microsoft") return called.answer.bytes;
   const raw = jsonOf(called.answer.bytes)?.raw;
   const bytes = typeof raw === "string" ? bytesOf(raw) : undefined;
   if (bytes === undefined) {
-    return { ok: false, code: "unreadable", message: "the answer is not the provider's" };
+    return { ok: false, code: "unreadable", message: "the answer is not the provider's", tries: TRIES };
   }
   return bytes.length > MOST_MIME ? "too_large" : bytes;
 }
@@ -231,6 +248,25 @@ async function getJson(
       failure: { ok: false, kind: "retry", code: "unreadable", message: "the answer is not the provider's" },
     }
     : { body };
+}
+
+/** What is said of the mailbox, such as too much at once, says nothing of a mail. */
+function triesOf(called: { refusal: Refusal } | { failure: SendFailure }): { tries?: number } {
+  if ("failure" in called) return isUnanswered(called.failure) ? { tries: TRIES_OF_FAULTS } : {};
+  switch (meaningOf(called.refusal).kind) {
+    case "throttle":
+    case "held":
+      return {};
+    case "unknown":
+      return { tries: TRIES_OF_FAULTS };
+    default:
+      return { tries: TRIES };
+  }
+}
+
+/** Whether no answer came: one wait of this kind is enough for one reading. */
+export function isUnanswered({ code }: { readonly code: string | number }): boolean {
+  return code === "timeout" || code === "network";
 }
 
 function failureOf(called: { refusal: Refusal } | { failure: SendFailure }): ReadFailure {
