@@ -10,6 +10,7 @@ const ACCOUNT = {
   provider: "google",
   identity: null,
   addresses: ["sam@bakery.example", "orders@bakery.example"],
+  proved: ["sam@bakery.example", "orders@bakery.example"],
   name: "Sam",
   scopes: ["gmail.send"],
   access: "v1.main.a.b",
@@ -57,6 +58,34 @@ databaseTest(
     // It goes with its identity, and so do its tokens.
     await sql`delete from public.email_identities where id = ${identity}`;
     assertEquals((await sql`select from private.mailbox_tokens`).length, 0);
+  },
+);
+
+databaseTest(
+  "mailboxes: an address that the provider does not vouch for is confirmed by a code, and takes nothing over",
+  async (sql) => {
+    const found = async (identity: string) =>
+      (await sql`
+        select i.provider, i.state, (select count(*)::int from private.identity_checks k
+          where k.identity = i.id and k.what = 'from' and k.address = i.from_email) as checks
+        from public.email_identities i where i.id = ${identity}`)[0];
+    const kim = { provider: "microsoft", addresses: ["kim@flowers.example"], proved: ["kim@else.example"] };
+    const { identity } = await connect(sql, kim);
+    assertEquals(await found(identity), { provider: "microsoft", state: "unverified", checks: 1 });
+    // Neither its own identity again, nor one that sends another way, unless it is named.
+    assertEquals(await refusal(connect(sql, kim)), "GL409");
+    const [{ id: verified }] = await sql`
+      insert into public.email_identities (from_email, provider, verified_at) values ('shop@flowers.example', 'resend', now()) returning id`;
+    const shop = { ...kim, addresses: ["shop@flowers.example"], proved: undefined };
+    assertEquals(await refusal(connect(sql, shop)), "GL409");
+    assertEquals(await found(verified), { provider: "resend", state: "active", checks: 0 });
+    await connect(sql, { ...kim, identity });
+    assertEquals(await found(identity), { provider: "microsoft", state: "unverified", checks: 1 });
+    await connect(sql, { ...shop, identity: verified });
+    assertEquals(await found(verified), { provider: "microsoft", state: "active", checks: 0 });
+    // Proved later, it needs no code any more.
+    await connect(sql, { ...kim, proved: kim.addresses });
+    assertEquals(await found(identity), { provider: "microsoft", state: "active", checks: 0 });
   },
 );
 
