@@ -81,7 +81,8 @@ export function mailboxOutcomeInWords(
     return {
       ok: true,
       title: `${named} is connected`,
-      what: "Its identity sends through it from now on, and answers are read within a minute.",
+      what:
+        "Its identity sends through it from now on, once its address is verified. Answers are read within a minute.",
     };
   }
   return {
