@@ -5144,6 +5144,8 @@ create table private.mailbox_reads (
   failures integer default 0 not null,
   -- Why the last reading failed; null where it did not.
   error text,
+  -- Failed attempts of mails at the present place, by the provider's id; 0 for one that is passed over.
+  attempts jsonb default '{}'::jsonb not null,
   -- When it was last read to its end.
   read_at timestamp with time zone,
   -- When the provider had last forgotten the cursor, so that it was read anew.
@@ -5151,7 +5153,8 @@ create table private.mailbox_reads (
   -- One row a mailbox.
   constraint mailbox_reads_pkey PRIMARY KEY (mailbox_id),
   -- It goes with its mailbox.
-  constraint mailbox_reads_mailbox FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id) ON DELETE CASCADE
+  constraint mailbox_reads_mailbox FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id) ON DELETE CASCADE,
+  constraint mailbox_reads_attempts_object CHECK ((jsonb_typeof(attempts) = 'object'::text))
 );
 alter table private.mailbox_reads enable row level security;
 grant select, insert, update, delete on private.mailbox_reads to service_role;
@@ -6726,8 +6729,8 @@ $function$;
 grant execute on function public.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[]) to service_role;
 
 -- Mailboxes that are to be read now, the caller's for 90 seconds: [{mailbox, lease, identity, provider, address,
--- from_email, takes, cursor (null: from since on), since, unknown (mails to look up: [{id, message_id_header}])}].
--- For secret keys.
+-- from_email, takes, cursor (null: from since on), since, attempts (failed ones of mails from there on, by id; 0:
+-- passed over), unknown (mails to look up: [{id, message_id_header}])}]. For secret keys.
 CREATE OR REPLACE FUNCTION public.claim_mailbox_readings(p_limit integer DEFAULT 10)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7009,9 +7012,10 @@ end $function$;
 grant execute on function public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- Connects an account: {provider, identity (null: by address), addresses (the account's own first, then aliases),
--- name, scopes, access, refresh (both sealed), expires_in (seconds), by}. The identity sends through it from now on.
--- Answers the mailbox as list_mailboxes does. For secret keys. Errors: GL404 no such identity, or their table was
--- taken back, GL409 the identity has another address, or the account another identity.
+-- proved (those that the provider vouches for), name, scopes, access, refresh (both sealed), expires_in (seconds),
+-- by}. The identity sends through it from now on. Answers the mailbox as list_mailboxes does. For secret keys.
+-- Errors: GL404 no such identity, or their table was taken back, GL409 the identity has another address, the account
+-- another identity, or its address is not proved and an identity that was not named has it.
 CREATE OR REPLACE FUNCTION public.connect_mailbox(p_mailbox jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -13190,8 +13194,8 @@ end $function$;
 grant execute on function public.settle_invitation(p_id uuid, p_user_id uuid) to service_role;
 
 -- Ends the reading of a mailbox: {mailbox, lease, cursor, more (there is more at once), resynced (the provider had
--- forgotten the cursor), error, retry_after_ms}. What is read again is stored once. One whose lease is over changes
--- nothing. For secret keys.
+-- forgotten the cursor), error, retry_after_ms, attempts (with an error; absent: as they were)}. What is read again
+-- is stored once. One whose lease is over changes nothing. For secret keys.
 CREATE OR REPLACE FUNCTION public.settle_mailbox_reading(p_settled jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -16875,7 +16879,7 @@ begin
   where r.mailbox_id = any (v_ids);
   return (
     select coalesce(jsonb_agg(jsonb_build_object('mailbox', m.id, 'lease', r.lease, 'identity', m.identity, 'provider', m.provider,
-      'address', m.address, 'from_email', i.from_email, 'takes', m.takes, 'cursor', r.cursor, 'since', r.since,
+      'address', m.address, 'from_email', i.from_email, 'takes', m.takes, 'cursor', r.cursor, 'since', r.since, 'attempts', r.attempts,
       'unknown', private.unknown_mails(i.from_email, p_now)) order by r.next_at, m.id), '[]')
     from private.mailbox_reads r join public.mailboxes m on m.id = r.mailbox_id join private.inboxes i on i.identity = m.identity
     where r.mailbox_id = any (v_ids));
@@ -17644,7 +17648,9 @@ declare
   v_provider text := p_mailbox ->> 'provider';
   v_addresses text[] := array(select distinct on (a.place) lower(a.address)
     from jsonb_array_elements_text(p_mailbox -> 'addresses') with ordinality as a (address, place) order by a.place);
-  v_identity uuid := private.mailbox_identity(private.uuid_in(p_mailbox ->> 'identity'), v_provider, v_addresses, p_mailbox ->> 'name', p_now);
+  v_proved text[] := array(select lower(a.address) from jsonb_array_elements_text(p_mailbox -> 'proved') as a (address));
+  v_identity uuid := private.mailbox_identity(private.uuid_in(p_mailbox ->> 'identity'), v_provider, v_addresses, v_proved,
+    p_mailbox ->> 'name', p_now);
   v_other uuid := (select m.identity from public.mailboxes m where m.provider = v_provider and m.address = v_addresses[1]);
   v_id uuid;
 begin
@@ -23249,7 +23255,7 @@ begin
   -- Another account has a place of its own, and what it holds already is nobody's answer to us. Of the same account, answers may
   -- have come while access was lost: the old place counts.
   insert into private.mailbox_reads as r (mailbox_id, since, next_at) values (new.id, new.connected_at, new.connected_at)
-  on conflict on constraint mailbox_reads_pkey do update set next_at = excluded.next_at, failures = 0, error = null,
+  on conflict on constraint mailbox_reads_pkey do update set next_at = excluded.next_at, failures = 0, error = null, attempts = '{}',
     cursor = case when (old.provider, old.address) = (new.provider, new.address) then r.cursor end,
     since = case when (old.provider, old.address) = (new.provider, new.address) then r.since else excluded.since end,
     lease = null, lease_until = null;
@@ -23257,15 +23263,19 @@ begin
 end $function$;
 grant execute on function private.mailbox_gets_read() to service_role;
 
--- The identity that an account is connected to, which sends through it from now on and counts as verified; a new one
--- where none has its address. GL404 for one that is gone, GL409 for one with another address.
-CREATE OR REPLACE FUNCTION private.mailbox_identity(p_asked uuid, p_provider text, p_addresses text[], p_name text, p_now timestamp with time zone)
+-- The identity that an account is connected to, which sends through it from now on; a new one where none has its
+-- address. It counts as verified if its address is proved, else once a code that is mailed there comes back. GL404
+-- for one that is gone, GL409 for one with another address, or one that was not asked for and whose address is not
+-- proved.
+CREATE OR REPLACE FUNCTION private.mailbox_identity(p_asked uuid, p_provider text, p_addresses text[], p_proved text[], p_name text, p_now timestamp with time zone)
  RETURNS uuid
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
   v_inbox private.inboxes;
+  v_proved boolean;
+  v_verified_at timestamptz;
 begin
   perform private.require_identities();
   if p_asked is not null then
@@ -23278,20 +23288,31 @@ begin
     end if;
   else
     select * into v_inbox from private.inboxes i where i.from_email = p_addresses[1];
+    if found and p_addresses[1] <> all (p_proved) then
+      raise exception 'an identity sends as % already, and the provider does not vouch for this account''s address', p_addresses[1]
+        using errcode = 'GL409', hint = 'Name the identity when you begin.';
+    end if;
   end if;
+  v_proved := coalesce(v_inbox.from_email, p_addresses[1]) = any (p_proved);
   if v_inbox.identity is null then
     insert into public.email_identities (from_email, display_name, provider, verified_at, is_default)
-    values (p_addresses[1], nullif(left(regexp_replace(p_name, '[[:cntrl:]]', '', 'g'), 200), ''), p_provider, p_now,
-      not exists (select from public.email_identities i where i.is_default))
-    returning id into v_inbox.identity;
+    values (p_addresses[1], nullif(left(regexp_replace(p_name, '[[:cntrl:]]', '', 'g'), 200), ''), p_provider,
+      case when v_proved then p_now end, not exists (select from public.email_identities i where i.is_default))
+    returning id, verified_at into v_inbox.identity, v_verified_at;
   else
-    update public.email_identities i set provider = p_provider, verified_at = coalesce(i.verified_at, p_now)
-    where i.id = v_inbox.identity;
+    update public.email_identities i set provider = p_provider, verified_at = coalesce(i.verified_at, case when v_proved then p_now end)
+    where i.id = v_inbox.identity returning i.verified_at into v_verified_at;
   end if;
-  delete from private.identity_checks k where k.identity = v_inbox.identity and k.what = 'from';
+  if v_verified_at is null then
+    insert into private.identity_checks (identity, what, address)
+    values (v_inbox.identity, 'from', coalesce(v_inbox.from_email, p_addresses[1]))
+    on conflict (identity, what) do nothing;
+  else
+    delete from private.identity_checks k where k.identity = v_inbox.identity and k.what = 'from';
+  end if;
   return v_inbox.identity;
 end $function$;
-grant execute on function private.mailbox_identity(p_asked uuid, p_provider text, p_addresses text[], p_name text, p_now timestamp with time zone) to service_role;
+grant execute on function private.mailbox_identity(p_asked uuid, p_provider text, p_addresses text[], p_proved text[], p_name text, p_now timestamp with time zone) to service_role;
 
 -- A mailbox as people see it. keys are the names of the keys that its tokens are sealed with.
 CREATE OR REPLACE FUNCTION private.mailbox_json(p_mailbox mailboxes)
@@ -29596,6 +29617,7 @@ begin
     read_at = case when v_error is null and not coalesce((p_settled ->> 'more')::boolean, false) then p_now else r.read_at end,
     resynced_at = case when (p_settled ->> 'resynced')::boolean then p_now else r.resynced_at end,
     failures = case when v_error is null then 0 else r.failures + 1 end, error = left(v_error, 300),
+    attempts = case when v_error is null then '{}' else coalesce(p_settled -> 'attempts', r.attempts) end,
     next_at = case
       when v_error is not null then p_now + greatest(make_interval(secs => coalesce((p_settled ->> 'retry_after_ms')::double precision, 0) / 1000),
         least(interval '15 minutes', interval '1 minute' * 2 ^ least(r.failures, 4)))

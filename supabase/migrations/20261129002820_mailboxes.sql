@@ -140,11 +140,16 @@ begin
 end $$;
 comment on function public.take_mailbox_start(text) is 'What belongs to a state, once: {provider, identity, verifier, return_to, by}; null where it is unknown, was used or is older than 10 minutes. For secret keys.';
 
--- The account has proved to be the person's: its address, and what the provider says are aliases of it.
-create function private.mailbox_identity(p_asked uuid, p_provider text, p_addresses text[], p_name text, p_now timestamptz) returns uuid
+-- Failure policy: closed. An address that the provider does not vouch for, such as one that an admin of any organisation at
+-- Microsoft wrote into an account, is confirmed by a code; and nobody's identity is taken over by it.
+create function private.mailbox_identity(
+  p_asked uuid, p_provider text, p_addresses text[], p_proved text[], p_name text, p_now timestamptz
+) returns uuid
 language plpgsql volatile set search_path = '' as $$
 declare
   v_inbox private.inboxes;
+  v_proved boolean;
+  v_verified_at timestamptz;
 begin
   perform private.require_identities();
   if p_asked is not null then
@@ -157,20 +162,31 @@ begin
     end if;
   else
     select * into v_inbox from private.inboxes i where i.from_email = p_addresses[1];
+    if found and p_addresses[1] <> all (p_proved) then
+      raise exception 'an identity sends as % already, and the provider does not vouch for this account''s address', p_addresses[1]
+        using errcode = 'GL409', hint = 'Name the identity when you begin.';
+    end if;
   end if;
+  v_proved := coalesce(v_inbox.from_email, p_addresses[1]) = any (p_proved);
   if v_inbox.identity is null then
     insert into public.email_identities (from_email, display_name, provider, verified_at, is_default)
-    values (p_addresses[1], nullif(left(regexp_replace(p_name, '[[:cntrl:]]', '', 'g'), 200), ''), p_provider, p_now,
-      not exists (select from public.email_identities i where i.is_default))
-    returning id into v_inbox.identity;
+    values (p_addresses[1], nullif(left(regexp_replace(p_name, '[[:cntrl:]]', '', 'g'), 200), ''), p_provider,
+      case when v_proved then p_now end, not exists (select from public.email_identities i where i.is_default))
+    returning id, verified_at into v_inbox.identity, v_verified_at;
   else
-    update public.email_identities i set provider = p_provider, verified_at = coalesce(i.verified_at, p_now)
-    where i.id = v_inbox.identity;
+    update public.email_identities i set provider = p_provider, verified_at = coalesce(i.verified_at, case when v_proved then p_now end)
+    where i.id = v_inbox.identity returning i.verified_at into v_verified_at;
   end if;
-  delete from private.identity_checks k where k.identity = v_inbox.identity and k.what = 'from';
+  if v_verified_at is null then
+    insert into private.identity_checks (identity, what, address)
+    values (v_inbox.identity, 'from', coalesce(v_inbox.from_email, p_addresses[1]))
+    on conflict (identity, what) do nothing;
+  else
+    delete from private.identity_checks k where k.identity = v_inbox.identity and k.what = 'from';
+  end if;
   return v_inbox.identity;
 end $$;
-comment on function private.mailbox_identity(uuid, text, text[], text, timestamptz) is 'The identity that an account is connected to, which sends through it from now on and counts as verified; a new one where none has its address. GL404 for one that is gone, GL409 for one with another address.';
+comment on function private.mailbox_identity(uuid, text, text[], text[], text, timestamptz) is 'The identity that an account is connected to, which sends through it from now on; a new one where none has its address. It counts as verified if its address is proved, else once a code that is mailed there comes back. GL404 for one that is gone, GL409 for one with another address, or one that was not asked for and whose address is not proved.';
 
 create function private.connect_mailbox(p_mailbox jsonb, p_now timestamptz) returns jsonb
 language plpgsql volatile set search_path = '' as $$
@@ -178,7 +194,9 @@ declare
   v_provider text := p_mailbox ->> 'provider';
   v_addresses text[] := array(select distinct on (a.place) lower(a.address)
     from jsonb_array_elements_text(p_mailbox -> 'addresses') with ordinality as a (address, place) order by a.place);
-  v_identity uuid := private.mailbox_identity(private.uuid_in(p_mailbox ->> 'identity'), v_provider, v_addresses, p_mailbox ->> 'name', p_now);
+  v_proved text[] := array(select lower(a.address) from jsonb_array_elements_text(p_mailbox -> 'proved') as a (address));
+  v_identity uuid := private.mailbox_identity(private.uuid_in(p_mailbox ->> 'identity'), v_provider, v_addresses, v_proved,
+    p_mailbox ->> 'name', p_now);
   v_other uuid := (select m.identity from public.mailboxes m where m.provider = v_provider and m.address = v_addresses[1]);
   v_id uuid;
 begin
@@ -211,7 +229,7 @@ begin
   perform private.refuse_older_code();
   return private.connect_mailbox(p_mailbox, clock_timestamp());
 end $$;
-comment on function public.connect_mailbox(jsonb) is 'Connects an account: {provider, identity (null: by address), addresses (the account''s own first, then aliases), name, scopes, access, refresh (both sealed), expires_in (seconds), by}. The identity sends through it from now on. Answers the mailbox as list_mailboxes does. For secret keys. Errors: GL404 no such identity, or their table was taken back, GL409 the identity has another address, or the account another identity.';
+comment on function public.connect_mailbox(jsonb) is 'Connects an account: {provider, identity (null: by address), addresses (the account''s own first, then aliases), proved (those that the provider vouches for), name, scopes, access, refresh (both sealed), expires_in (seconds), by}. The identity sends through it from now on. Answers the mailbox as list_mailboxes does. For secret keys. Errors: GL404 no such identity, or their table was taken back, GL409 the identity has another address, the account another identity, or its address is not proved and an identity that was not named has it.';
 
 create function private.mailbox_json(p_mailbox public.mailboxes) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -396,7 +414,7 @@ call private.close_functions();
 grant execute on function
   public.begin_mailbox(jsonb),
   public.take_mailbox_start(text),
-  private.mailbox_identity(uuid, text, text[], text, timestamptz),
+  private.mailbox_identity(uuid, text, text[], text[], text, timestamptz),
   private.connect_mailbox(jsonb, timestamptz),
   public.connect_mailbox(jsonb),
   private.mailbox_json(public.mailboxes),

@@ -13,6 +13,7 @@ create table private.mailbox_reads (
   lease_until timestamptz,
   failures integer not null default 0,
   error text,
+  attempts jsonb not null default '{}' constraint mailbox_reads_attempts_object check (jsonb_typeof(attempts) = 'object'),
   read_at timestamptz,
   resynced_at timestamptz
 );
@@ -27,6 +28,7 @@ comment on column private.mailbox_reads.lease is 'Who reads it now.';
 comment on column private.mailbox_reads.lease_until is 'Afterwards another may.';
 comment on column private.mailbox_reads.failures is 'Failures in a row.';
 comment on column private.mailbox_reads.error is 'Why the last reading failed; null where it did not.';
+comment on column private.mailbox_reads.attempts is 'Failed attempts of mails at the present place, by the provider''s id; 0 for one that is passed over.';
 comment on column private.mailbox_reads.read_at is 'When it was last read to its end.';
 comment on column private.mailbox_reads.resynced_at is 'When the provider had last forgotten the cursor, so that it was read anew.';
 alter table private.mailbox_reads enable row level security;
@@ -39,7 +41,7 @@ begin
   -- Another account has a place of its own, and what it holds already is nobody's answer to us. Of the same account, answers may
   -- have come while access was lost: the old place counts.
   insert into private.mailbox_reads as r (mailbox_id, since, next_at) values (new.id, new.connected_at, new.connected_at)
-  on conflict on constraint mailbox_reads_pkey do update set next_at = excluded.next_at, failures = 0, error = null,
+  on conflict on constraint mailbox_reads_pkey do update set next_at = excluded.next_at, failures = 0, error = null, attempts = '{}',
     cursor = case when (old.provider, old.address) = (new.provider, new.address) then r.cursor end,
     since = case when (old.provider, old.address) = (new.provider, new.address) then r.since else excluded.since end,
     lease = null, lease_until = null;
@@ -74,7 +76,7 @@ begin
   where r.mailbox_id = any (v_ids);
   return (
     select coalesce(jsonb_agg(jsonb_build_object('mailbox', m.id, 'lease', r.lease, 'identity', m.identity, 'provider', m.provider,
-      'address', m.address, 'from_email', i.from_email, 'takes', m.takes, 'cursor', r.cursor, 'since', r.since,
+      'address', m.address, 'from_email', i.from_email, 'takes', m.takes, 'cursor', r.cursor, 'since', r.since, 'attempts', r.attempts,
       'unknown', private.unknown_mails(i.from_email, p_now)) order by r.next_at, m.id), '[]')
     from private.mailbox_reads r join public.mailboxes m on m.id = r.mailbox_id join private.inboxes i on i.identity = m.identity
     where r.mailbox_id = any (v_ids));
@@ -102,7 +104,7 @@ begin
   perform private.refuse_older_code();
   return private.claim_mailbox_readings(p_limit, clock_timestamp());
 end $$;
-comment on function public.claim_mailbox_readings(integer) is 'Mailboxes that are to be read now, the caller''s for 90 seconds: [{mailbox, lease, identity, provider, address, from_email, takes, cursor (null: from since on), since, unknown (mails to look up: [{id, message_id_header}])}]. For secret keys.';
+comment on function public.claim_mailbox_readings(integer) is 'Mailboxes that are to be read now, the caller''s for 90 seconds: [{mailbox, lease, identity, provider, address, from_email, takes, cursor (null: from since on), since, attempts (failed ones of mails from there on, by id; 0: passed over), unknown (mails to look up: [{id, message_id_header}])}]. For secret keys.';
 
 create function private.settle_mailbox_reading(p_settled jsonb, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
@@ -116,6 +118,7 @@ begin
     read_at = case when v_error is null and not coalesce((p_settled ->> 'more')::boolean, false) then p_now else r.read_at end,
     resynced_at = case when (p_settled ->> 'resynced')::boolean then p_now else r.resynced_at end,
     failures = case when v_error is null then 0 else r.failures + 1 end, error = left(v_error, 300),
+    attempts = case when v_error is null then '{}' else coalesce(p_settled -> 'attempts', r.attempts) end,
     next_at = case
       when v_error is not null then p_now + greatest(make_interval(secs => coalesce((p_settled ->> 'retry_after_ms')::double precision, 0) / 1000),
         least(interval '15 minutes', interval '1 minute' * 2 ^ least(r.failures, 4)))
@@ -131,7 +134,7 @@ begin
   perform private.refuse_older_code();
   perform private.settle_mailbox_reading(p_settled, clock_timestamp());
 end $$;
-comment on function public.settle_mailbox_reading(jsonb) is 'Ends the reading of a mailbox: {mailbox, lease, cursor, more (there is more at once), resynced (the provider had forgotten the cursor), error, retry_after_ms}. What is read again is stored once. One whose lease is over changes nothing. For secret keys.';
+comment on function public.settle_mailbox_reading(jsonb) is 'Ends the reading of a mailbox: {mailbox, lease, cursor, more (there is more at once), resynced (the provider had forgotten the cursor), error, retry_after_ms, attempts (with an error; absent: as they were)}. What is read again is stored once. One whose lease is over changes nothing. For secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

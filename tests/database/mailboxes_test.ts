@@ -10,6 +10,7 @@ const ACCOUNT = {
   provider: "google",
   identity: null,
   addresses: ["sam@bakery.example", "orders@bakery.example"],
+  proved: ["sam@bakery.example", "orders@bakery.example"],
   name: "Sam",
   scopes: ["gmail.send"],
   access: "v1.main.a.b",
@@ -57,6 +58,34 @@ databaseTest(
     // It goes with its identity, and so do its tokens.
     await sql`delete from public.email_identities where id = ${identity}`;
     assertEquals((await sql`select from private.mailbox_tokens`).length, 0);
+  },
+);
+
+databaseTest(
+  "mailboxes: an address that the provider does not vouch for is confirmed by a code, and takes nothing over",
+  async (sql) => {
+    const found = async (identity: string) =>
+      (await sql`
+        select i.provider, i.state, (select count(*)::int from private.identity_checks k
+          where k.identity = i.id and k.what = 'from' and k.address = i.from_email) as checks
+        from public.email_identities i where i.id = ${identity}`)[0];
+    const kim = { provider: "microsoft", addresses: ["kim@flowers.example"], proved: ["kim@else.example"] };
+    const { identity } = await connect(sql, kim);
+    assertEquals(await found(identity), { provider: "microsoft", state: "unverified", checks: 1 });
+    // Neither its own identity again, nor one that sends another way, unless it is named.
+    assertEquals(await refusal(connect(sql, kim)), "GL409");
+    const [{ id: verified }] = await sql`
+      insert into public.email_identities (from_email, provider, verified_at) values ('shop@flowers.example', 'resend', now()) returning id`;
+    const shop = { ...kim, addresses: ["shop@flowers.example"], proved: undefined };
+    assertEquals(await refusal(connect(sql, shop)), "GL409");
+    assertEquals(await found(verified), { provider: "resend", state: "active", checks: 0 });
+    await connect(sql, { ...kim, identity });
+    assertEquals(await found(identity), { provider: "microsoft", state: "unverified", checks: 1 });
+    await connect(sql, { ...shop, identity: verified });
+    assertEquals(await found(verified), { provider: "microsoft", state: "active", checks: 0 });
+    // Proved later, it needs no code any more.
+    await connect(sql, { ...kim, proved: kim.addresses });
+    assertEquals(await found(identity), { provider: "microsoft", state: "active", checks: 0 });
   },
 );
 
@@ -228,12 +257,23 @@ databaseTest("mailboxes: each is read once a minute by one reader, and on from w
     false,
     true,
   ]);
+  const attempts = async () => (await sql`select attempts from private.mailbox_reads`)[0].attempts;
+  const [fourth] = await claim(later(367));
+  assertEquals(fourth.attempts, {});
+  await end(fourth.lease, { error: "400: no", attempts: { m1: 1, m2: 0 } }, later(367));
+  const [fifth] = await claim(later(1300));
+  assertEquals(fifth.attempts, { m1: 1, m2: 0 });
+  await end(fifth.lease, { error: "429: busy" }, later(1300));
+  assertEquals(await attempts(), { m1: 1, m2: 0 }, "what concerns the mailbox says nothing of its mails");
+  const [sixth] = await claim(later(3000));
+  await end(sixth.lease, { cursor: "8" }, later(3000));
+  assertEquals(await attempts(), {}, "the next place has other mails");
   // A reader that does not come back holds nobody up for long.
-  await claim(later(370));
-  assertEquals([await due(later(400)), await due(later(461))], [false, true]);
+  await claim(later(3070));
+  assertEquals([await due(later(3100)), await due(later(3161))], [false, true]);
   // One that is connected again goes on; another account begins anew.
-  await connect(sql, {}, later(500));
+  await connect(sql, {}, later(3200));
   assertEquals((await sql`select cursor from private.mailbox_reads`)[0].cursor, "8");
   await sql`update public.mailboxes set state = 'reauthorise'`;
-  assertEquals(await due(later(700)), false);
+  assertEquals(await due(later(3400)), false);
 });

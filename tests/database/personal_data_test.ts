@@ -40,7 +40,7 @@ const FREE: Record<string, string> = {
     "destination_id identity from_email display_name user_id forward_to is_default provider state verified_at created_at",
   // Mailboxes are the team's own; tokens are sealed.
   "private.mailbox_reads":
-    "mailbox_id cursor since next_at lease lease_until failures error read_at resynced_at",
+    "mailbox_id cursor since next_at lease lease_until failures error attempts read_at resynced_at",
   "private.mailbox_starts": "state_hash provider identity verifier return_to started_by expires_at",
   "private.mailbox_tokens":
     "mailbox_id access refresh version refresh_at expires_at lease lease_until failures next_at",

@@ -387,6 +387,26 @@ edgeTest(
   },
 );
 
+edgeTest(
+  "mailboxes: an address that somebody wrote into an account at Microsoft takes no identity over",
+  async (edge) => {
+    const { sql } = edge;
+    const address = ACCOUNTS.microsoft;
+    edge.mailboxes.accounts.find(address).principal = "x@evil.example";
+    await sql`insert into public.email_identities (from_email, provider, verified_at) values (${address}, 'resend', now())`;
+    const taken = await connect(edge, "microsoft");
+    assertEquals([taken.status, JSON.parse(taken.text).code], [400, "mailbox_not_connected"]);
+    const identities = async () => [...await sql`select provider, state from public.email_identities`];
+    assertEquals(await identities(), [{ provider: "resend", state: "active" }]);
+
+    await sql`delete from public.email_identities`;
+    const { status, text } = await connect(edge, "microsoft");
+    assertEquals(status, 200);
+    assertMatch(text, /kim@flowers\.example is connected\. Nothing is sent as it until .* is confirmed/);
+    assertEquals(await identities(), [{ provider: "microsoft", state: "unverified" }]);
+  },
+);
+
 edgeTest("mailboxes: without what it has to be let do, an account is not connected", async (edge) => {
   const begun = await edge.call("mailboxes/start", { headers: SECRET, body: { provider: "google" } });
   const answer = await fetch(begun.body.url, {

@@ -60,7 +60,8 @@ function connect(group: Command, run: Run): void {
       "after",
       `
 Open the address in a browser within ten minutes, and sign in as the mailbox. Without --identity, the account's address
-becomes an identity unless it is one. To connect a mailbox again whose access ended, do the same.
+becomes an identity unless it is one. To connect a mailbox again whose access ended, do the same; at Microsoft, name its
+identity.
 
 Examples:
   gatelink mailbox connect --provider google

@@ -23,6 +23,8 @@ export interface Account {
   address: string;
   name: string;
   aliases: string[];
+  /** What its owner signs in with at Microsoft; absent: its address. */
+  principal?: string;
   mails: KeptMail[];
   /** Place in the history; grows with each mail. */
   seq: number;

@@ -15,7 +15,7 @@ export function graph(
   if (path === "/me") {
     return Response.json({
       mail: account.address,
-      userPrincipalName: account.address,
+      userPrincipalName: account.principal ?? account.address,
       displayName: account.name,
       proxyAddresses: [`SMTP:${account.address}`, ...account.aliases.map((alias) => `smtp:${alias}`)],
     });

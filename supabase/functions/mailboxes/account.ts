@@ -2,7 +2,9 @@
  * Whose mailbox it is: the account's address, its aliases and its name.
  *
  * Sources: Gmail API, "users.getProfile" and "users.settings.sendAs.list"; Microsoft Graph, "Get a user"
- * (`proxyAddresses`: SMTP: is the primary one, smtp: an alias).
+ * (`proxyAddresses`: SMTP: is the primary one, smtp: an alias), and "Migrate away from using email claims for user
+ * identification": whoever administers any organisation there writes what he likes into `mail`, while the domain of a
+ * `userPrincipalName` is one that the organisation has proved to be its own.
  *
  * @module
  */
@@ -21,17 +23,24 @@ export const PROFILES: Readonly<Record<MailboxProvider, string>> = {
 export interface Account {
   /** Lower-cased; the account's own first, then its aliases. */
   readonly addresses: readonly string[];
+  /** Those of which the provider knows that they are the account's. */
+  readonly proved: readonly string[];
   readonly name: string | null;
 }
 
 /** Most aliases that are taken. */
 const MOST = 50;
 
-/** The account that a token is for; undefined if the provider does not say. Never throws. */
+/**
+ * The account that a token is for; undefined if the provider does not say. Never throws.
+ *
+ * @param ourOwn Whether it belongs to the one organisation that may connect, whose admins' word counts.
+ */
 export async function accountOf(
   provider: MailboxProvider,
   url: string,
   world: MailboxWorld,
+  ourOwn: boolean,
 ): Promise<Account | undefined> {
   // The token in hand decides whose mailbox it is.
   const mailbox = { url, identity: "" };
@@ -43,7 +52,7 @@ export async function accountOf(
   if (profile === undefined) return undefined;
   return provider === "google"
     ? ofGoogle(profile, await ask("/gmail/v1/users/me/settings/sendAs"))
-    : ofMicrosoft(profile);
+    : ofMicrosoft(profile, ourOwn);
 }
 
 function ofGoogle(profile: JsonObject, sendAs: JsonObject | undefined): Account | undefined {
@@ -54,22 +63,30 @@ function ofGoogle(profile: JsonObject, sendAs: JsonObject | undefined): Account 
   const aliases = listed.filter(({ verificationStatus }) => verificationStatus === "accepted")
     .flatMap(({ sendAsEmail }) => addressIn(sendAsEmail) ?? []);
   const primary = listed.find(({ sendAsEmail }) => addressIn(sendAsEmail) === own);
+  const addresses = distinct([own, ...aliases]);
   return {
-    addresses: distinct([own, ...aliases]),
+    addresses,
+    proved: addresses,
     name: typeof primary?.displayName === "string" && primary.displayName !== "" ? primary.displayName : null,
   };
 }
 
 function ofMicrosoft(
   { mail, userPrincipalName, displayName, proxyAddresses }: JsonObject,
+  ourOwn: boolean,
 ): Account | undefined {
-  const own = addressIn(mail) ?? addressIn(userPrincipalName);
+  const principal = addressIn(userPrincipalName);
+  const own = addressIn(mail) ?? principal;
   if (own === undefined) return undefined;
   const aliases = (Array.isArray(proxyAddresses) ? proxyAddresses : []).flatMap((each) =>
     typeof each === "string" && /^smtp:/i.test(each) ? addressIn(each.slice(5)) ?? [] : []
   );
+  const addresses = distinct([own, ...aliases]);
+  // A guest's (#EXT#) is made of an address somewhere else.
+  const isProved = (address: string) => ourOwn || address === principal && !address.includes("#ext#");
   return {
-    addresses: distinct([own, ...aliases]),
+    addresses,
+    proved: addresses.filter(isProved),
     name: typeof displayName === "string" && displayName !== "" ? displayName : null,
   };
 }

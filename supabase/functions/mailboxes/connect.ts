@@ -124,10 +124,14 @@ export function createConnect(deps: ConnectDeps): Connect {
         );
       }
       returnTo = begun.return_to;
-      const address = await finish(begun, hash, query);
+      const { address, proved } = await finish(begun, hash, query);
+      // One that was named is as it was.
+      const rest = proved || begun.identity !== null
+        ? ""
+        : " Nothing is sent as it until its address is confirmed by a code, which is mailed from the list of identities.";
       log.info("a mailbox was connected", { provider, by: begun.by });
       return returnTo === null
-        ? new Response(`The mailbox ${address} is connected. You can close this page.\n`, {
+        ? new Response(`The mailbox ${address} is connected.${rest} You can close this page.\n`, {
           headers: NO_STORE,
         })
         : back(returnTo, { mailbox: "connected", address });
@@ -139,12 +143,12 @@ export function createConnect(deps: ConnectDeps): Connect {
     }
   }
 
-  /** @returns The account's address. */
+  /** @returns The account's address, and whether the provider vouches for it. */
   async function finish(
     begun: NonNullable<Result<"take_mailbox_start">>,
     hash: string,
     query: URLSearchParams,
-  ): Promise<string> {
+  ): Promise<{ address: string; proved: boolean }> {
     const { provider, identity, by } = begun;
     const code = query.get("code");
     if (code === null) {
@@ -176,7 +180,7 @@ export function createConnect(deps: ConnectDeps): Connect {
     const account = await accountOf(provider, apiUrl(provider), {
       fetch: world.fetch,
       mailbox: () => Promise.resolve({ token: got.access, version: 0 }),
-    });
+    }, ours.oneOrganisation);
     if (account === undefined) {
       throw new Refused("not_connected", "The provider does not say whose mailbox it is.");
     }
@@ -194,7 +198,7 @@ export function createConnect(deps: ConnectDeps): Connect {
           by,
         },
       });
-      return mailbox.address;
+      return { address: mailbox.address, proved: account.proved.includes(account.addresses[0]) };
     } catch (error) {
       if (error instanceof DbError && (error.code === "GL409" || error.code === "GL404")) {
         throw new Refused("wrong_account", `${error.message}.`);

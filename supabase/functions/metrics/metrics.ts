@@ -115,7 +115,7 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
     ),
     counter(
       "mailbox_readings_total",
-      "Readings of mailboxes by provider and outcome: read, resynced (the provider had forgotten the place), failed.",
+      "Readings of mailboxes by provider and outcome: read, resynced (the provider had forgotten the place), failed; and mails that were not taken: too_large, passed_over (could not be read time after time).",
       counted("mailbox_readings", "provider", "outcome"),
     ),
     counter(

@@ -18,7 +18,7 @@ drop function private.mailbox_reading(uuid);
 drop function public.connect_mailbox(jsonb);
 drop function private.connect_mailbox(jsonb, timestamptz);
 drop function private.mailbox_json(public.mailboxes);
-drop function private.mailbox_identity(uuid, text, text[], text, timestamptz);
+drop function private.mailbox_identity(uuid, text, text[], text[], text, timestamptz);
 drop function public.take_mailbox_start(text);
 drop function public.begin_mailbox(jsonb);
 drop table private.mailbox_starts;

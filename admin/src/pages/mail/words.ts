@@ -81,7 +81,8 @@ export function mailboxOutcomeInWords(
     return {
       ok: true,
       title: `${named} is connected`,
-      what: "Its identity sends through it from now on, and answers are read within a minute.",
+      what:
+        "Its identity sends through it from now on, once its address is verified. Answers are read within a minute.",
     };
   }
   return {
@@ -98,7 +99,7 @@ const REFUSALS: Partial<Record<MailboxRefusal, string>> = {
   scopes_missing:
     "A permission was not given. Begin again, and leave every box ticked: it has to send and to read.",
   wrong_account:
-    "You signed in with another account than the identity's, or with one that serves another identity. Begin again with the right one.",
+    "You signed in with another account than the identity's, or with one that serves another identity: begin again with the right one. Or an identity has this address already, and Microsoft does not vouch that it is the account's: name the identity with gatelink mailbox connect --identity.",
   client_refused: "The provider refuses this installation's app: its secret is wrong or has expired.",
   no_refresh_token:
     "The provider gave no lasting access. Remove the app in the account's own settings, and begin again.",

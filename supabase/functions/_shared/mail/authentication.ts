@@ -14,6 +14,8 @@ import type { Mail, Post } from "./types.ts";
 
 const GOOGLE = "mx.google.com";
 const MOST = 4000;
+/** A host name (RFC 1123 2.1). */
+const HOST = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
 /** What stands for the provider's own statement of a mail in a mailbox at Google or Microsoft. */
 export function postOfMailbox(
@@ -28,12 +30,10 @@ export function postOfMailbox(
     if (method !== "dkim") continue;
     const signer = properties.get("header.d") ?? properties.get("header.i") ?? "";
     const domain = signer.slice(signer.lastIndexOf("@") + 1);
-    if (domain !== "" && dkim[domain] !== "pass") dkim[domain] = verdict;
+    if (HOST.test(domain) && dkim[domain] !== "pass") dkim[domain] = verdict;
   }
   const stated = spf?.properties.get("smtp.mailfrom");
-  const from = stated === undefined || stated === ""
-    ? returnPath(mail)
-    : normalAddress(stated.includes("@") ? stated : `postmaster@${stated}`) ?? null;
+  const from = stated === undefined || stated === "" ? returnPath(mail) : senderIn(stated);
   return {
     provider,
     envelope: { to: [recipient], from },
@@ -42,6 +42,12 @@ export function postOfMailbox(
     dkim,
     senderIp: null,
   };
+}
+
+/** An address, or at Microsoft a domain. */
+function senderIn(stated: string): string | null {
+  const address = stated.includes("@") ? stated : `postmaster@${stated}`;
+  return HOST.test(address.slice(address.lastIndexOf("@") + 1)) ? normalAddress(address) ?? null : null;
 }
 
 /** The null sender of a bounce is a statement. */
@@ -59,26 +65,38 @@ interface Found {
 
 function partsOf({ headers }: Pick<Mail, "headers">, provider: "google" | "microsoft"): Found[] {
   const [first] = headers.get("authentication-results") ?? [];
-  if (first === undefined) return [];
-  const parts = withoutComments(first.slice(0, MOST).toLowerCase()).split(";").map((part) => part.trim());
-  if (provider === "google" && parts.shift() !== GOOGLE) return [];
+  // Of half a header, the rest might say otherwise.
+  if (first === undefined || first.length > MOST) return [];
+  const parts = withoutComments(first.toLowerCase())?.split(";").map((part) => part.trim());
+  if (parts === undefined || provider === "google" && parts.shift() !== GOOGLE) return [];
   return parts.flatMap((part) => {
     const words = part.split(/\s+/).map((word) => {
       const at = word.indexOf("=");
-      return at < 1 ? undefined : [word.slice(0, at), word.slice(at + 1).replace(/^"|"$/g, "")] as const;
+      return at < 1 ? undefined : [word.slice(0, at), word.slice(at + 1)] as const;
     }).filter((pair) => pair !== undefined);
     const [result, ...rest] = words;
     return result === undefined ? [] : [{ method: result[0], verdict: result[1], properties: new Map(rest) }];
   });
 }
 
-/** Comments may hold anything, such as "(sender IP is …; dkim=pass)". */
-function withoutComments(text: string): string {
+/**
+ * Comments may hold anything, such as "(sender IP is …; dkim=pass)".
+ *
+ * Servers copy what a sender chose, such as the local part of the envelope's sender, into the header. Undefined where that
+ * could pass for their own words: with a quoted string, a parenthesis within a word, or one that is not closed.
+ */
+function withoutComments(text: string): string | undefined {
+  if (text.includes('"')) return undefined;
   let kept = "", depth = 0;
   for (const character of text) {
-    if (character === "(") depth++;
-    else if (character === ")" && depth > 0) depth--;
-    else if (depth === 0) kept += character;
+    if (character === "(") {
+      if (depth === 0 && !/[\s;]$/.test(kept)) return undefined;
+      depth++;
+    } else if (character === ")") {
+      if (--depth < 0) return undefined;
+      // What follows a comment is a word of its own.
+      if (depth === 0) kept += " ";
+    } else if (depth === 0) kept += character;
   }
-  return kept;
+  return depth === 0 ? kept : undefined;
 }

@@ -18,6 +18,9 @@ export const MAILBOX_PROVIDERS = ["google", "microsoft"] as const;
 /** See {@linkcode MAILBOX_PROVIDERS}. */
 export type MailboxProvider = typeof MAILBOX_PROVIDERS[number];
 
+/** Not one organisation's: the aliases, and the tenant of all personal accounts by its id. */
+const ANY_TENANT = /^(?:common|organizations|consumers|9188040d-6c67-4c5b-b112-36a304b66dad)$/i;
+
 /** Our client at a provider, and its addresses. */
 export interface OAuthClient {
   readonly id: string;
@@ -28,6 +31,8 @@ export interface OAuthClient {
   readonly revokeUrl?: string;
   /** What is asked for. */
   readonly scopes: readonly string[];
+  /** Whether only accounts of one organisation can sign in. */
+  readonly oneOrganisation: boolean;
   /** Further parameters of the authorization request. */
   readonly extra: Readonly<Record<string, string>>;
 }
@@ -51,6 +56,7 @@ export function oauthClient(provider: MailboxProvider): OAuthClient {
         "https://www.googleapis.com/auth/gmail.send",
         "https://www.googleapis.com/auth/gmail.readonly",
       ],
+      oneOrganisation: false,
       // Google gives a refresh token only offline, and only at the first consent unless it is asked for again.
       extra: { access_type: "offline", prompt: "consent" },
     };
@@ -68,6 +74,7 @@ export function oauthClient(provider: MailboxProvider): OAuthClient {
     authorizeUrl: `${base}/authorize`,
     tokenUrl: `${base}/token`,
     scopes: ["offline_access", "User.Read", "Mail.Send", "Mail.Read"],
+    oneOrganisation: !ANY_TENANT.test(MICROSOFT_TENANT),
     extra: { response_mode: "query", prompt: "select_account" },
   };
 }

@@ -70,6 +70,8 @@ const mailboxReading = z.strictObject({
   /** Null: from `since` on. */
   cursor: z.string().nullable(),
   since: at,
+  /** Failed attempts of mails from there on, by the provider's id; 0 for one that is passed over. */
+  attempts: z.record(z.string(), count),
   /** Mails of which nobody knows whether they went. */
   unknown: z.array(z.strictObject({ id, message_id_header: z.string() })),
 });

@@ -12,7 +12,7 @@
 import { parseRetryAfter } from "../../../http/answers.ts";
 import { isObject, type JsonObject } from "../../../json/json.ts";
 import type { SendFailure } from "../../channel.ts";
-import { callMailbox, jsonOf, type Mailbox, type MailboxWorld, type Refusal } from "./call.ts";
+import { callMailbox, jsonOf, type Mailbox, type MailboxWorld, meaningOf, type Refusal } from "./call.ts";
 
 /** A page of what has come. */
 export interface MailboxPage {
@@ -33,7 +33,14 @@ export interface ReadFailure {
   readonly code: string;
   readonly message: string;
   readonly retryAfterMs?: number;
+  /** Of one mail: failed attempts after which it is passed over. Absent where the whole mailbox is concerned. */
+  readonly tries?: number;
 }
+
+/** Failed attempts after which a mail is passed over that is refused, or that we cannot take. */
+export const TRIES = 3;
+/** … after a fault of the server's, which may be over in half an hour: attempts come after 1, 2, 4, 8 and 15 minutes. */
+export const TRIES_OF_FAULTS = 6;
 
 /** Where to read on. */
 export interface ReadFrom {
@@ -46,10 +53,12 @@ export interface ReadFrom {
 const PAGE = 25;
 /** Without a cursor, so much is read again: clocks differ, and mails take their time. */
 const OVERLAP_MS = 10 * 60_000;
-/** A mail of 23 MB in base64. */
-const MOST_RAW = 32 << 20;
-/** The mail itself. */
-const MOST_MIME = 24 << 20;
+/** Bytes of a mail. Reading one takes several times its size, of the 256 MB that a function has for all that it reads at once. */
+const MOST_MIME = 10 << 20;
+/** The same in base64, with the JSON around it. */
+const MOST_RAW = Math.ceil(MOST_MIME / 3) * 4 + 4096;
+/** Characters that are decoded at once; a multiple of four. */
+const SLICE = 1 << 16;
 
 /** Lists what has come into Gmail's inbox. Never throws. */
 export async function readGmail(
@@ -66,7 +75,7 @@ export async function readGmail(
     maxResults: String(PAGE),
   });
   const called = await getJson(mailbox, `/gmail/v1/users/me/history?${query}`, world);
-  if ("refusal" in called && called.refusal.status === 404) {
+  if ("refusal" in called && (called.refusal.status === 404 || isMalformed(called.refusal))) {
     return await listGmail(mailbox, { ...from, cursor: null }, world, true);
   }
   if (!("body" in called)) return failureOf(called);
@@ -106,6 +115,9 @@ async function listGmail(
   const query = new URLSearchParams({ q: `in:inbox after:${after}`, maxResults: String(PAGE) });
   if (token !== undefined) query.set("pageToken", token);
   const called = await getJson(mailbox, `/gmail/v1/users/me/messages?${query}`, world);
+  if (token !== undefined && "refusal" in called && isMalformed(called.refusal)) {
+    return await listGmail(mailbox, { cursor: null, since }, world, true);
+  }
   if (!("body" in called)) return failureOf(called);
   const next = typeof called.body.nextPageToken === "string" ? called.body.nextPageToken : undefined;
   return {
@@ -155,9 +167,16 @@ export async function readGraph(
   };
 }
 
+/** A place or a page that the provider takes for no place: it may have ended, or been written by an earlier version of it. */
+function isMalformed({ status }: Refusal): boolean {
+  return status === 400;
+}
+
 /** Graph says 410, or names the state. */
-function isForgotten({ status, code }: Refusal): boolean {
-  return status === 410 || /^(?:syncStateNotFound|syncStateInvalid|resyncRequired)$/i.test(code);
+function isForgotten(refusal: Refusal): boolean {
+  const { status, code } = refusal;
+  return status === 410 || isMalformed(refusal) ||
+    /^(?:syncStateNotFound|syncStateInvalid|resyncRequired)$/i.test(code);
 }
 
 /** What follows the API's address in a link of its own; undefined for one that leads elsewhere. */
@@ -168,14 +187,14 @@ function below(url: string, link: unknown): string | undefined {
 /**
  * Fetches a mail whole. Never throws.
  *
- * @returns Its bytes; null if it is gone, or larger than what is taken; or why it cannot be read now.
+ * @returns Its bytes; null if it is gone; `too_large` if it has more than 10 MiB; or why it cannot be read now.
  */
 export async function fetchMail(
   provider: "google" | "microsoft",
   mailbox: Mailbox,
   id: string,
   world: MailboxWorld,
-): Promise<Uint8Array | null | ReadFailure> {
+): Promise<Uint8Array | null | "too_large" | ReadFailure> {
   const named = encodeURIComponent(id);
   const called = await callMailbox(
     mailbox,
@@ -187,22 +206,32 @@ export async function fetchMail(
     world,
   );
   if ("refusal" in called && called.refusal.status === 404) return null;
-  if (!("answer" in called)) return failureOf(called);
-  if (called.answer.cut) return null;
+  if (!("answer" in called)) return { ...failureOf(called), ...triesOf(called) };
+  if (called.answer.cut) return "too_large";
   if (provider === "microsoft") return called.answer.bytes;
   const raw = jsonOf(called.answer.bytes)?.raw;
-  return typeof raw === "string" ? bytesOf(raw) : null;
+  const bytes = typeof raw === "string" ? bytesOf(raw) : undefined;
+  if (bytes === undefined) {
+    return { ok: false, code: "unreadable", message: "the answer is not the provider's", tries: TRIES };
+  }
+  return bytes.length > MOST_MIME ? "too_large" : bytes;
 }
 
-function bytesOf(base64url: string): Uint8Array | null {
+/** Decoded slice by slice, without an iterator over the characters, which takes 35 times the memory of the mail. */
+function bytesOf(base64url: string): Uint8Array | undefined {
+  const text = base64url.replace(/[=\s]+$/, "");
+  const bytes = new Uint8Array(Math.floor(text.length * 3 / 4));
+  let end = 0;
   try {
-    return Uint8Array.from(
-      atob(base64url.replaceAll("-", "+").replaceAll("_", "/")),
-      (character) => character.charCodeAt(0),
-    );
+    for (let at = 0; at < text.length; at += SLICE) {
+      const decoded = atob(text.slice(at, at + SLICE).replaceAll("-", "+").replaceAll("_", "/"));
+      for (let i = 0; i < decoded.length; i++) bytes[end++] = decoded.charCodeAt(i);
+    }
   } catch {
-    return null;
+    return undefined;
   }
+  // Shorter where there were blanks within.
+  return end === bytes.length ? bytes : undefined;
 }
 
 async function getJson(
@@ -219,6 +248,25 @@ async function getJson(
       failure: { ok: false, kind: "retry", code: "unreadable", message: "the answer is not the provider's" },
     }
     : { body };
+}
+
+/** What is said of the mailbox, such as too much at once, says nothing of a mail. */
+function triesOf(called: { refusal: Refusal } | { failure: SendFailure }): { tries?: number } {
+  if ("failure" in called) return isUnanswered(called.failure) ? { tries: TRIES_OF_FAULTS } : {};
+  switch (meaningOf(called.refusal).kind) {
+    case "throttle":
+    case "held":
+      return {};
+    case "unknown":
+      return { tries: TRIES_OF_FAULTS };
+    default:
+      return { tries: TRIES };
+  }
+}
+
+/** Whether no answer came: one wait of this kind is enough for one reading. */
+export function isUnanswered({ code }: { readonly code: string | number }): boolean {
+  return code === "timeout" || code === "network";
 }
 
 function failureOf(called: { refusal: Refusal } | { failure: SendFailure }): ReadFailure {
