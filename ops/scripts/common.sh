@@ -60,3 +60,15 @@ probe() {
   done
   [ "$wrong" = 0 ] || { echo "$wrong of 10 requests were not as expected ($expected)" >&2; return 3; }
 }
+
+# A text for a JSON string: without control characters, quotes and backslashes, cut to 200 bytes of whole UTF-8 characters.
+plain() (
+  export LC_ALL=C
+  text="$(printf '%s' "$1" | tr '\000-\037\177' ' ' | tr -d '"\\')"
+  if [ "${#text}" -gt 200 ]; then
+    text="${text:0:200}"
+    while [[ "$text" == *[$'\x80'-$'\xbf'] ]]; do text="${text%?}"; done
+    text="${text%[$'\xc0'-$'\xff']}"
+  fi
+  printf '%s' "$text"
+)

@@ -34,7 +34,17 @@ else
   [ "$CODE" = 0 ] && CODE=4
 fi
 
-if [ "$CODE" = 0 ]; then WHAT="EMERGENCY ROLLBACK COMPLETED"; else WHAT="EMERGENCY ROLLBACK NEEDS HELP (exit code $CODE)"; fi
+if [ "$CODE" = 0 ]; then
+  WHAT="EMERGENCY ROLLBACK COMPLETED\\nSystem rolled back to blue environment"
+  NAME="Emergency Rollback Completed"
+  INCIDENT=monitoring
+  BODY="System has been rolled back to stable version. Monitoring for stability."
+else
+  WHAT="EMERGENCY ROLLBACK NEEDS HELP (exit code $CODE)\\nIt is not certain that all traffic is on blue and healthy"
+  NAME="Emergency Rollback Under Way"
+  INCIDENT=investigating
+  BODY="A rollback to the stable version is under way. We are investigating."
+fi
 
 # What is told goes out whatever happened before: somebody has to look.
 echo "Step 3: Sending notifications"
@@ -44,7 +54,7 @@ if [ -n "${SLACK_WEBHOOK:-}" ]; then
     *) SLACK="${SLACK_URL:-https://hooks.slack.com/services}/$SLACK_WEBHOOK" ;;
   esac
   TOLD="$(status_of -X POST "$SLACK" -H 'Content-type: application/json' \
-    -d "{\"text\":\"🚨 $WHAT\\nSystem rolled back to blue environment\\nTimestamp: $(date)\"}")"
+    -d "{\"text\":\"🚨 $WHAT\\nTimestamp: $(date)\"}")"
   case "$TOLD" in
     2*) echo "Slack was told" ;;
     *) echo "Slack answered $TOLD" >&2; [ "$CODE" = 0 ] && CODE=5 ;;
@@ -55,7 +65,7 @@ fi
 if [ -n "${PAGE_ID:-}" ] && [ -n "${STATUS_TOKEN:-}" ]; then
   TOLD="$(status_of -X POST "${STATUSPAGE_URL:-https://api.statuspage.io}/v1/pages/$PAGE_ID/incidents" \
     -H "Authorization: OAuth $STATUS_TOKEN" -H "Content-Type: application/json" \
-    -d '{"incident": {"name": "Emergency Rollback Completed", "status": "monitoring", "body": "System has been rolled back to stable version. Monitoring for stability."}}')"
+    -d "{\"incident\": {\"name\": \"$NAME\", \"status\": \"$INCIDENT\", \"body\": \"$BODY\"}}")"
   case "$TOLD" in
     2*) echo "Statuspage was told" ;;
     *) echo "Statuspage answered $TOLD" >&2; [ "$CODE" = 0 ] && CODE=5 ;;

@@ -14,16 +14,18 @@ if [ "$ENVIRONMENT" != blue ] && [ "$ENVIRONMENT" != green ]; then
   fail 1 "Invalid environment. Use 'blue' or 'green'"
 fi
 case "$PERCENTAGE" in
-  '' | *[!0-9.]* | *.*.* | .*) fail 1 "Invalid percentage. Use 0 to 100" ;;
+  # What JSON does not take as a number is refused too: 050 and 5.
+  '' | *[!0-9.]* | *.*.* | .* | *. | 0[0-9]*) fail 1 "Invalid percentage. Use 0 to 100" ;;
 esac
 awk -v p="$PERCENTAGE" 'BEGIN { exit !(p >= 0 && p <= 100) }' || fail 1 "Invalid percentage. Use 0 to 100"
 require_token
+WHY="$(plain "${REASON:-}")"
 
 echo "Routing $PERCENTAGE% traffic to $ENVIRONMENT environment"
 ANSWER="$(curl -s -m 20 -w '\n%{http_code}' -X POST "$LB_ADMIN_URL/api/traffic" \
   -H "Authorization: Bearer $LB_ADMIN_TOKEN" \
   -H "Content-Type: application/json" \
-  -d "{\"environment\": \"$ENVIRONMENT\", \"percentage\": $PERCENTAGE, \"reason\": \"${REASON:-$(basename "$0")}\"}")" || true
+  -d "{\"environment\": \"$ENVIRONMENT\", \"percentage\": $PERCENTAGE, \"reason\": \"${WHY:-$(basename "$0")}\"}")" || true
 STATUS="${ANSWER##*$'\n'}"
 [ "$STATUS" = 200 ] || fail 2 "The load balancer answered $STATUS: ${ANSWER%$'\n'*}"
 

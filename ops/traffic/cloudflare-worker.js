@@ -1,8 +1,8 @@
 // Cloudflare Worker in front of two environments: reads the split every five seconds and decides itself, as the function
 // `gateway` does (docs/two-environments.md). Route: api.example.com/*
 //
-// Variables: UPSTREAM (https://<ref>.supabase.co), PATHS below if you need others. Secret: LB_ADMIN_TOKEN, of several the
-// first.
+// Variables: UPSTREAM (https://<ref>.supabase.co), PATHS below if you need others. Secret: LB_ADMIN_TOKEN; of
+// several, `new,old`, the first signs and each is accepted.
 
 /** Addresses at the root -> the function's address. */
 const PATHS = {
@@ -19,6 +19,7 @@ const PATHS = {
 const OWN = ["/api/traffic", "/api/metrics/error-rate"];
 const COOKIE = "gl_visitor";
 const SPLIT_MS = 5000;
+const TIMEOUT_MS = 2000;
 
 const utf8 = new TextEncoder();
 
@@ -61,35 +62,84 @@ async function hmac(secret, text, digits) {
 
 const signed = async (secret, id, text) => `${id}.${await hmac(secret, text, 24)}`;
 
-/** Whom a request comes from: cookie, credentials, ticket of a mail, else somebody new. */
-async function visitorOf(request, path, secret) {
-  const cookie = new RegExp(`(?:^|;\\s*)${COOKIE}=([\\w.]+)`).exec(request.headers.get("cookie") ?? "")?.[1];
+/** Keys that all users of an app share, and tokens of users: neither names a client. */
+const NOT_A_SERVICE = /^(?:bearer +)?(?:sb_publishable_|eyJ[\w-]*\.)/i;
+const service = (header) => header && !NOT_A_SERVICE.test(header) ? header : undefined;
+
+async function setCookie(secret, id) {
+  const value = await signed(secret, id, `visitor ${id}`);
+  return `${COOKIE}=${value}; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax`;
+}
+
+/** Whom a request comes from: cookie, a service's credentials, ticket of a mail, else somebody new. */
+async function visitorOf({ headers }, path, secrets) {
+  const cookie = new RegExp(`(?:^|;\\s*)${COOKIE}=([\\w.]+)`).exec(headers.get("cookie") ?? "")?.[1];
   const known = cookie?.split(".")[0];
-  if (known && cookie === await signed(secret, known, `visitor ${known}`)) return { id: known };
-  const credential = request.headers.get("apikey") ?? request.headers.get("authorization") ??
+  for (const secret of known ? secrets : []) {
+    if (cookie !== await signed(secret, known, `visitor ${known}`)) continue;
+    return secret === secrets[0] ? { id: known } : { id: known, cookie: await setCookie(secrets[0], known) };
+  }
+  const credential = service(headers.get("apikey")) ?? service(headers.get("authorization")) ??
     /^\/(?:pixel|c|u)\/([\w-]{8,80})/.exec(path)?.[1];
-  if (credential) return { id: `h${await hmac(secret, `credential ${credential}`, 20)}` };
+  if (credential) return { id: `h${await hmac(secrets[0], `credential ${credential}`, 20)}` };
   const random = crypto.getRandomValues(new Uint8Array(16));
   const id = [...random].map((byte) => "abcdefghijklmnopqrstuvwxyz234567"[byte & 31]).join("");
-  const value = await signed(secret, id, `visitor ${id}`);
-  return { id, cookie: `${COOKIE}=${value}; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax` };
+  return { id, cookie: await setCookie(secrets[0], id) };
 }
 
 let split, readAt = -Infinity;
 
-/** The split, at most five seconds old; the last known one while it cannot be read, at first all to blue. */
-async function readSplit(env) {
+/** The split, at most five seconds old; the last known one while it cannot be read; undefined without one. */
+async function readSplit(env, token) {
   if (Date.now() - readAt < SPLIT_MS) return split;
-  readAt = Date.now();
+  // While one is known, others use it meanwhile. Without one each request reads it for itself: what another request
+  // began may be cancelled with that.
+  if (split !== undefined) readAt = Date.now();
   try {
     const response = await fetch(`${env.UPSTREAM}/functions/v1/gateway/split`, {
-      headers: { authorization: `Bearer ${env.LB_ADMIN_TOKEN}` },
+      headers: { authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     if (response.ok) split = await response.json();
+    else await response.body?.cancel();
   } catch {
     // The last one stays.
   }
+  readAt = Date.now();
   return split;
+}
+
+/** What the function `gateway` chooses; to blue if it does not answer. */
+async function ask(env, request, path) {
+  const headers = new Headers({ "x-original-uri": path });
+  for (const name of ["cookie", "apikey", "authorization"]) {
+    if (request.headers.has(name)) headers.set(name, request.headers.get(name));
+  }
+  try {
+    const { ok, headers: said } = await fetch(`${env.UPSTREAM}/functions/v1/gateway/choose`, {
+      headers,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    if (!ok) return { environment: "blue" };
+    return {
+      environment: said.get("x-environment") === "green" ? "green" : "blue",
+      visit: said.get("x-gatelink-visitor"),
+      cookie: said.get("set-cookie"),
+    };
+  } catch {
+    return { environment: "blue" };
+  }
+}
+
+/** The visitor's environment, the signed visit that counts, and a cookie for somebody new. */
+async function choose(env, request, path, secrets) {
+  if (secrets.length === 0) return { environment: "blue" };
+  const known = await readSplit(env, secrets[0]);
+  if (known === undefined) return await ask(env, request, path);
+  if (!(known.green > 0)) return { environment: "blue" };
+  const { id, cookie } = await visitorOf(request, path, secrets);
+  const environment = bucket(known.salt + id) < Math.round(known.green * 100) ? "green" : "blue";
+  return { environment, visit: await signed(secrets[0], id, `${environment} ${id}`), cookie };
 }
 
 export default {
@@ -107,7 +157,11 @@ export default {
     const begin = Object.keys(PATHS).find((one) => path === one || path.startsWith(`${one}/`));
     if (begin === undefined) return new Response("Not found", { status: 404 });
 
-    const isAdmin = request.headers.get("authorization") === `Bearer ${env.LB_ADMIN_TOKEN}`;
+    const secrets = (env.LB_ADMIN_TOKEN ?? "").split(",").map((one) => one.trim()).filter((one) =>
+      one !== ""
+    );
+    const shown = /^Bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
+    const isAdmin = shown !== undefined && secrets.includes(shown);
     const wanted = request.headers.get("x-environment");
     if (wanted !== null && path !== "/health" && !isAdmin) {
       return new Response("Unauthorized", { status: 401 });
@@ -116,27 +170,33 @@ export default {
       return new Response("No such environment", { status: 422 });
     }
 
+    const { environment, visit, cookie } = wanted === null
+      ? await choose(env, request, path, secrets)
+      : { environment: wanted };
     const headers = new Headers(request.headers);
     headers.delete("x-environment");
     headers.delete("x-gatelink-visitor");
     if (isAdmin) headers.delete("authorization");
-    let environment = wanted ?? "blue", cookie;
-    const known = wanted === null ? await readSplit(env) : undefined;
-    if (known !== undefined && known.green > 0) {
-      const visitor = await visitorOf(request, path, env.LB_ADMIN_TOKEN);
-      environment = bucket(known.salt + visitor.id) < Math.round(known.green * 100) ? "green" : "blue";
-      headers.set(
-        "x-gatelink-visitor",
-        await signed(env.LB_ADMIN_TOKEN, visitor.id, `${environment} ${visitor.id}`),
-      );
-      cookie = visitor.cookie;
-    }
     const [name, ...rest] = PATHS[begin].split("/");
-    const slug = environment === "green" ? `${name}-green` : name;
-    const response = await to([slug, ...rest].join("/") + path.slice(begin.length), headers);
-    const answer = new Response(response.body, response);
-    answer.headers.set("x-environment", environment);
-    if (cookie !== undefined) answer.headers.append("set-cookie", cookie);
-    return answer;
+    const send = (slug) => to([slug, ...rest].join("/") + path.slice(begin.length), headers);
+    const answered = (response, by) => {
+      const answer = new Response(response.body, response);
+      answer.headers.set("x-environment", by);
+      if (cookie) answer.headers.append("set-cookie", cookie);
+      return answer;
+    };
+    if (visit) headers.set("x-gatelink-visitor", visit);
+    if (environment === "blue") return answered(await send(name), "blue");
+    const response = await send(`${name}-green`);
+    // Every function of ours stamps its answers; the platform's own 404 means that this one is not deployed in green.
+    if (response.status !== 404 || response.headers.has("x-request-id")) return answered(response, "green");
+    await response.body?.cancel();
+    if (request.body !== null) {
+      // The body is read already, and SendGrid drops a mail for good at any 4xx: it comes again after a 503.
+      const later = { status: 503, headers: { "retry-after": "30" } };
+      return answered(new Response("Green does not have this function", later), "green");
+    }
+    headers.delete("x-gatelink-visitor");
+    return answered(await send(name), "blue");
   },
 };

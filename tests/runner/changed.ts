@@ -116,6 +116,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/stack/plan_tasks_test.ts": ["cli/main.ts", "scripts/"],
   "tests/stack/two_environments_test.ts": ["ops/scripts/"],
   "tests/stack/traffic_proxies_test.ts": ["ops/traffic/"],
+  "tests/contracts/traffic_worker_test.ts": ["ops/traffic/"],
   "tests/support/green.ts": ["supabase/functions/"],
   "tests/support/stack.ts": ["tests/support/tied_start.ts"],
   "tests/support/worker.ts": ["tests/support/worker.mjs"],

@@ -3,7 +3,6 @@ import { assert, assertEquals } from "../support/assert.ts";
 import postgres, { type Sql } from "postgres";
 import { join, ROOT } from "../../lib/paths.ts";
 import { freePort } from "../../lib/postgres/postgres.ts";
-import { bucket } from "../../supabase/functions/_shared/flags/bucket.ts";
 import { greenOn } from "../support/green.ts";
 import { hasProgram } from "../support/program.ts";
 import { type RunningStack, startStack } from "../support/stack.ts";
@@ -65,6 +64,10 @@ async function behavesAsGateway(front: string, stack: RunningStack, sql: Sql): P
       assertEquals([again.environment, again.cookie], [environment, undefined]);
     }
   }
+  // The users of an app share its key: it says nothing of one.
+  const user = { apikey: "sb_publishable_1", authorization: "Bearer eyJhbGciOiJub25lIn0.e30.x" };
+  const users = [await visit(front, user), await visit(front, user)].map(({ cookie }) => cookie);
+  assert(users[0] !== undefined && users[1] !== undefined && users[0] !== users[1], users.join());
   const service = { apikey: "a service's key" };
   const side = (await visit(stack.url, service)).environment;
   for (let i = 0; i < 3; i++) assertEquals((await visit(front, service)).environment, side);
@@ -88,6 +91,110 @@ async function behavesAsGateway(front: string, stack: RunningStack, sql: Sql): P
   });
 }
 
+/** Passes requests on to a stack, except those that `instead` answers. */
+function between(stackUrl: string, instead: (path: string) => Response | undefined) {
+  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const { pathname, search } = new URL(request.url);
+    const own = instead(pathname);
+    if (own !== undefined) {
+      await request.body?.cancel();
+      return own;
+    }
+    const { method, headers, body } = request;
+    return await fetch(stackUrl + pathname + search, { method, headers, body, redirect: "manual" });
+  });
+}
+
+/** Starts nginx with the example's configuration, uses it, and ends it. */
+async function withNginx(upstream: string, use: (front: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  const port = freePort();
+  await Deno.writeTextFile(join(dir, "nginx.conf"), await configuration(upstream, port, dir));
+  const nginx = new Deno.Command("nginx", {
+    args: ["-p", dir, "-c", join(dir, "nginx.conf"), "-e", join(dir, "error.log")],
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const front = `http://127.0.0.1:${port}`;
+  try {
+    await until("nginx serves", async () => (await visit(front)).status === 200);
+    await use(front);
+  } catch (error) {
+    console.error((await Deno.readTextFile(join(dir, "error.log")).catch(() => "")).slice(-2000));
+    throw error;
+  } finally {
+    nginx.kill("SIGTERM");
+    await nginx.status;
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+/** The status and `Retry-After` of a mail that SendGrid would send, of which only the length is sent. */
+async function announce(front: string, length: number): Promise<(string | undefined)[]> {
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(front).port) });
+  try {
+    await connection.write(new TextEncoder().encode(
+      `POST /sendgrid/inbound HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`,
+    ));
+    const buffer = new Uint8Array(4096);
+    const text = new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0));
+    return [/^HTTP\/1.1 (\d+)/.exec(text)?.[1], /^retry-after: (\d+)/im.exec(text)?.[1]];
+  } finally {
+    connection.close();
+  }
+}
+
+/** nginx while the gateway is away, or green lacks a function. */
+async function nginxAlone(stack: RunningStack): Promise<void> {
+  let away = false, asked = 0;
+  const upstream = between(stack.url, (path) => {
+    if (path.endsWith("/gateway/choose")) {
+      asked++;
+      if (away) return new Response("away", { status: 503 });
+    }
+    if (path.includes("/email-webhook-green/")) return new Response("no such function", { status: 404 });
+  });
+  try {
+    await withNginx(`http://127.0.0.1:${upstream.addr.port}`, async (front) => {
+      const on = async (environment: string) =>
+        (await until(`somebody is on ${environment}`, async () => {
+          const one = await visit(front);
+          return one.environment === environment && one;
+        })).cookie!;
+      const [green, blue] = [await on("green"), await on("blue")];
+      for (const [cookie, environment] of [[green, "green"], [blue, "blue"]]) {
+        assertEquals((await visit(front, { cookie })).environment, environment);
+      }
+      const before = asked;
+      for (let i = 0; i < 20; i++) await visit(front, { cookie: green });
+      assert(asked - before < 20, "each request of a known visitor asks");
+
+      // Asked for an environment at the address where everybody may, and nowhere else.
+      const pinned = { cookie: blue, "x-environment": "green" };
+      assertEquals((await visit(front, pinned)).environment, "green");
+      assertEquals((await visit(front, pinned, "/health/detailed")).status, 401);
+      assertEquals((await visit(front, { cookie: blue }, "/health/detailed")).environment, "blue");
+
+      const mail = await fetch(`${front}/sendgrid/inbound`, {
+        method: "POST",
+        headers: { cookie: green },
+        body: "a mail",
+      });
+      await mail.body?.cancel();
+      assertEquals([mail.status, Number(mail.headers.get("retry-after")) > 0], [503, true]);
+      assertEquals(await announce(front, 70 * 1024 * 1024), ["503", "30"]);
+
+      away = true;
+      for (const path of ["/health", "/health/detailed"]) {
+        assertEquals((await visit(front, { cookie: green }, path)).environment, "green");
+      }
+      assertEquals((await visit(front)).environment, "blue");
+    });
+  } finally {
+    await upstream.shutdown();
+  }
+}
+
 /** The configuration of the example, for this stack instead of a project, without TLS. */
 async function configuration(stackUrl: string, port: number, dir: string): Promise<string> {
   const own = (await Deno.readTextFile(join(FOLDER, "nginx.conf")))
@@ -106,31 +213,22 @@ async function configuration(stackUrl: string, port: number, dir: string): Promi
 Deno.test("gateways: nginx and a Cloudflare Worker split as the stack does", async (t) => {
   const stack = await startStack({ args: ["--no-seed"] });
   const sql = postgres(stack.stack.dbUrl, { max: 1, onnotice: () => {} });
-  const dir = await Deno.makeTempDir();
   try {
     await greenOn(stack);
     await t.step({
       name: "nginx",
       ignore: !NGINX,
       async fn() {
-        const port = freePort();
-        await Deno.writeTextFile(join(dir, "nginx.conf"), await configuration(stack.url, port, dir));
-        const nginx = new Deno.Command("nginx", {
-          args: ["-p", dir, "-c", join(dir, "nginx.conf"), "-e", join(dir, "error.log")],
-          stdout: "null",
-          stderr: "null",
-        }).spawn();
-        const front = `http://127.0.0.1:${port}`;
-        try {
-          await until("nginx serves", async () => (await visit(front)).status === 200);
-          await behavesAsGateway(front, stack, sql);
-        } catch (error) {
-          console.error((await Deno.readTextFile(join(dir, "error.log")).catch(() => "")).slice(-2000));
-          throw error;
-        } finally {
-          nginx.kill("SIGTERM");
-          await nginx.status;
-        }
+        await withNginx(stack.url, (front) => behavesAsGateway(front, stack, sql));
+        const split = await fetch(`${stack.url}/api/traffic`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${stack.stack.traffic.token}` },
+          body: JSON.stringify({ environment: "green", percentage: 50 }),
+        });
+        await split.body?.cancel();
+        assertEquals(split.status, 200);
+        await until("green is seen", async () => (await visit(stack.url)).environment === "green");
+        await nginxAlone(stack);
       },
     });
     await t.step("Cloudflare Worker", async () => {
@@ -148,30 +246,5 @@ Deno.test("gateways: nginx and a Cloudflare Worker split as the stack does", asy
   } finally {
     await sql.end();
     await stack.stop();
-    await Deno.remove(dir, { recursive: true });
-  }
-});
-
-Deno.test("the Worker's hash is that of flags, for any text", async () => {
-  const { bucket: own } = await import("../../ops/traffic/cloudflare-worker.js");
-  for (
-    const id of [
-      "",
-      "a",
-      "ab",
-      "abc",
-      "abcd",
-      "abcde",
-      "ππππππππ",
-      "My 🚀 is full of 🦎.",
-      "ejOoVL",
-      "ceQdGm",
-    ]
-  ) {
-    for (const salt of ["", "green.enabled", "x"]) assertEquals(own(salt + id), bucket(salt, id), salt + id);
-  }
-  for (let i = 0; i < 1000; i++) {
-    const id = crypto.randomUUID().slice(0, i % 37);
-    assertEquals(own(`green.enabled${id}`), bucket("green.enabled", id));
   }
 });

@@ -51,7 +51,19 @@ Deno.test("two environments: scripts and commands split, verify and go back", as
     });
 
     await t.step("without green: wrong arguments are 1, a refusal of the load balancer is 2", async () => {
-      for (const words of ["", "red 5", "green", "green x", "green 101", "green -1", "green 1.2.3"]) {
+      for (
+        const words of [
+          "",
+          "red 5",
+          "green",
+          "green x",
+          "green 101",
+          "green -1",
+          "green 1.2.3",
+          "green 5.",
+          "blue 050",
+        ]
+      ) {
         const { code, stderr } = await script(`manage-traffic.sh ${words}`);
         assertEquals(code, 1, words);
         assertMatch(stderr, /Invalid/);
@@ -104,6 +116,18 @@ Deno.test("two environments: scripts and commands split, verify and go back", as
       assertEquals((await script("rollback-traffic.sh", { LB_ADMIN_TOKEN: "wrong" })).code, 2);
     });
 
+    await t.step("rollback-traffic.sh: no reason keeps visitors on green", async () => {
+      assertEquals((await script("manage-traffic.sh green 100")).code, 0);
+      const REASON = `"500"s in\n\tC:\\green, ${"für ".repeat(80)}`;
+      for (const LC_ALL of ["C", "C.UTF-8"]) {
+        const back = await script("rollback-traffic.sh", { REASON, LC_ALL });
+        assertEquals([back.code, seen(back)], [0, ten("blue")], back.stderr);
+        const { reason } = (await gatelink("traffic", "status", "--json")).json();
+        assertMatch(reason, /^500s in {2}C:green, für für/);
+        assert(reason.length <= 200, reason);
+      }
+    });
+
     await t.step("gradual-rollback.sh: 100, 50, 25, 10, 0 %", async () => {
       assertEquals((await script("manage-traffic.sh green 100")).code, 0);
       const { code, stdout, stderr } = await script("gradual-rollback.sh");
@@ -147,7 +171,14 @@ Deno.test("two environments: scripts and commands split, verify and go back", as
       const untracked = await script("emergency-rollback.sh", away);
       assertEquals(untracked.code, 4);
       assertMatch(JSON.parse(told.at(-2)!.body).text, /EMERGENCY ROLLBACK NEEDS HELP \(exit code 4\)/);
-      assertEquals((await script("emergency-rollback.sh", { LB_ADMIN_TOKEN: "wrong" })).code, 2);
+      const { incident } = JSON.parse(told.at(-1)!.body);
+      assertEquals([incident.name, incident.status], ["Emergency Rollback Under Way", "investigating"]);
+      const refused = await script("emergency-rollback.sh", { ...where, LB_ADMIN_TOKEN: "wrong" });
+      assertEquals(refused.code, 2);
+      const [slack, page] = told.slice(-2).map(({ body }) => body);
+      assertMatch(JSON.parse(slack).text, /NEEDS HELP \(exit code 2\)/);
+      assert(!/rolled back|completed/i.test(slack + page), slack + page);
+      assertEquals(JSON.parse(page).incident.status, "investigating");
     });
 
     await t.step("gatelink traffic: status, set, ramp and back", async () => {
@@ -164,6 +195,13 @@ Deno.test("two environments: scripts and commands split, verify and go back", as
         "--json",
       );
       assertEquals([back.code, back.json().green, back.json().probes], [0, 0, ten("blue")], back.err);
+      for (const gateway of [listener, "http://127.0.0.1:9"]) {
+        assertEquals((await gatelink("traffic", "set", "green", "100")).code, 0);
+        const failed = await gatelink("traffic", "back", "--gradual", "--wait", "10m", "--gateway", gateway);
+        assertEquals(failed.code === 0, false);
+        const { green, reason } = (await gatelink("traffic", "status", "--json")).json();
+        assertEquals(green, 0, `${failed.err} ${reason}`);
+      }
       const ramp = await gatelink("traffic", "ramp", "--why", "release", "--json");
       assertEquals([ramp.code, ramp.json().green, ramp.json().rollout.state], [0, 1, "running"], ramp.err);
       const status = await gatelink("traffic", "status");

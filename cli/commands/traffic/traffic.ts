@@ -237,6 +237,8 @@ Example:
     );
 }
 
+const sleep = (ms: number) => new Promise((done) => setTimeout(done, ms));
+
 function goingBack(group: Command, run: Run): void {
   group.command("back").description(
     "send everybody back to blue, at once or by steps, verified by ten probes",
@@ -248,6 +250,8 @@ function goingBack(group: Command, run: Run): void {
     .addHelpText(
       "after",
       `
+A step that fails sends everybody to blue at once; the command then ends with exit code 1.
+
 Examples:
   gatelink traffic back --why "errors in green"
   gatelink traffic back --gradual --wait 5m --why "planned"`,
@@ -257,13 +261,24 @@ Examples:
         const api = await session.api();
         const { green } = await api.rpc("traffic_split", {});
         const steps = options.gradual ? STEPS.filter((step) => step < green || step === 0) : [0];
-        let last: Result | undefined;
-        for (const [index, step] of steps.entries()) {
-          if (index > 0) await new Promise((done) => setTimeout(done, options.wait));
-          last = await changed(session, api, "blue", 100 - step, options);
-          if (last.failed) return last;
+        for (const [index, step] of steps.slice(0, -1).entries()) {
+          if (index > 0) await sleep(options.wait);
+          // Whoever goes back wants nobody on green: a step that fails must not leave visitors there.
+          const failure = await changed(session, api, "blue", 100 - step, options).then(
+            ({ failed }) => failed ? "the ten probes do not agree" : undefined,
+            (error: unknown) => error instanceof Error ? error.message : String(error),
+          );
+          if (failure === undefined) continue;
+          session.progress(`The step to ${step} % of green failed (${failure}): everybody goes to blue`);
+          const { document, text } = await changed(session, api, "blue", 100, options);
+          return {
+            document: { ...document as object, failed_step: step },
+            text: `The step to ${step} % of green failed: ${failure}. Everybody was sent to blue.\n\n${text}`,
+            failed: true,
+          };
         }
-        return last!;
+        if (steps.length > 1) await sleep(options.wait);
+        return await changed(session, api, "blue", 100, options);
       })
     );
 }

@@ -169,11 +169,16 @@ export function createHandler(deps: GatewayDeps): Handler {
     };
     const response = await send(chosen.environment);
     // Every function of ours stamps its answers; the platform's own 404 means that this one is not deployed in green.
-    if (
-      chosen.environment === "green" && response.status === 404 && !response.headers.has("x-request-id") &&
-      body === null
-    ) {
+    if (chosen.environment === "green" && response.status === 404 && !response.headers.has("x-request-id")) {
       await response.body?.cancel();
+      if (body !== null) {
+        // The body is read already, and SendGrid drops a mail for good at any 4xx: it comes again after a 503.
+        throw new Problem("not_found", {
+          status: 503,
+          detail: "Green does not have this function.",
+          headers: { "retry-after": "30" },
+        });
+      }
       const blue = { environment: "blue", ...(chosen.cookie && { cookie: chosen.cookie }) } as const;
       return answered(await send("blue"), blue);
     }

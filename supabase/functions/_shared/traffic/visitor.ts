@@ -28,33 +28,51 @@ export function readVisitor(text: string, secrets: readonly string[]): string | 
 /** Whom a request comes from. */
 export interface Visitor {
   readonly id: string;
-  /** `Set-Cookie` for a visitor that has none yet; undefined for others. */
+  /** Whether nothing was known: the id was made for this request. */
+  readonly isNew: boolean;
+  /** `Set-Cookie` for a new visitor, and for a cookie that an older secret signed; undefined for others. */
   readonly cookie?: string;
 }
 
+/** Keys that all users of an app share, and tokens of users, which change every hour: neither names a client. */
+const NOT_A_SERVICE = /^(?:bearer +)?(?:sb_publishable_|eyJ[\w-]*\.)/i;
+
 /**
- * The visitor of a request: the cookie; else its credentials, since a service keeps no cookies; else the ticket of a
- * mail's pixel, click or unsubscription, since a mail program does not either; else a new visitor.
+ * The visitor of a request: the cookie; else a service's secret key or token, since a service keeps no cookies; else the
+ * ticket of a mail's pixel, click or unsubscription, since a mail program does not either; else a new visitor.
  *
  * @param path Path at the gateway, with a leading slash.
  * @param secrets Tokens, the one that signs first.
  */
 export function visitorOf(headers: Headers, path: string, secrets: readonly [string, ...string[]]): Visitor {
   const [secret] = secrets;
-  const known = readVisitor(cookieIn(headers.get("cookie")), secrets);
-  if (known !== undefined) return { id: known };
-  const credential = headers.get("apikey") ?? headers.get("authorization") ?? ticketIn(path);
-  if (credential !== undefined && credential !== "") {
+  const sent = cookieIn(headers.get("cookie"));
+  const known = readVisitor(sent, secrets);
+  if (known !== undefined) {
+    // Signed again before the older secret goes, or its visitor would be a new one then.
+    const isOld = readVisitor(sent, [secret]) === undefined;
+    return { id: known, isNew: false, ...(isOld && { cookie: setCookie(known, secret) }) };
+  }
+  const credential = serviceIn(headers.get("apikey")) ?? serviceIn(headers.get("authorization")) ??
+    ticketIn(path);
+  if (credential !== undefined) {
     // Hashed with the secret: the id is stored with outcomes, and must not give the credential away.
-    return { id: `h${hmacSha256(secret, utf8.encode(`credential ${credential}`)).slice(0, 20)}` };
+    return {
+      id: `h${hmacSha256(secret, utf8.encode(`credential ${credential}`)).slice(0, 20)}`,
+      isNew: false,
+    };
   }
   const id = randomToken();
-  return {
-    id,
-    cookie: `${VISITOR_COOKIE}=${
-      signVisitor(id, secret)
-    }; Path=/; Max-Age=${MAX_AGE}; HttpOnly; SameSite=Lax`,
-  };
+  return { id, isNew: true, cookie: setCookie(id, secret) };
+}
+
+function setCookie(id: string, secret: string): string {
+  const value = signVisitor(id, secret);
+  return `${VISITOR_COOKIE}=${value}; Path=/; Max-Age=${MAX_AGE}; HttpOnly; SameSite=Lax`;
+}
+
+function serviceIn(header: string | null): string | undefined {
+  return header === null || header === "" || NOT_A_SERVICE.test(header) ? undefined : header;
 }
 
 function ticketIn(path: string): string | undefined {

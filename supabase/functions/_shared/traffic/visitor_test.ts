@@ -6,11 +6,11 @@ import { readVisitor, signVisitor, VISITOR_COOKIE, visitorOf } from "./visitor.t
 
 const SECRETS = ["new", "old"] as const;
 
-Deno.test("visitorOf(): the cookie, else credentials, else a mail's ticket, else somebody new", () => {
-  const cookie = `a=1; ${VISITOR_COOKIE}=${signVisitor("abc", "old")}; b=2`;
+Deno.test("visitorOf(): the cookie, else a service's credentials, else a mail's ticket, else somebody new", () => {
+  const cookie = `a=1; ${VISITOR_COOKIE}=${signVisitor("abc", "new")}; b=2`;
   const of = (headers: Record<string, string>, path = "/health") =>
     visitorOf(new Headers(headers), path, SECRETS);
-  assertEquals(of({ cookie, apikey: "key" }), { id: "abc" });
+  assertEquals(of({ cookie, apikey: "key" }), { id: "abc", isNew: false });
   const service = of({ apikey: "key" });
   assertEquals(service, of({ apikey: "key" }, "/pixel/abcdefgh.png"));
   assertEquals(service.cookie, undefined);
@@ -23,7 +23,40 @@ Deno.test("visitorOf(): the cookie, else credentials, else a mail's ticket, else
     /^gl_visitor=[a-z2-7]{16}\.[0-9a-f]{24}; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Lax$/,
   );
   assertNotEquals(fresh.id, of({}).id);
-  assertEquals(of({ cookie: fresh.cookie!.split(";")[0] }), { id: fresh.id });
+  assertEquals(of({ cookie: fresh.cookie!.split(";")[0] }), { id: fresh.id, isNew: false });
+});
+
+Deno.test("visitorOf(): keys and tokens that users of an app send are not a service's", () => {
+  const jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl";
+  const browsers: Record<string, string>[] = [
+    { apikey: "sb_publishable_1" },
+    { apikey: jwt },
+    { apikey: "sb_publishable_1", authorization: `Bearer ${jwt}` },
+    { authorization: "bearer sb_publishable_1" },
+    { apikey: "" },
+  ];
+  const of = (headers: Record<string, string>, path = "/health") =>
+    visitorOf(new Headers(headers), path, SECRETS);
+  for (const headers of browsers) {
+    const first = of(headers);
+    assertEquals([first.isNew, typeof first.cookie], [true, "string"], JSON.stringify(headers));
+    assertNotEquals(first.id, of(headers).id);
+    assertEquals(of(headers, "/c/ticket-ticket/1"), of({}, "/c/ticket-ticket/1"));
+  }
+  const service = { apikey: "sb_publishable_1", authorization: "Bearer a-service-token" };
+  assertEquals(of(service), of({ authorization: "Bearer a-service-token" }));
+  assertEquals([of(service).isNew, of({ apikey: "sb_secret_1" }).isNew], [false, false]);
+});
+
+Deno.test("visitorOf(): a cookie of the older token is signed again, for the same visitor", () => {
+  const old = visitorOf(
+    new Headers({ cookie: `${VISITOR_COOKIE}=${signVisitor("abc", "old")}` }),
+    "/health",
+    SECRETS,
+  );
+  assertEquals([old.id, old.isNew], ["abc", false]);
+  const again = visitorOf(new Headers({ cookie: old.cookie!.split(";")[0] }), "/health", ["new"]);
+  assertEquals(again, { id: "abc", isNew: false });
 });
 
 Deno.test("a cookie is no visit, a visit of one side none of the other, and no other text is either", () => {
