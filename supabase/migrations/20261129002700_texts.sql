@@ -101,6 +101,14 @@ begin
 end $$;
 comment on function public.text_account(text, text) is 'The provider''s account that has a number (digits), null for the main one. A number that first appears gets p_account. For secret keys.';
 
+create function public.number_of_text(p_message uuid) returns text
+language plpgsql stable set search_path = '' as $$
+begin
+  perform private.refuse_older_code();
+  return (select o.number_id from public.outbound_messages o where o.id = p_message and o.channel = 'sms');
+end $$;
+comment on function public.number_of_text(uuid) is 'Our number (digits) that a text of ours goes from, by our id; null if there is no such text. For secret keys.';
+
 create function public.remove_text_number(p_number text) returns void
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -339,7 +347,8 @@ grant execute on function
   private.find_sent_texts(jsonb, timestamptz, boolean, text, timestamptz),
   public.find_sent_texts(jsonb, timestamptz, boolean, text),
   public.known_texts(text[]),
-  public.text_account(text, text)
+  public.text_account(text, text),
+  public.number_of_text(uuid)
   to service_role;
 grant execute on function
   public.list_text_numbers(),
