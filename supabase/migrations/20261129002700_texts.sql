@@ -230,10 +230,15 @@ create function private.settle_text_check(p_result jsonb, p_now timestamptz) ret
 language plpgsql set search_path = '' as $$
 declare
   v_failed boolean := p_result ? 'error';
+  v_began timestamptz := (p_result ->> 'began')::timestamptz;
 begin
   update private.text_checks c
   set lease_until = null,
-    checked_until = case when v_failed then c.checked_until else greatest(c.checked_until, (p_result ->> 'began')::timestamptz) end,
+    checked_until = case when v_failed then c.checked_until
+      -- What a list was cut off at is read again for a day. A list that is too long all the time must not be read whole for ever.
+      when (p_result ->> 'cut')::boolean and c.checked_until > v_began - interval '1 day' then c.checked_until
+      when (p_result ->> 'cut')::boolean and c.checked_until is null then v_began - interval '23 hours'
+      else greatest(c.checked_until, v_began) end,
     failures = case when v_failed then c.failures + 1 else 0 end,
     last_error = left(p_result ->> 'error', 500),
     recovered = c.recovered + coalesce((p_result ->> 'recovered')::bigint, 0),
@@ -252,7 +257,7 @@ begin
   perform private.refuse_older_code();
   perform private.settle_text_check(p_result, clock_timestamp());
 end $$;
-comment on function public.settle_text_check(jsonb) is 'Ends a comparison: {provider, began, recovered (updates that no webhook had brought)}, or {provider, error}; after an error it is repeated, later each time. For secret keys.';
+comment on function public.settle_text_check(jsonb) is 'Ends a comparison: {provider, began, recovered (updates that no webhook had brought), cut (the list did not reach back to since: for a day it is read again from there)}, and error where it, or a part of it, could not be read; after an error it is repeated, later each time. For secret keys.';
 
 -- Failure policy: closed. A text that the provider does not have is not sent again by itself: a person decides.
 create function private.find_sent_texts(p_texts jsonb, p_since timestamptz, p_complete boolean, p_provider text, p_now timestamptz) returns jsonb

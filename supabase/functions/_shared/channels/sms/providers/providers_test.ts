@@ -374,6 +374,17 @@ Deno.test("twilio: the lists of all accounts are one", async () => {
   assertEquals(world.calls.map(({ url }) => new URL(url).pathname.split("/")[3]), [ACCOUNT, SUB]);
 });
 
+Deno.test("twilio: an account that does not answer leaves the lists of the others", async () => {
+  const page = () => Response.json({ messages: [entry(2)], next_page_uri: null });
+  const { updates, complete, error } = await both.list!(
+    query,
+    answering(new Response("<html>", { status: 503 }), page()),
+  );
+  assertEquals([updates.map(({ key }) => key), complete], [["m:SM2"], false]);
+  assertEquals(error, "Twilio's list answered 503 without JSON");
+  await assertRejects(() => both.list!(query, answering()), Error, "Twilio's list answered 599");
+});
+
 Deno.test("twilio: what is gone counts as deleted, and a refusal is an error", async () => {
   const file = `https://api.twilio.com/2010-04-01/Accounts/${ACCOUNT}/Messages/MM1/Media/ME1`;
   await twilio.deleteMedia!(file, answering(new Response(null, { status: 404 })));
