@@ -1,6 +1,7 @@
 /** What follows from reported failures of texts: one second try, and numbers that carriers take nothing from. */
 import { assertEquals } from "../support/assert.ts";
 import { databaseTest } from "../support/database.ts";
+import { addOrg, book } from "../support/masking.ts";
 import type { JSONValue, Sql } from "postgres";
 
 const OURS = "12025550100";
@@ -14,7 +15,7 @@ async function begin(sql: Sql): Promise<void> {
 }
 
 /** Queues a text, and gives its id. */
-const queue = (sql: Sql, text = "At nine.", more: Record<string, JSONValue> = {}) =>
+const queue = (sql: Sql, text = "At nine.", more: Record<string, JSONValue> = {}, key?: string) =>
   sql`select public.enqueue_outbound(${
     sql.json([{
       channel: "sms",
@@ -23,6 +24,7 @@ const queue = (sql: Sql, text = "At nine.", more: Record<string, JSONValue> = {}
       number_id: OURS,
       text,
       message: { type: "text", text, segments: 1, ...more },
+      ...(key === undefined ? {} : { idempotency_key: key }),
     }])
   }) -> 0 ->> 'id' as id`.then(([{ id }]) => id as string);
 
@@ -132,6 +134,27 @@ databaseTest(
     // Who opts out while a second try waits is not written to: the claim says so.
     await sql`update public.conversations set opted_out_at = now()`;
     assertEquals((await claim(sql, SOON)).map(({ id, opted_out }) => [id, opted_out]), [[patient, true]]);
+  },
+);
+
+databaseTest(
+  "a copy of a thread's text is sent again only while the person is on the thread",
+  async (sql) => {
+    await begin(sql);
+    const rows = await addOrg(sql);
+    const booking = await book(sql, rows, 0, "walk");
+    await sql`select public.assign_sitter(${booking}, ${rows.sitters[0].member}, true)`;
+    const [{ id: leg }] =
+      await sql`select id from public.thread_legs where ended_at is null order by id limit 1`;
+    const failed = async (n: number) => {
+      const id = await queue(sql, `copy ${n}`, {}, `relay:${crypto.randomUUID()}:${leg}`);
+      assertEquals(await send(sql, n), [id]);
+      await tell(sql, `SM${n}`, id, "failed", "30003");
+      return (await state(sql, id))[0];
+    };
+    assertEquals(await failed(1), "queued");
+    await sql`update public.thread_legs set ended_at = now() where id = ${leg}`;
+    assertEquals(await failed(2), "failed");
   },
 );
 

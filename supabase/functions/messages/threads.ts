@@ -19,7 +19,7 @@ import { isStorableText } from "../_shared/json/text.ts";
 import type { OrgFlags } from "../_shared/masking/flags.ts";
 import { judgeText, type Verdict } from "../_shared/masking/poaching/judge.ts";
 import { type Leg, relay, type Relayed, type ThreadFacts } from "../_shared/masking/relay.ts";
-import { textMessage } from "../_shared/pipeline/relaying.ts";
+import { relayedMessage } from "../_shared/pipeline/relaying.ts";
 import { segmentsOf } from "../_shared/sms/segments.ts";
 import type { z } from "zod";
 
@@ -240,7 +240,7 @@ export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
       forces?: { id: string; reason: string };
     },
   ): Promise<Response> {
-    const message = textMessage(text, media);
+    const message = relayedMessage(text, media);
     try {
       const answer = await rpc("send_in_thread", {
         p_send: {
