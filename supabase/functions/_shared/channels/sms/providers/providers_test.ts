@@ -214,6 +214,15 @@ Deno.test("twilio: a file's redirect is followed without the credentials", async
     Error,
     "500",
   );
+  const redirect = () =>
+    new Response(null, { status: 307, headers: { location: "https://storage.example.org/x" } });
+  const gone = answering(redirect(), new Response(null, { status: 404 }));
+  assertEquals(await twilio.openMedia(url, gone), undefined);
+  await assertRejects(
+    () => twilio.openMedia(url, answering(redirect(), new Response(null, { status: 403 }))),
+    Error,
+    "403",
+  );
 });
 
 Deno.test("twilio: no other address is called for a file", async () => {

@@ -239,7 +239,8 @@ async function openMedia(
   const second = await open(fetch, new URL(location, account.url).href, {}, signal);
   if (second.status === 200) return second;
   await second.body?.cancel();
-  if (second.status === 404 || second.status === 403) return undefined;
+  // 403 is an address that has expired, or a storage in trouble.
+  if (second.status === 404) return undefined;
   throw new Error(`the storage of Twilio answered ${second.status} for a file`);
 }
 
