@@ -280,6 +280,8 @@ begin
   perform from public.messages m where m.id = any (v_ids) order by m.id for update;
   with ours as (
     select o.id, o.number_id, o.recipient, m.native ->> 'text' as body, coalesce(o.tried_at, o.created_at) as tried_at,
+      -- That the first of two tries went says nothing of the second.
+      o.first_try ->> 'provider_id' as first_id,
       row_number() over (partition by o.number_id, o.recipient, m.native ->> 'text' order by o.tried_at, o.id) as n
     from public.outbound_messages o join public.messages m on m.id = o.id
     where o.id = any (v_ids) and o.state = 'unknown'
@@ -292,6 +294,7 @@ begin
       and exists (
         select from ours
         where ours.number_id = t."from" and ours.recipient = t."to" and ours.body = t.body
+          and t.provider_id is distinct from ours.first_id
           and t.at between ours.tried_at - interval '2 minutes' and ours.tried_at + interval '10 minutes')
   ), pairs as (
     select ours.id, theirs.provider_id from ours join theirs
@@ -299,7 +302,8 @@ begin
     union
     -- One provider gives our id back.
     select ours.id, min(t.provider_id) from ours
-    join jsonb_to_recordset(p_texts) as t (provider_id text, ours uuid) on t.ours = ours.id group by ours.id
+    join jsonb_to_recordset(p_texts) as t (provider_id text, ours uuid) on t.ours = ours.id and t.provider_id is distinct from ours.first_id
+    group by ours.id
   ), settled as (
     update public.outbound_messages o set state = 'sent', error = null, updated_at = p_now from pairs where o.id = pairs.id
   ), named as (

@@ -224,3 +224,37 @@ for (const code of ["30032", "30034", "40010"]) {
     assertEquals(await held(), [null, null]);
   });
 }
+
+databaseTest(
+  "a second try of which nothing is known is not found by the record of the first",
+  async (sql) => {
+    await sql`select public.set_text_number(${OURS}, '{"provider": "telnyx"}')`;
+    await begin(sql);
+    const id = await queue(sql);
+    await send(sql, 1);
+    await tell(sql, "SM1", id, "failed", "30003");
+    const [{ lease }] = await claim(sql, SOON);
+    await sql`select public.settle_outbound(${
+      sql.json([{ id, lease, outcome: "unknown", error: { code: "timeout", message: "no answer" } }])
+    })`;
+    assertEquals((await state(sql, id))[1], "unknown");
+    const record = (sid: string) => ({
+      provider_id: sid,
+      from: OURS,
+      to: ANNA,
+      body: "At nine.",
+      at: new Date().toISOString(),
+      ours: id,
+    });
+    const find = async (...sids: string[]) => {
+      const [{ found }] = await sql`
+      select private.find_sent_texts(${
+        sql.json(sids.map(record))
+      }, now() - interval '1 hour', false, 'telnyx',
+        now() + interval '30 minutes') -> 'found' as found`;
+      return found;
+    };
+    assertEquals(await find("SM1"), []);
+    assertEquals(await find("SM1", "SM2"), ["SM2"]);
+  },
+);
