@@ -340,6 +340,40 @@ begin
 end $$;
 comment on function public.known_texts(text[]) is 'Which of these ids of a provider are texts that came in and are stored. For secret keys.';
 
+-- Files of texts ----------------------------------------------------------------------------------
+
+create function public.find_text_media(p_id uuid) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  perform private.refuse_older_code();
+  -- A later migration keeps files in our storage, and a team may take it back.
+  if to_regclass('public.text_files') is null then
+    return (
+      select jsonb_build_object('provider', m.native -> 'provider', 'media', (
+          select jsonb_agg(n.file || '{"stored": null}' order by n.place) from jsonb_array_elements(m.native -> 'media') with ordinality as n (file, place)))
+      from public.messages m
+      where m.id = p_id and m.channel = 'sms' and m.direction = 'in' and m.type = 'mms' and m.status <> 'deleted'
+        and jsonb_typeof(m.native -> 'media') = 'array');
+  end if;
+  return (
+    select jsonb_build_object('provider', coalesce(m.native ->> 'provider', f.provider), 'media', f.media)
+    from public.messages m
+    cross join lateral (
+      select min(coalesce(t.provider, m.native ->> 'provider')) as provider,
+        jsonb_agg(jsonb_build_object('url', case when t.at_provider is distinct from 'deleted' then coalesce(n.file ->> 'url', t.url) end,
+          'type', case when t.state = 'stored' then t.mime_type else n.file ->> 'type' end, 'size', coalesce(to_jsonb(t.bytes), n.file -> 'size'),
+          'stored', (
+            select jsonb_build_object('path', o.path, 'bytes', o.bytes) from public.storage_objects o
+            where o.bucket = 'sms-media' and o.path = t.path and o.message_id = m.id and o.expires_at > clock_timestamp()))
+          order by coalesce(n.place - 1, t.place)) as media
+      from jsonb_array_elements(case when jsonb_typeof(m.native -> 'media') = 'array' then m.native -> 'media' else '[]' end)
+        with ordinality as n (file, place)
+      full join (select * from public.text_files x where x.message_id = m.id) t on t.place = n.place - 1
+    ) f
+    where m.id = p_id and m.channel = 'sms' and m.direction = 'in' and m.status <> 'deleted' and f.media is not null);
+end $$;
+comment on function public.find_text_media(uuid) is 'The files of a text that came in: {provider, media: [{url (at the provider; null if it was deleted there), type, size, stored {path, bytes} (in our storage, or null)}]}; null if there is no such text, or nothing is known of its files any more. For secret keys.';
+
 -- Who may run what --------------------------------------------------------------------------------
 
 call private.close_functions();
@@ -357,7 +391,8 @@ grant execute on function
   public.find_sent_texts(jsonb, timestamptz, boolean, text),
   public.known_texts(text[]),
   public.text_account(text, text),
-  public.number_of_text(uuid)
+  public.number_of_text(uuid),
+  public.find_text_media(uuid)
   to service_role;
 grant execute on function
   public.list_text_numbers(),
