@@ -31828,8 +31828,8 @@ AS $function$
 $function$;
 grant execute on function private.troubled_destinations(p_now timestamp with time zone) to service_role;
 
--- Queues a text that failed once more, in five minutes: never twice, not if the person has opted out or is a thread's
--- no more, and not if it will be older by then than its validity_seconds, without them an hour. A receipt that it was
+-- Queues a text that failed once more, in five minutes: never twice, not if the person has opted out or left the
+-- thread, and not if it will be older by then than its validity_seconds, without them an hour. A receipt that it was
 -- delivered after all ends that. The setting texts.second_try = false turns it off. The caller holds the locks of
 -- lane and message.
 CREATE OR REPLACE FUNCTION private.try_text_again(p_id uuid, p_now timestamp with time zone)

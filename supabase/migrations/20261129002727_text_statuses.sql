@@ -53,7 +53,7 @@ begin
   perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, v_due);
   return true;
 end $$;
-comment on function private.try_text_again(uuid, timestamptz) is 'Queues a text that failed once more, in five minutes: never twice, not if the person has opted out or is a thread''s no more, and not if it will be older by then than its validity_seconds, without them an hour. A receipt that it was delivered after all ends that. The setting texts.second_try = false turns it off. The caller holds the locks of lane and message.';
+comment on function private.try_text_again(uuid, timestamptz) is 'Queues a text that failed once more, in five minutes: never twice, not if the person has opted out or left the thread, and not if it will be older by then than its validity_seconds, without them an hour. A receipt that it was delivered after all ends that. The setting texts.second_try = false turns it off. The caller holds the locks of lane and message.';
 
 create function private.apply_text_statuses(p_ids uuid[], p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
