@@ -7861,6 +7861,15 @@ CREATE OR REPLACE FUNCTION public.find_text_media(p_id uuid)
 AS $function$
 begin
   perform private.refuse_older_code();
+  -- A later migration keeps files in our storage, and a team may take it back.
+  if to_regclass('public.text_files') is null then
+    return (
+      select jsonb_build_object('provider', m.native -> 'provider', 'media', (
+          select jsonb_agg(n.file || '{"stored": null}' order by n.place) from jsonb_array_elements(m.native -> 'media') with ordinality as n (file, place)))
+      from public.messages m
+      where m.id = p_id and m.channel = 'sms' and m.direction = 'in' and m.type = 'mms' and m.status <> 'deleted'
+        and jsonb_typeof(m.native -> 'media') = 'array');
+  end if;
   return (
     select jsonb_build_object('provider', coalesce(m.native ->> 'provider', f.provider), 'media', f.media)
     from public.messages m
@@ -9610,8 +9619,8 @@ end $function$;
 grant execute on function public.message_story(p_message_id uuid) to authenticated, service_role;
 
 -- How masked messaging of an organisation is doing: {threads by class, relayed, antiPoachingBlocked,
--- ownerInboxRouted, held, sitterNoActiveWindow (all since the beginning), pool, decisions: the last fifty, redacted};
--- null if there is no such organisation. For secret keys.
+-- ownerInboxRouted, held, sitterNoActiveWindow (all since the beginning), pool (null without pool_forecast),
+-- decisions: the last fifty, redacted}; null if there is no such organisation. For secret keys.
 CREATE OR REPLACE FUNCTION public.messages_diagnostics(p_org uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -9622,6 +9631,7 @@ CREATE OR REPLACE FUNCTION public.messages_diagnostics(p_org uuid)
 AS $function$
 declare
   v_count jsonb;
+  v_pool jsonb;
 begin
   perform private.refuse_older_code();
   if not exists (select from public.orgs o where o.id = p_org) then
@@ -9631,6 +9641,10 @@ begin
     select c.name, sum(c.value) as n from public.counters c
     where c.name in ('masking_leg', 'masking_blocked', 'masking_owner_inbox', 'masking_held', 'masking_sitter_no_window') and c.label = p_org::text
     group by c.name) c;
+  -- A later migration makes it, and a team may take it back.
+  if to_regprocedure('public.pool_forecast(uuid)') is not null then
+    v_pool := public.pool_forecast(p_org);
+  end if;
   return jsonb_build_object(
     'threads', (
       select jsonb_build_object('front_desk', count(*) filter (where t.number_class = 'front_desk'),
@@ -9641,7 +9655,7 @@ begin
     'ownerInboxRouted', coalesce((v_count ->> 'masking_owner_inbox')::bigint, 0),
     'held', coalesce((v_count ->> 'masking_held')::bigint, 0),
     'sitterNoActiveWindow', coalesce((v_count ->> 'masking_sitter_no_window')::bigint, 0),
-    'pool', public.pool_forecast(p_org),
+    'pool', v_pool,
     'decisions', (
       select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'at', d.at, 'orgId', d.org_id, 'threadId', d.thread_id, 'fromRole', d.from_role,
         'from', case when d.from_last4 <> '' then '…' || d.from_last4 end, 'number', case when d.number_last4 <> '' then '…' || d.number_last4 end,
@@ -10066,6 +10080,19 @@ begin
   return (select jsonb_build_object('credentials', s.credentials) from public.senders s where s.channel = 'whatsapp' and s.id = p_id);
 end $function$;
 grant execute on function public.number_credentials(p_id text) to service_role;
+
+-- Our number (digits) that a text of ours goes from, by our id; null if there is no such text. For secret keys.
+CREATE OR REPLACE FUNCTION public.number_of_text(p_message uuid)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return (select o.number_id from public.outbound_messages o where o.id = p_message and o.channel = 'sms');
+end $function$;
+grant execute on function public.number_of_text(p_message uuid) to service_role;
 
 -- The accounts and numbers that wa-router asks Meta about, as list_numbers returns them. For secret keys.
 CREATE OR REPLACE FUNCTION public.numbers_to_check()
@@ -13355,8 +13382,9 @@ begin
 end $function$;
 grant execute on function public.settle_storage_purges(p_objects jsonb) to service_role;
 
--- Ends a comparison: {provider, began, recovered (updates that no webhook had brought)}, or {provider, error}; after
--- an error it is repeated, later each time. For secret keys.
+-- Ends a comparison: {provider, began, recovered (updates that no webhook had brought), cut (the list did not reach
+-- back to since: for a day it is read again from there)}, and error where it, or a part of it, could not be read;
+-- after an error it is repeated, later each time. For secret keys.
 CREATE OR REPLACE FUNCTION public.settle_text_check(p_result jsonb)
  RETURNS void
  LANGUAGE plpgsql
@@ -19325,6 +19353,8 @@ begin
   perform from public.messages m where m.id = any (v_ids) order by m.id for update;
   with ours as (
     select o.id, o.number_id, o.recipient, m.native ->> 'text' as body, coalesce(o.tried_at, o.created_at) as tried_at,
+      -- That the first of two tries went says nothing of the second.
+      o.first_try ->> 'provider_id' as first_id,
       row_number() over (partition by o.number_id, o.recipient, m.native ->> 'text' order by o.tried_at, o.id) as n
     from public.outbound_messages o join public.messages m on m.id = o.id
     where o.id = any (v_ids) and o.state = 'unknown'
@@ -19337,6 +19367,7 @@ begin
       and exists (
         select from ours
         where ours.number_id = t."from" and ours.recipient = t."to" and ours.body = t.body
+          and t.provider_id is distinct from ours.first_id
           and t.at between ours.tried_at - interval '2 minutes' and ours.tried_at + interval '10 minutes')
   ), pairs as (
     select ours.id, theirs.provider_id from ours join theirs
@@ -19344,7 +19375,8 @@ begin
     union
     -- One provider gives our id back.
     select ours.id, min(t.provider_id) from ours
-    join jsonb_to_recordset(p_texts) as t (provider_id text, ours uuid) on t.ours = ours.id group by ours.id
+    join jsonb_to_recordset(p_texts) as t (provider_id text, ours uuid) on t.ours = ours.id and t.provider_id is distinct from ours.first_id
+    group by ours.id
   ), settled as (
     update public.outbound_messages o set state = 'sent', error = null, updated_at = p_now from pairs where o.id = pairs.id
   ), named as (
@@ -29834,10 +29866,15 @@ CREATE OR REPLACE FUNCTION private.settle_text_check(p_result jsonb, p_now times
 AS $function$
 declare
   v_failed boolean := p_result ? 'error';
+  v_began timestamptz := (p_result ->> 'began')::timestamptz;
 begin
   update private.text_checks c
   set lease_until = null,
-    checked_until = case when v_failed then c.checked_until else greatest(c.checked_until, (p_result ->> 'began')::timestamptz) end,
+    checked_until = case when v_failed then c.checked_until
+      -- What a list was cut off at is read again for a day. A list that is too long all the time must not be read whole for ever.
+      when (p_result ->> 'cut')::boolean and c.checked_until > v_began - interval '1 day' then c.checked_until
+      when (p_result ->> 'cut')::boolean and c.checked_until is null then v_began - interval '23 hours'
+      else greatest(c.checked_until, v_began) end,
     failures = case when v_failed then c.failures + 1 else 0 end,
     last_error = left(p_result ->> 'error', 500),
     recovered = c.recovered + coalesce((p_result ->> 'recovered')::bigint, 0),
@@ -31148,12 +31185,17 @@ begin
   v_key := concat_ws(':', 'org-notice', v_due.member_id, v_due.topic, extract(epoch from v_due.since));
   select m.contact_id into v_contact from public.org_members m where m.id = v_due.member_id;
   v_desk := private.front_desk(v_due.org_id);
-  if v_contact is not null and v_desk is not null then
+  -- Before anything else that may be refused for now: nobody is mailed because texts are off who does not want them.
+  if exists (
+    select from public.conversations c
+    where c.contact_id = v_contact and c.channel = 'sms' and c.number_id = v_desk and c.opted_out_at is not null) then
+    v_why := 'opted_out';
+  elsif v_contact is not null and v_desk is not null then
     v_answer := private.queue_text(v_contact, v_desk, p_notice -> 'message', v_key, p_now);
     v_way := case when v_answer ? 'error' then 'none' else 'text' end;
     v_why := v_answer ->> 'error';
   end if;
-  if v_way = 'none' and v_why is distinct from 'opted_out' then
+  if v_way = 'none' and coalesce(v_why, '') not in ('opted_out', 'feature_off', 'rate_limited') then
     v_mail := private.member_mail(v_due.member_id);
     v_sender := private.notification_sender();
     if v_mail is not null and v_sender is not null then
@@ -31951,9 +31993,10 @@ AS $function$
 $function$;
 grant execute on function private.troubled_destinations(p_now timestamp with time zone) to service_role;
 
--- Queues a text that failed once more, in five minutes: never twice, not if the person has opted out, and not if it
--- will be older by then than its validity_seconds, without them an hour. A receipt that it was delivered after all
--- ends that. The setting texts.second_try = false turns it off. The caller holds the locks of lane and message.
+-- Queues a text that failed once more, in five minutes: never twice, not if the person has opted out or left the
+-- thread, and not if it will be older by then than its validity_seconds, without them an hour. A receipt that it was
+-- delivered after all ends that. The setting texts.second_try = false turns it off. The caller holds the locks of
+-- lane and message.
 CREATE OR REPLACE FUNCTION private.try_text_again(p_id uuid, p_now timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -31973,6 +32016,9 @@ begin
   if v_queued.state <> 'sent' or v_queued.first_try is not null or v_message.status <> 'failed'
     or v_due > v_queued.created_at + (case when v_message.native ->> 'validity_seconds' ~ '^[0-9]{1,6}$'
       then make_interval(secs => (v_message.native ->> 'validity_seconds')::double precision) else interval '1 hour' end)
+    -- Who was taken off a thread hears nothing of it any more.
+    or v_queued.idempotency_key ~ '^relay:.*:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' and not exists (
+      select from public.thread_legs l where l.id = right(v_queued.idempotency_key, 36)::uuid and l.ended_at is null)
     or (select private.send_refusal(c, v_message.native, p_now) from public.conversations c where c.id = v_message.conversation_id) is not null then
     return false;
   end if;

@@ -101,6 +101,14 @@ begin
 end $$;
 comment on function public.text_account(text, text) is 'The provider''s account that has a number (digits), null for the main one. A number that first appears gets p_account. For secret keys.';
 
+create function public.number_of_text(p_message uuid) returns text
+language plpgsql stable set search_path = '' as $$
+begin
+  perform private.refuse_older_code();
+  return (select o.number_id from public.outbound_messages o where o.id = p_message and o.channel = 'sms');
+end $$;
+comment on function public.number_of_text(uuid) is 'Our number (digits) that a text of ours goes from, by our id; null if there is no such text. For secret keys.';
+
 create function public.remove_text_number(p_number text) returns void
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -222,10 +230,15 @@ create function private.settle_text_check(p_result jsonb, p_now timestamptz) ret
 language plpgsql set search_path = '' as $$
 declare
   v_failed boolean := p_result ? 'error';
+  v_began timestamptz := (p_result ->> 'began')::timestamptz;
 begin
   update private.text_checks c
   set lease_until = null,
-    checked_until = case when v_failed then c.checked_until else greatest(c.checked_until, (p_result ->> 'began')::timestamptz) end,
+    checked_until = case when v_failed then c.checked_until
+      -- What a list was cut off at is read again for a day. A list that is too long all the time must not be read whole for ever.
+      when (p_result ->> 'cut')::boolean and c.checked_until > v_began - interval '1 day' then c.checked_until
+      when (p_result ->> 'cut')::boolean and c.checked_until is null then v_began - interval '23 hours'
+      else greatest(c.checked_until, v_began) end,
     failures = case when v_failed then c.failures + 1 else 0 end,
     last_error = left(p_result ->> 'error', 500),
     recovered = c.recovered + coalesce((p_result ->> 'recovered')::bigint, 0),
@@ -244,7 +257,7 @@ begin
   perform private.refuse_older_code();
   perform private.settle_text_check(p_result, clock_timestamp());
 end $$;
-comment on function public.settle_text_check(jsonb) is 'Ends a comparison: {provider, began, recovered (updates that no webhook had brought)}, or {provider, error}; after an error it is repeated, later each time. For secret keys.';
+comment on function public.settle_text_check(jsonb) is 'Ends a comparison: {provider, began, recovered (updates that no webhook had brought), cut (the list did not reach back to since: for a day it is read again from there)}, and error where it, or a part of it, could not be read; after an error it is repeated, later each time. For secret keys.';
 
 -- Failure policy: closed. A text that the provider does not have is not sent again by itself: a person decides.
 create function private.find_sent_texts(p_texts jsonb, p_since timestamptz, p_complete boolean, p_provider text, p_now timestamptz) returns jsonb
@@ -267,6 +280,8 @@ begin
   perform from public.messages m where m.id = any (v_ids) order by m.id for update;
   with ours as (
     select o.id, o.number_id, o.recipient, m.native ->> 'text' as body, coalesce(o.tried_at, o.created_at) as tried_at,
+      -- That the first of two tries went says nothing of the second.
+      o.first_try ->> 'provider_id' as first_id,
       row_number() over (partition by o.number_id, o.recipient, m.native ->> 'text' order by o.tried_at, o.id) as n
     from public.outbound_messages o join public.messages m on m.id = o.id
     where o.id = any (v_ids) and o.state = 'unknown'
@@ -279,6 +294,7 @@ begin
       and exists (
         select from ours
         where ours.number_id = t."from" and ours.recipient = t."to" and ours.body = t.body
+          and t.provider_id is distinct from ours.first_id
           and t.at between ours.tried_at - interval '2 minutes' and ours.tried_at + interval '10 minutes')
   ), pairs as (
     select ours.id, theirs.provider_id from ours join theirs
@@ -286,7 +302,8 @@ begin
     union
     -- One provider gives our id back.
     select ours.id, min(t.provider_id) from ours
-    join jsonb_to_recordset(p_texts) as t (provider_id text, ours uuid) on t.ours = ours.id group by ours.id
+    join jsonb_to_recordset(p_texts) as t (provider_id text, ours uuid) on t.ours = ours.id and t.provider_id is distinct from ours.first_id
+    group by ours.id
   ), settled as (
     update public.outbound_messages o set state = 'sent', error = null, updated_at = p_now from pairs where o.id = pairs.id
   ), named as (
@@ -323,6 +340,40 @@ begin
 end $$;
 comment on function public.known_texts(text[]) is 'Which of these ids of a provider are texts that came in and are stored. For secret keys.';
 
+-- Files of texts ----------------------------------------------------------------------------------
+
+create function public.find_text_media(p_id uuid) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  perform private.refuse_older_code();
+  -- A later migration keeps files in our storage, and a team may take it back.
+  if to_regclass('public.text_files') is null then
+    return (
+      select jsonb_build_object('provider', m.native -> 'provider', 'media', (
+          select jsonb_agg(n.file || '{"stored": null}' order by n.place) from jsonb_array_elements(m.native -> 'media') with ordinality as n (file, place)))
+      from public.messages m
+      where m.id = p_id and m.channel = 'sms' and m.direction = 'in' and m.type = 'mms' and m.status <> 'deleted'
+        and jsonb_typeof(m.native -> 'media') = 'array');
+  end if;
+  return (
+    select jsonb_build_object('provider', coalesce(m.native ->> 'provider', f.provider), 'media', f.media)
+    from public.messages m
+    cross join lateral (
+      select min(coalesce(t.provider, m.native ->> 'provider')) as provider,
+        jsonb_agg(jsonb_build_object('url', case when t.at_provider is distinct from 'deleted' then coalesce(n.file ->> 'url', t.url) end,
+          'type', case when t.state = 'stored' then t.mime_type else n.file ->> 'type' end, 'size', coalesce(to_jsonb(t.bytes), n.file -> 'size'),
+          'stored', (
+            select jsonb_build_object('path', o.path, 'bytes', o.bytes) from public.storage_objects o
+            where o.bucket = 'sms-media' and o.path = t.path and o.message_id = m.id and o.expires_at > clock_timestamp()))
+          order by coalesce(n.place - 1, t.place)) as media
+      from jsonb_array_elements(case when jsonb_typeof(m.native -> 'media') = 'array' then m.native -> 'media' else '[]' end)
+        with ordinality as n (file, place)
+      full join (select * from public.text_files x where x.message_id = m.id) t on t.place = n.place - 1
+    ) f
+    where m.id = p_id and m.channel = 'sms' and m.direction = 'in' and m.status <> 'deleted' and f.media is not null);
+end $$;
+comment on function public.find_text_media(uuid) is 'The files of a text that came in: {provider, media: [{url (at the provider; null if it was deleted there), type, size, stored {path, bytes} (in our storage, or null)}]}; null if there is no such text, or nothing is known of its files any more. For secret keys.';
+
 -- Who may run what --------------------------------------------------------------------------------
 
 call private.close_functions();
@@ -339,7 +390,9 @@ grant execute on function
   private.find_sent_texts(jsonb, timestamptz, boolean, text, timestamptz),
   public.find_sent_texts(jsonb, timestamptz, boolean, text),
   public.known_texts(text[]),
-  public.text_account(text, text)
+  public.text_account(text, text),
+  public.number_of_text(uuid),
+  public.find_text_media(uuid)
   to service_role;
 grant execute on function
   public.list_text_numbers(),

@@ -172,37 +172,13 @@ begin
 end $$;
 comment on function public.settle_text_file(uuid, uuid, text, jsonb) is 'Ends an attempt at a file of a text. To store it: stored {path, bytes, mime_type}, gone, too_large, failed {error}; to delete it at the provider: deleted, failed {error}; either: retry {retry_after_ms, error}. False if the lease is not valid any more. For secret keys.';
 
-create function public.find_text_media(p_id uuid) returns jsonb
-language plpgsql stable set search_path = '' as $$
-begin
-  perform private.refuse_older_code();
-  return (
-    select jsonb_build_object('provider', coalesce(m.native ->> 'provider', f.provider), 'media', f.media)
-    from public.messages m
-    cross join lateral (
-      select min(coalesce(t.provider, m.native ->> 'provider')) as provider,
-        jsonb_agg(jsonb_build_object('url', case when t.at_provider is distinct from 'deleted' then coalesce(n.file ->> 'url', t.url) end,
-          'type', case when t.state = 'stored' then t.mime_type else n.file ->> 'type' end, 'size', coalesce(to_jsonb(t.bytes), n.file -> 'size'),
-          'stored', (
-            select jsonb_build_object('path', o.path, 'bytes', o.bytes) from public.storage_objects o
-            where o.bucket = 'sms-media' and o.path = t.path and o.message_id = m.id and o.expires_at > clock_timestamp()))
-          order by coalesce(n.place - 1, t.place)) as media
-      from jsonb_array_elements(case when jsonb_typeof(m.native -> 'media') = 'array' then m.native -> 'media' else '[]' end)
-        with ordinality as n (file, place)
-      full join (select * from public.text_files x where x.message_id = m.id) t on t.place = n.place - 1
-    ) f
-    where m.id = p_id and m.channel = 'sms' and m.direction = 'in' and m.status <> 'deleted' and f.media is not null);
-end $$;
-comment on function public.find_text_media(uuid) is 'The files of a text that came in: {provider, media: [{url (at the provider; null if it was deleted there), type, size, stored {path, bytes} (in our storage, or null)}]}; null if there is no such text, or nothing is known of its files any more. For secret keys.';
-
 call private.close_functions();
 grant execute on function
   private.queue_text_files(),
   private.orphan_text_file(),
   private.text_files_are_due(timestamptz),
   public.claim_text_file(integer),
-  public.settle_text_file(uuid, uuid, text, jsonb),
-  public.find_text_media(uuid)
+  public.settle_text_file(uuid, uuid, text, jsonb)
   to service_role;
 
 -- The clock was scheduled before there was this job.

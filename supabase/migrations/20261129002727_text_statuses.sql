@@ -36,6 +36,9 @@ begin
   if v_queued.state <> 'sent' or v_queued.first_try is not null or v_message.status <> 'failed'
     or v_due > v_queued.created_at + (case when v_message.native ->> 'validity_seconds' ~ '^[0-9]{1,6}$'
       then make_interval(secs => (v_message.native ->> 'validity_seconds')::double precision) else interval '1 hour' end)
+    -- Who was taken off a thread hears nothing of it any more.
+    or v_queued.idempotency_key ~ '^relay:.*:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' and not exists (
+      select from public.thread_legs l where l.id = right(v_queued.idempotency_key, 36)::uuid and l.ended_at is null)
     or (select private.send_refusal(c, v_message.native, p_now) from public.conversations c where c.id = v_message.conversation_id) is not null then
     return false;
   end if;
@@ -50,7 +53,7 @@ begin
   perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, v_due);
   return true;
 end $$;
-comment on function private.try_text_again(uuid, timestamptz) is 'Queues a text that failed once more, in five minutes: never twice, not if the person has opted out, and not if it will be older by then than its validity_seconds, without them an hour. A receipt that it was delivered after all ends that. The setting texts.second_try = false turns it off. The caller holds the locks of lane and message.';
+comment on function private.try_text_again(uuid, timestamptz) is 'Queues a text that failed once more, in five minutes: never twice, not if the person has opted out or left the thread, and not if it will be older by then than its validity_seconds, without them an hour. A receipt that it was delivered after all ends that. The setting texts.second_try = false turns it off. The caller holds the locks of lane and message.';
 
 create function private.apply_text_statuses(p_ids uuid[], p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$

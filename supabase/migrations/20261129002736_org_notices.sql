@@ -140,7 +140,8 @@ exception when insufficient_privilege then
 end $$;
 comment on function private.member_mail(uuid) is 'The mail address that a member signs in with; null without one.';
 
--- Failure policy: closed. Who has opted out of the front desk's texts is told nothing, by mail neither.
+-- Failure policy: closed. Who has opted out of the front desk's texts is told nothing, by mail neither. A text that cannot go
+-- for now is no reason for a mail.
 create function private.tell_member(p_notice jsonb, p_now timestamptz) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -163,12 +164,17 @@ begin
   v_key := concat_ws(':', 'org-notice', v_due.member_id, v_due.topic, extract(epoch from v_due.since));
   select m.contact_id into v_contact from public.org_members m where m.id = v_due.member_id;
   v_desk := private.front_desk(v_due.org_id);
-  if v_contact is not null and v_desk is not null then
+  -- Before anything else that may be refused for now: nobody is mailed because texts are off who does not want them.
+  if exists (
+    select from public.conversations c
+    where c.contact_id = v_contact and c.channel = 'sms' and c.number_id = v_desk and c.opted_out_at is not null) then
+    v_why := 'opted_out';
+  elsif v_contact is not null and v_desk is not null then
     v_answer := private.queue_text(v_contact, v_desk, p_notice -> 'message', v_key, p_now);
     v_way := case when v_answer ? 'error' then 'none' else 'text' end;
     v_why := v_answer ->> 'error';
   end if;
-  if v_way = 'none' and v_why is distinct from 'opted_out' then
+  if v_way = 'none' and coalesce(v_why, '') not in ('opted_out', 'feature_off', 'rate_limited') then
     v_mail := private.member_mail(v_due.member_id);
     v_sender := private.notification_sender();
     if v_mail is not null and v_sender is not null then

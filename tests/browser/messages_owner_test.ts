@@ -50,6 +50,28 @@ messagesTest(
 );
 
 messagesTest(
+  "messages: a failure before anything has answered does not say what is here",
+  async ({ set, open }) => {
+    await set(ON);
+    const page = await open();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    const me = "**/functions/v1/messages/me*";
+    await page.route(me, (route) => route.fulfill({ status: 503, body: "" }));
+    await page.reload();
+    await page.getByRole("alert").waitFor();
+    assertEquals([await page.getByText("Messages").count(), await page.title()], [0, "…"]);
+    await page.unroute(me);
+    await page.getByRole("button", { name: "Retry" }).click();
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    // Nor where the page itself cannot begin.
+    await page.route("**/config.json*", (route) => route.fulfill({ status: 503, body: "" }));
+    await page.reload();
+    await page.getByRole("alert").waitFor();
+    assertEquals([await page.getByText("Messages").count(), await page.title()], [0, "…"]);
+  },
+);
+
+messagesTest(
   "owner: a sitter is assigned to a weekly booking, the thread appears by itself with its window, and texts go both ways",
   async ({ set, open, assign, text, sent }) => {
     await set({ ...ON, "proactive_thread_creation.enabled": "true" });

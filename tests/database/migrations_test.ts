@@ -216,3 +216,38 @@ databaseTest("every foreign key has an index that starts with its columns", asyn
           select a.attname from pg_attribute a where a.attrelid = k.conrelid and a.attnum = k.conkey[1]))))`;
   assertEquals(await names(sql, unindexed), []);
 });
+
+Deno.test("what the functions of texts and masked messaging ask still answers once later migrations are taken back", async () => {
+  const db = await testDatabase();
+  const { sql } = db;
+  try {
+    const file = { url: "https://api.twilio.example/1", type: "image/png", size: null };
+    await sql`select public.ingest_updates(${
+      sql.json([{
+        key: "m:MM1",
+        channel: "sms",
+        provider: "twilio",
+        field: "message",
+        kind: "message",
+        sender_id: "12025550100",
+        identities: [{ kind: "phone", value: "12025550143" }],
+        provider_id: "MM1",
+        type: "mms",
+        raw: { provider: "twilio", media: [file] },
+      }])
+    })`;
+    const [{ id }] = await sql`select id from public.messages`;
+    const [{ org }] = await sql`select public.set_org(null, '{"name": "Moss"}') ->> 'id' as org`;
+    const pool = async () =>
+      (await sql`select public.messages_diagnostics(${org}) -> 'pool' as pool`)[0].pool;
+    const media = async () => (await sql`select public.find_text_media(${id}) as found`)[0].found;
+    assertEquals([(await pool()).numbers, (await media()).media], [0, [{ ...file, stored: null }]]);
+    for (const migration of migrations.filter(({ version }) => version >= "20261129002726").reverse()) {
+      await run(sql, reverse(migration));
+    }
+    assertEquals(await pool(), null);
+    assertEquals(await media(), { provider: "twilio", media: [{ ...file, stored: null }] });
+  } finally {
+    await db.drop();
+  }
+});

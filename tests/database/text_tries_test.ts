@@ -1,6 +1,7 @@
 /** What follows from reported failures of texts: one second try, and numbers that carriers take nothing from. */
 import { assertEquals } from "../support/assert.ts";
 import { databaseTest } from "../support/database.ts";
+import { addOrg, book } from "../support/masking.ts";
 import type { JSONValue, Sql } from "postgres";
 
 const OURS = "12025550100";
@@ -14,7 +15,7 @@ async function begin(sql: Sql): Promise<void> {
 }
 
 /** Queues a text, and gives its id. */
-const queue = (sql: Sql, text = "At nine.", more: Record<string, JSONValue> = {}) =>
+const queue = (sql: Sql, text = "At nine.", more: Record<string, JSONValue> = {}, key?: string) =>
   sql`select public.enqueue_outbound(${
     sql.json([{
       channel: "sms",
@@ -23,6 +24,7 @@ const queue = (sql: Sql, text = "At nine.", more: Record<string, JSONValue> = {}
       number_id: OURS,
       text,
       message: { type: "text", text, segments: 1, ...more },
+      ...(key === undefined ? {} : { idempotency_key: key }),
     }])
   }) -> 0 ->> 'id' as id`.then(([{ id }]) => id as string);
 
@@ -136,6 +138,27 @@ databaseTest(
 );
 
 databaseTest(
+  "a copy of a thread's text is sent again only while the person is on the thread",
+  async (sql) => {
+    await begin(sql);
+    const rows = await addOrg(sql);
+    const booking = await book(sql, rows, 0, "walk");
+    await sql`select public.assign_sitter(${booking}, ${rows.sitters[0].member}, true)`;
+    const [{ id: leg }] =
+      await sql`select id from public.thread_legs where ended_at is null order by id limit 1`;
+    const failed = async (n: number) => {
+      const id = await queue(sql, `copy ${n}`, {}, `relay:${crypto.randomUUID()}:${leg}`);
+      assertEquals(await send(sql, n), [id]);
+      await tell(sql, `SM${n}`, id, "failed", "30003");
+      return (await state(sql, id))[0];
+    };
+    assertEquals(await failed(1), "queued");
+    await sql`update public.thread_legs set ended_at = now() where id = ${leg}`;
+    assertEquals(await failed(2), "failed");
+  },
+);
+
+databaseTest(
   "a second try waits for nobody, and the first one's other reports do not touch it",
   async (sql) => {
     await begin(sql);
@@ -201,3 +224,37 @@ for (const code of ["30032", "30034", "40010"]) {
     assertEquals(await held(), [null, null]);
   });
 }
+
+databaseTest(
+  "a second try of which nothing is known is not found by the record of the first",
+  async (sql) => {
+    await sql`select public.set_text_number(${OURS}, '{"provider": "telnyx"}')`;
+    await begin(sql);
+    const id = await queue(sql);
+    await send(sql, 1);
+    await tell(sql, "SM1", id, "failed", "30003");
+    const [{ lease }] = await claim(sql, SOON);
+    await sql`select public.settle_outbound(${
+      sql.json([{ id, lease, outcome: "unknown", error: { code: "timeout", message: "no answer" } }])
+    })`;
+    assertEquals((await state(sql, id))[1], "unknown");
+    const record = (sid: string) => ({
+      provider_id: sid,
+      from: OURS,
+      to: ANNA,
+      body: "At nine.",
+      at: new Date().toISOString(),
+      ours: id,
+    });
+    const find = async (...sids: string[]) => {
+      const [{ found }] = await sql`
+      select private.find_sent_texts(${
+        sql.json(sids.map(record))
+      }, now() - interval '1 hour', false, 'telnyx',
+        now() + interval '30 minutes') -> 'found' as found`;
+      return found;
+    };
+    assertEquals(await find("SM1"), []);
+    assertEquals(await find("SM1", "SM2"), ["SM2"]);
+  },
+);

@@ -220,6 +220,20 @@ databaseTest("a comparison that fails or dies is made again, from where the last
   assertEquals([checked_until.toISOString(), failures], ["2026-11-30T12:00:00.000Z", 9]);
 });
 
+databaseTest("a comparison that was cut off is made again from where it began, for a day", async (sql) => {
+  await sql`update private.text_checks set checked_until = ${NOW}`;
+  const until = async (began: string) => {
+    await settle(sql, { provider: "twilio", began, recovered: 0, cut: true }, began);
+    const [row] = await sql`select checked_until from private.text_checks where provider = 'twilio'`;
+    return row.checked_until.toISOString();
+  };
+  assertEquals(await until("2026-12-01T11:59:00Z"), "2026-11-30T12:00:00.000Z");
+  assertEquals(await until("2026-12-01T12:00:00Z"), "2026-12-01T12:00:00.000Z");
+  // Nor is it done the first time.
+  await sql`update private.text_checks set checked_until = null`;
+  assertEquals(await until("2026-12-01T12:00:00Z"), "2026-11-30T13:00:00.000Z");
+});
+
 databaseTest("a text that comes or is queued makes the list due within a minute", async (sql) => {
   await setNumber(sql, OURS);
   await sql`update private.text_checks set next_at = now() + interval '15 minutes', last_text_at = null`;

@@ -138,6 +138,49 @@ edgeTest(
   },
 );
 
+edgeTest("member notices: nobody is mailed because texts are off, or who sent STOP", async (edge) => {
+  const { sql, set } = edge;
+  const { org, members } = await scene(edge);
+  const mails = async () =>
+    Number((await sql`select count(*) as n from public.messages where channel = 'email'`)[0].n);
+  for (const [name, address] of [["owner", "ada@people.example"], ["silent", "bea@people.example"]]) {
+    const { sub } = await signedIn(sql);
+    await sql`update auth.users set email = ${address} where id = ${sub!}`;
+    await sql`update public.org_members set user_id = ${sub!} where id = ${members[name]}`;
+  }
+  await addIdentities(sql);
+  await setFlags(sql, { email_send: true });
+  edge.texts.receive({ from: SILENT, to: DESK, body: "STOP" });
+  await edge.texts.settled();
+  await edge.settled();
+  await set({ "sms_send.enabled": "false", "messaging_v1.enabled": ON, "sitter_messages_v1.enabled": ON });
+  await sql`select private.note_org_topics(now())`;
+  await sql`update private.org_topics set since = now() - interval '1 hour'`;
+  const tellAll = async () => {
+    const [{ due }] = await sql`select public.org_notices_due() as due`;
+    const notices = due.map((one: { topic: string }) => ({
+      ...one,
+      subject: "Moss",
+      mail: "Moss: it begins",
+      message: { type: "text", text: "Moss: it begins", segments: 1 },
+    }));
+    await sql`select private.tell_members(${sql.json(notices)}, now())`;
+  };
+  await tellAll();
+  assertEquals([await noted(edge), await mails()], [
+    // Who has no phone is mailed.
+    ["admin messaging begins mail", "sitter sitters begins none opted_out"],
+    1,
+  ]);
+  await set({ "sms_send.enabled": "true" });
+  await tellAll();
+  assertEquals([(await noted(edge)).filter((one) => one.endsWith("text")), await mails()], [
+    ["owner messaging begins text", "sitter sitters begins text"],
+    1,
+  ]);
+  assertEquals((await sql`select public.list_org_notices(${org}) ->> 'due' as due`)[0].due, "0");
+});
+
 edgeTest(
   "member notices: who cannot be told now is told later, and by mail without a phone",
   async (edge) => {

@@ -29,26 +29,36 @@ function accountTest(name: string, test: (edge: Edge) => Promise<void>) {
 let n = 0;
 /** A text to one of our numbers, from an account, signed with a token. */
 async function text(
-  { call, url }: Edge,
+  edge: Edge,
   account: string,
   token: string,
   to: string,
   path: "" | "/voice" = "",
 ) {
-  const body = new URLSearchParams({
+  const { status } = await post(edge, token, path, {
     AccountSid: account,
     ...(path === "" ? { MessageSid: `SM${++n}`, Body: `text ${n}` } : { CallSid: "CA1" }),
     From: ANNA,
     To: to,
-  }).toString();
-  const { status } = await call(`sms-webhook${path}`, {
+  });
+  return status;
+}
+
+/** A webhook, signed with a token. */
+function post(
+  { call, url }: Edge,
+  token: string,
+  path: "" | `/${string}`,
+  parameters: Record<string, string>,
+) {
+  const body = new URLSearchParams(parameters).toString();
+  return call(`sms-webhook${path}`, {
     headers: {
       "content-type": "application/x-www-form-urlencoded",
       "x-twilio-signature": signTwilio(`${url}/functions/v1/sms-webhook${path}`, body, token),
     },
     body,
   });
-  return status;
 }
 
 accountTest("each account signs with its own tokens, two while they are rotated", async (edge) => {
@@ -79,6 +89,47 @@ accountTest(
     await edge.settled();
   },
 );
+
+accountTest("a webhook that names no account is nobody's, where there are several", async (edge) => {
+  await edge.sql`select public.set_text_number(${OURS})`;
+  for (const token of [TOKENS[0], KEYS.twilioToken]) {
+    const message = await post(edge, token, "", { MessageSid: "SM900", Body: "hi", From: ANNA, To: OURS });
+    assertEquals(message.status, 403);
+    assertEquals((await post(edge, token, "/voice", { CallSid: "CA9", From: ANNA, To: OURS })).status, 403);
+  }
+  assertEquals((await edge.sql`select from public.messages`).length, 0);
+});
+
+accountTest("a status with our id counts only from the account of the text's own number", async (edge) => {
+  await edge.sql`select public.set_text_number(${OURS})`;
+  await edge.set({ "sms_send.enabled": "true" });
+  const sent = await edge.call("sms-send", {
+    headers: { apikey: KEYS.secretKey },
+    body: { from: OURS, to: ANNA, text: "Hi" },
+  });
+  await edge.settled();
+  const id = sent.body.id as string;
+  const [{ provider_id }] = await edge.sql`select provider_id from public.messages where id = ${id}`;
+  const report = (account: string, token: string, more: Record<string, string>) =>
+    post(edge, token, `/status?message=${id}`, {
+      AccountSid: account,
+      MessageSid: "SM901",
+      MessageStatus: "failed",
+      ...more,
+    });
+  // Neither with a number of its own nor without one.
+  assertEquals((await report(SUB, TOKENS[0], { From: THEIRS })).status, 403);
+  assertEquals((await report(SUB, TOKENS[0], {})).status, 403);
+  assertEquals(
+    (await post(edge, TOKENS[0], `/status?message=${id}`, { MessageSid: "SM901", MessageStatus: "failed" }))
+      .status,
+    403,
+  );
+  const own = { MessageSid: String(provider_id), MessageStatus: "delivered", From: OURS };
+  assertEquals((await report(KEYS.twilioAccount, KEYS.twilioToken, own)).status, 200);
+  const [{ status }] = await edge.sql`select status from public.messages where id = ${id}`;
+  assertEquals(status, "delivered");
+});
 
 accountTest("setup names every account, and a text of an account that is gone waits", async (edge) => {
   const { body } = await edge.call("sms-webhook/setup", {

@@ -121,6 +121,11 @@ mmsTest("what Twilio lost is gone, and the first bytes say what a file is", asyn
   text.media[1] = "no such sample";
   await edge.sql`update public.text_files set mime_type = 'video/mp4' where place = 0`;
   await work(edge);
+  // Its webhook may have come before it.
+  assertEquals((await files(edge)).map((row) => [row[0], row[4]]), [["stored", false], ["pending", true]]);
+  await edge.sql`update public.text_files set created_at = now() - interval '1 hour' where place = 1`;
+  await hurry(edge);
+  await work(edge);
   assertEquals((await files(edge)).map(([state, there]) => [state, there]), [["stored", "deleted"], [
     "gone",
     "deleted",

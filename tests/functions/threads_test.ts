@@ -168,6 +168,25 @@ edgeTest(
   },
 );
 
+edgeTest("threads: a text that is let pass reaches only sitters who are still assigned", async (edge) => {
+  const { owner } = await scene(edge);
+  edge.texts.receive({ from: CLIENT, to: POOL, body: POACHING });
+  await rest(edge);
+  const { body: { texts: [{ id }] } } = await get(edge, "inbox", owner);
+  const force = () => post(edge, `inbox/${id}/force`, owner, { reason: "It is the vet's" });
+  await edge.set({ "sitter_messages_v1.enabled": "false" });
+  assertEquals((await force()).status, 409);
+  await edge.set(MASKING_ON);
+  await edge.sql`update public.assignment_windows set cancelled_at = now()`;
+  assertEquals((await force()).status, 409);
+  await rest(edge);
+  assertEquals(got(edge).filter(([, to]) => to === SITTER), []);
+  await edge.sql`update public.assignment_windows set cancelled_at = null`;
+  assertEquals((await force()).status, 202);
+  await rest(edge);
+  assertEquals(got(edge).filter(([, to]) => to === SITTER).map(([, , body]) => body), [POACHING]);
+});
+
 edgeTest("threads: a finding is reviewed, and what is dealt with leaves the inbox", async (edge) => {
   const { thread, owner, sitter } = await scene(edge);
   await post(edge, `threads/${thread}/texts`, sitter, { text: POACHING });

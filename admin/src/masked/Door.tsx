@@ -7,13 +7,12 @@ import { useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect } from "react";
 import { useRead } from "../data/query.ts";
 import type { Refusal } from "../data/refusal.ts";
-import { Card } from "../session/Card.tsx";
 import { forgetDraftsOfOthers } from "../session/draft.ts";
 import { signOut } from "../session/leave.ts";
 import { PersonProvider } from "../session/person.ts";
 import { useSession } from "../session/useSession.ts";
-import { Failed } from "../ui/states.tsx";
 import { KEYS, readMe } from "./api.ts";
+import { Broken } from "./Broken.tsx";
 import { Frame } from "./Frame.tsx";
 import { WORDS } from "./words.ts";
 
@@ -83,14 +82,6 @@ function Waiting() {
     <Center mih="100dvh" component="main">
       <Loader aria-label={WORDS.signingIn} />
     </Center>
-  );
-}
-
-function Broken({ error, retry }: { error: Refusal; retry: () => void }) {
-  return (
-    <Card brand={WORDS.brand}>
-      <Failed error={error} retry={retry} />
-    </Card>
   );
 }
 

@@ -40,11 +40,9 @@ import { createRoot } from "react-dom/client";
 import { connect } from "../data/client.ts";
 import { readConfig } from "../data/config.ts";
 import { Refusal } from "../data/refusal.ts";
-import { Card } from "../session/Card.tsx";
 import { theme } from "../theme.ts";
-import { Failed } from "../ui/states.tsx";
+import { Broken } from "./Broken.tsx";
 import { Door } from "./Door.tsx";
-import { WORDS } from "./words.ts";
 
 const queries = new QueryClient({
   defaultOptions: {
@@ -76,9 +74,7 @@ try {
 } catch (error) {
   root.render(
     <MantineProvider theme={theme} defaultColorScheme="auto">
-      <Card brand={WORDS.brand}>
-        <Failed error={new Refusal("config", (error as Error).message)} />
-      </Card>
+      <Broken error={new Refusal("config", (error as Error).message)} />
     </MantineProvider>,
   );
 }

@@ -132,7 +132,7 @@ function diagnosing(group: Command, run: Run): void {
               "to the owner inbox": document.ownerInboxRouted,
               "held": document.held,
               "sitters outside of windows": document.sitterNoActiveWindow,
-              "pool": poolOf(pool),
+              "pool": pool === null ? null : poolOf(pool),
             }),
             table(
               ["at", "from", "", "number", "decision", "reason", "types"],

@@ -19,7 +19,7 @@ import { isStorableText } from "../_shared/json/text.ts";
 import type { OrgFlags } from "../_shared/masking/flags.ts";
 import { judgeText, type Verdict } from "../_shared/masking/poaching/judge.ts";
 import { type Leg, relay, type Relayed, type ThreadFacts } from "../_shared/masking/relay.ts";
-import { textMessage } from "../_shared/pipeline/relaying.ts";
+import { relayedMessage } from "../_shared/pipeline/relaying.ts";
 import { segmentsOf } from "../_shared/sms/segments.ts";
 import type { z } from "zod";
 
@@ -166,7 +166,7 @@ export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
     const { thread_id, text, message_id, media, from_role } = blocked;
     const facts = await rpc("thread_facts", { p_thread: thread_id });
     if (facts === null) throw new Problem("not_found");
-    const legs = facts.live ? heardBy(facts, from_role) : [];
+    const legs = facts.live && entered.flags.sitter.value ? heardBy(facts, from_role) : [];
     if (legs.length === 0 || (text === null && media === 0)) {
       throw new Problem("conflict", {
         detail: "Nobody is there to hear it any more, or its words are gone.",
@@ -240,7 +240,7 @@ export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
       forces?: { id: string; reason: string };
     },
   ): Promise<Response> {
-    const message = textMessage(text, media);
+    const message = relayedMessage(text, media);
     try {
       const answer = await rpc("send_in_thread", {
         p_send: {
@@ -290,10 +290,14 @@ export function createThreads({ rpc, mediaUrl, send }: ThreadDeps) {
   }
 }
 
-/** Who hears a text that an owner lets pass: the other side, whatever the hour. */
-function heardBy({ legs }: ThreadFacts, from: string): Leg[] {
+/**
+ * Who hears a text that an owner lets pass: the other side, whatever the hour. Sitters only while they are assigned, now or
+ * later.
+ */
+function heardBy({ legs, windows }: ThreadFacts, from: string): Leg[] {
   const role = from === "client" ? "sitter" : "client";
-  return legs.filter((leg) => leg.role === role && !leg.optedOut);
+  const isAssigned = ({ id }: Leg) => windows.some(({ legId, state }) => legId === id && state !== "past");
+  return legs.filter((leg) => leg.role === role && !leg.optedOut && (role === "client" || isAssigned(leg)));
 }
 
 function beforeIn(request: Request): string | null {

@@ -44,8 +44,17 @@ export function createCheck(deps: CheckDeps): () => Promise<void> {
     if (claimed === null) return;
     const { provider: name, since, numbers, began } = claimed;
     try {
-      const recovered = await compare(name, Date.parse(since), new Set(numbers));
-      await deps.rpc("settle_text_check", { p_result: { provider: name, began, recovered } });
+      const { error, ...result } = await compare(name, Date.parse(since), new Set(numbers));
+      if (error !== undefined) {
+        deps.count("failed");
+        deps.log.warn("the list of one of a provider's accounts could not be read", {
+          provider: name,
+          error,
+        });
+      }
+      await deps.rpc("settle_text_check", {
+        p_result: { provider: name, began, ...result, ...(error === undefined ? {} : { error }) },
+      });
     } catch (error) {
       deps.count("failed");
       deps.log.warn("a provider's list of texts could not be read", { provider: name, error });
@@ -58,11 +67,11 @@ export function createCheck(deps: CheckDeps): () => Promise<void> {
     name: SmsProvider["name"],
     since: number,
     ours: ReadonlySet<string>,
-  ): Promise<number> {
+  ): Promise<{ recovered: number; cut: boolean; error?: string }> {
     const provider = deps.provider(name);
     if ("ok" in provider) throw new Error(provider.message);
-    if (provider.list === undefined) return 0;
-    const { updates, sent, complete } = await provider.list(
+    if (provider.list === undefined) return { recovered: 0, cut: false };
+    const { updates, sent, complete, error } = await provider.list(
       {
         since,
         isOurs: (number) => ours.has(number),
@@ -97,11 +106,12 @@ export function createCheck(deps: CheckDeps): () => Promise<void> {
       });
     }
     if (messages > 0) await deps.decide();
+    if (error !== undefined) return { recovered, cut: true, error };
     if (!complete) {
       deps.log.warn("a provider's list of texts was longer than what is read at once", { provider: name });
     }
     deps.count(complete ? "done" : "cut");
-    return recovered;
+    return { recovered, cut: !complete };
   }
 }
 

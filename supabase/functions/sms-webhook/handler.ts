@@ -63,8 +63,12 @@ export interface SmsWebhookDeps {
   doors: { twilio: Door; telnyx: Door };
   /** The accounts of Twilio's that a webhook may be from, by its signature. */
   signedBy(request: Request, bytes: Uint8Array): readonly string[];
-  /** Whether the account that a webhook is from has our number in it; see `createIsOfAccount`. */
+  /** Whether our numbers may belong to different accounts of Twilio's. */
+  hasSubaccounts(): boolean;
+  /** Whether the account that a webhook is from has our number in it. */
   isOfAccount(account: string, number: string): Promise<boolean>;
+  /** Our number that a text of ours went from, by our id; null for an id of no text. */
+  numberOf(message: string): Promise<string | null>;
   parseTwilio(body: Uint8Array, query: string, callback: string | undefined): TwilioWebhook;
   parseTelnyx(body: Uint8Array): { updates: SmsUpdate[]; unreadable?: unknown };
   ingest: Ingest;
@@ -136,7 +140,11 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
     const bytes = await verified(deps.doors.twilio, request);
     const named = new URLSearchParams(query).get("message") ?? "";
     const { update, account } = deps.parseTwilio(bytes, query, UUID.test(named) ? named : undefined);
-    await requireAccount(request, bytes, account, update.sender_id);
+    await requireAccount(request, bytes, account, {
+      number: update.sender_id,
+      message: update.kind === "status" ? update.callback : undefined,
+      isAboutNumbers: update.kind !== "other",
+    });
     await store([update], bytes.length, context);
     // JSON gives an error in Twilio's console, and words would be sent to the person.
     return twiml("<Response/>");
@@ -145,25 +153,40 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
   async function voice({ request, query }: Call<Context>): Promise<Response> {
     const bytes = await verified(deps.doors.twilio, request);
     const call = new Map(new URLSearchParams(new TextDecoder().decode(bytes)));
-    await requireAccount(request, bytes, call.get("AccountSid"), partyOf(call.get("To"))?.value);
+    await requireAccount(request, bytes, call.get("AccountSid"), {
+      number: partyOf(call.get("To"))?.value,
+      isAboutNumbers: true,
+    });
     return twiml(await deps.answerCall(call, new URLSearchParams(query).get("dialled")));
   }
 
-  /** Failure policy: closed. An account speaks for itself alone, and for its own numbers. */
+  /**
+   * Failure policy: closed. An account speaks for itself alone, for its own numbers and for what was sent from them. Where
+   * there are several accounts, what does not name one is not taken for the main account's.
+   */
   async function requireAccount(
     request: Request,
     bytes: Uint8Array,
     account: string | undefined,
-    number: string | undefined,
+    about: { number: string | undefined; message?: string | undefined; isAboutNumbers: boolean },
   ): Promise<void> {
-    if (account === undefined) return;
+    if (account === undefined) {
+      if (!about.isAboutNumbers || !deps.hasSubaccounts()) return;
+      throw new Problem("forbidden", { detail: "It does not name its account, and there are several." });
+    }
     if (!deps.signedBy(request, bytes).includes(account)) {
       throw new Problem("forbidden", {
         detail: "This account of Twilio's is not configured here, or has not signed this.",
       });
     }
-    if (number !== undefined && !await deps.isOfAccount(account, number)) {
-      throw new Problem("forbidden", { detail: "This number belongs to another account of Twilio's." });
+    const numbers = [about.number];
+    if (about.message !== undefined && deps.hasSubaccounts()) {
+      numbers.push(await deps.numberOf(about.message) ?? undefined);
+    }
+    for (const number of numbers) {
+      if (number !== undefined && !await deps.isOfAccount(account, number)) {
+        throw new Problem("forbidden", { detail: "This number belongs to another account of Twilio's." });
+      }
     }
   }
 

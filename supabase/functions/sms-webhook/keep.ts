@@ -38,6 +38,8 @@ export interface KeeperDeps {
 
 /** What no text has: Twilio takes 5 MB in all. Rich messages may have more. The bucket takes a little more. */
 const MOST_BYTES = 16 * 1024 * 1024;
+/** From when on a file that the provider does not have counts as gone: some webhooks come before the file is there. */
+const THERE_AFTER_MS = 3_600_000;
 
 /**
  * Creates the worker. One call works until nothing is due or its time is over.
@@ -69,7 +71,8 @@ export function createKeeper(deps: KeeperDeps): () => Promise<void> {
       file: textFilePath(new Date(created_at).toISOString().slice(0, 10), message_id ?? id, place),
       maxBytes: async () => Math.min(MOST_BYTES, await deps.maxBytes()),
     }, deps);
-    const { outcome, ...result } = kept.outcome === "retry"
+    const isEarly = kept.outcome === "gone" && deps.now() - Date.parse(created_at) < THERE_AFTER_MS;
+    const { outcome, ...result } = kept.outcome === "retry" || isEarly
       ? againOrFailed(attempt, kept, deps.random())
       : kept;
     deps.count(outcome);

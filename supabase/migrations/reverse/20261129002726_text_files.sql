@@ -14,7 +14,6 @@ begin
 end $$;
 
 drop trigger queue_text_files on public.messages;
-drop function public.find_text_media(uuid);
 drop function public.settle_text_file(uuid, uuid, text, jsonb);
 drop function public.claim_text_file(integer);
 drop function private.text_files_are_due(timestamptz);

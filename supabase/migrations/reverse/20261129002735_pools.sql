@@ -1,5 +1,5 @@
--- The way back from 20261129002735_pools.sql: nobody is told of a pool that is nearly used up. messages_diagnostics needs
--- pool_forecast: take 20261129002716 back too, or bring this one again.
+-- The way back from 20261129002735_pools.sql: nobody is told of a pool that is nearly used up, and
+-- messages_diagnostics says nothing of it.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';

@@ -146,7 +146,7 @@ export function decideMasked(
       ...(relayed.to === "leg"
         ? {
           legs: relayed.legs.map(({ id }) => id),
-          message: textMessage(words, media.map((_, file) => mediaUrl(id, file))),
+          message: relayedMessage(words, media.map((_, file) => mediaUrl(id, file))),
         }
         : {}),
       ...(notice === undefined ? {} : { notice: textMessage(notice) }),
@@ -165,6 +165,17 @@ export function textMessage(text: string, media: readonly string[] = []): Outbou
     segments,
     ...(media.length > 0 ? { media } : {}),
   };
+}
+
+/**
+ * How long a copy of a text may wait, in seconds. "I am at the door" hours later, from a number that was held or at a second
+ * try, misleads.
+ */
+const RELAYED_SECONDS = 900;
+
+/** A copy of what somebody wrote in a thread. */
+export function relayedMessage(text: string, media: readonly string[] = []): Outbound {
+  return { ...textMessage(text, media), validity_seconds: RELAYED_SECONDS };
 }
 
 function verdictOf(text: string, media: readonly (string | null)[], verdict: Verdict): Verdict {

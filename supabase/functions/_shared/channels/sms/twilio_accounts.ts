@@ -8,7 +8,12 @@
  * @module
  */
 import { env, envByAccount } from "../../config/env.ts";
-import { type SignedRequest, type TwilioSecrets, verifyTwilio } from "./inbound/twilio_signature.ts";
+import {
+  signedParameters,
+  type SignedRequest,
+  type TwilioSecrets,
+  verifyTwilio,
+} from "./inbound/twilio_signature.ts";
 import type { TwilioAccount } from "./providers/twilio.ts";
 
 /** Accounts whose webhooks these secrets sign. */
@@ -58,6 +63,8 @@ export function twilioAccounts(): readonly string[] {
  * @throws {Problem} `config_invalid`
  */
 export function signersOf(request: SignedRequest): readonly string[] {
+  const parameters = signedParameters(request);
+  if (parameters === undefined) return [];
   const shared = envByAccount("TWILIO_WEBHOOK_SHARED_KEYS");
   const signers: Signer[] = [
     { accounts: mainAccounts(), secrets: mainSecrets() },
@@ -66,7 +73,9 @@ export function signersOf(request: SignedRequest): readonly string[] {
       secrets: { tokens, sharedKeys: shared.get(name) ?? [] },
     })),
   ];
-  return signers.flatMap(({ accounts, secrets }) => verifyTwilio(request, secrets) ? accounts : []);
+  return signers.flatMap(({ accounts, secrets }) =>
+    verifyTwilio(request, secrets, parameters) ? accounts : []
+  );
 }
 
 /**

@@ -223,7 +223,8 @@ const diagnostics = z.strictObject({
   ownerInboxRouted: count,
   held: count,
   sitterNoActiveWindow: count,
-  pool: forecast,
+  /** Null where migration 20261129002735 was taken back. */
+  pool: forecast.nullable(),
   decisions: z.array(z.strictObject({
     id,
     at,

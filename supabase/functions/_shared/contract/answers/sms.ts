@@ -90,6 +90,7 @@ export const SMS = {
   list_text_numbers: z.array(textNumber),
   claim_text_check: textCheck.nullable(),
   text_account: z.string().nullable(),
+  number_of_text: z.string().nullable(),
   known_texts: z.array(z.string()),
   find_sent_texts: z.strictObject({ found: z.array(z.string()), absent: count }),
   find_text_media: foundTextMedia,

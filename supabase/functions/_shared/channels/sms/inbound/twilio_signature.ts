@@ -38,22 +38,27 @@ export interface SignedRequest {
 
 /** Longer signatures are none: SHA-1 gives 28 characters, SHA-256 44. */
 const LONGEST = 64;
+/** Parameters of a form at most. Twilio sends some fifty, with ten files and a group a hundred. */
+const MAX_PARAMETERS = 500;
 
 /**
  * Whether Twilio sent a request.
  *
  * Failure policy: closed. Where the header of a Webhook Rule stands, auth tokens do not count: falling back to SHA-1
  * would make the rule worthless.
+ *
+ * @param parameters Of the request, for a caller that asks about several accounts; see {@linkcode signedParameters}.
  */
 export function verifyTwilio(
-  { urls, query, headers, bytes }: SignedRequest,
+  request: SignedRequest,
   secrets: TwilioSecrets,
+  parameters: string | undefined = signedParameters(request),
 ): boolean {
+  const { urls, headers } = request;
   const given = headers.get(SIGNATURE_HEADER)?.trim() ?? "";
   if (given === "" || given.length > LONGEST) return false;
   const signer = signerOf(headers.get(SETTINGS_HEADER), secrets);
   if (signer === undefined) return false;
-  const parameters = signedParameters(query, headers, bytes);
   if (parameters === undefined) return false;
   let valid = false;
   for (const key of signer.keys) {
@@ -91,24 +96,30 @@ function signerOf(
 const BODY_HASH = /(?:^|&)bodySHA256=([0-9a-fA-F]{64})(?:&|$)/;
 
 /**
- * What follows the address under the signature; undefined for a body that is not what was signed. Nothing for JSON, whose
- * hash is in the address, and for GET, whose parameters are.
+ * What follows the address under the signature; undefined for a body that is not what was signed, or has more parameters
+ * than any webhook. Nothing for JSON, whose hash is in the address, and for GET, whose parameters are.
  */
-function signedParameters(query: string, headers: Headers, bytes: Uint8Array): string | undefined {
+export function signedParameters({ query, headers, bytes }: SignedRequest): string | undefined {
   const hash = BODY_HASH.exec(query)?.[1].toLowerCase();
   if (hash !== undefined) {
     return timingSafeEqual(createHash("sha256").update(bytes).digest("hex"), hash) ? "" : undefined;
   }
   if (bytes.length === 0) return "";
   if (/^\s*application\/json\b/i.test(headers.get("content-type") ?? "")) return undefined;
-  return joined(new URLSearchParams(new TextDecoder().decode(bytes)));
+  const form = new URLSearchParams(new TextDecoder().decode(bytes));
+  return form.size > MAX_PARAMETERS ? undefined : joined(form);
 }
 
 /** Names in the order of their bytes; a parameter that occurs several times as the sorted set of its values. */
 function joined(form: URLSearchParams): string {
-  const names = [...new Set(form.keys())].sort();
-  return names.map((name) => [...new Set(form.getAll(name))].sort().map((value) => name + value).join(""))
-    .join("");
+  const values = new Map<string, Set<string>>();
+  for (const [name, value] of form) {
+    const known = values.get(name);
+    if (known === undefined) values.set(name, new Set([value]));
+    else known.add(value);
+  }
+  return [...values.keys()].sort()
+    .map((name) => [...values.get(name) ?? []].sort().map((value) => name + value).join("")).join("");
 }
 
 const PARTS = /^(https?):\/\/([^/?#]*)(\/[^?#]*)?(?:\?([^#]*))?(#.*)?$/i;

@@ -75,6 +75,12 @@ Deno.test("verifyTwilio(): a parameter that occurs twice counts as its sorted va
   assertEquals(verified({ form, ...by(signature) }), true);
 });
 
+Deno.test("verifyTwilio(): a form with more parameters than any webhook is refused, whoever signed it", () => {
+  const form = (n: number) => Array.from({ length: n }, (_, i) => `P${i}=1`).join("&");
+  assertEquals(verified({ form: form(500), ...by(signTwilio(URL_OF, form(500), TOKEN)) }), true);
+  assertEquals(verified({ form: form(501), ...by(signTwilio(URL_OF, form(501), TOKEN)) }), false);
+});
+
 Deno.test("verifyTwilio(): a GET is its address alone", () => {
   const signature = createHmac("sha1", TOKEN).update(`${URL_OF}?${FORM}`).digest("base64");
   assertEquals(verified({ query: FORM, form: "", ...by(signature) }), true);

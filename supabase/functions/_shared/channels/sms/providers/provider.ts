@@ -44,6 +44,8 @@ export interface Listed {
   readonly sent: readonly ListedText[];
   /** Whether the list reached back to {@linkcode ListQuery.since}. */
   readonly complete: boolean;
+  /** Why the list of one of several accounts is missing; such a list is not complete. */
+  readonly error?: string;
 }
 
 /** A text that we sent, as the provider has it. */

@@ -214,6 +214,15 @@ Deno.test("twilio: a file's redirect is followed without the credentials", async
     Error,
     "500",
   );
+  const redirect = () =>
+    new Response(null, { status: 307, headers: { location: "https://storage.example.org/x" } });
+  const gone = answering(redirect(), new Response(null, { status: 404 }));
+  assertEquals(await twilio.openMedia(url, gone), undefined);
+  await assertRejects(
+    () => twilio.openMedia(url, answering(redirect(), new Response(null, { status: 403 }))),
+    Error,
+    "403",
+  );
 });
 
 Deno.test("twilio: no other address is called for a file", async () => {
@@ -372,6 +381,17 @@ Deno.test("twilio: the lists of all accounts are one", async () => {
   const { updates, complete } = await both.list!(query, world);
   assertEquals([updates.map(({ key }) => key), complete], [["m:SM1", "m:SM2"], true]);
   assertEquals(world.calls.map(({ url }) => new URL(url).pathname.split("/")[3]), [ACCOUNT, SUB]);
+});
+
+Deno.test("twilio: an account that does not answer leaves the lists of the others", async () => {
+  const page = () => Response.json({ messages: [entry(2)], next_page_uri: null });
+  const { updates, complete, error } = await both.list!(
+    query,
+    answering(new Response("<html>", { status: 503 }), page()),
+  );
+  assertEquals([updates.map(({ key }) => key), complete], [["m:SM2"], false]);
+  assertEquals(error, "Twilio's list answered 503 without JSON");
+  await assertRejects(() => both.list!(query, answering()), Error, "Twilio's list answered 599");
 });
 
 Deno.test("twilio: what is gone counts as deleted, and a refusal is an error", async () => {

@@ -86,12 +86,23 @@ export function createTwilio(accounts: TwilioAccounts): SmsProvider {
       return "ok" in answer ? answer : outcomeOf(answer, current);
     },
     async list(query, { fetch }) {
-      const lists: Listed[] = [];
-      for (const account of accounts.all()) lists.push(await listMessages(account, query, fetch));
+      const lists: Listed[] = [], failures: unknown[] = [];
+      // One account that does not answer keeps nothing of the others back.
+      for (const account of accounts.all()) {
+        await listMessages(account, query, fetch).then(
+          (listed) => lists.push(listed),
+          (error: unknown) => failures.push(error),
+        );
+      }
+      if (lists.length === 0) throw failures[0];
+      const [failure] = failures;
       return {
         updates: lists.flatMap(({ updates }) => updates),
         sent: lists.flatMap(({ sent }) => sent),
-        complete: lists.every(({ complete }) => complete),
+        complete: failure === undefined && lists.every(({ complete }) => complete),
+        ...(failure === undefined
+          ? {}
+          : { error: failure instanceof Error ? failure.message : String(failure) }),
       };
     },
     owns: (url) => ownerOf(url) !== undefined,
@@ -228,7 +239,8 @@ async function openMedia(
   const second = await open(fetch, new URL(location, account.url).href, {}, signal);
   if (second.status === 200) return second;
   await second.body?.cancel();
-  if (second.status === 404 || second.status === 403) return undefined;
+  // 403 is an address that has expired, or a storage in trouble.
+  if (second.status === 404) return undefined;
   throw new Error(`the storage of Twilio answered ${second.status} for a file`);
 }
 
