@@ -25,7 +25,9 @@ databaseTest("waiting_because: names the channel's flag that holds the queue bac
   await sql`update private.delivery_lanes set channel = 'sms'`;
   await sql`update private.outbound_lanes set channel = 'sms', number_id = '1'`;
   await sql`update public.outbound_messages set channel = 'sms', number_id = '1'`;
-  await sql`update public.deliveries set state = 'pending'`;
+  await sql`
+    update public.deliveries d set state = 'pending'
+    from public.destinations t where t.id = d.destination_id and t.kind = 'http'`;
   for (const key of ["wa_router.enabled", "wa_send.enabled"]) await flag(key);
   const off = [
     "1 conversations for the router: the flag sms_router.enabled is off for the contact",

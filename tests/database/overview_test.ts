@@ -486,7 +486,8 @@ databaseTest(
         `explain (analyze, buffers, format json) ${query}`,
       );
       const pages = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"];
-      assert(pages < 8_000, `${query}: ${pages} pages`);
+      // Looked up for each destination, they would be a thousand times as many; a third of these is the catalog.
+      assert(pages < 20_000, `${query}: ${pages} pages`);
     }
   },
 );

@@ -58,11 +58,11 @@ const FREE: Record<string, string> = {
   "private.template_syncs": "account due_at started_at synced_at failed error",
   "private.unknown_tokens": "at",
   // The team's chats and people.
-  "public.telegram_chats": "id kind title is_forum state moved_to created_at updated_at",
+  "public.telegram_chats": "id kind title is_forum state moved_to added_by created_at updated_at",
   "private.telegram_targets": "destination_id chat_id topic_id",
   "private.telegram_updates": "update_id received_at",
   "private.telegram_links": "token_hash user_id expires_at",
-  "private.card_clears": "chat_id message_id due_at",
+  "private.card_clears": "chat_id message_id is_file noted_at due_at",
   "public.telegram_people": "user_id telegram_id name linked_at",
   "public.cards": "topic_id state holder snoozed_until version changed_at edit_due_at edit_lease created_at",
   "public.card_presses": "id user_id action outcome state_before holder_before version at",

@@ -432,11 +432,9 @@ export const FILL: Record<string, string> = {
   "private.telegram_updates": `
     insert into private.telegram_updates (update_id, received_at) values (700000001, now())`,
   "public.cards": `
-    insert into public.deliveries (id, message_id, destination_id, conversation_id, seq) values
+    insert into public.deliveries (id, message_id, destination_id, conversation_id, seq, state, delivered_at) values
       ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-0000000000e1',
-        '00000000-0000-7000-8000-000000000b01', '00000000-0000-7000-8000-0000000000a1', 1);
-    insert into private.delivery_lanes (destination_id, conversation_id)
-    values ('00000000-0000-7000-8000-000000000b01', '00000000-0000-7000-8000-0000000000a1') on conflict do nothing;
+        '00000000-0000-7000-8000-000000000b01', '00000000-0000-7000-8000-0000000000a1', 1, 'delivered', now());
     insert into public.cards (delivery_id, token, chat_id, message_ids) values
       ('00000000-0000-7000-8000-000000000b02', 'abcdefghijklmnop', -1002000000001, '{4000}')`,
   "public.card_presses": `
