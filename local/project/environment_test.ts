@@ -34,9 +34,23 @@ function environment(secrets: Record<string, string>): Record<string, string> {
   });
 }
 
-Deno.test("functionsEnvironment: what the platform injects, a Meta, a SendGrid, a Twilio and a Telnyx of the stack's own", () => {
-  const { SEALING_KEYS, TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TELNYX_API_KEY, TELNYX_PUBLIC_KEY, ...rest } =
-    environment({});
+Deno.test("functionsEnvironment: what the platform injects, and each provider of the stack's own", () => {
+  const {
+    SEALING_KEYS,
+    TWILIO_ACCOUNT_SID,
+    TWILIO_AUTH_TOKEN,
+    TELNYX_API_KEY,
+    TELNYX_PUBLIC_KEY,
+    GOOGLE_CLIENT_SECRET,
+    MICROSOFT_CLIENT_SECRET,
+    TELEGRAM_BOT_TOKEN,
+    TELEGRAM_WEBHOOK_SECRET,
+    ...rest
+  } = environment({});
+  for (const secret of [GOOGLE_CLIENT_SECRET, MICROSOFT_CLIENT_SECRET, TELEGRAM_WEBHOOK_SECRET]) {
+    assert(/^[0-9a-f]{32}$/.test(secret), secret);
+  }
+  assert(/^7000000001:[0-9a-f]{32}$/.test(TELEGRAM_BOT_TOKEN), TELEGRAM_BOT_TOKEN);
   assert(typeof readSealingKeys(SEALING_KEYS) !== "string");
   assert(/^AC[0-9a-f]{32}$/.test(TWILIO_ACCOUNT_SID), TWILIO_ACCOUNT_SID);
   assert(/^[0-9a-f]{32}$/.test(TWILIO_AUTH_TOKEN), TWILIO_AUTH_TOKEN);
@@ -61,6 +75,14 @@ Deno.test("functionsEnvironment: what the platform injects, a Meta, a SendGrid, 
     SENDGRID_EVENTS_PUBLIC_KEY: "public",
     TWILIO_URL: "http://127.0.0.1:1/simulator/twilio",
     TELNYX_URL: "http://127.0.0.1:1/simulator/telnyx",
+    TELEGRAM_URL: "http://127.0.0.1:1/simulator/telegram",
+    GMAIL_URL: "http://127.0.0.1:1/simulator/google",
+    GOOGLE_CLIENT_ID: "gatelink-local",
+    GOOGLE_LOGIN_URL: "http://127.0.0.1:9/simulator/google",
+    GOOGLE_OAUTH_URL: "http://127.0.0.1:1/simulator/google",
+    MICROSOFT_CLIENT_ID: "gatelink-local",
+    MICROSOFT_GRAPH_URL: "http://127.0.0.1:1/simulator/microsoft/v1.0",
+    MICROSOFT_LOGIN_URL: "http://127.0.0.1:9/simulator/microsoft",
     INBOUND_PARSE_DOMAIN: "reply.example.com",
     SEND_DOMAIN: "example.com",
     FORWARD_FROM_EMAIL: "replies@example.com",
