@@ -31,14 +31,20 @@ async function modules(changes: Changes): Promise<Map<string, Uint8Array>> {
 
 /** Deploys green, and waits until it answers as green. */
 export async function greenOn(stack: RunningStack, changes: Changes = {}): Promise<void> {
+  const before = stack.pids()?.functions;
   await deployGreen(stack.dir, FUNCTIONS, await modules(changes));
+  // Else the former green would answer, until the host ends.
+  await until("the host was restarted", () => {
+    const now = stack.pids()?.functions;
+    return now !== undefined && now !== before;
+  });
   await until("green answers", async () => {
-    const response = await fetch(`${stack.url}/functions/v1/health-green/plain`);
-    return (await response.json()).environment === "green";
+    const response = await fetch(`${stack.url}/functions/v1/health-green/plain`).catch(() => undefined);
+    return (await response?.json().catch(() => undefined))?.environment === "green";
   });
   await until("blue answers", async () => {
-    const response = await fetch(`${stack.url}/health`);
-    await response.body?.cancel();
-    return response.ok;
+    const response = await fetch(`${stack.url}/health`).catch(() => undefined);
+    await response?.body?.cancel();
+    return response?.ok === true;
   });
 }
