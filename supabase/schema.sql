@@ -10081,8 +10081,9 @@ begin
 end $function$;
 grant execute on function public.number_credentials(p_id text) to service_role;
 
--- Our number (digits) that a text of ours goes from, by our id; null if there is no such text. For secret keys.
-CREATE OR REPLACE FUNCTION public.number_of_text(p_message uuid)
+-- Our number (digits) that a text of ours goes from, by our id, else by the provider's; null if there is no such
+-- text. For secret keys.
+CREATE OR REPLACE FUNCTION public.number_of_text(p_message uuid DEFAULT NULL::uuid, p_provider_id text DEFAULT NULL::text)
  RETURNS text
  LANGUAGE plpgsql
  STABLE
@@ -10090,9 +10091,12 @@ CREATE OR REPLACE FUNCTION public.number_of_text(p_message uuid)
 AS $function$
 begin
   perform private.refuse_older_code();
-  return (select o.number_id from public.outbound_messages o where o.id = p_message and o.channel = 'sms');
+  return coalesce(
+    (select o.number_id from public.outbound_messages o where o.id = p_message and o.channel = 'sms'),
+    (select c.number_id from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.provider_id = p_provider_id and m.channel = 'sms' and m.direction = 'out' limit 1));
 end $function$;
-grant execute on function public.number_of_text(p_message uuid) to service_role;
+grant execute on function public.number_of_text(p_message uuid, p_provider_id text) to service_role;
 
 -- The accounts and numbers that wa-router asks Meta about, as list_numbers returns them. For secret keys.
 CREATE OR REPLACE FUNCTION public.numbers_to_check()
