@@ -92,6 +92,7 @@ Deno.test("gatelink incident escalation: shows the steps and replaces those of a
 });
 
 Deno.test("gatelink incident escalation: a policy sets all steps, with the endpoints that are named", async () => {
+  await sql`select public.allow_host('hooks.example.com', 'forward')`;
   await sql`select public.add_notification_endpoint('board', 'slack', 'https://hooks.example.com/b', array['incident_escalated'])
     where not exists (select from public.notification_endpoints where name = 'board')`;
   const set = await document("incident escalation --policy four_levels --to executives=board");
@@ -130,7 +131,8 @@ Deno.test("gatelink incident say: the notices of a rollback, to the team and the
   assertMatch(said.text, /^🚨 EMERGENCY ROLLBACK - Tracking\n\nStatus: COMPLETED\nTime: .* UTC\n/);
   assertMatch(said.text, /Team: Ada$/);
   assert(!said.public_text.includes("Ada"), "the public reads no names");
-  const status = await (await fetch(`${stack.url}/functions/v1/health/status`)).json();
+  // The function keeps its answer for a moment.
+  const [{ status }] = await sql`select private.status_page(clock_timestamp()) as status`;
   const page = status.incidents.find(({ number }: { number: number }) => number === opened.number);
   assertEquals(page.updates[0].text, said.public_text);
   const story = await document(`incident show ${opened.number}`);
@@ -151,4 +153,61 @@ Deno.test("gatelink incident say: the notices of a rollback, to the team and the
   await fails('incident template planned_rollback --set "{{nobody}}"', 4, "invalid", /\{\{nobody\}\}/);
   await fails(`incident say ${opened.number}`, 2, "usage", /--template or --text/);
   await gatelink(`incident resolve ${opened.number}`);
+});
+
+Deno.test("gatelink incident postmortem: timeline, impact in figures, and what is left to people", async () => {
+  await underWay();
+  await sql`insert into public.flag_metrics (flag_key, minute, arm, n, failed, timed, ms, le)
+    select ${FLAG}, date_trunc('minute', clock_timestamp()), arm, 200, failed, 0, 0, array_fill(0, array[27])
+    from (values ('on', 12), ('off', 1)) as v (arm, failed)
+    on conflict on constraint flag_metrics_pkey do update set n = excluded.n, failed = excluded.failed`;
+  const { number } = await document(
+    'incident open "It | # fails" --kind error_rate --flag checkout --note "[a](b)"',
+  );
+  await document(`incident ack ${number}`);
+  await document(`incident resolve ${number} --note "the pool was full"`);
+  const { markdown, minutes, outcomes, scheduled, timeline } = await document(
+    `incident postmortem ${number}`,
+  );
+  assertEquals(scheduled, null);
+  assertEquals(outcomes, { on: { n: 200, failed: 12 }, off: { n: 200, failed: 1 } });
+  assertEquals(
+    Object.values(minutes).every((value) => typeof value === "number"),
+    true,
+    JSON.stringify(minutes),
+  );
+  const whats = timeline.map(({ what }: { what: string }) => what).join("\n");
+  for (
+    const part of [
+      /^opened: /m,
+      /^acknowledged$/m,
+      /the pool was full/,
+      /^rollout rolled_back/m,
+      /was set to off/,
+    ]
+  ) {
+    assertMatch(whats, part);
+  }
+  assertEquals(
+    [...timeline].map(({ at }: { at: string }) => Date.parse(at)).every((at, i, all) =>
+      i === 0 || at >= all[i - 1]
+    ),
+    true,
+  );
+  assertMatch(markdown, /^# Post-mortem: incident \d+, It \\\| \\# fails\n/);
+  assertMatch(markdown, /12 of 200 failed with checkout.enabled \(6 %\), 1 of 200 failed without/);
+  for (
+    const part of [
+      "Timeline",
+      "Impact",
+      "Root cause",
+      "Process improvements",
+      "Action items",
+      "Documentation updates",
+    ]
+  ) {
+    assertMatch(markdown, new RegExp(`^## ${part}$`, "m"));
+  }
+  assertMatch((await gatelink(`incident postmortem ${number} --on 2026-12-03`)).out, /Held: 2026-12-03\./);
+  await fails(`incident postmortem ${number} --on tomorrow`, 2, "usage", /2026-12-03/);
 });

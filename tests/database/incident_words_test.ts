@@ -13,6 +13,7 @@ async function open(sql: Sql, isPublic = false): Promise<number> {
 databaseTest(
   "say_incident: queues the text as it is for whoever listens, and keeps it as a note",
   async (sql) => {
+    await sql`select public.allow_host('hooks.example.com', 'forward')`;
     await sql`select public.add_notification_endpoint('chat', 'slack', 'https://hooks.example.com/x', array['incident_updated'])`;
     await sql`select public.add_notification_endpoint('other', 'slack', 'https://hooks.example.com/y', array['rolled_back'])`;
     const number = await open(sql);

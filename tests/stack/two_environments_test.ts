@@ -1,5 +1,6 @@
 /** Two environments on the local stack: the scripts of ops/scripts and `gatelink traffic` drive real deployments. */
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import postgres from "postgres";
 import { join, ROOT } from "../../lib/paths.ts";
 import { type Ended, run } from "../../lib/programs.ts";
 import { runGatelink } from "../support/gatelink.ts";
@@ -238,6 +239,44 @@ Deno.test("two environments: scripts and commands split, verify and go back", as
       assertEquals(Object.keys(answers).sort(), ["200 blue", "200 green"]);
       assert(answers["200 green"] > 10, JSON.stringify(answers));
     });
+
+    await t.step(
+      "gatelink traffic retire: refused while green is used or may be needed, then it is gone",
+      async () => {
+        const sql = postgres(stack.stack.dbUrl, { max: 1, onnotice: () => {} });
+        const retire = (...words: string[]) =>
+          gatelink("traffic", "retire", "--why", "on both", "--json", ...words);
+        const refused = async (why: RegExp, ...words: string[]) => {
+          const { code, err } = await retire(...words);
+          assertEquals(code, 4, err);
+          assertMatch(err, why);
+        };
+        try {
+          assertEquals((await gatelink("traffic", "set", "green", "5")).code, 0);
+          await refused(/5 % of visitors are on green/, "--anyway");
+          assertEquals((await gatelink("traffic", "back")).code, 0);
+          await until("the requests to green are counted", async () => {
+            const [{ n }] =
+              await sql`select count(*)::int as n from public.measurements where label like 'email-track-green %'`;
+            return n > 0;
+          });
+          await refused(/came to green within 5 minutes, to [\s\S]*email-track-green/, "--anyway");
+          // Ten minutes later, as the database sees it.
+          await sql`delete from public.measurements where name = 'request' and label like '%-green %'`;
+          await refused(/the way back for 24 hours/);
+          const done = await retire("--anyway");
+          assertEquals([done.code, done.json().retired, done.json().green], [0, true, 0], done.err);
+          assert(done.json().functions.includes("health-green"), done.out);
+          const gone = await fetch(`${stack.url}/functions/v1/health-green/plain`);
+          await gone.body?.cancel();
+          assertEquals(gone.status, 404);
+          assertEquals((await (await fetch(`${stack.url}/health`)).json()).environment, "blue");
+          await refused(/nothing to take down/, "--anyway");
+        } finally {
+          await sql.end();
+        }
+      },
+    );
   } finally {
     await stack.stop();
     await public_.shutdown();

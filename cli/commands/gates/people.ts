@@ -51,8 +51,13 @@ export const SIGNED_GATES: Gate[] = [
   ...SIGN_OFFS.map(({ people = 1, asks, ...gate }): Gate => ({
     ...gate,
     ofFlag: true,
-    check(world) {
+    async check(world) {
       if (asks && !requiredRoles(world).includes(asks)) return notApplicable("not required by the flag");
+      if (gate.flag !== undefined) {
+        const { notDue } = await import("./green.ts");
+        const found = await notDue(gate.section, world);
+        if (found !== undefined) return found;
+      }
       return signed(world, gate.id, gate.roles, people);
     },
   })),

@@ -14,6 +14,7 @@ import { id, reason, whole } from "../../core/values.ts";
 import { flagKey } from "../flags/api.ts";
 import { inWords, readIncident, severityCell, updateInWords } from "./api.ts";
 import { escalation } from "./escalation.ts";
+import { postmortem } from "./postmortem.ts";
 import { say } from "./say.ts";
 import { template } from "./template.ts";
 
@@ -32,6 +33,7 @@ export function incidents(group: Command, run: Run): void {
   reading(group, run);
   changing(group, run);
   say(group, run);
+  postmortem(group, run);
   template(group, run);
   escalation(group, run);
 }
@@ -267,7 +269,7 @@ Example:
         return {
           document: row,
           text:
-            `Incident ${incident} is resolved.\nHold a blameless review within a week: gatelink incident show ${incident}`,
+            `Incident ${incident} is resolved.\nHold a blameless review within a week: gatelink incident postmortem ${incident}`,
         };
       })
     );

@@ -6,8 +6,9 @@
  * @module
  */
 import type { ApproverRole } from "../contract/states.ts";
+import { GREEN_ENTRIES } from "./green_gates.ts";
 
-/** The sections of the checklist, in its order. */
+/** The sections of the checklist, in its order; the last three are those of two environments. */
 export const SECTIONS = [
   "Code quality",
   "Database",
@@ -16,6 +17,9 @@ export const SECTIONS = [
   "Feature flag",
   "Testing",
   "Approval",
+  "Before a ramp",
+  "During a ramp",
+  "After a ramp",
 ] as const;
 /** One of {@link SECTIONS}. */
 export type Section = typeof SECTIONS[number];
@@ -29,6 +33,8 @@ export interface Entry {
   readonly title: string;
   /** Whether it applies only if a flag is named. @default {false} */
   readonly ofFlag?: boolean;
+  /** The only flag that it applies to. @default any */
+  readonly flag?: string;
   /** Who may sign that it is not applicable. */
   readonly roles: readonly ApproverRole[];
 }
@@ -77,6 +83,7 @@ export const CLI_ENTRIES: readonly Entry[] = [
     ofFlag: true,
     roles: ENGINEERING,
   },
+  ...GREEN_ENTRIES,
 ];
 
 /** The entry with this id. @throws {Error} if there is none */

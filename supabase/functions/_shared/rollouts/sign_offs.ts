@@ -5,6 +5,7 @@
  * @module
  */
 import { APPROVER_ROLES, type ApproverRole } from "../contract/states.ts";
+import { GREEN_SIGN_OFFS } from "./green_gates.ts";
 
 /** Who holds each role. */
 export const APPROVERS: Readonly<Record<ApproverRole, string>> = {
@@ -18,7 +19,14 @@ export const APPROVERS: Readonly<Record<ApproverRole, string>> = {
 export interface SignOff {
   /** As in `gate_approvals.gate`. */
   id: string;
-  section: "Code quality" | "Observability" | "Testing" | "Approval";
+  section:
+    | "Code quality"
+    | "Observability"
+    | "Testing"
+    | "Approval"
+    | "Before a ramp"
+    | "During a ramp"
+    | "After a ramp";
   title: string;
   /** Who may sign it. */
   roles: readonly ApproverRole[];
@@ -26,6 +34,8 @@ export interface SignOff {
   people?: number;
   /** Applies only to flags whose approvers include this role. @default all flags */
   asks?: ApproverRole;
+  /** The only flag that it applies to. @default any */
+  flag?: string;
 }
 
 /** In the order of the manual; the approvals of {@link approversOf} follow. */
@@ -71,6 +81,7 @@ export const SIGN_OFFS: readonly SignOff[] = [
     title: "User communication drafted (if needed)",
     roles: ["product"],
   },
+  ...GREEN_SIGN_OFFS,
 ];
 
 /**
