@@ -156,11 +156,22 @@ Deno.test("two environments: scripts and commands split, verify and go back", as
         STATUS_TOKEN: "token",
       };
       const before = told.length;
-      const ended = await script("emergency-rollback.sh", where);
+      const ended = await script("emergency-rollback.sh", {
+        ...where,
+        PAGERDUTY_URL: listener,
+        PD_TOKEN: "key",
+        INCIDENT_ID: "Q1",
+        PD_FROM: "lead@example.com",
+      });
       assertEquals(seen(ended), ten("blue"));
       assertMatch(ended.stdout, /EMERGENCY ROLLBACK INITIATED[\s\S]*API health check passed/);
       const posts = told.slice(before).filter(({ body }) => body !== "");
-      assertEquals(posts.map(({ path }) => path), ["/T0/B0/x", "/v1/pages/page/incidents"]);
+      assertEquals(posts.map(({ path }) => path), ["/T0/B0/x", "/v1/pages/page/incidents", "/incidents/Q1"]);
+      assertEquals([posts[2].authorization, JSON.parse(posts[2].body).incident.status], [
+        "Token token=key",
+        "acknowledged",
+      ]);
+      assertMatch(ended.stdout, /PagerDuty: incident Q1 is acknowledged/);
       assertEquals(posts[1].authorization, "OAuth token");
       assertEquals(JSON.parse(posts[1].body).incident.status, "monitoring");
       assertMatch(JSON.parse(posts[0].body).text, /EMERGENCY ROLLBACK COMPLETED/);
