@@ -40,7 +40,7 @@ Deno.test("gates of green: each list is asked when it is due", async () => {
   assertMatch(before.status_page, /^passed/);
   assertMatch(before.rehearsed, /^open: no rollback worked within 90 days/);
   assertEquals(before.load, "open: not signed");
-  for (const id of ["phase_1", "metrics", "functionality"]) {
+  for (const id of ["phase_one", "metrics", "functionality"]) {
     assertEquals(before[id], "not_applicable: not due before the ramp", id);
   }
   for (const id of ["health", "logs_reviewed", "retired"]) {
@@ -60,15 +60,15 @@ Deno.test("gates of green: each list is asked when it is due", async () => {
     "usage",
     /of green.enabled alone/,
   );
-  await fails(`${sign} --gate green_phase_1`, 2, "usage", /is checked, not signed/);
+  await fails(`${sign} --gate green_phase_one`, 2, "usage", /is checked, not signed/);
 
   const [{ id }] = await sql`select (public.create_rollout(${FLAG}, '{"template": "canary"}')).id`;
   await sql`select public.start_rollout(${id}, 1, 'a test')`;
   await moved(id, 2, 10);
   const during = await all();
-  assertMatch(during.phase_1, /^passed: from /);
-  assertMatch(during.phase_2, /^open: under way since /);
-  assertEquals(during.phase_3, "open: not reached yet");
+  assertMatch(during.phase_one, /^passed: from /);
+  assertMatch(during.phase_two, /^open: under way since /);
+  assertEquals(during.phase_three, "open: not reached yet");
   assertEquals(during.no_alerts, "passed: nobody was paged during this ramp");
   assertEquals(during.functionality, "open: not signed");
   assertMatch(during.retired, /^not_applicable/);
@@ -80,7 +80,7 @@ Deno.test("gates of green: each list is asked when it is due", async () => {
   const [{ number }] = await sql`
     select (public.open_incident('Green was slow', 'performance', 'P2', ${FLAG})).number::int as number`;
   const after = await all();
-  assertMatch(after.phase_6, /^passed/);
+  assertMatch(after.phase_six, /^passed/);
   assertEquals(after.functionality, "not_applicable: the ramp is over");
   assertMatch(after.health, /^passed: 1[23]\d minutes with everybody on green/);
   assertEquals(after.post_mortem, `open: without a date: incident ${number}`);

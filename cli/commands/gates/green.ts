@@ -3,7 +3,11 @@
  *
  * Failure policy: closed, as all gates. Lists that are not due yet, or no longer, ask nothing.
  */
-import { GREEN_ENTRIES, PHASES } from "../../../supabase/functions/_shared/rollouts/green_gates.ts";
+import {
+  GREEN_ENTRIES,
+  phaseGate,
+  PHASES,
+} from "../../../supabase/functions/_shared/rollouts/green_gates.ts";
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { join } from "../../../lib/paths.ts";
 import type { Api } from "../../core/api.ts";
@@ -101,7 +105,7 @@ const CHECKS: Readonly<Record<string, Gate["check"]>> = {
   green_rehearsed: rehearsed,
   green_status_page: statusPage,
   green_contacts: contacts,
-  ...Object.fromEntries(PHASES.map((share, index) => [`green_phase_${index + 1}`, during(phase(share))])),
+  ...Object.fromEntries(PHASES.map((share, index) => [phaseGate(index), during(phase(share))])),
   green_metrics: during(metrics),
   green_no_alerts: during(noAlerts),
   green_performance: during(performance),

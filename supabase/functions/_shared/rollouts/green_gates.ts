@@ -11,6 +11,9 @@ const FLAG = "green.enabled";
 
 /** The percentages of the plan's six phases, in their order. */
 export const PHASES = [1, 5, 10, 25, 50, 100] as const;
+const NUMBERS = ["one", "two", "three", "four", "five", "six"];
+/** The gate of a phase, by its place among {@link PHASES}. */
+export const phaseGate = (index: number): string => `green_phase_${NUMBERS[index]}`;
 
 const checked = (section: Entry["section"], id: string, title: string): Entry => ({
   id,
@@ -31,7 +34,7 @@ export const GREEN_ENTRIES: readonly Entry[] = [
   checked(BEFORE, "green_status_page", "Status page prepared for updates"),
   checked(BEFORE, "green_contacts", "Emergency contacts confirmed and available"),
   ...PHASES.map((share, index) =>
-    checked(DURING, `green_phase_${index + 1}`, `Phase ${index + 1}: ${share}% traffic routed successfully`)
+    checked(DURING, phaseGate(index), `Phase ${index + 1}: ${share}% traffic routed successfully`)
   ),
   checked(DURING, "green_metrics", "Monitoring: all metrics within acceptable ranges"),
   checked(DURING, "green_no_alerts", "Alerts: no critical alerts triggered"),
