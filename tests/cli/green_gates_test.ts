@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { runGates } from "../../cli/commands/gates/run.ts";
 import { GREEN_ENTRIES, GREEN_SIGN_OFFS } from "../../supabase/functions/_shared/rollouts/green_gates.ts";
-import { document, fails, file, sql } from "../support/cli.ts";
+import { document, fails, file, gatelink, sql } from "../support/cli.ts";
 import { testSession } from "../support/gatelink.ts";
 
 const SESSION = testSession({ env: { GATELINK_STACK: file } });
@@ -91,4 +91,9 @@ Deno.test("gates of green: each list is asked when it is due", async () => {
   const mended = await all();
   assertEquals(mended.post_mortem, "passed: scheduled for 1 incident");
   assertMatch(mended.logs_reviewed, /^passed/);
+
+  const { ramps, figures } = await document("traffic ramps");
+  assertEquals([ramps[0].id, ramps[0].state], [id, "completed"]);
+  assertEquals([figures.completed, figures.success_rate, figures.rollback_rate], [1, 1, 0]);
+  assertMatch((await gatelink("traffic ramps")).out, /Success rate 100 %, rollback rate 0 %/);
 });

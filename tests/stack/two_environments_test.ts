@@ -215,6 +215,7 @@ Deno.test("two environments: scripts and commands split, verify and go back", as
         assertEquals(green, 0, `${failed.err} ${reason}`);
       }
       const ramp = await gatelink("traffic", "ramp", "--why", "release", "--json");
+      assertEquals(ramp.code, 0, ramp.out);
       assertEquals([ramp.code, ramp.json().green, ramp.json().rollout.state], [0, 1, "running"], ramp.err);
       const status = await gatelink("traffic", "status");
       assertEquals(status.code, 0);

@@ -17,6 +17,7 @@ import { type GateResult, openGates } from "../gates/gate.ts";
 import { planOf } from "../rollout/plan.ts";
 import { greenAnswers } from "./green.ts";
 import { gatewayOf, verify } from "./probe.ts";
+import { ramps } from "./ramps.ts";
 
 /** Defines the commands of the group. */
 export function traffic(group: Command, run: Run): void {
@@ -26,6 +27,7 @@ export function traffic(group: Command, run: Run): void {
   ramping(group, run);
   goingBack(group, run);
   retiring(group, run);
+  ramps(group, run);
 }
 
 /** Steps of a gradual way back, in percent of green. */
