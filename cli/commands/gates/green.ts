@@ -15,7 +15,7 @@ import { SCHEDULED } from "../incidents/postmortem.ts";
 import { gatewayOf } from "../traffic/probe.ts";
 import { greenAnswers } from "../traffic/green.ts";
 import { type Finding, type Gate, type GateContext, none, notApplicable, open, passed } from "./gate.ts";
-import { FLAG_GATES } from "./people.ts";
+import { ALERTS } from "./alerts.ts";
 
 const FLAG = "green.enabled";
 const DAY_MS = 24 * 3600_000;
@@ -99,9 +99,7 @@ function phase(share: number): RampCheck {
 const CHECKS: Readonly<Record<string, Gate["check"]>> = {
   green_infrastructure: infrastructure,
   green_dashboards: dashboards,
-  async green_alerts(world) {
-    return await FLAG_GATES.find(({ id }) => id === "alerts")!.check(world);
-  },
+  green_alerts: ALERTS.check,
   green_rehearsed: rehearsed,
   green_status_page: statusPage,
   green_contacts: contacts,

@@ -1,10 +1,11 @@
 /** Runs the launch gates. */
 import { ROOT } from "../../../lib/paths.ts";
+import { ALERTS } from "./alerts.ts";
 import { CODE_GATES } from "./code.ts";
 import { DATABASE_GATES } from "./database.ts";
 import { GREEN_GATES } from "./green.ts";
 import { CHECKLIST } from "./list.ts";
-import { describeSignature, FLAG_GATES, SIGNED_GATES } from "./people.ts";
+import { describeSignature, SIGNED_GATES } from "./people.ts";
 import { stagingGates } from "./staging.ts";
 import { SECURITY_GATES } from "./security.ts";
 import {
@@ -29,7 +30,7 @@ export const GATES: readonly Gate[] = CHECKLIST.map(({ id }) =>
     ...GREEN_GATES,
     ...DATABASE_GATES,
     ...SECURITY_GATES,
-    ...FLAG_GATES,
+    ALERTS,
     ...SIGNED_GATES,
     ...FACT_GATES,
   ]

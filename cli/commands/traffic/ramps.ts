@@ -62,7 +62,7 @@ Example:
     .action(({ limit }: { limit: number }) =>
       run(async (session) => {
         const api = await session.api();
-        const rows = await api.rows<Row>((client) =>
+        const rows = await api.rows((client) =>
           client.from("rollouts").select("id,plan,state,started_at,finished_at").eq("flag_key", GREEN_FLAG)
             .order("created_at", { ascending: false }).limit(limit)
         );

@@ -5,39 +5,10 @@
  *
  * @module
  */
-import type { ApproverRole } from "../contract/states.ts";
+import type { Entry } from "./entry.ts";
 import { GREEN_ENTRIES } from "./green_gates.ts";
 
-/** The sections of the checklist, in its order; the last three are those of two environments. */
-export const SECTIONS = [
-  "Code quality",
-  "Database",
-  "Security",
-  "Observability",
-  "Feature flag",
-  "Testing",
-  "Approval",
-  "Before a ramp",
-  "During a ramp",
-  "After a ramp",
-] as const;
-/** One of {@link SECTIONS}. */
-export type Section = typeof SECTIONS[number];
-
-/** A gate. */
-export interface Entry {
-  /** Its id, as in `gate_approvals.gate`. */
-  readonly id: string;
-  readonly section: Section;
-  /** Its title in the checklist. */
-  readonly title: string;
-  /** Whether it applies only if a flag is named. @default {false} */
-  readonly ofFlag?: boolean;
-  /** The only flag that it applies to. @default any */
-  readonly flag?: string;
-  /** Who may sign that it is not applicable. */
-  readonly roles: readonly ApproverRole[];
-}
+export { type Entry, type Section, SECTIONS } from "./entry.ts";
 
 const ENGINEERING = ["engineering"] as const, SECURITY = ["security"] as const;
 

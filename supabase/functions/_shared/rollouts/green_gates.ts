@@ -4,8 +4,7 @@
  *
  * @module
  */
-import type { Entry } from "./checklist.ts";
-import type { SignOff } from "./sign_offs.ts";
+import type { Entry, SignOff } from "./entry.ts";
 
 const FLAG = "green.enabled";
 

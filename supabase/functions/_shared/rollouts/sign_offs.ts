@@ -5,7 +5,10 @@
  * @module
  */
 import { APPROVER_ROLES, type ApproverRole } from "../contract/states.ts";
+import type { SignOff } from "./entry.ts";
 import { GREEN_SIGN_OFFS } from "./green_gates.ts";
+
+export type { SignOff } from "./entry.ts";
 
 /** Who holds each role. */
 export const APPROVERS: Readonly<Record<ApproverRole, string>> = {
@@ -14,29 +17,6 @@ export const APPROVERS: Readonly<Record<ApproverRole, string>> = {
   product: "Product Manager",
   cto: "CTO",
 };
-
-/** A gate that people sign. */
-export interface SignOff {
-  /** As in `gate_approvals.gate`. */
-  id: string;
-  section:
-    | "Code quality"
-    | "Observability"
-    | "Testing"
-    | "Approval"
-    | "Before a ramp"
-    | "During a ramp"
-    | "After a ramp";
-  title: string;
-  /** Who may sign it. */
-  roles: readonly ApproverRole[];
-  /** Number of people who must sign. @default 1 */
-  people?: number;
-  /** Applies only to flags whose approvers include this role. @default all flags */
-  asks?: ApproverRole;
-  /** The only flag that it applies to. @default any */
-  flag?: string;
-}
 
 /** In the order of the manual; the approvals of {@link approversOf} follow. */
 export const SIGN_OFFS: readonly SignOff[] = [
