@@ -69,7 +69,7 @@ export const KINDS: readonly KindFacts[] = [
     severity: "P0",
     wayBack: [1],
     within: "1 min",
-    runbooks: ["1-flag", "traffic"],
+    runbooks: ["1-flag.md", "traffic.md"],
   },
   {
     kind: "security",
@@ -77,7 +77,7 @@ export const KINDS: readonly KindFacts[] = [
     severity: "P0",
     wayBack: [1, 3],
     within: "5 min",
-    runbooks: ["1-flag", "3-code"],
+    runbooks: ["1-flag.md", "3-code.md"],
   },
   {
     kind: "performance",
@@ -85,7 +85,7 @@ export const KINDS: readonly KindFacts[] = [
     severity: "P1",
     wayBack: [1],
     within: "1 min",
-    runbooks: ["1-flag", "traffic"],
+    runbooks: ["1-flag.md", "traffic.md"],
   },
   {
     kind: "critical_bug",
@@ -93,7 +93,7 @@ export const KINDS: readonly KindFacts[] = [
     severity: "P1",
     wayBack: [1],
     within: "1 min",
-    runbooks: ["1-flag"],
+    runbooks: ["1-flag.md"],
   },
   {
     kind: "complaints",
@@ -101,7 +101,7 @@ export const KINDS: readonly KindFacts[] = [
     severity: "P1",
     wayBack: [1],
     within: "1 min",
-    runbooks: ["1-flag"],
+    runbooks: ["1-flag.md"],
   },
   {
     kind: "flag_stuck",
@@ -109,7 +109,7 @@ export const KINDS: readonly KindFacts[] = [
     severity: "P0",
     wayBack: [2],
     within: "5 min",
-    runbooks: ["2-environment"],
+    runbooks: ["2-environment.md"],
   },
   {
     kind: "release",
@@ -117,7 +117,7 @@ export const KINDS: readonly KindFacts[] = [
     severity: "P0",
     wayBack: [3],
     within: "15 min",
-    runbooks: ["traffic", "3-code"],
+    runbooks: ["traffic.md", "3-code.md"],
   },
   {
     kind: "data",
@@ -125,7 +125,7 @@ export const KINDS: readonly KindFacts[] = [
     severity: "P0",
     wayBack: [3, 4],
     within: "30 min",
-    runbooks: ["3-code", "4-database", "restore"],
+    runbooks: ["3-code.md", "4-database.md", "restore.md"],
   },
   {
     kind: "outage",
@@ -134,7 +134,7 @@ export const KINDS: readonly KindFacts[] = [
     wayBack: [],
     instead: "check the component: gatelink status",
     within: "15 min",
-    runbooks: ["incident", "traffic"],
+    runbooks: ["incident.md", "traffic.md"],
   },
   {
     kind: "bug",
@@ -143,7 +143,7 @@ export const KINDS: readonly KindFacts[] = [
     wayBack: [],
     instead: "hotfix in the next deployment",
     within: "next day",
-    runbooks: ["incident"],
+    runbooks: ["incident.md"],
   },
   {
     kind: "confusion",
@@ -152,7 +152,7 @@ export const KINDS: readonly KindFacts[] = [
     wayBack: [],
     instead: "improve documentation, adjust the interface",
     within: "next sprint",
-    runbooks: ["incident"],
+    runbooks: ["incident.md"],
   },
   {
     kind: "other",
@@ -161,7 +161,7 @@ export const KINDS: readonly KindFacts[] = [
     wayBack: [],
     instead: "decide, and record it: gatelink incident update",
     within: "next day",
-    runbooks: ["incident"],
+    runbooks: ["incident.md"],
   },
 ];
 
@@ -198,7 +198,7 @@ export function wayBackCommands({ number, kind, flag_key }: WayBackOf): string[]
 
 /** The pages with the steps for a kind of incident, as paths in the repository. */
 export const runbooksOf = (kind: string): string[] =>
-  kindFacts(kind).runbooks.map((page) => `docs/runbooks/${page}.md`);
+  kindFacts(kind).runbooks.map((page) => `docs/runbooks/${page}`);
 
 /** The recommendation of the matrix in one line. */
 export function recommended(incident: WayBackOf): string {
