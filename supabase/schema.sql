@@ -3767,6 +3767,7 @@ create table public.settings (
       WHEN (key !~~ 'incident\_template.%'::text) THEN true
       WHEN ((value !~ '\S'::text) OR (char_length(value) > 2000)) THEN false
       WHEN (key = ANY (ARRAY['incident_template.incident_channel'::text, 'incident_template.escalation'::text, 'incident_template.rollback_notice'::text])) THEN (regexp_replace(value, '\{\{(number|title|severity|status|kind|flag|component|opened_at|text|way_back|role|next_update)\}\}'::text, ''::text, 'g'::text) !~ '\{\{|\}\}'::text)
+      WHEN (key = ANY (ARRAY['incident_template.emergency_rollback'::text, 'incident_template.planned_rollback'::text])) THEN (regexp_replace(value, '\{\{(number|title|severity|status|kind|flag|component|opened_at|text|way_back|role|next_update|system|outcome|timestamp|impact|minutes|reason|phase_[123]|incident_commander|technical_lead)\}\}'::text, ''::text, 'g'::text) !~ '\{\{|\}\}'::text)
       WHEN (key = ANY (ARRAY['incident_template.status_investigating'::text, 'incident_template.status_identified'::text, 'incident_template.status_monitoring'::text, 'incident_template.status_resolved'::text, 'incident_template.affected_users'::text, 'incident_template.announcement_beta'::text, 'incident_template.announcement_all'::text])) THEN (regexp_replace(value, '\{\{(number|title|severity|status|flag|opened_at|text|next_update)\}\}'::text, ''::text, 'g'::text) !~ '\{\{|\}\}'::text)
       ELSE false
   END),
@@ -8178,8 +8179,10 @@ begin
     'allowlist', (
       select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
       from public.destination_allowlist a),
+    -- Each ramp to green is of another release: what was signed for the one before says nothing of this one.
     'rolled_back_at', (
-      select max(r.finished_at) from public.rollouts r where r.flag_key = p_flag_key and r.state = 'rolled_back'),
+      select max(r.finished_at) from public.rollouts r
+      where r.flag_key = p_flag_key and (r.state = 'rolled_back' or r.state = 'completed' and r.flag_key = 'green.enabled')),
     'under_way', exists (
       select from public.rollouts r where r.flag_key = p_flag_key and r.state in ('running', 'paused')),
     'evaluated_at', (select e.last_at from public.flag_evaluations e where e.flag_key = p_flag_key),
@@ -12015,6 +12018,22 @@ begin
 end $function$;
 grant execute on function public.save_view(p_page text, p_name text, p_search text, p_shared boolean) to authenticated, service_role;
 
+-- Sends a text about an incident, as it is, to everybody who is notified of incident_updated, and keeps it as a note;
+-- p_public_text goes to the status page besides. Changes nothing else of it, so no version is asked for. For
+-- operators and secret keys. Errors: 42501, GL404 no such incident, GL422 no text, or a public one of an incident
+-- that is not public, 23514 a text that is too long.
+CREATE OR REPLACE FUNCTION public.say_incident(p_number bigint, p_text text, p_public_text text DEFAULT NULL::text)
+ RETURNS incidents
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  return private.say_incident(p_number, p_text, p_public_text, clock_timestamp());
+end $function$;
+grant execute on function public.say_incident(p_number bigint, p_text text, p_public_text text) to authenticated, service_role;
+
 -- Schedules who is told what of a rollout: [{day (from day 0, may be negative), to, text, report (true: with how the
 -- rollout does)}], left out those of the built-in plan; what was told already stays, what is over is skipped. Answers
 -- the notices, as list_notices. For operators and secret keys. Errors: GL404 no such rollout, GL409 it was rolled
@@ -13494,7 +13513,10 @@ begin
   end if;
   -- Of a gate that is checked a signature would be kept, and would close nothing.
   if p_applies and p_gate not in ('approval', 'code_review', 'security_review', 'documentation', 'dashboards', 'smoke_tests',
-    'edge_cases', 'on_call', 'status_page', 'communication') then
+    'edge_cases', 'on_call', 'status_page', 'communication')
+    and not (p_flag_key = 'green.enabled' and p_gate in ('green_staging', 'green_load', 'green_security', 'green_team_told',
+      'green_functionality', 'green_figures_reviewed', 'green_logs_reviewed', 'green_business', 'green_success_told',
+      'green_status_updated', 'green_documentation', 'green_success_documented')) then
     raise exception '% is not signed: it is checked, or there is no such gate', p_gate using errcode = 'GL422',
       hint = 'It closes when what it looks at is well; where it does not apply, sign it as not applicable.';
   end if;
@@ -28680,6 +28702,37 @@ begin
     end if;
   end loop;
   return v_high;
+end $function$;
+
+-- say_incident with the time given.
+CREATE OR REPLACE FUNCTION private.say_incident(p_number bigint, p_text text, p_public_text text, p_now timestamp with time zone)
+ RETURNS incidents
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_incident public.incidents := private.incident_at(p_number, null);
+  v_text text := private.given_reason(p_text);
+  v_public_text text := private.given_reason(p_public_text);
+begin
+  if v_text is null then
+    raise exception 'nothing is said' using errcode = 'GL422', hint = 'p_text';
+  elsif v_public_text is not null and not v_incident.public then
+    raise exception 'incident % is not public', p_number using errcode = 'GL422',
+      hint = format('gatelink incident update %s --public shows it on the status page.', p_number);
+  end if;
+  update public.incidents i set version = i.version + 1 where i.id = v_incident.id returning i.* into v_incident;
+  perform private.write_incident(v_incident, 'noted', p_now, v_text);
+  if v_public_text is not null then
+    perform private.write_incident(v_incident, 'published', p_now, v_public_text, p_public => true);
+  end if;
+  insert into public.notifications (endpoint_id, next_attempt_at, payload)
+  select e.id, p_now, jsonb_build_object('kind', 'incident_updated', 'at', p_now, 'text', v_text, 'role', null, 'template', '{{text}}',
+    'incident', jsonb_build_object('number', v_incident.number, 'title', v_incident.title, 'kind', v_incident.kind,
+      'severity', v_incident.severity, 'status', v_incident.status, 'flag_key', v_incident.flag_key, 'component', v_incident.component,
+      'opened_at', v_incident.opened_at))
+  from public.notification_endpoints e where e.state = 'active' and 'incident_updated' = any (e.events);
+  return v_incident;
 end $function$;
 
 -- Schedules clock_jobs in pg_cron; answers how many, 0 where there is no pg_cron. Repeating it changes nothing.

@@ -6,7 +6,8 @@
 # Exit codes: that of manage-traffic.sh if traffic could not be moved or verified; 4 if blue is not healthy; 5 if only
 # telling somebody failed; else 0.
 # Variables: common.sh, and where they are set: SLACK_WEBHOOK (the path after /services/, or a whole address), PAGE_ID and
-# STATUS_TOKEN (Statuspage), SLACK_URL and STATUSPAGE_URL (other addresses of the two).
+# STATUS_TOKEN (Statuspage), PD_TOKEN, INCIDENT_ID and PD_FROM (PagerDuty: a key of its REST API, the incident that is
+# acknowledged, the address of whoever does it), SLACK_URL, STATUSPAGE_URL and PAGERDUTY_URL (other addresses of the three).
 set -u
 HERE="$(dirname "$0")"
 . "$HERE/common.sh"
@@ -72,6 +73,17 @@ if [ -n "${PAGE_ID:-}" ] && [ -n "${STATUS_TOKEN:-}" ]; then
   esac
 else
   echo "Statuspage: not told, PAGE_ID and STATUS_TOKEN are not set"
+fi
+if [ -n "${PD_TOKEN:-}" ] && [ -n "${INCIDENT_ID:-}" ]; then
+  TOLD="$(status_of -X PUT "${PAGERDUTY_URL:-https://api.pagerduty.com}/incidents/$INCIDENT_ID" \
+    -H "Authorization: Token token=$PD_TOKEN" -H "From: ${PD_FROM:-}" -H "Content-Type: application/json" \
+    -d '{"incident": {"type": "incident_reference", "status": "acknowledged"}}')"
+  case "$TOLD" in
+    2*) echo "PagerDuty: incident $INCIDENT_ID is acknowledged" ;;
+    *) echo "PagerDuty answered $TOLD" >&2; [ "$CODE" = 0 ] && CODE=5 ;;
+  esac
+else
+  echo "PagerDuty: not told, PD_TOKEN and INCIDENT_ID are not set"
 fi
 
 if [ "$CODE" = 0 ]; then

@@ -25,6 +25,17 @@ export interface Target {
   requests: number;
   apiP99: number;
   trackingP99: number;
+  load: Load;
+}
+
+/** What is driven against an environment; of a task that drives nothing, nothing. */
+export interface Load {
+  /** How many times the present rate. */
+  times: number;
+  /** For how long, in seconds. */
+  seconds: number;
+  /** The present rate, in requests a second, if it is not to be measured. */
+  rate: number | undefined;
 }
 
 /** An answer with its body read. */
@@ -60,7 +71,7 @@ export async function stackOf(name: string): Promise<Stack> {
 /** The target on a stack. */
 export function targetOf(
   stack: Stack,
-  { gateway, ...others }: Pick<Target, "environment" | "requests" | "apiP99" | "trackingP99"> & {
+  { gateway, ...others }: Pick<Target, "environment" | "requests" | "apiP99" | "trackingP99" | "load"> & {
     gateway: string | undefined;
   },
 ): Target {

@@ -83,6 +83,9 @@ create table public.settings (
       when key in ('incident_template.incident_channel', 'incident_template.escalation', 'incident_template.rollback_notice')
         then regexp_replace(value, '\{\{(number|title|severity|status|kind|flag|component|opened_at|text|way_back|role|next_update)\}\}', '', 'g')
           !~ '\{\{|\}\}'
+      when key in ('incident_template.emergency_rollback', 'incident_template.planned_rollback')
+        then regexp_replace(value, '\{\{(number|title|severity|status|kind|flag|component|opened_at|text|way_back|role|next_update|system|outcome|timestamp|impact|minutes|reason|phase_[123]|incident_commander|technical_lead)\}\}', '', 'g')
+          !~ '\{\{|\}\}'
       when key in ('incident_template.status_investigating', 'incident_template.status_identified', 'incident_template.status_monitoring',
         'incident_template.status_resolved', 'incident_template.affected_users', 'incident_template.announcement_beta',
         'incident_template.announcement_all')

@@ -82,7 +82,10 @@ begin
   end if;
   -- Of a gate that is checked a signature would be kept, and would close nothing.
   if p_applies and p_gate not in ('approval', 'code_review', 'security_review', 'documentation', 'dashboards', 'smoke_tests',
-    'edge_cases', 'on_call', 'status_page', 'communication') then
+    'edge_cases', 'on_call', 'status_page', 'communication')
+    and not (p_flag_key = 'green.enabled' and p_gate in ('green_staging', 'green_load', 'green_security', 'green_team_told',
+      'green_functionality', 'green_figures_reviewed', 'green_logs_reviewed', 'green_business', 'green_success_told',
+      'green_status_updated', 'green_documentation', 'green_success_documented')) then
     raise exception '% is not signed: it is checked, or there is no such gate', p_gate using errcode = 'GL422',
       hint = 'It closes when what it looks at is well; where it does not apply, sign it as not applicable.';
   end if;
@@ -280,8 +283,10 @@ begin
     'allowlist', (
       select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
       from public.destination_allowlist a),
+    -- Each ramp to green is of another release: what was signed for the one before says nothing of this one.
     'rolled_back_at', (
-      select max(r.finished_at) from public.rollouts r where r.flag_key = p_flag_key and r.state = 'rolled_back'),
+      select max(r.finished_at) from public.rollouts r
+      where r.flag_key = p_flag_key and (r.state = 'rolled_back' or r.state = 'completed' and r.flag_key = 'green.enabled')),
     'under_way', exists (
       select from public.rollouts r where r.flag_key = p_flag_key and r.state in ('running', 'paused')),
     'evaluated_at', (select e.last_at from public.flag_evaluations e where e.flag_key = p_flag_key),

@@ -59,7 +59,8 @@ Deno.test("the manual: each command that it names is one, with its options", asy
 Deno.test("the manual: each gate that it names is one, and none is left out", () => {
   const gates = names(TEXT, /\bgates? ((?:`\w+`(?:, | and )?)+)/g).flatMap((list) => names(list, /`(\w+)`/g));
   assert(gates.length > 30, gates.join());
-  const known = CHECKLIST.map(({ id }) => id);
+  // Those of one flag alone are a rollout plan's: docs/two-environments.md.
+  const known = CHECKLIST.filter(({ flag }) => flag === undefined).map(({ id }) => id);
   assertEquals(gates.filter((gate) => !known.includes(gate)), []);
   const approvals = /^approval_(?!engineering)/;
   assertEquals(known.filter((gate) => !gates.includes(gate) && !approvals.test(gate)), []);

@@ -381,6 +381,10 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "operator",
     why: "Operators open incidents.",
   },
+  "say_incident(bigint,text,text)": {
+    role: "operator",
+    why: "Operators tell the team and the public of an incident.",
+  },
   "update_incident(bigint,bigint,jsonb,text,text)": { role: "operator", why: "Operators lead incidents." },
   "acknowledge_incident(bigint)": { role: "operator", why: "Operators take incidents in hand." },
   "resolve_incident(bigint,bigint,text,text)": { role: "operator", why: "Operators lead incidents." },

@@ -369,6 +369,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "record_rollback(jsonb)": () => [`'{"level": 1}'`],
   "open_incident(text,text,text,text,text,boolean,text,text)": () => ["'Replies come late'"],
   "update_incident(bigint,bigint,jsonb,text,text)": () => [`1, 1, '{"severity": "P2"}'`],
+  "say_incident(bigint,text,text)": () => ["1, 'A rollback is under way'"],
   "acknowledge_incident(bigint)": () => ["1"],
   "resolve_incident(bigint,bigint,text,text)": () => ["1, 1"],
   "list_incidents(boolean,integer,jsonb)": () => ["", `null, 10, '{"search": "e"}'`],

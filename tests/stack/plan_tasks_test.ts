@@ -1,5 +1,6 @@
 /** The tasks that check a deployment: each runs against a real stack with two environments, and says by its exit code. */
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import postgres from "postgres";
 import { join, ROOT } from "../../lib/paths.ts";
 import { type Ended, run } from "../../lib/programs.ts";
 import { TASKS } from "../../scripts/checks/main.ts";
@@ -38,11 +39,45 @@ Deno.test("the tasks of a rollout plan: each passes on a stack that is well, and
     });
     for (const name of Object.keys(TASKS)) {
       await t.step(`${name} passes`, async () => {
-        const { code, stdout, stderr } = await deno(name, LENIENT, env);
+        const short = name.startsWith("test:load:") ? ["--seconds", "2"] : [];
+        const { code, stdout, stderr } = await deno(name, [...LENIENT, ...short], env);
         assertEquals(code, 0, stdout + stderr);
         assertMatch(stdout, /\d+ checks passed\s*$/);
       });
     }
+    await t.step(
+      "test:load:green: drives the rate that it says, signs its gate, fails above its limits",
+      async () => {
+        const sql = postgres(stack.stack.dbUrl, { max: 1, onnotice: () => {} });
+        try {
+          const lead = crypto.randomUUID();
+          await sql`insert into auth.users (id, email, email_confirmed_at) values (${lead}, 'lead@example.com', now())`;
+          await sql`insert into public.team_members (user_id, role, approvals) values (${lead}, 'admin', '{engineering}')`;
+          await sql`insert into public.settings (key, value) values ('green.enabled', 'false') on conflict do nothing`;
+          const words = ["--seconds", "2", "--rate", "5", "--sign", "lead@example.com"];
+          const failed = await deno("test:load:green", [...words, "--api-p99", "0.001"], env);
+          assertEquals(failed.code, 1, failed.stdout + failed.stderr);
+          assertMatch(
+            failed.stdout,
+            /FAILED {2}API under load: .*50 requests: p50 [\d.]+ ms, p99 [\d.]+ ms, 0 failed/,
+          );
+          const signed = () =>
+            sql`select gate, signed_as from public.gate_approvals where flag_key = 'green.enabled'`;
+          assertEquals((await signed()).length, 0);
+          const { code, stdout, stderr } = await deno("test:load:green", [...LENIENT, ...words], env);
+          assertEquals(code, 0, stdout + stderr);
+          assertMatch(
+            stdout,
+            /10 times the present rate reaches green: [\d.]+ requests\/s for \d+ s; the present rate is 5\/s/,
+          );
+          assertEquals((await signed()).map((row) => ({ ...row })), [
+            { gate: "green_load", signed_as: "lead@example.com" },
+          ]);
+        } finally {
+          await sql.end();
+        }
+      },
+    );
     await t.step("wrong arguments and a stack that is not there are 2", async () => {
       assertEquals((await deno("validate:performance:production", ["--requests", "none"], env)).code, 2);
       const nowhere = { GATELINK_STACK: "/nowhere/stack.json" };

@@ -1,5 +1,6 @@
 /** Two environments on the local stack: the scripts of ops/scripts and `gatelink traffic` drive real deployments. */
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import postgres from "postgres";
 import { join, ROOT } from "../../lib/paths.ts";
 import { type Ended, run } from "../../lib/programs.ts";
 import { runGatelink } from "../support/gatelink.ts";
@@ -155,11 +156,22 @@ Deno.test("two environments: scripts and commands split, verify and go back", as
         STATUS_TOKEN: "token",
       };
       const before = told.length;
-      const ended = await script("emergency-rollback.sh", where);
+      const ended = await script("emergency-rollback.sh", {
+        ...where,
+        PAGERDUTY_URL: listener,
+        PD_TOKEN: "key",
+        INCIDENT_ID: "Q1",
+        PD_FROM: "lead@example.com",
+      });
       assertEquals(seen(ended), ten("blue"));
       assertMatch(ended.stdout, /EMERGENCY ROLLBACK INITIATED[\s\S]*API health check passed/);
       const posts = told.slice(before).filter(({ body }) => body !== "");
-      assertEquals(posts.map(({ path }) => path), ["/T0/B0/x", "/v1/pages/page/incidents"]);
+      assertEquals(posts.map(({ path }) => path), ["/T0/B0/x", "/v1/pages/page/incidents", "/incidents/Q1"]);
+      assertEquals([posts[2].authorization, JSON.parse(posts[2].body).incident.status], [
+        "Token token=key",
+        "acknowledged",
+      ]);
+      assertMatch(ended.stdout, /PagerDuty: incident Q1 is acknowledged/);
       assertEquals(posts[1].authorization, "OAuth token");
       assertEquals(JSON.parse(posts[1].body).incident.status, "monitoring");
       assertMatch(JSON.parse(posts[0].body).text, /EMERGENCY ROLLBACK COMPLETED/);
@@ -203,6 +215,7 @@ Deno.test("two environments: scripts and commands split, verify and go back", as
         assertEquals(green, 0, `${failed.err} ${reason}`);
       }
       const ramp = await gatelink("traffic", "ramp", "--why", "release", "--json");
+      assertEquals(ramp.code, 0, ramp.out);
       assertEquals([ramp.code, ramp.json().green, ramp.json().rollout.state], [0, 1, "running"], ramp.err);
       const status = await gatelink("traffic", "status");
       assertEquals(status.code, 0);
@@ -238,6 +251,47 @@ Deno.test("two environments: scripts and commands split, verify and go back", as
       assertEquals(Object.keys(answers).sort(), ["200 blue", "200 green"]);
       assert(answers["200 green"] > 10, JSON.stringify(answers));
     });
+
+    await t.step(
+      "gatelink traffic retire: refused while green is used or may be needed, then it is gone",
+      async () => {
+        const sql = postgres(stack.stack.dbUrl, { max: 1, onnotice: () => {} });
+        const retire = (...words: string[]) =>
+          gatelink("traffic", "retire", "--why", "on both", "--json", ...words);
+        const refused = async (why: RegExp, ...words: string[]) => {
+          const { code, out } = await retire(...words);
+          assertEquals(code, 4, out);
+          assertMatch(out, why);
+        };
+        try {
+          assertEquals((await gatelink("traffic", "set", "green", "5")).code, 0);
+          await refused(/5 % of visitors are on green/, "--anyway");
+          assertEquals((await gatelink("traffic", "back")).code, 0);
+          // One, so that none is counted late, when those that are here were taken away.
+          const answer = await fetch(`${stack.url}/functions/v1/flags-green/outcomes`, { method: "POST" });
+          await answer.body?.cancel();
+          await until("the request to green is counted", async () => {
+            const [{ n }] = await sql`
+              select count(*)::int as n from public.measurements where name = 'request' and label like 'flags-green %'`;
+            return n > 0;
+          });
+          await refused(/came to green within 5 minutes, to [\s\S]*flags-green/, "--anyway");
+          // Ten minutes later, as the database sees it.
+          await sql`delete from public.measurements where name = 'request' and label like '%-green %'`;
+          await refused(/the way back for 24 hours/);
+          const done = await retire("--anyway");
+          assertEquals([done.code, done.json().retired, done.json().green], [0, true, 0], done.err);
+          assert(done.json().functions.includes("health-green"), done.out);
+          const gone = await fetch(`${stack.url}/functions/v1/health-green/plain`);
+          await gone.body?.cancel();
+          assertEquals(gone.status, 404);
+          assertEquals((await (await fetch(`${stack.url}/health`)).json()).environment, "blue");
+          await refused(/nothing to take down/, "--anyway");
+        } finally {
+          await sql.end();
+        }
+      },
+    );
   } finally {
     await stack.stop();
     await public_.shutdown();

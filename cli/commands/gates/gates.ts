@@ -156,6 +156,13 @@ Examples:
               "gatelink gates sign --help",
             );
           }
+          if (known?.flag !== undefined && known.flag !== flag) {
+            throw new CliError(
+              "usage",
+              `${name} is a gate of ${known.flag} alone.`,
+              `gatelink gates ${flag}`,
+            );
+          }
           // Of those that are checked a signature would be kept, and would close nothing.
           if (known && !SIGNED_GATES.some(({ id }) => id === name) && options.notApplicable === undefined) {
             throw new CliError(

@@ -6,8 +6,14 @@ import { SIGNED_GATES } from "./people.ts";
 /** The checklist. */
 export const CHECKLIST: readonly Entry[] = [
   ...CLI_ENTRIES,
-  ...FACT_GATES.map(({ id, section, title, ofFlag, roles }) => ({ id, section, title, ofFlag, roles })),
-  ...SIGNED_GATES.map(({ id, section, title, ofFlag, roles }) => ({ id, section, title, ofFlag, roles })),
+  ...[...FACT_GATES, ...SIGNED_GATES].map(({ id, section, title, ofFlag, flag, roles }) => ({
+    id,
+    section,
+    title,
+    ofFlag,
+    flag,
+    roles,
+  })),
 ]
   .filter(({ id }, index, all) => all.findIndex((one) => one.id === id) === index)
   .sort((a, b) => SECTIONS.indexOf(a.section) - SECTIONS.indexOf(b.section));

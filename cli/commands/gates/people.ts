@@ -1,10 +1,7 @@
-/** Gates of the flag itself, and those that people sign. */
+/** Gates that people sign. */
 import type { Approval } from "../../../supabase/functions/_shared/contract/answers/rollouts.ts";
-import { readFile } from "node:fs/promises";
 import { APPROVERS, approversOf, SIGN_OFFS } from "../../../supabase/functions/_shared/rollouts/sign_offs.ts";
-import { join } from "../../../lib/paths.ts";
 import {
-  entry,
   type Finding,
   type Gate,
   type GateContext,
@@ -15,29 +12,8 @@ import {
   ROLES,
   signaturesOf,
 } from "./gate.ts";
+import { notDue } from "./green.ts";
 import { time } from "../../core/output.ts";
-
-/** The alert rules, for Prometheus. */
-const RULES = "ops/prometheus/alerts.yml";
-
-export const FLAG_GATES: Gate[] = [
-  {
-    ...entry("alerts"),
-    async check({ facts, root }) {
-      const text = await readFile(join(root, RULES), "utf8").catch(() => "");
-      const rules = text.match(/^ +- alert: /gm)?.length ?? 0;
-      if (rules === 0) {
-        return open(`${RULES} has no alert rules`, "Use those of the release: docs/operations.md");
-      }
-      return facts.told.length > 0
-        ? passed(`${rules} rules in ${RULES}; notified of pages and rollbacks: ${facts.told.join(", ")}`)
-        : open(
-          "nobody is notified when a rollout pages or rolls back",
-          "gatelink rollout notify add NAME URL",
-        );
-    },
-  },
-];
 
 /**
  * Who must approve the launch of the flag: the list in its metadata, else everybody; always the engineering
@@ -51,8 +27,12 @@ export const SIGNED_GATES: Gate[] = [
   ...SIGN_OFFS.map(({ people = 1, asks, ...gate }): Gate => ({
     ...gate,
     ofFlag: true,
-    check(world) {
+    async check(world) {
       if (asks && !requiredRoles(world).includes(asks)) return notApplicable("not required by the flag");
+      if (gate.flag !== undefined) {
+        const found = await notDue(gate.section, world);
+        if (found !== undefined) return found;
+      }
       return signed(world, gate.id, gate.roles, people);
     },
   })),

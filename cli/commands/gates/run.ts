@@ -1,9 +1,11 @@
 /** Runs the launch gates. */
 import { ROOT } from "../../../lib/paths.ts";
+import { ALERTS } from "./alerts.ts";
 import { CODE_GATES } from "./code.ts";
 import { DATABASE_GATES } from "./database.ts";
+import { GREEN_GATES } from "./green.ts";
 import { CHECKLIST } from "./list.ts";
-import { describeSignature, FLAG_GATES, SIGNED_GATES } from "./people.ts";
+import { describeSignature, SIGNED_GATES } from "./people.ts";
 import { stagingGates } from "./staging.ts";
 import { SECURITY_GATES } from "./security.ts";
 import {
@@ -23,7 +25,15 @@ import type { Session } from "../../core/session.ts";
  * The checklist with the check of each gate. A check that examines more than the database takes precedence.
  */
 export const GATES: readonly Gate[] = CHECKLIST.map(({ id }) =>
-  [...CODE_GATES, ...DATABASE_GATES, ...SECURITY_GATES, ...FLAG_GATES, ...SIGNED_GATES, ...FACT_GATES]
+  [
+    ...CODE_GATES,
+    ...GREEN_GATES,
+    ...DATABASE_GATES,
+    ...SECURITY_GATES,
+    ALERTS,
+    ...SIGNED_GATES,
+    ...FACT_GATES,
+  ]
     .find((gate) => gate.id === id)!
 );
 
@@ -63,6 +73,7 @@ export async function runGates(
   const results: GateResult[] = [];
   for (const gate of GATES) {
     if (gate.ofFlag && flag === undefined) continue;
+    if (gate.flag !== undefined && gate.flag !== flag) continue;
     if (only !== undefined && !only.includes(gate.id)) continue;
     session.progress(`${gate.id} …`);
     const { id, section, title } = gate;

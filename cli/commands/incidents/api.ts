@@ -1,5 +1,5 @@
 /** Reads and formats incidents. */
-import { recommended } from "../../../supabase/functions/_shared/contract/incidents.ts";
+import { recommended, runbooksOf } from "../../../supabase/functions/_shared/contract/incidents.ts";
 import type {
   Incident as ListedIncident,
   IncidentStory,
@@ -39,7 +39,7 @@ export function inWords(incident: Incident): string {
       : `${time(incident.acknowledged_at)} by ${incident.acknowledged_by}`,
     ...(incident.escalate_at === null ? {} : { "next call": time(incident.escalate_at) }),
     ...(incident.resolved_at === null ? {} : { resolved: time(incident.resolved_at) }),
-    ...(open ? { "what to do": recommended(incident) } : {}),
+    ...(open ? { "what to do": recommended(incident), runbooks: runbooksOf(incident.kind).join(", ") } : {}),
     version: incident.version,
   });
 }

@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import {
   KINDS,
   recommended,
+  runbooksOf,
   SEVERITIES,
   STATUSES,
 } from "../../../supabase/functions/_shared/contract/incidents.ts";
@@ -13,6 +14,8 @@ import { id, reason, whole } from "../../core/values.ts";
 import { flagKey } from "../flags/api.ts";
 import { inWords, readIncident, severityCell, updateInWords } from "./api.ts";
 import { escalation } from "./escalation.ts";
+import { postmortem } from "./postmortem.ts";
+import { say } from "./say.ts";
 import { template } from "./template.ts";
 
 const NUMBER = "its number, as incident list shows it";
@@ -29,6 +32,8 @@ export function incidents(group: Command, run: Run): void {
   opening(group, run);
   reading(group, run);
   changing(group, run);
+  say(group, run);
+  postmortem(group, run);
   template(group, run);
   escalation(group, run);
 }
@@ -63,7 +68,7 @@ ${
         KINDS.map(({ kind, issue, severity, wayBack, instead, within }) =>
           `  ${kind.padEnd(13)}${severity}  ${issue}: ${
             wayBack.length > 0 ? `rollback ${wayBack.join(", then ")}` : instead
-          }, ${within}`
+          }, ${within}\n${" ".repeat(19)}${runbooksOf(kind).join(", ")}`
         ).join("\n")
       }
 
@@ -264,7 +269,7 @@ Example:
         return {
           document: row,
           text:
-            `Incident ${incident} is resolved.\nHold a blameless review within a week: gatelink incident show ${incident}`,
+            `Incident ${incident} is resolved.\nHold a blameless review within a week: gatelink incident postmortem ${incident}`,
         };
       })
     );

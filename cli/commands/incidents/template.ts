@@ -6,6 +6,11 @@ import {
   TEMPLATES,
   templateValues,
 } from "../../../supabase/functions/_shared/contract/incidents.ts";
+import {
+  fromBrackets,
+  type RollbackNotice,
+  rollbackNotice,
+} from "../../../supabase/functions/_shared/contract/rollback_notices.ts";
 import type { Api } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
 import { type Cell, table } from "../../core/output.ts";
@@ -22,7 +27,8 @@ interface Setting {
   version: number;
 }
 
-async function ownTexts(api: Api): Promise<Map<string, Setting>> {
+/** The team's own texts by template. */
+export async function ownTexts(api: Api): Promise<Map<string, Setting>> {
   const rows = await api.rows((client) =>
     client.from("settings").select("key,value,version").like("key", `${KEY}%`)
   );
@@ -42,7 +48,8 @@ export function template(group: Command, run: Run): void {
       "after",
       `
 Texts may name {{title}}, {{severity}} and others in two braces; one that does not exist is refused when the text is written.
-Automatic messages use the same texts.
+Automatic messages use the same texts. The two notices of a rollback also take the placeholders of plans, such as [TIMESTAMP];
+gatelink incident say sends them.
 
 Examples:
   gatelink incident template
@@ -85,7 +92,8 @@ Examples:
           );
         }
         if (options.set !== undefined) {
-          const faults = templateFaults(name, options.set);
+          const set = TEMPLATES[name].more === undefined ? options.set : fromBrackets(options.set);
+          const faults = templateFaults(name, set);
           if (faults.length > 0) {
             throw new CliError(
               "invalid",
@@ -95,7 +103,7 @@ Examples:
           }
           const document = await api.rpc("set_setting", {
             p_key: KEY + name,
-            p_value: options.set,
+            p_value: set,
             p_metadata: {},
             p_expected_version: own.get(name)?.version ?? 0,
           });
@@ -103,8 +111,10 @@ Examples:
         }
         const text = own.get(name)?.value ?? TEMPLATES[name].text;
         if (options.incident === undefined) return { document: { name, text }, text };
-        const values = templateValues(await readIncident(api, options.incident), { text: options.text });
-        const filled = fillTemplate(text, values);
+        const incident = await readIncident(api, options.incident);
+        const filled = TEMPLATES[name].more === undefined
+          ? fillTemplate(text, templateValues(incident, { text: options.text }))
+          : rollbackNotice(name as RollbackNotice, text, incident, { now: new Date(), public: false });
         return { document: { name, incident: options.incident, text: filled }, text: filled };
       })
     );

@@ -13,9 +13,11 @@ import { CliError } from "../../core/errors.ts";
 import { facts, table, time } from "../../core/output.ts";
 import type { Result, Run, Session } from "../../core/session.ts";
 import { address, duration, reason } from "../../core/values.ts";
+import { type GateResult, openGates } from "../gates/gate.ts";
 import { planOf } from "../rollout/plan.ts";
 import { greenAnswers } from "./green.ts";
 import { gatewayOf, verify } from "./probe.ts";
+import { ramps } from "./ramps.ts";
 
 /** Defines the commands of the group. */
 export function traffic(group: Command, run: Run): void {
@@ -24,6 +26,8 @@ export function traffic(group: Command, run: Run): void {
   setting(group, run);
   ramping(group, run);
   goingBack(group, run);
+  retiring(group, run);
+  ramps(group, run);
 }
 
 /** Steps of a gradual way back, in percent of green. */
@@ -193,6 +197,16 @@ Examples:
     );
 }
 
+/** The launch gates of green, as far as they can be checked: the installed package has no checkout to look at. */
+async function gatesOf(session: Session): Promise<GateResult[]> {
+  const found = await fromCheckout("gatelink traffic ramp", () => import("../gates/run.ts"))
+    .catch((error: unknown) => {
+      if (error instanceof CliError) return undefined;
+      throw error;
+    });
+  return found === undefined ? [] : await found.runGates(session, GREEN_FLAG);
+}
+
 function ramping(group: Command, run: Run): void {
   group.command("ramp").description("send visitors to green by stages, watched by the guard")
     .option("--plan <file>", "your own plan, as of gatelink rollout create")
@@ -223,15 +237,30 @@ Example:
           p_plan: plan,
           p_reason: options.why,
         });
+        const gates = await gatesOf(session);
+        const open = openGates(gates);
         const rollout = await api.rpc("start_rollout", {
           p_id: id,
           p_expected_version: draft,
           p_reason: options.why,
+          ...(gates.length === 0 ? {} : {
+            p_gates: {
+              gates: gates.map(({ id, status, detail }) => ({ id, status, detail })),
+              override: open.length > 0 ? options.why : null,
+            },
+          }),
         });
         const split = await api.rpc("traffic_split", {});
+        const overridden = open.length === 0
+          ? ""
+          : `Open gates, which the start records: ${
+            open.map(({ id }) => id).join(", ")
+          } (gatelink gates green)\n`;
         return {
-          document: { ...split, rollout },
-          text: `${splitText(split)}\n\nThe ramp is under way. Back at once: gatelink traffic back --why "…"`,
+          document: { ...split, rollout, overridden: open.map(({ id }) => id) },
+          text: `${
+            splitText(split)
+          }\n\n${overridden}The ramp is under way. Back at once: gatelink traffic back --why "…"`,
         };
       })
     );
@@ -279,6 +308,30 @@ Examples:
         }
         if (steps.length > 1) await sleep(options.wait);
         return await changed(session, api, "blue", 100, options);
+      })
+    );
+}
+
+function retiring(group: Command, run: Run): void {
+  group.command("retire").description(
+    "take green's functions down; refused while anybody uses or may need them",
+  )
+    .requiredOption("--why <reason>", "the reason, which is recorded", reason)
+    .option("--anyway", "also within 24 hours of the last visitor")
+    .option("--project-ref <ref>", "the hosted project, if the stack's address does not contain it")
+    .addHelpText(
+      "after",
+      `
+Green stays as the way back for 24 hours after everybody was sent to blue. On a hosted project the commands that delete its
+functions are printed: run them with the Supabase CLI.
+
+Example:
+  gatelink traffic retire --why "0.3.0 is on both"`,
+    )
+    .action((options: { why: string; anyway?: boolean; projectRef?: string }) =>
+      run(async (session) => {
+        const { retireGreen } = await fromCheckout("gatelink traffic retire", () => import("./retire.ts"));
+        return await retireGreen(session, options);
       })
     );
 }

@@ -84,9 +84,11 @@ async function readGates(flag: string): Promise<GateState[]> {
     return { ...state, finding, passed: finding.status !== "open" };
   });
   const all = [
-    ...signedGates(facts),
+    ...signedGates(facts, flag),
     ...await Promise.all(looked),
-    ...CLI_ENTRIES.map((entry) => waivable(entry, facts, "command")),
+    ...CLI_ENTRIES.filter((entry) => entry.flag === undefined || entry.flag === flag).map((entry) =>
+      waivable(entry, facts, "command")
+    ),
   ];
   return all.sort((a, b) => SECTIONS.indexOf(a.section) - SECTIONS.indexOf(b.section));
 }
@@ -102,10 +104,11 @@ function waivable(
   return { gate: id, id, section, title, roles, by, people: 0, signed, passed };
 }
 
-function signedGates(facts: LaunchFacts): GateState[] {
+function signedGates(facts: LaunchFacts, flag: string): GateState[] {
   const required = approversOf(facts.flag?.metadata.approvers);
   const all = [
-    ...SIGN_OFFS.filter(({ asks }) => asks === undefined || required.includes(asks))
+    ...SIGN_OFFS.filter((gate) => gate.flag === undefined || gate.flag === flag)
+      .filter(({ asks }) => asks === undefined || required.includes(asks))
       .map(({ id, section, title, roles, people = 1 }) => ({ gate: id, id, section, title, roles, people })),
     ...required.map((role) => ({
       gate: "approval",

@@ -348,6 +348,7 @@ revoke_invitation: { Args: { p_id: string; }; Returns: boolean };
 roll_back_rollout: { Args: { p_id: string; p_expected_version: number; p_reason: string; }; Returns: Database["public"]["Tables"]["rollouts"]["Row"] };
 rotate_destination_secret: { Args: { p_name: string; p_overlap_hours?: number; }; Returns: Json };
 save_view: { Args: { p_page: string; p_name: string; p_search: string; p_shared?: boolean; }; Returns: Json };
+say_incident: { Args: { p_number: number; p_text: string; p_public_text?: string | null; }; Returns: Database["public"]["Tables"]["incidents"]["Row"] };
 schedule_notices: { Args: { p_id: string; p_day_0: string; p_notices?: Json; }; Returns: Json };
 schema_state: { Args: Record<never, never>; Returns: Json };
 schema_version: { Args: Record<never, never>; Returns: string };

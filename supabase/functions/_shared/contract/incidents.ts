@@ -57,24 +57,76 @@ export interface KindFacts {
   instead?: string;
   /** How long the rollback may take. */
   within: string;
+  /** Pages of docs/runbooks with the steps, in the order in which they are needed. */
+  runbooks: readonly string[];
 }
 
 /** The decision matrix. */
 export const KINDS: readonly KindFacts[] = [
-  { kind: "error_rate", issue: "High error rate (above 5 %)", severity: "P0", wayBack: [1], within: "1 min" },
-  { kind: "security", issue: "Security vulnerability", severity: "P0", wayBack: [1, 3], within: "5 min" },
-  { kind: "performance", issue: "Performance degradation", severity: "P1", wayBack: [1], within: "1 min" },
-  { kind: "critical_bug", issue: "Critical bug", severity: "P1", wayBack: [1], within: "1 min" },
-  { kind: "complaints", issue: "Many user complaints", severity: "P1", wayBack: [1], within: "1 min" },
-  { kind: "flag_stuck", issue: "The flag cannot be changed", severity: "P0", wayBack: [2], within: "5 min" },
+  {
+    kind: "error_rate",
+    issue: "High error rate (above 5 %)",
+    severity: "P0",
+    wayBack: [1],
+    within: "1 min",
+    runbooks: ["1-flag.md", "traffic.md"],
+  },
+  {
+    kind: "security",
+    issue: "Security vulnerability",
+    severity: "P0",
+    wayBack: [1, 3],
+    within: "5 min",
+    runbooks: ["1-flag.md", "3-code.md"],
+  },
+  {
+    kind: "performance",
+    issue: "Performance degradation",
+    severity: "P1",
+    wayBack: [1],
+    within: "1 min",
+    runbooks: ["1-flag.md", "traffic.md"],
+  },
+  {
+    kind: "critical_bug",
+    issue: "Critical bug",
+    severity: "P1",
+    wayBack: [1],
+    within: "1 min",
+    runbooks: ["1-flag.md"],
+  },
+  {
+    kind: "complaints",
+    issue: "Many user complaints",
+    severity: "P1",
+    wayBack: [1],
+    within: "1 min",
+    runbooks: ["1-flag.md"],
+  },
+  {
+    kind: "flag_stuck",
+    issue: "The flag cannot be changed",
+    severity: "P0",
+    wayBack: [2],
+    within: "5 min",
+    runbooks: ["2-environment.md"],
+  },
   {
     kind: "release",
     issue: "A whole release is broken",
     severity: "P0",
     wayBack: [3],
     within: "15 min",
+    runbooks: ["traffic.md", "3-code.md"],
   },
-  { kind: "data", issue: "A migration corrupts data", severity: "P0", wayBack: [3, 4], within: "30 min" },
+  {
+    kind: "data",
+    issue: "A migration corrupts data",
+    severity: "P0",
+    wayBack: [3, 4],
+    within: "30 min",
+    runbooks: ["3-code.md", "4-database.md", "restore.md"],
+  },
   {
     kind: "outage",
     issue: "A component or a provider is down",
@@ -82,6 +134,7 @@ export const KINDS: readonly KindFacts[] = [
     wayBack: [],
     instead: "check the component: gatelink status",
     within: "15 min",
+    runbooks: ["incident.md", "traffic.md"],
   },
   {
     kind: "bug",
@@ -90,6 +143,7 @@ export const KINDS: readonly KindFacts[] = [
     wayBack: [],
     instead: "hotfix in the next deployment",
     within: "next day",
+    runbooks: ["incident.md"],
   },
   {
     kind: "confusion",
@@ -98,6 +152,7 @@ export const KINDS: readonly KindFacts[] = [
     wayBack: [],
     instead: "improve documentation, adjust the interface",
     within: "next sprint",
+    runbooks: ["incident.md"],
   },
   {
     kind: "other",
@@ -106,6 +161,7 @@ export const KINDS: readonly KindFacts[] = [
     wayBack: [],
     instead: "decide, and record it: gatelink incident update",
     within: "next day",
+    runbooks: ["incident.md"],
   },
 ];
 
@@ -128,10 +184,21 @@ export interface WayBackOf {
   flag_key: string | null;
 }
 
+/** The flag whose percentage is green's share of the visitors. */
+const GREEN = "green.enabled";
+
 /** The exact commands that the matrix recommends, in order; empty if a rollback does not help. */
 export function wayBackCommands({ number, kind, flag_key }: WayBackOf): string[] {
-  return kindFacts(kind).wayBack.map((level) => LEVELS[level](flag_key, `incident ${number}`));
+  const why = `incident ${number}`;
+  return kindFacts(kind).wayBack.map((level) =>
+    // The same switch, verified at the gateway, which is what visitors see.
+    level === 1 && flag_key === GREEN ? `gatelink traffic back --why "${why}"` : LEVELS[level](flag_key, why)
+  );
 }
+
+/** The pages with the steps for a kind of incident, as paths in the repository. */
+export const runbooksOf = (kind: string): string[] =>
+  kindFacts(kind).runbooks.map((page) => `docs/runbooks/${page}`);
 
 /** The recommendation of the matrix in one line. */
 export function recommended(incident: WayBackOf): string {
@@ -157,11 +224,29 @@ export const PLACEHOLDERS = [
 ] as const;
 export type Placeholder = typeof PLACEHOLDERS[number];
 
+/** Placeholders of the two notices of a rollback besides. */
+export const ROLLBACK_PLACEHOLDERS = [
+  "system",
+  "outcome",
+  "timestamp",
+  "impact",
+  "minutes",
+  "reason",
+  "phase_1",
+  "phase_2",
+  "phase_3",
+  "incident_commander",
+  "technical_lead",
+] as const;
+export type RollbackPlaceholder = typeof ROLLBACK_PLACEHOLDERS[number];
+
 /** A text's audience: texts for the team may contain notes and commands, texts for the public may not. */
 export interface TemplateFacts {
   about: string;
   audience: "team" | "public";
   text: string;
+  /** Placeholders that it may contain in addition. */
+  more?: readonly RollbackPlaceholder[];
 }
 
 /**
@@ -224,6 +309,46 @@ export const TEMPLATES: Readonly<Record<string, TemplateFacts>> = {
     text:
       "Rolled back: {{title}} (#{{number}}, {{severity}}). {{text}}\nThe next update follows within {{next_update}}.",
   },
+  emergency_rollback: {
+    about: "gatelink incident say: everybody was taken back at once",
+    audience: "team",
+    more: ROLLBACK_PLACEHOLDERS,
+    text: [
+      "🚨 EMERGENCY ROLLBACK - {{system}}",
+      "",
+      "Status: {{outcome}}",
+      "Time: {{timestamp}}",
+      "Impact: {{impact}}",
+      "Downtime: {{minutes}}",
+      "",
+      "Next Steps:",
+      "- Monitoring system stability",
+      "- Investigating root cause",
+      "- Will provide update in 1 hour",
+      "",
+      "Team: {{incident_commander}}",
+    ].join("\n"),
+  },
+  planned_rollback: {
+    about: "gatelink incident say: visitors are taken back by steps",
+    audience: "team",
+    more: ROLLBACK_PLACEHOLDERS,
+    text: [
+      "📢 PLANNED ROLLBACK - {{system}}",
+      "",
+      "Status: {{outcome}}",
+      "Reason: {{reason}}",
+      "Expected Duration: {{minutes}}",
+      "Impact: {{impact}}",
+      "",
+      "Progress:",
+      "{{phase_1}} Phase 1: Traffic reduction started",
+      "{{phase_2}} Phase 2: Rollback in progress",
+      "{{phase_3}} Phase 3: Verification pending",
+      "",
+      "Team: {{technical_lead}}",
+    ].join("\n"),
+  },
 };
 
 /** The name of a status's template for the status page. */
@@ -237,8 +362,11 @@ export const TEMPLATE_LENGTH = 2000;
 export function templateFaults(name: string, text: string): string[] {
   const template = TEMPLATES[name];
   if (template === undefined) return [`there is no template ${name}: ${Object.keys(TEMPLATES).join(", ")}`];
-  const allowed = PLACEHOLDERS.filter((name) => template.audience === "team" || !INTERNAL.includes(name));
-  const rest = text.replace(/\{\{([a-z_]+)\}\}/g, (whole, name) => allowed.includes(name) ? "" : whole);
+  const allowed: readonly string[] = [
+    ...PLACEHOLDERS.filter((name) => template.audience === "team" || !INTERNAL.includes(name)),
+    ...template.more ?? [],
+  ];
+  const rest = text.replace(/\{\{([a-z_0-9]+)\}\}/g, (whole, name) => allowed.includes(name) ? "" : whole);
   const unknown = /\{\{.{0,40}|\}\}/s.exec(rest)?.[0];
   return [
     ...!/\S/.test(text) || [...text].length > TEMPLATE_LENGTH ? [`1 to ${TEMPLATE_LENGTH} characters`] : [],
@@ -249,10 +377,13 @@ export function templateFaults(name: string, text: string): string[] {
 }
 
 /** Fills in a template. Unknown values are left empty; a line whose placeholders are all empty is dropped. */
-export function fillTemplate(text: string, values: Readonly<Partial<Record<Placeholder, string>>>): string {
+export function fillTemplate(
+  text: string,
+  values: Readonly<Partial<Record<Placeholder | RollbackPlaceholder, string>>>,
+): string {
   return text.split("\n").flatMap((line) => {
     let asked = 0, given = 0;
-    const filled = line.replace(/\{\{([a-z_]+)\}\}/g, (_, name: Placeholder) => {
+    const filled = line.replace(/\{\{([a-z_0-9]+)\}\}/g, (_, name: Placeholder) => {
       asked++;
       const value = values[name] ?? "";
       if (value !== "") given++;

@@ -5,33 +5,10 @@
  *
  * @module
  */
-import type { ApproverRole } from "../contract/states.ts";
+import type { Entry } from "./entry.ts";
+import { GREEN_ENTRIES } from "./green_gates.ts";
 
-/** The sections of the checklist, in its order. */
-export const SECTIONS = [
-  "Code quality",
-  "Database",
-  "Security",
-  "Observability",
-  "Feature flag",
-  "Testing",
-  "Approval",
-] as const;
-/** One of {@link SECTIONS}. */
-export type Section = typeof SECTIONS[number];
-
-/** A gate. */
-export interface Entry {
-  /** Its id, as in `gate_approvals.gate`. */
-  readonly id: string;
-  readonly section: Section;
-  /** Its title in the checklist. */
-  readonly title: string;
-  /** Whether it applies only if a flag is named. @default {false} */
-  readonly ofFlag?: boolean;
-  /** Who may sign that it is not applicable. */
-  readonly roles: readonly ApproverRole[];
-}
+export { type Entry, type Section, SECTIONS } from "./entry.ts";
 
 const ENGINEERING = ["engineering"] as const, SECURITY = ["security"] as const;
 
@@ -77,6 +54,7 @@ export const CLI_ENTRIES: readonly Entry[] = [
     ofFlag: true,
     roles: ENGINEERING,
   },
+  ...GREEN_ENTRIES,
 ];
 
 /** The entry with this id. @throws {Error} if there is none */

@@ -5,6 +5,10 @@
  * @module
  */
 import { APPROVER_ROLES, type ApproverRole } from "../contract/states.ts";
+import type { SignOff } from "./entry.ts";
+import { GREEN_SIGN_OFFS } from "./green_gates.ts";
+
+export type { SignOff } from "./entry.ts";
 
 /** Who holds each role. */
 export const APPROVERS: Readonly<Record<ApproverRole, string>> = {
@@ -13,20 +17,6 @@ export const APPROVERS: Readonly<Record<ApproverRole, string>> = {
   product: "Product Manager",
   cto: "CTO",
 };
-
-/** A gate that people sign. */
-export interface SignOff {
-  /** As in `gate_approvals.gate`. */
-  id: string;
-  section: "Code quality" | "Observability" | "Testing" | "Approval";
-  title: string;
-  /** Who may sign it. */
-  roles: readonly ApproverRole[];
-  /** Number of people who must sign. @default 1 */
-  people?: number;
-  /** Applies only to flags whose approvers include this role. @default all flags */
-  asks?: ApproverRole;
-}
 
 /** In the order of the manual; the approvals of {@link approversOf} follow. */
 export const SIGN_OFFS: readonly SignOff[] = [
@@ -71,6 +61,7 @@ export const SIGN_OFFS: readonly SignOff[] = [
     title: "User communication drafted (if needed)",
     roles: ["product"],
   },
+  ...GREEN_SIGN_OFFS,
 ];
 
 /**
