@@ -142,7 +142,7 @@ panelTest("admin: opens and clicks of a mail with verdict and reasons, corrected
       await list.getByRole("button", { name: /^Correct: Followed/ }).click();
       await page.getByRole("menuitem", { name: "It was a person" }).click();
       await list.getByText("person", { exact: true }).waitFor();
-      await list.getByText("corrected by operator@example.com").waitFor();
+      await list.getByText("corrected by you").waitFor();
       assertEquals((await sql`select verdict from public.email_clicks`)[0].verdict, "human");
     } else {
       await list.getByText("Followed https://www.example.com", { exact: true }).waitFor();

@@ -326,7 +326,7 @@ trackTest(
     assertEquals(await settle(), 1, "only the new one");
     assertEquals([(await told()).opens[0].verdict, (await told()).clicks[0].verdict], ["unsure", "machine"]);
     assertEquals((await correct("open", open.id, null)).opens[0].corrected_by, null);
-    assertEquals(await settle(), 1);
+    assertEquals(await settle(), 2, "the rules judge what is theirs again");
     assertEquals((await told()).opens[0].verdict, "human");
     const viewer = await signedIn(sql, "viewer");
     assertEquals(await refusal(correct("open", open.id, "human", viewer)), "42501");

@@ -14,7 +14,8 @@ import type { Environment } from "../http/environment.ts";
 import { Problem } from "../http/problem.ts";
 import { timingSafeEqual } from "../crypto/timing_safe_equal.ts";
 import { log } from "../log/log.ts";
-import { GREEN_FLAG, signVisit, VISITOR_HEADER } from "./visit.ts";
+import { GREEN_FLAG } from "../contract/traffic.ts";
+import { signVisit, VISITOR_HEADER } from "./visit.ts";
 import { visitorOf } from "./visitor.ts";
 
 /** Header with which a caller asks for an environment, and in which an answer says which one it was. */
