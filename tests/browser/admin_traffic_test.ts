@@ -56,10 +56,14 @@ panelTest(
     });
     await split.getByText("Blue 100 %").waitFor();
     const history = page.getByRole("list", { name: "History" });
-    await history.getByText("errors in green").waitFor();
-    for (const reason of ["first visitors", "seen enough", "release 0.3.0"]) {
-      assertEquals(await history.getByText(reason).count() > 0, true, reason);
-    }
+    await history.getByText("seen enough").waitFor();
+    assertEquals(await history.getByText("first visitors").count() > 0, true);
+    await until(
+      "both steps of the ramp",
+      async () => await history.getByRole("link", { name: "rollout" }).count() === 2,
+    );
+    const [{ reason }] = await sql`select reason from public.rollout_events where kind = 'rolled_back'`;
+    assertEquals(reason, "errors in green");
     assertEquals(
       (await sql`select private.green_share()::float8 as share`)[0].share,
       0,

@@ -9,6 +9,7 @@ import { For } from "../../session/me.tsx";
 import { useNames } from "../../session/team.ts";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
+import { Reason } from "../../ui/Reason.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { useUnsaved } from "../../ui/unsaved.ts";
@@ -31,8 +32,12 @@ export function Split({ split, green }: { split: TrafficSplit; green: Side | nul
         <Text size="sm" c="dimmed" component="div" style={{ overflowWrap: "anywhere" }}>
           {split.changed_at === null ? "Traffic was never split: everybody gets blue." : (
             <>
-              Since <Time at={split.changed_at} /> by {nameOf(split.changed_by ?? "")}
-              {split.reason && `: ${split.reason}`}
+              Changed <Time at={split.changed_at} /> by {nameOf(split.changed_by ?? "")}
+              {split.reason && (
+                <>
+                  : <Reason text={split.reason} />
+                </>
+              )}
             </>
           )}
         </Text>
@@ -48,7 +53,7 @@ export function Split({ split, green }: { split: TrafficSplit; green: Side | nul
                 {" "}since <Time at={rollout.since} />
               </>
             )}
-            {rollout.waits_because && `; it waits because of ${rollout.waits_because.replaceAll("_", " ")}`}
+            {rollout.waits_because && `; it waits: ${rollout.waits_because.replaceAll("_", " ")}`}
           </Text>
         )}
         {green === null && (
