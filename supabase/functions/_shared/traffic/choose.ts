@@ -91,7 +91,7 @@ export function createChoice({ tokens, loadConfig, killed }: ChoiceDeps) {
     const flag = known?.get(GREEN_FLAG);
     if (known === undefined || flag === undefined) return BLUE;
     const visitor = visitorOf(headers, path, secrets);
-    const green = evaluate(known, GREEN_FLAG, visitor.id, killed(GREEN_FLAG)).value;
+    const green = evaluate(known, GREEN_FLAG, visitor.unit, killed(GREEN_FLAG)).value;
     // Nobody needs a cookie while there is nothing to choose; whoever has one is counted all the same.
     if (!flag.on && visitor.isNew) return BLUE;
     const environment = green ? "green" : "blue";
