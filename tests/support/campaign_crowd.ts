@@ -13,7 +13,7 @@ import {
   readerAt,
   replyTo,
 } from "../../local/simulator/mail/crowd.ts";
-import { eventOf } from "../../local/simulator/mail/sendgrid.ts";
+import { eventOf } from "../../local/simulator/mail/events.ts";
 import type { SentMail } from "../../local/simulator/mail/store.ts";
 import { type Edge, KEYS } from "./edge.ts";
 import { addIdentity } from "./mail_stack.ts";

@@ -9,7 +9,7 @@ import { type Clock, type Json, systemClock } from "../model.ts";
 import { answerOf, type Original } from "./clients.ts";
 import { WORDS } from "./languages.ts";
 import type { WrittenMail } from "./mime.ts";
-import { eventOf, type SendGridSimulator } from "./sendgrid.ts";
+import { eventOf } from "./events.ts";
 import type { Fate, SentMail } from "./store.ts";
 import { AGENTS, trackedAddresses } from "./visits.ts";
 
@@ -177,8 +177,20 @@ export interface CrowdCampaign {
   failed: number;
 }
 
+/** What a crowd needs of the simulated SendGrid. */
+export interface CrowdPost {
+  report(events: readonly Json[]): void;
+  /** Somebody writes a mail. */
+  receive(
+    mail: WrittenMail,
+    way: undefined,
+    copies: undefined,
+    story: { how: string; about: string },
+  ): unknown;
+}
+
 export interface CrowdOptions {
-  mail: SendGridSimulator;
+  mail: CrowdPost;
   /** Where the stack answers the public: nobody else is ever asked. */
   origin: string;
   fetch: typeof fetch;
@@ -280,7 +292,8 @@ export class Crowd {
       await perform(reader, mail, origin, {
         at: ({ at }, after) => this.#until(at + after),
         ask: (url, agent) => asked(url, { headers: { "user-agent": agent } }),
-        reply: () => void sendgrid.receive(replyTo(mail), {}, undefined, { how: "A reader", about: mail.id }),
+        reply: () =>
+          void sendgrid.receive(replyTo(mail), undefined, undefined, { how: "A reader", about: mail.id }),
         unsubscribe: (url) =>
           asked(url, {
             method: "POST",
