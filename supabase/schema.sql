@@ -1509,6 +1509,9 @@ create table public.email_clicks (
   signs text not null,
   -- Whether the verdict was made with all that was known of the mail. False until then.
   judged boolean not null,
+  -- Who corrected the verdict by hand: a user id, or the database role. It then stays whatever becomes known. Null:
+  -- the rules made it.
+  corrected_by text,
   -- The order in which they were stored.
   constraint email_clicks_pkey PRIMARY KEY (id),
   constraint email_clicks_client_check CHECK ((client ~ '^[a-z][a-z_]{0,31}$'::text)),
@@ -1644,6 +1647,9 @@ create table public.email_opens (
   signs text not null,
   -- Whether the verdict was made with all that was known of the mail. False until then.
   judged boolean not null,
+  -- Who corrected the verdict by hand: a user id, or the database role. It then stays whatever becomes known. Null:
+  -- the rules made it.
+  corrected_by text,
   -- The order in which they were stored.
   constraint email_opens_pkey PRIMARY KEY (id),
   constraint email_opens_client_check CHECK ((client ~ '^[a-z][a-z_]{0,31}$'::text)),
@@ -7058,6 +7064,46 @@ begin
 end $function$;
 grant execute on function public.conversation_messages(p_conversation_id uuid, p_before bigint, p_limit integer) to authenticated, service_role;
 
+-- Corrects the verdict about an open or a click (p_kind) of a mail that is tracked individually: human, machine or
+-- unsure; null has the rules judge it again, within a minute. The word of a person stays whatever becomes known, and
+-- the figures of a campaign follow. Answers as mail_accesses. For operators and secret keys. Errors: 42501 not
+-- allowed, GL404 no such open or click, GL422 no such verdict.
+CREATE OR REPLACE FUNCTION public.correct_access(p_message_id uuid, p_kind text, p_id bigint, p_verdict text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_found integer;
+begin
+  perform private.require_role('operator');
+  if p_kind is null or p_kind not in ('open', 'click') or p_verdict not in ('human', 'machine', 'unsure') then
+    raise exception 'an open or a click is human, machine or unsure' using errcode = 'GL422', hint = 'Null has the rules judge it again.';
+  end if;
+  -- In the order in which opens and clicks are judged, and consent is withdrawn.
+  perform from private.mail_tickets t where t.message_id = p_message_id for share;
+  if p_kind = 'open' then
+    update public.email_opens o
+    set verdict = coalesce(p_verdict, o.verdict), reasons = case when p_verdict is null then o.reasons else 'by_hand' end,
+      corrected_by = case when p_verdict is not null then private.actor() end, judged = p_verdict is not null
+    where o.id = p_id and o.message_id = p_message_id;
+  else
+    update public.email_clicks c
+    set verdict = coalesce(p_verdict, c.verdict), reasons = case when p_verdict is null then c.reasons else 'by_hand' end,
+      corrected_by = case when p_verdict is not null then private.actor() end, judged = p_verdict is not null
+    where c.id = p_id and c.message_id = p_message_id;
+  end if;
+  get diagnostics v_found = row_count;
+  if v_found = 0 then
+    raise exception 'there is no such open or click of this mail' using errcode = 'GL404', hint = 'gatelink email opens';
+  end if;
+  return public.mail_accesses(p_message_id);
+end $function$;
+grant execute on function public.correct_access(p_message_id uuid, p_kind text, p_id bigint, p_verdict text) to authenticated, service_role;
+
 -- How many people there are, so that a percentage can be shown as people: {contacts, recent: those who wrote within 7
 -- days}. For viewers, who may not read the contacts themselves, and secret keys.
 CREATE OR REPLACE FUNCTION public.count_contacts(p_now timestamp with time zone DEFAULT now())
@@ -9379,9 +9425,9 @@ end $function$;
 grant execute on function public.look_at_conversation(p_conversation_id uuid) to authenticated, service_role;
 
 -- Who looked at a mail and followed its links, people and machines: {message_id, tracked (off, aggregate,
--- individual), links: [{n, url (its host for viewers)}], opens: [{at, verdict, reasons, client}], clicks: [{at, link,
--- verdict, reasons, client}]}; the last 500 of each. Of a mail that is tracked in aggregate nothing is told here. For
--- viewers and secret keys. Errors: 42501 not allowed, GL404 no such mail.
+-- individual), links: [{n, url (its host for viewers)}], opens: [{id, at, verdict, reasons, client, corrected_by}],
+-- clicks: [{id, at, link, verdict, reasons, client, corrected_by}]}; the last 500 of each. Of a mail that is tracked
+-- in aggregate nothing is told here. For viewers and secret keys. Errors: 42501 not allowed, GL404 no such mail.
 CREATE OR REPLACE FUNCTION public.mail_accesses(p_message_id uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -9407,10 +9453,11 @@ begin
         case when private.sees_whole() then l.url else substring(l.url from '^[A-Za-z]+://[^/?#]+') end) order by l.n), '[]')
       from unnest(v_links) with ordinality as l (url, n)),
     'opens', (
-      select coalesce(jsonb_agg(jsonb_build_object('at', o.at, 'verdict', o.verdict, 'reasons', o.reasons, 'client', o.client) order by o.at, o.id), '[]')
+      select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'at', o.at, 'verdict', o.verdict, 'reasons', o.reasons, 'client', o.client, 'corrected_by', o.corrected_by) order by o.at, o.id), '[]')
       from (select * from public.email_opens x where x.ticket = v_ticket.id and x.message_id = p_message_id order by x.id desc limit 500) o),
     'clicks', (
-      select coalesce(jsonb_agg(jsonb_build_object('at', c.at, 'link', c.link, 'verdict', c.verdict, 'reasons', c.reasons, 'client', c.client) order by c.at, c.id), '[]')
+      select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'at', c.at, 'link', c.link, 'verdict', c.verdict, 'reasons', c.reasons, 'client', c.client,
+        'corrected_by', c.corrected_by) order by c.at, c.id), '[]')
       from (select * from public.email_clicks x where x.ticket = v_ticket.id and x.message_id = p_message_id order by x.id desc limit 500) c));
 end $function$;
 grant execute on function public.mail_accesses(p_message_id uuid) to authenticated, service_role;
@@ -13128,8 +13175,8 @@ end $function$;
 grant execute on function public.set_traffic(p_environment text, p_percentage numeric, p_reason text) to authenticated, service_role;
 
 -- Writes verdicts that were made with all that is known of a mail: [{kind, id, ticket, delivered_at (as it was given
--- to judge), verdict, reasons}]. A mail whose delivery was told in the meantime is judged again. Answers how many.
--- For secret keys.
+-- to judge), verdict, reasons}]. A mail whose delivery was told in the meantime is judged again; what a person
+-- corrected stays. Answers how many. For secret keys.
 CREATE OR REPLACE FUNCTION public.settle_accesses(p_verdicts jsonb)
  RETURNS integer
  LANGUAGE plpgsql
@@ -13156,7 +13203,7 @@ begin
   update public.email_opens o set verdict = g.verdict, reasons = g.reasons, judged = g.delivered_at is not distinct from (
     select floor(extract(epoch from t.delivered_at) * 1000) from private.mail_tickets t where t.id = o.ticket)
   from given g
-  where o.id = g.id and (o.ticket = any (v_free) or not exists (select from private.mail_tickets t where t.id = o.ticket));
+  where o.id = g.id and o.corrected_by is null and (o.ticket = any (v_free) or not exists (select from private.mail_tickets t where t.id = o.ticket));
   get diagnostics v_opens = row_count;
   with given as (
     select v.id, v.verdict, v.reasons, v.delivered_at
@@ -13166,7 +13213,7 @@ begin
   update public.email_clicks c set verdict = g.verdict, reasons = g.reasons, judged = g.delivered_at is not distinct from (
     select floor(extract(epoch from t.delivered_at) * 1000) from private.mail_tickets t where t.id = c.ticket)
   from given g
-  where c.id = g.id and (c.ticket = any (v_free) or not exists (select from private.mail_tickets t where t.id = c.ticket));
+  where c.id = g.id and c.corrected_by is null and (c.ticket = any (v_free) or not exists (select from private.mail_tickets t where t.id = c.ticket));
   get diagnostics v_clicks = row_count;
   return v_opens + v_clicks;
 end $function$;
@@ -22330,8 +22377,8 @@ begin
   set delivered_at = coalesce((select (m.status_at ->> 'delivered')::timestamptz from public.messages m where m.id = t.message_id), new.created_at)
   where t.message_id = new.message_id returning t.id into v_ticket;
   if v_ticket is not null then
-    update public.email_opens o set judged = false where o.ticket = v_ticket and o.judged and o.verdict <> 'machine';
-    update public.email_clicks c set judged = false where c.ticket = v_ticket and c.judged and c.verdict <> 'machine';
+    update public.email_opens o set judged = false where o.ticket = v_ticket and o.judged and o.verdict <> 'machine' and o.corrected_by is null;
+    update public.email_clicks c set judged = false where c.ticket = v_ticket and c.judged and c.verdict <> 'machine' and c.corrected_by is null;
   end if;
   return null;
 end $function$;

@@ -310,7 +310,9 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     if (request.method === "GET" && path === "events") {
       return streams.response(() => api.state(), (tell) => api.listen(tell));
     }
-    if (request.method === "GET") return api.part(path) ?? notFound();
+    if (request.method === "GET") {
+      return await refusing(() => Promise.resolve(api.part(path, new URL(request.url).search) ?? notFound()));
+    }
     return await refusing(async () => {
       const answer = await api.call(path, await readJson(request));
       return answer === undefined ? notFound() : Response.json(answer);

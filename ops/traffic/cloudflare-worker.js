@@ -17,7 +17,11 @@ const PATHS = {
 };
 /** The gateway's own, which are not split. */
 const OWN = ["/api/traffic", "/api/metrics/error-rate"];
-const COOKIE = "gl_visitor";
+const COOKIE = "gl_side";
+/** Its name before: who has it stays on the same side, and gets the new one. */
+const FORMER_COOKIE = "gl_visitor";
+/** Key of the hash that decides a service's side. No secret: a new token must not move services. */
+const SIDE_KEY = "gatelink side";
 const SPLIT_MS = 5000;
 const TIMEOUT_MS = 2000;
 
@@ -73,18 +77,24 @@ async function setCookie(secret, id) {
 
 /** Whom a request comes from: cookie, a service's credentials, ticket of a mail, else somebody new. */
 async function visitorOf({ headers }, path, secrets) {
-  const cookie = new RegExp(`(?:^|;\\s*)${COOKIE}=([\\w.]+)`).exec(headers.get("cookie") ?? "")?.[1];
-  const known = cookie?.split(".")[0];
-  for (const secret of known ? secrets : []) {
-    if (cookie !== await signed(secret, known, `visitor ${known}`)) continue;
-    return secret === secrets[0] ? { id: known } : { id: known, cookie: await setCookie(secrets[0], known) };
+  for (const name of [COOKIE, FORMER_COOKIE]) {
+    const sent = new RegExp(`(?:^|;\\s*)${name}=([\\w.]+)`).exec(headers.get("cookie") ?? "")?.[1];
+    const id = sent?.split(".")[0];
+    for (const secret of id ? secrets : []) {
+      if (sent !== await signed(secret, id, `visitor ${id}`)) continue;
+      const isOld = name !== COOKIE || secret !== secrets[0];
+      return { id, unit: id, ...(isOld && { cookie: await setCookie(secrets[0], id) }) };
+    }
   }
   const credential = service(headers.get("apikey")) ?? service(headers.get("authorization")) ??
     /^\/(?:pixel|c|u)\/([\w-]{8,80})/.exec(path)?.[1];
-  if (credential) return { id: `h${await hmac(secrets[0], `credential ${credential}`, 20)}` };
+  if (credential) {
+    const hashed = (key) => hmac(key, `credential ${credential}`, 20);
+    return { id: `h${await hashed(secrets[0])}`, unit: `c${await hashed(SIDE_KEY)}` };
+  }
   const random = crypto.getRandomValues(new Uint8Array(16));
   const id = [...random].map((byte) => "abcdefghijklmnopqrstuvwxyz234567"[byte & 31]).join("");
-  return { id, cookie: await setCookie(secrets[0], id) };
+  return { id, unit: id, cookie: await setCookie(secrets[0], id) };
 }
 
 let split, readAt = -Infinity;
@@ -137,8 +147,8 @@ async function choose(env, request, path, secrets) {
   const known = await readSplit(env, secrets[0]);
   if (known === undefined) return await ask(env, request, path);
   if (!(known.green > 0)) return { environment: "blue" };
-  const { id, cookie } = await visitorOf(request, path, secrets);
-  const environment = bucket(known.salt + id) < Math.round(known.green * 100) ? "green" : "blue";
+  const { id, unit, cookie } = await visitorOf(request, path, secrets);
+  const environment = bucket(known.salt + unit) < Math.round(known.green * 100) ? "green" : "blue";
   return { environment, visit: await signed(secrets[0], id, `${environment} ${id}`), cookie };
 }
 

@@ -134,7 +134,8 @@ create table public.email_opens (
   reasons text not null check (reasons ~ '^[a-z][a-z_ ]{0,250}$'),
   client text not null check (client ~ '^[a-z][a-z_]{0,31}$'),
   signs text not null check (signs ~ '^[a-z_.,]{1,250}$'),
-  judged boolean not null
+  judged boolean not null,
+  corrected_by text
 ) with (fillfactor = 85);
 comment on table public.email_opens is 'Each time the pixel of a tracked mail was loaded. Neither address nor agent is kept, only what they say.';
 comment on constraint email_opens_pkey on public.email_opens is 'The order in which they were stored.';
@@ -148,6 +149,7 @@ comment on column public.email_opens.reasons is 'What the verdict is based on: w
 comment on column public.email_opens.client is 'The program that loaded it, by its agent: gmail, yahoo, apple, outlook, thunderbird, chrome, firefox, safari, edge or other.';
 comment on column public.email_opens.signs is 'What this access says for itself, from which the verdict is made again: _shared/mail/tracking/verdict.ts.';
 comment on column public.email_opens.judged is 'Whether the verdict was made with all that was known of the mail. False until then.';
+comment on column public.email_opens.corrected_by is 'Who corrected the verdict by hand: a user id, or the database role. It then stays whatever becomes known. Null: the rules made it.';
 create index email_opens_ticket_idx on public.email_opens (ticket);
 comment on index public.email_opens_ticket_idx is 'What happened to a mail.';
 create index email_opens_campaign_idx on public.email_opens (campaign_id, at) where campaign_id is not null;
@@ -159,7 +161,7 @@ comment on index public.email_opens_unjudged_idx is 'What is to be judged.';
 alter table public.email_opens enable row level security;
 revoke all on public.email_opens from public, anon, authenticated;
 -- Not the ticket: it is a number for each mail in the order of sending, also where it is not kept whose it was.
-grant select (id, message_id, campaign_id, at, verdict, reasons, client, signs, judged) on public.email_opens to authenticated;
+grant select (id, message_id, campaign_id, at, verdict, reasons, client, signs, judged, corrected_by) on public.email_opens to authenticated;
 grant select, insert, update, delete on public.email_opens to service_role;
 create policy "team reads opens" on public.email_opens for select to authenticated
   using ((select private.has_role('viewer')));
@@ -176,7 +178,8 @@ create table public.email_clicks (
   reasons text not null check (reasons ~ '^[a-z][a-z_ ]{0,250}$'),
   client text not null check (client ~ '^[a-z][a-z_]{0,31}$'),
   signs text not null check (signs ~ '^[a-z_.,]{1,250}$'),
-  judged boolean not null
+  judged boolean not null,
+  corrected_by text
 ) with (fillfactor = 85);
 comment on table public.email_clicks is 'Each time a link of a tracked mail was followed. Neither address nor agent is kept, only what they say.';
 comment on constraint email_clicks_pkey on public.email_clicks is 'The order in which they were stored.';
@@ -191,6 +194,7 @@ comment on column public.email_clicks.reasons is 'What the verdict is based on: 
 comment on column public.email_clicks.client is 'The program that followed it, as in email_opens.';
 comment on column public.email_clicks.signs is 'What this access says for itself, from which the verdict is made again: _shared/mail/tracking/verdict.ts.';
 comment on column public.email_clicks.judged is 'Whether the verdict was made with all that was known of the mail. False until then.';
+comment on column public.email_clicks.corrected_by is 'Who corrected the verdict by hand: a user id, or the database role. It then stays whatever becomes known. Null: the rules made it.';
 create index email_clicks_ticket_idx on public.email_clicks (ticket);
 comment on index public.email_clicks_ticket_idx is 'What happened to a mail.';
 create index email_clicks_campaign_idx on public.email_clicks (campaign_id, at) where campaign_id is not null;
@@ -202,7 +206,7 @@ comment on index public.email_clicks_unjudged_idx is 'What is to be judged.';
 alter table public.email_clicks enable row level security;
 revoke all on public.email_clicks from public, anon, authenticated;
 -- Not the ticket, as of opens.
-grant select (id, message_id, campaign_id, at, link, verdict, reasons, client, signs, judged) on public.email_clicks to authenticated;
+grant select (id, message_id, campaign_id, at, link, verdict, reasons, client, signs, judged, corrected_by) on public.email_clicks to authenticated;
 grant select, insert, update, delete on public.email_clicks to service_role;
 create policy "team reads mail clicks" on public.email_clicks for select to authenticated
   using ((select private.has_role('viewer')));

@@ -192,7 +192,7 @@ begin
   update public.email_opens o set verdict = g.verdict, reasons = g.reasons, judged = g.delivered_at is not distinct from (
     select floor(extract(epoch from t.delivered_at) * 1000) from private.mail_tickets t where t.id = o.ticket)
   from given g
-  where o.id = g.id and (o.ticket = any (v_free) or not exists (select from private.mail_tickets t where t.id = o.ticket));
+  where o.id = g.id and o.corrected_by is null and (o.ticket = any (v_free) or not exists (select from private.mail_tickets t where t.id = o.ticket));
   get diagnostics v_opens = row_count;
   with given as (
     select v.id, v.verdict, v.reasons, v.delivered_at
@@ -202,11 +202,11 @@ begin
   update public.email_clicks c set verdict = g.verdict, reasons = g.reasons, judged = g.delivered_at is not distinct from (
     select floor(extract(epoch from t.delivered_at) * 1000) from private.mail_tickets t where t.id = c.ticket)
   from given g
-  where c.id = g.id and (c.ticket = any (v_free) or not exists (select from private.mail_tickets t where t.id = c.ticket));
+  where c.id = g.id and c.corrected_by is null and (c.ticket = any (v_free) or not exists (select from private.mail_tickets t where t.id = c.ticket));
   get diagnostics v_clicks = row_count;
   return v_opens + v_clicks;
 end $$;
-comment on function public.settle_accesses(jsonb) is 'Writes verdicts that were made with all that is known of a mail: [{kind, id, ticket, delivered_at (as it was given to judge), verdict, reasons}]. A mail whose delivery was told in the meantime is judged again. Answers how many. For secret keys.';
+comment on function public.settle_accesses(jsonb) is 'Writes verdicts that were made with all that is known of a mail: [{kind, id, ticket, delivered_at (as it was given to judge), verdict, reasons}]. A mail whose delivery was told in the meantime is judged again; what a person corrected stays. Answers how many. For secret keys.';
 
 -- A scanner looks at the moment of the delivery, and the provider tells of that seconds later.
 create function private.judge_again() returns trigger
@@ -218,8 +218,8 @@ begin
   set delivered_at = coalesce((select (m.status_at ->> 'delivered')::timestamptz from public.messages m where m.id = t.message_id), new.created_at)
   where t.message_id = new.message_id returning t.id into v_ticket;
   if v_ticket is not null then
-    update public.email_opens o set judged = false where o.ticket = v_ticket and o.judged and o.verdict <> 'machine';
-    update public.email_clicks c set judged = false where c.ticket = v_ticket and c.judged and c.verdict <> 'machine';
+    update public.email_opens o set judged = false where o.ticket = v_ticket and o.judged and o.verdict <> 'machine' and o.corrected_by is null;
+    update public.email_clicks c set judged = false where c.ticket = v_ticket and c.judged and c.verdict <> 'machine' and c.corrected_by is null;
   end if;
   return null;
 end $$;
@@ -341,13 +341,14 @@ begin
         case when private.sees_whole() then l.url else substring(l.url from '^[A-Za-z]+://[^/?#]+') end) order by l.n), '[]')
       from unnest(v_links) with ordinality as l (url, n)),
     'opens', (
-      select coalesce(jsonb_agg(jsonb_build_object('at', o.at, 'verdict', o.verdict, 'reasons', o.reasons, 'client', o.client) order by o.at, o.id), '[]')
+      select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'at', o.at, 'verdict', o.verdict, 'reasons', o.reasons, 'client', o.client, 'corrected_by', o.corrected_by) order by o.at, o.id), '[]')
       from (select * from public.email_opens x where x.ticket = v_ticket.id and x.message_id = p_message_id order by x.id desc limit 500) o),
     'clicks', (
-      select coalesce(jsonb_agg(jsonb_build_object('at', c.at, 'link', c.link, 'verdict', c.verdict, 'reasons', c.reasons, 'client', c.client) order by c.at, c.id), '[]')
+      select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'at', c.at, 'link', c.link, 'verdict', c.verdict, 'reasons', c.reasons, 'client', c.client,
+        'corrected_by', c.corrected_by) order by c.at, c.id), '[]')
       from (select * from public.email_clicks x where x.ticket = v_ticket.id and x.message_id = p_message_id order by x.id desc limit 500) c));
 end $$;
-comment on function public.mail_accesses(uuid) is 'Who looked at a mail and followed its links, people and machines: {message_id, tracked (off, aggregate, individual), links: [{n, url (its host for viewers)}], opens: [{at, verdict, reasons, client}], clicks: [{at, link, verdict, reasons, client}]}; the last 500 of each. Of a mail that is tracked in aggregate nothing is told here. For viewers and secret keys. Errors: 42501 not allowed, GL404 no such mail.';
+comment on function public.mail_accesses(uuid) is 'Who looked at a mail and followed its links, people and machines: {message_id, tracked (off, aggregate, individual), links: [{n, url (its host for viewers)}], opens: [{id, at, verdict, reasons, client, corrected_by}], clicks: [{id, at, link, verdict, reasons, client, corrected_by}]}; the last 500 of each. Of a mail that is tracked in aggregate nothing is told here. For viewers and secret keys. Errors: 42501 not allowed, GL404 no such mail.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

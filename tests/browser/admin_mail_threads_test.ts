@@ -105,6 +105,54 @@ panelTest("admin: mails stand beside chats, and tell why they were forwarded or 
   }
 });
 
+panelTest("admin: opens and clicks of a mail with verdict and reasons, corrected by hand", async (panel) => {
+  const { stack, sql, signIn } = panel;
+  await addIdentity(sql);
+  const { body } = await mailOn(stack, sql).send({
+    user_id: ALEX.user,
+    to: "casey@example.org",
+    subject: "Read this",
+    html: "<p>Hello</p>",
+  });
+  const id = String(body.id);
+  await sql`insert into private.mail_link_sets (hash, links, used_at)
+    values ('\\x01', '{https://www.example.com/a-rather-long-path/of-a-page}', now())`;
+  await sql`insert into private.mail_tickets (message_id, contact_id, link_set, mode, created_at)
+    select m.id, c.contact_id, s.id, 'individual', now()
+    from public.messages m join public.conversations c on c.id = m.conversation_id, private.mail_link_sets s where m.id = ${id}`;
+  await sql`insert into public.email_opens (ticket, message_id, at, verdict, reasons, client, signs, judged)
+    select t.id, t.message_id, now(), 'machine', 'apple_prefetch', 'apple', 'm.apple_prefetch,p.browser', true
+    from private.mail_tickets t where t.message_id = ${id}`;
+  await sql`insert into public.email_clicks (ticket, message_id, at, link, verdict, reasons, client, signs, judged)
+    select t.id, t.message_id, now(), 1, 'unsure', 'network_proofpoint old_browser', 'chrome', 'p.browser', true
+    from private.mail_tickets t where t.message_id = ${id}`;
+  for (const colorScheme of ["light", "dark"] as const) {
+    const page = await signIn(colorScheme === "light" ? "operator" : "viewer", {
+      viewport: { width: 390, height: 844 },
+      colorScheme,
+    });
+    await go(page, `/messages?message=${id}`, "Messages");
+    const list = page.getByRole("list", { name: "Opens and clicks" });
+    await list.getByText("Apple loads images of mails that nobody looks at").waitFor();
+    if (colorScheme === "light") {
+      await list.getByText("Followed https://www.example.com/a-rather-long-path/of-a-page").waitFor();
+      await list.getByText("from the network of proofpoint, a security service; a browser of years ago")
+        .waitFor();
+      await isWell(page);
+      await list.getByRole("button", { name: /^Correct: Followed/ }).click();
+      await page.getByRole("menuitem", { name: "It was a person" }).click();
+      await list.getByText("person", { exact: true }).waitFor();
+      await list.getByText("corrected by you").waitFor();
+      assertEquals((await sql`select verdict from public.email_clicks`)[0].verdict, "human");
+    } else {
+      await list.getByText("Followed https://www.example.com", { exact: true }).waitFor();
+      assertEquals(await list.getByRole("button").count(), 0);
+    }
+    await isWell(page);
+    await page.context().close();
+  }
+});
+
 panelTest(
   "admin: a viewer sees what mails are, and neither subjects nor words",
   async ({ stack, sql, signIn }) => {

@@ -11,6 +11,7 @@ const PAGES: [path: string, heading: string][] = [
   ["/flags/segments", "Segments"],
   ["/rollouts", "Rollouts"],
   ["/rollouts/new", "New rollout"],
+  ["/traffic", "Traffic"],
   ["/reports", "Reports"],
   ["/announcements", "Announcements"],
   ["/announcements/new?to=wrote", "New announcement"],

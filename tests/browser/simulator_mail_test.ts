@@ -181,6 +181,44 @@ browserTest("mail page: faults are set in the form and seen in the list of calls
   });
 });
 
+browserTest("mail page: a crowd reacts to campaigns, and what it planted is shown", async (browser) => {
+  await withPage(browser, async ({ page, send, simulator }) => {
+    await page.getByRole("tab", { name: "Crowd" }).click();
+    await page.getByText("No campaign has been sent to the crowd yet.").waitFor();
+    await page.getByLabel("A crowd reacts to each campaign").check();
+    await page.getByRole("tab", { name: /Crowd on/ }).waitFor();
+    for (let n = 0; n < 4; n++) {
+      await send({
+        personalizations: [{
+          to: [{ email: `reader${n}@people.example` }],
+          custom_args: { gl_campaign: "0197c000-0000-7000-8000-000000000001" },
+        }],
+      });
+    }
+    const planted = page.getByRole("region", { name: "Your order is ready" });
+    await planted.getByRole("row", { name: "sent 4" }).waitFor();
+    await planted.getByRole("row", { name: "bounced 1" }).waitFor();
+    await planted.getByText("Everybody has done their part.").waitFor();
+    assertEquals(simulator.mail!.sent.map(({ fate }) => fate), [
+      "delivered",
+      "delivered",
+      "delivered",
+      "bounce",
+    ]);
+    await page.getByLabel("Recipients").fill("12");
+    const [file] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("link", { name: "Save as CSV" }).click(),
+    ]);
+    const lines = (await Deno.readTextFile((await file.path())!)).split("\r\n");
+    assertEquals([lines[0], lines[12], lines.length], ["to,name", "reader12@people.example,Reader 12", 14]);
+    await page.setViewportSize({ width: 360, height: 740 });
+    await page.getByRole("button", { name: "SendGrid", exact: true }).click();
+    assertEquals(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), true);
+    assertEquals(await seriousFaults(page), []);
+  });
+});
+
 browserTest("mail page: the keyboard alone opens an inbox, writes, reads and comes back", async (browser) => {
   await withPage(browser, async ({ page, simulator, send }) => {
     const tabTo = async (selector: string) => {

@@ -226,6 +226,13 @@ Deno.test("gatelink email consent and opens: what a person allows, and who looke
   });
   assertEquals([told.tracked, told.clicks[0].link, told.clicks[0].client], ["individual", 1, "firefox"]);
   assertMatch((await gatelink(`email opens ${id}`)).out, /www\.example\.com\/read/);
+  const name = `click:${told.clicks[0].id}`;
+  const corrected = await document(`email correct ${id} ${name} machine`);
+  assertEquals([corrected.clicks[0].verdict, corrected.clicks[0].corrected_by], ["machine", "service_role"]);
+  assertMatch((await gatelink(`email opens ${id}`)).out, new RegExp(`${name}.*machine.*corrected by`));
+  assertEquals((await document(`email correct ${id} ${name} rules`)).clicks[0].corrected_by, null);
+  await fails(`email correct ${id} click:999999999 machine`, 4, "not_found", /email opens/);
+  await fails(`email correct ${id} reply:1 machine`, 2, "usage", /open:N/);
   await document(`email consent ${to} off`);
   assertEquals((await document(`email opens ${id}`)).clicks, []);
   await fails(`email opens ${crypto.randomUUID()}`, 4, "not_found", /no mail/);

@@ -210,6 +210,10 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     why:
       "The team sees who opened a mail and followed its links, as far as the person allows; of links the host.",
   },
+  "correct_access(uuid,text,bigint,text)": {
+    role: "operator",
+    why: "Operators correct what the rules made of an open or a click.",
+  },
   "set_tracking_consent(text,text,text,uuid)": {
     role: "operator",
     why: "Operators write down what a person allows.",

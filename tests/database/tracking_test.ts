@@ -287,6 +287,56 @@ trackTest(
   },
 );
 
+trackTest(
+  "correct_access(): a person's verdict stays whatever becomes known, until the rules shall judge again",
+  async (sql, message) => {
+    await consent(sql, "individual");
+    const [ticket] = await track(sql, { message });
+    await record(sql, [opened(ticket!.mail), clicked(ticket!.mail)]);
+    const operator = await signedIn(sql, "operator");
+    const told = async () =>
+      (await as(sql, operator, (sql) => sql`select public.mail_accesses(${message}) as told`))[0].told;
+    const { opens: [open], clicks: [click] } = await told();
+    const correct = async (kind: string, id: number, verdict: string | null, who = operator) =>
+      (await as(
+        sql,
+        who,
+        (sql) => sql`select public.correct_access(${message}, ${kind}, ${id}, ${verdict}) as told`,
+      ))[0].told;
+    const settle = async () => {
+      const [{ mails }] = await sql`select public.accesses_to_judge() as mails`;
+      const verdicts = (mails as Judged[]).flatMap(({ ticket, delivered_at, accesses }) =>
+        accesses.map(({ kind, id }) => ({
+          ...{ kind, id, ticket, delivered_at },
+          ...{ verdict: "human", reasons: "browser" },
+        }))
+      );
+      return (await sql`select public.settle_accesses(${sql.json(verdicts as never)}) as n`)[0].n;
+    };
+    assertEquals((await correct("open", open.id, "unsure")).opens[0].verdict, "unsure");
+    const after = await correct("click", click.id, "machine");
+    assertEquals([after.clicks[0].verdict, after.clicks[0].reasons, after.clicks[0].corrected_by !== null], [
+      "machine",
+      "by_hand",
+      true,
+    ]);
+    assertEquals(await settle(), 0, "nothing is due");
+    await record(sql, [clicked(ticket!.mail, 2)]);
+    await sql`insert into public.email_events (event_type, message_id) values ('delivered', ${message})`;
+    assertEquals(await settle(), 1, "only the new one");
+    assertEquals([(await told()).opens[0].verdict, (await told()).clicks[0].verdict], ["unsure", "machine"]);
+    assertEquals((await correct("open", open.id, null)).opens[0].corrected_by, null);
+    assertEquals(await settle(), 2, "the rules judge what is theirs again");
+    assertEquals((await told()).opens[0].verdict, "human");
+    const viewer = await signedIn(sql, "viewer");
+    assertEquals(await refusal(correct("open", open.id, "human", viewer)), "42501");
+    assertEquals(await refusal(correct("open", open.id, "spider")), "GL422");
+    assertEquals(await refusal(correct("click", click.id + 9, "human")), "GL404");
+    await consent(sql, "aggregate");
+    assertEquals(await refusal(correct("open", open.id, "human")), "GL404", "it is not kept whose it was");
+  },
+);
+
 trackTest("the team reads opens and clicks without the number of their mail", async (sql, message) => {
   const [ticket] = await track(sql, { message });
   await record(sql, [opened(ticket!.mail), clicked(ticket!.mail)]);

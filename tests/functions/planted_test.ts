@@ -302,6 +302,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   ) => [`'${sent}', 'sent'`, `'${sent}', 'drop', 'about ${PHONE}'`],
   "email_overview(integer)": () => [""],
   "mail_accesses(uuid)": ({ mail }) => [`'${mail}'`],
+  "correct_access(uuid,text,bigint,text)": ({ mail }) => [`'${mail}', 'open', 1, 'human'`],
   "set_tracking_consent(text,text,text,uuid)": () => [`'${EMAIL}', 'aggregate'`],
   "trace_mail(uuid)": ({ mail }) => [`'${mail}'`],
   "save_view(text,text,text,boolean)": () => ["'/links', 'mine', 'state=disabled'"],

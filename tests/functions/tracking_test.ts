@@ -4,7 +4,7 @@ import { createEmailTrack, type EmailTrack } from "../../supabase/functions/emai
 import { rpc } from "../../supabase/functions/_shared/db/client.ts";
 import { serve } from "../../supabase/functions/_shared/serve/serve.ts";
 import { sealTicket, ticketKey } from "../../supabase/functions/_shared/mail/tracking/ticket.ts";
-import { eventOf } from "../../local/simulator/mail/sendgrid.ts";
+import { eventOf } from "../../local/simulator/mail/events.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
 import { witness } from "../support/openapi.ts";
 import { until } from "../support/until.ts";

@@ -146,13 +146,15 @@ async function announce(front: string, length: number): Promise<(string | undefi
 
 /** nginx while the gateway is away, or green lacks a function. */
 async function nginxAlone(stack: RunningStack): Promise<void> {
-  let away = false, asked = 0;
+  let away = false, lacking = false, asked = 0;
   const upstream = between(stack.url, (path) => {
     if (path.endsWith("/gateway/choose")) {
       asked++;
       if (away) return new Response("away", { status: 503 });
     }
     if (path.includes("/email-webhook-green/")) return new Response("no such function", { status: 404 });
+    if (path.includes("/email-track-green/")) return new Response("no such function", { status: 404 });
+    if (lacking && path.includes("/messages-green")) return new Response("gateway timeout", { status: 504 });
   });
   try {
     await withNginx(`http://127.0.0.1:${upstream.addr.port}`, async (front) => {
@@ -183,6 +185,18 @@ async function nginxAlone(stack: RunningStack): Promise<void> {
       await mail.body?.cancel();
       assertEquals([mail.status, Number(mail.headers.get("retry-after")) > 0], [503, true]);
       assertEquals(await announce(front, 70 * 1024 * 1024), ["503", "30"]);
+
+      // What is read comes from blue where green lacks the function, and what is written does not.
+      const read = async (path: string, init: RequestInit = {}) => {
+        const response = await fetch(front + path, { ...init, headers: { cookie: green } });
+        await response.body?.cancel();
+        return [response.status, response.headers.get("x-environment")];
+      };
+      assertEquals(await read("/pixel/test.png"), [200, "blue"]);
+      assertEquals(await read("/pixel/test.png", { method: "POST" }), [404, "green"]);
+      assertEquals(await read("/api/messages/me"), [401, "green"]);
+      lacking = true;
+      assertEquals(await read("/api/messages/me"), [401, "blue"]);
 
       away = true;
       for (const path of ["/health", "/health/detailed"]) {

@@ -1,88 +1,35 @@
 /**
- * A campaign and its readers: people who open, click, answer, unsubscribe and complain; Apple's prefetch; scanners that
- * follow every link; addresses that bounce. What each does is planted, so the figures are known before they are counted.
+ * A campaign and the simulator's crowd of readers, with time that goes as they need it. What each does is planted, so the
+ * figures are known before they are counted.
  */
 import { createEmailTrack } from "../../supabase/functions/email-track/compose.ts";
 import { rpc } from "../../supabase/functions/_shared/db/client.ts";
 import { serve } from "../../supabase/functions/_shared/serve/serve.ts";
-import { eventOf } from "../../local/simulator/mail/sendgrid.ts";
+import {
+  bouncesAt,
+  countsOf,
+  type CrowdWorld,
+  perform,
+  readerAt,
+  replyTo,
+} from "../../local/simulator/mail/crowd.ts";
+import { eventOf } from "../../local/simulator/mail/events.ts";
 import type { SentMail } from "../../local/simulator/mail/store.ts";
 import { type Edge, KEYS } from "./edge.ts";
 import { addIdentity } from "./mail_stack.ts";
 import { until } from "./until.ts";
 
-const CHROME =
-  "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
-const GMAIL = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
-/** Apple Mail loads every image of every mail with this agent, opened or not. */
-const APPLE = "Mozilla/5.0";
 const HTML = `<html><body><p>Hello {{name}}</p><a href="https://shop.example/a">a</a>
 <a href="https://shop.example/b">b</a><a href="https://shop.example/c">c</a>
 <a href="{{unsubscribe_url}}">no more</a></body></html>`;
+const LINKS = 3;
 /** Events of one post, as SendGrid groups them. */
 const EVENTS = 100;
-const MINUTE = 60_000;
-
-/** What one reader does, with what it counts as. */
-interface Reader {
-  does(act: Acts): Promise<unknown>;
-  counts: Readonly<Record<string, number>>;
-}
-
-/** What readers can do with a mail, some time after it was delivered. */
-interface Acts {
-  open(agent: string, after: number): Promise<unknown>;
-  /** @param n From 1; 0 for the link that people do not see. */
-  click(n: number, after: number): Promise<unknown>;
-  reply(): Promise<unknown>;
-  unsubscribe(): Promise<unknown>;
-  complain(): void;
-}
-
-const DELIVERED = { delivered: 1 };
-const SCANNED = { ...DELIVERED, opened: 1, clicked: 1, "clicks:machine": 3 };
-const scan = async ({ click }: Acts) => {
-  for (const n of [1, 2, 3, 0]) await click(n, 20_000 + n);
-};
-
-/** The kinds of readers, in turn. */
-const READERS: readonly Reader[] = [
-  { does: () => Promise.resolve(), counts: DELIVERED },
-  {
-    does: ({ open }) => open(GMAIL, 60 * MINUTE),
-    counts: { ...DELIVERED, opened: 1, opened_human: 1, "opens:human": 1 },
-  },
-  { does: ({ open }) => open(APPLE, 5000), counts: { ...DELIVERED, opened: 1, "opens:machine": 1 } },
-  { does: scan, counts: SCANNED },
-  {
-    does: async ({ open, click }) => {
-      await open(GMAIL, 50 * MINUTE);
-      await open(GMAIL, 55 * MINUTE);
-      await click(2, 60 * MINUTE);
-    },
-    counts: {
-      ...DELIVERED,
-      ...{ opened: 1, opened_human: 1, "opens:human": 2, clicked: 1, clicked_human: 1, "clicks:human": 1 },
-    },
-  },
-  {
-    // The scanner of a person who clicks an hour later.
-    does: async (acts) => {
-      await scan(acts);
-      await acts.click(1, 60 * MINUTE);
-    },
-    counts: { ...SCANNED, opened_human: 1, clicked_human: 1, "clicks:human": 1 },
-  },
-  { does: ({ reply }) => reply(), counts: { ...DELIVERED, replied: 1 } },
-  { does: ({ unsubscribe }) => unsubscribe(), counts: { ...DELIVERED, unsubscribed: 1 } },
-  { does: ({ complain }) => Promise.resolve(complain()), counts: { ...DELIVERED, complained: 1 } },
-];
-/** Every so many recipients one bounces, and one was suppressed before. */
-const BOUNCES = 20, SUPPRESSED = 25;
+/** Of so many recipients one was suppressed before. */
+const SUPPRESSED = 25;
 
 const isSuppressed = (i: number) => i % SUPPRESSED === 7;
-const isBounced = (i: number) => !isSuppressed(i) && i % BOUNCES === 3;
-const readerOf = (i: number) => READERS[i % READERS.length];
+const isBounced = (i: number) => !isSuppressed(i) && bouncesAt(i);
 const addressOf = (i: number) => `reader${i}@people.example`;
 
 /** What a campaign to so many must count. */
@@ -99,7 +46,10 @@ export function planted(recipients: number): Record<string, number> {
     if (isBounced(i)) {
       add("bounced", 1);
       add("failed", 1);
-    } else for (const [what, n] of Object.entries(readerOf(i).counts)) add(what, n);
+    } else {
+      const counts = countsOf(readerAt(i), { pixel: true, links: LINKS });
+      for (const [what, n] of Object.entries(counts)) add(what, n);
+    }
   }
   return sums;
 }
@@ -187,39 +137,23 @@ function createCrowd({ sql, mail, call }: Edge) {
     await response.body?.cancel();
     if (response.status >= 400) throw new Error(`${url}: ${response.status}`);
   }
-  const posts = new Set<number>();
 
-  function actsOf(one: SentMail, events: Record<string, unknown>[]): Acts {
-    const html = one.html ?? "";
-    const to = one.to[0].email;
-    const links = [...html.matchAll(/href=["'](http[^"']*\/c\/\w+\/(\d+))["']/g)];
-    const linkOf = (n: number) => links.find(([, , number]) => Number(number) === n)![1];
-    return {
-      open: (agent, later) => ask(/<img src="([^"]+)" width="1"/.exec(html)![1], agent, later),
-      click: (n, later) => ask(linkOf(n), CHROME, later),
-      reply() {
-        const made = mail.receive({
-          from: { address: to },
-          to: one.replyTo!.email,
-          subject: `Re: ${one.subject}`,
-          text: "Thank you!",
-          inReplyTo: one.headers["Message-ID"],
-          references: [one.headers["Message-ID"]],
-        });
-        for (const id of made) posts.add(id);
-        return Promise.resolve();
-      },
-      async unsubscribe() {
-        const [, token] = /\/u\/([\w-]+)>/.exec(one.headers["List-Unsubscribe"])!;
-        const { status } = await call(`email-webhook/u/${token}`, {
-          headers: { "content-type": "application/x-www-form-urlencoded" },
-          body: "List-Unsubscribe=One-Click",
-        });
-        if (status !== 200) throw new Error(`unsubscribe: ${status}`);
-      },
-      complain: () => void events.push(eventOf(one, "spamreport", to)),
-    };
-  }
+  /** @param events Where complaints go. */
+  const worldOf = (events: Record<string, unknown>[]): CrowdWorld => ({
+    at: () => Promise.resolve(),
+    ask,
+    reply: (one) => void mail.receive(replyTo(one)),
+    async unsubscribe(url) {
+      const { status } = await call(`email-webhook/u/${url.split("/u/")[1]}`, {
+        headers: { "content-type": "application/x-www-form-urlencoded" },
+        body: "List-Unsubscribe=One-Click",
+      });
+      if (status !== 200) throw new Error(`unsubscribe: ${status}`);
+    },
+    complain: (one) => void events.push(eventOf(one, "spamreport", one.to[0].email)),
+  });
+  /** Where the mails' addresses lead. */
+  const originOf = (one: SentMail) => new URL(/<img src="([^"]+)" width="1"/.exec(one.html!)![1]).origin;
 
   return {
     async play(mails: readonly SentMail[]): Promise<void> {
@@ -229,7 +163,10 @@ function createCrowd({ sql, mail, call }: Edge) {
         events.push(eventOf(one, isBounced(iOf(one)) ? "bounce" : "delivered", one.to[0].email));
       }
       const later: Record<string, unknown>[] = [];
-      for (const one of mails) if (!isBounced(iOf(one))) await readerOf(iOf(one)).does(actsOf(one, later));
+      const world = worldOf(later);
+      for (const one of mails) {
+        if (!isBounced(iOf(one))) await perform(readerAt(iOf(one)), one, originOf(one), world);
+      }
       // A second post of each group: providers repeat.
       for (const list of [events, later]) {
         for (let i = 0; i < list.length; i += EVENTS) {

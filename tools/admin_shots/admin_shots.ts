@@ -40,6 +40,7 @@ async function pages(sql: Sql): Promise<Shot[]> {
     ["/rollouts/new?flag=quick_replies.enabled", "rollout-new"],
     [`/rollouts/${draft.id}`, "rollout-gates"],
     [`/rollouts/${rollout.id}`, "rollout"],
+    ["/traffic", "traffic"],
     ["/messages", "messages"],
     [`/messages?conversation=${talk.id}`, "conversation"],
     [`/messages?conversation=${photo.id}`, "media", async (page) => {

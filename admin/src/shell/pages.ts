@@ -42,6 +42,13 @@ export const PAGES: PageEntry[] = [
     Page: lazy(() => import("../pages/rollouts/index.tsx")),
   },
   {
+    path: "/traffic",
+    key: "b",
+    title: "Traffic",
+    icon: "split",
+    Page: lazy(() => import("../pages/traffic/index.tsx")),
+  },
+  {
     path: "/messages",
     key: "m",
     title: "Messages",

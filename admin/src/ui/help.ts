@@ -33,6 +33,11 @@ const HELP: Readonly<Record<string, Help>> = {
       "A plan is a list of stages: a percentage, how long to stay, and the limits at which the guard holds or rolls back. Start from a template and change what is different for you.",
     doc: "rollouts#a-plan",
   },
+  "/traffic": {
+    text:
+      "Green is a second deployment on the same database. A ramp sends it 1 % of the visitors, then more, and goes back by itself if green fails or is slow. Back to blue takes everybody back within 5 seconds.",
+    doc: "two-environments#splitting-traffic",
+  },
   "/messages": {
     text:
       "Each conversation, and for each message where it was sent and why. Numbers are shown by their last four digits; operators can reveal a contact with a reason, which the whole team can read. You can reply within 24 hours after the person last wrote.",

@@ -1,5 +1,5 @@
 /** `gatelink email opens` and `gatelink email consent`: who looked at a mail, and what people allow. */
-import { type Command, Option } from "commander";
+import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import type { MailAccesses } from "../../../supabase/functions/_shared/contract/answers/tracking.ts";
 import { sqlState } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
@@ -21,8 +21,8 @@ export function opens(group: Command, run: Run): void {
     .addHelpText(
       "after",
       `
-A verdict is human, machine or unsure, with its reasons. It may be corrected for about a minute. Of a mail that is tracked in
-aggregate nothing is told here.
+A verdict is human, machine or unsure, with its reasons. The rules may correct it for about a minute, people with gatelink
+email correct at any time. Of a mail that is tracked in aggregate nothing is told here.
 
 Example:
   gatelink email opens 01968f00-0000-7000-8000-000000000001`,
@@ -39,6 +39,39 @@ Example:
             );
           },
         );
+        return { document, text: inWords(document) };
+      })
+    );
+
+  group.command("correct").description("correct the verdict about an open or a click of a tracked mail")
+    .argument("<message>", "the id of the mail", id)
+    .argument("<access>", "open:N or click:N, as gatelink email opens shows it", access)
+    .addArgument(
+      new Argument("<verdict>", "rules has the rules judge it again").choices([...VERDICTS, "rules"]),
+    )
+    .addHelpText(
+      "after",
+      `
+A corrected verdict stays, whatever becomes known. The figures of a campaign follow.
+
+Example:
+  gatelink email correct 01968f00-0000-7000-8000-000000000001 click:12 machine`,
+    )
+    .action((message: string, { kind, n }: AccessName, verdict: string) =>
+      run(async (session) => {
+        const document = await (await session.api()).rpc("correct_access", {
+          p_message_id: message,
+          p_kind: kind,
+          p_id: n,
+          ...(verdict === "rules" ? {} : { p_verdict: verdict }),
+        }).catch((error) => {
+          if (sqlState(error) !== "GL404") throw error;
+          throw new CliError(
+            "not_found",
+            `The mail ${message} has no ${kind}:${n} that is kept with it.`,
+            `See them with: gatelink email opens ${message}`,
+          );
+        });
         return { document, text: inWords(document) };
       })
     );
@@ -87,6 +120,22 @@ Examples:
     );
 }
 
+const VERDICTS = ["human", "machine", "unsure"] as const;
+
+/** An open or a click by its kind and number. */
+interface AccessName {
+  kind: "open" | "click";
+  n: number;
+}
+
+function access(text: string): AccessName {
+  const found = /^(open|click):([1-9]\d{0,14})$/.exec(text);
+  if (found === null) {
+    throw new InvalidArgumentError("Use open:N or click:N, as gatelink email opens shows it.");
+  }
+  return { kind: found[1] as AccessName["kind"], n: Number(found[2]) };
+}
+
 const isMode = (mode: string): mode is keyof typeof MODES => Object.hasOwn(MODES, mode);
 
 function inWords({ message_id, tracked, links, opens, clicks }: MailAccesses): string {
@@ -94,9 +143,10 @@ function inWords({ message_id, tracked, links, opens, clicks }: MailAccesses): s
   const people = (of: readonly { verdict: string }[]) =>
     of.filter(({ verdict }) => verdict === "human").length;
   const rows = [
-    ...opens.map((open) => ({ ...open, what: "open" })),
+    ...opens.map((open) => ({ ...open, name: `open:${open.id}`, what: "open" })),
     ...clicks.map((click) => ({
       ...click,
+      name: `click:${click.id}`,
       what: click.link === 0 ? "the hidden link" : urls.get(click.link) ?? `link ${click.link}`,
     })),
   ].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
@@ -112,10 +162,17 @@ function inWords({ message_id, tracked, links, opens, clicks }: MailAccesses): s
         : {}),
     }),
     table(
-      ["time", "what", "verdict", "reasons", "program"],
+      ["access", "time", "what", "verdict", "reasons", "program"],
       rows.map((
-        { at, what, verdict, reasons, client },
-      ): Cell[] => [time(at), what, verdictCell(verdict), reasons, client]),
+        { name, at, what, verdict, reasons, client, corrected_by },
+      ): Cell[] => [
+        name,
+        time(at),
+        what,
+        verdictCell(verdict),
+        corrected_by === null ? reasons : `corrected by ${corrected_by}`,
+        client,
+      ]),
       tracked === "individual"
         ? "Nobody has looked at it."
         : tracked === "aggregate"

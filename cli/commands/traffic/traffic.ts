@@ -5,7 +5,7 @@ import type {
   TrafficSplit,
 } from "../../../supabase/functions/_shared/contract/answers/traffic.ts";
 import { eventInWords } from "../../../supabase/functions/_shared/contract/words/rollouts.ts";
-import { GREEN_FLAG } from "../../../supabase/functions/_shared/traffic/visit.ts";
+import { GREEN_FLAG } from "../../../supabase/functions/_shared/contract/traffic.ts";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Api } from "../../core/api.ts";
 import { fromCheckout } from "../../core/checkout.ts";

@@ -13,6 +13,8 @@
  * | `POST unsubscribe` | `{inbox, mail}`: the mail program's button |
  * | `POST write` | `{from, name?, to, subject, text}`: a mail that answers none |
  * | `POST inbox` | `{address, name?}` |
+ * | `POST crowd` | `{on}`: whether a crowd reacts to campaigns, see crowd.ts |
+ * | `GET recipients.csv?n=N` | so many recipients, as `gatelink campaign add` reads them |
  * | `POST settings`, `POST retry` | some of MailSettings; tries at once what waits |
  */
 import { z } from "zod";
@@ -23,7 +25,9 @@ import type { Json } from "../model.ts";
 import { type Answer, answerOf, CLIENTS, type Original } from "./clients.ts";
 import { LANGUAGES, WORDS } from "./languages.ts";
 import { REACTIONS, reactionTo } from "./reactions.ts";
-import { eventOf, type MailChange, type SendGridSimulator } from "./sendgrid.ts";
+import { Crowd } from "./crowd.ts";
+import { eventOf } from "./events.ts";
+import type { MailChange, SendGridSimulator } from "./sendgrid.ts";
 import { MAIL_ANSWERS, MAIL_CALM, type MailSettings } from "./settings.ts";
 import { visit, VISITORS } from "./visits.ts";
 import { FATES, type SentMail, type WrittenRecord } from "./store.ts";
@@ -73,6 +77,12 @@ export class MailApi {
   constructor(options: MailApiOptions) {
     this.#options = options;
     this.#mail = options.mail;
+    this.#mail.crowd = new Crowd({
+      mail: options.mail,
+      origin: options.origin,
+      fetch: options.fetch ?? fetch,
+      onChange: () => this.#mail.tellCrowd(),
+    });
     this.welcome();
   }
 
@@ -93,6 +103,7 @@ export class MailApi {
       posts: poster.posts.slice(-SHOW),
       calls,
       settings,
+      crowd: { on: this.#mail.crowd?.on, campaigns: this.#mail.crowd?.campaigns },
       calm: MAIL_CALM,
       answers: MAIL_ANSWERS,
       fates: FATES,
@@ -152,6 +163,9 @@ export class MailApi {
         this.#mail.store.putInbox(inbox);
         return inbox;
       }
+      case "crowd":
+        this.#mail.crowd?.turn(readInput(z.strictObject({ on: z.boolean() }), body).on);
+        return {};
       case "settings":
         return this.#mail.configure(body as Partial<MailSettings>);
       case "retry":
@@ -185,7 +199,8 @@ export class MailApi {
   }
 
   /** A GET of a mail's parts; undefined for a path that is not one. */
-  part(path: string): Response | undefined {
+  part(path: string, search = ""): Response | undefined {
+    if (path === "recipients.csv") return recipients(Number(new URLSearchParams(search).get("n")));
     const match = /^([0-9a-f]{22})\/(?:(html)|files\/(\d{1,4}))$/.exec(path);
     const mail = match === null ? undefined : this.#mail.store.sent.get(match[1]);
     if (match === null || mail === undefined) return undefined;
@@ -305,6 +320,21 @@ export class MailApi {
       },
     });
   }
+}
+
+/** Most recipients of a file. */
+const MOST = 1_000_000;
+
+/** @throws RangeError if there cannot be so many */
+function recipients(n: number): Response {
+  if (!Number.isInteger(n) || n < 1 || n > MOST) throw new RangeError(`n: 1 to ${MOST}`);
+  const lines = Array.from({ length: n }, (_, i) => `reader${i + 1}@people.example,Reader ${i + 1}\r\n`);
+  return new Response(`to,name\r\n${lines.join("")}`, {
+    headers: {
+      "content-type": "text/csv; charset=utf-8",
+      "content-disposition": `attachment; filename="recipients.csv"`,
+    },
+  });
 }
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));

@@ -8,6 +8,8 @@
  * | `GET /mails` | `{sent: [SentMail], posts, settings}` |
  * | `POST /receive` | `{mail: WrittenMail, way?: MailWay, copies?}`: somebody writes a mail -> `{posts: [id]}` |
  * | `POST /events` | `{events: [object]}`: reports these |
+ * | `POST /crowd` | `{on}`: whether a crowd reacts to campaigns, see crowd.ts |
+ * | `GET /crowd` | `{on, campaigns: [CrowdCampaign]}` |
  * | `POST /settings` | some of {@link MailSettings} -> all of them |
  */
 import { Buffer } from "node:buffer";
@@ -15,6 +17,8 @@ import { timingSafeEqual } from "../../../supabase/functions/_shared/crypto/timi
 import { type Clock, type Json, systemClock } from "../model.ts";
 import { formOf, type MailWay, mimeOf, type WrittenMail } from "./mime.ts";
 import { type MailPost, MailPoster } from "./poster.ts";
+import type { Crowd, CrowdCampaign } from "./crowd.ts";
+import { eventOf } from "./events.ts";
 import { refusalOf } from "./refusals.ts";
 import { MAIL_CALM, type MailSettings, parseMailSettings } from "./settings.ts";
 import { MailStore, type SentFile, type SentMail, type WrittenRecord } from "./store.ts";
@@ -50,7 +54,8 @@ export type MailChange =
   | { type: "written"; record: WrittenRecord }
   | { type: "post"; post: MailPost }
   | { type: "call"; call: MailCall }
-  | { type: "settings"; settings: MailSettings };
+  | { type: "settings"; settings: MailSettings }
+  | { type: "crowd"; on: boolean; campaigns: CrowdCampaign[] };
 
 const KEEP_CALLS = 200;
 /** SendGrid's own limit. */
@@ -62,6 +67,8 @@ export class SendGridSimulator {
   readonly calls: MailCall[] = [];
   readonly poster: MailPoster;
   settings: MailSettings = { ...MAIL_CALM };
+  /** Who reacts to campaigns; nobody before the stack's address is known. */
+  crowd: Crowd | undefined;
   #options: SendGridOptions;
   #clock: Clock;
   #listeners = new Set<(change: MailChange) => void>();
@@ -104,12 +111,14 @@ export class SendGridSimulator {
   reset(): void {
     this.store.clear();
     this.calls.length = 0;
+    this.crowd?.reset();
     this.configure(MAIL_CALM);
   }
 
   stop(): void {
     for (const timer of this.#timers) this.#clock.clearTimeout(timer);
     this.#timers.clear();
+    this.crowd?.stop();
     this.poster.stop();
   }
 
@@ -199,15 +208,29 @@ export class SendGridSimulator {
     if (request.method === "GET" && path === "/mails") {
       return Response.json({ sent: this.sent, posts: this.poster.posts, settings: this.settings });
     }
+    if (request.method === "GET" && path === "/crowd") return Response.json(this.#crowdView());
     if (request.method !== "POST") return Response.json({ error: "not found" }, { status: 404 });
     const body = await request.json().catch(() => ({}));
     if (path === "/settings") return Response.json(this.configure(body));
+    if (path === "/crowd") {
+      this.crowd?.turn(body.on === true);
+      return Response.json(this.#crowdView());
+    }
     if (path === "/receive") return Response.json({ posts: this.receive(body.mail, body.way, body.copies) });
     if (path === "/events") {
       this.report(body.events);
       return Response.json({});
     }
     return Response.json({ error: "not found" }, { status: 404 });
+  }
+
+  /** Tells the page what the crowd has planted. */
+  tellCrowd(): void {
+    this.#tell({ type: "crowd", ...this.#crowdView() });
+  }
+
+  #crowdView(): { on: boolean; campaigns: CrowdCampaign[] } {
+    return { on: this.crowd?.on ?? false, campaigns: this.crowd?.campaigns ?? [] };
   }
 
   async #send(request: Request): Promise<Response> {
@@ -276,9 +299,11 @@ export class SendGridSimulator {
       tracking: (body.tracking_settings ?? {}) as Json,
       fate: this.settings.fate,
     };
+    const crowds = this.crowd?.take(mail);
+    if (crowds !== undefined) mail.fate = crowds;
     this.store.putSent(mail);
     this.#tell({ type: "sent", mail });
-    if (this.settings.events) this.#reportFate(mail);
+    if (crowds === undefined && this.settings.events) this.#reportFate(mail);
     return mail;
   }
 
@@ -316,42 +341,6 @@ export class SendGridSimulator {
   #tell(change: MailChange): void {
     for (const listener of this.#listeners) listener(change);
   }
-}
-
-/** What SendGrid adds to an event, by its name here; `event` where it words the name otherwise. */
-const WORDING: Readonly<Record<string, Json>> = {
-  delivered: { response: "250 2.0.0 OK" },
-  deferred: { response: "451 4.7.1 Please try again later", attempt: "1" },
-  bounce: {
-    type: "bounce",
-    status: "5.1.1",
-    reason: "550 5.1.1 The email account that you tried to reach does not exist.",
-    bounce_classification: "Invalid Address",
-  },
-  blocked: {
-    event: "bounce",
-    type: "blocked",
-    status: "5.7.1",
-    reason: "550 5.7.1 Message rejected due to content.",
-    bounce_classification: "Content",
-  },
-  dropped: { reason: "Bounced Address" },
-  open: { sg_machine_open: false, useragent: "Mozilla/5.0" },
-};
-
-/** An event about a mail, as SendGrid words it. */
-export function eventOf(mail: SentMail, event: string, email: string, more: Json = {}): Json {
-  return {
-    email,
-    timestamp: Math.floor(mail.at / 1000),
-    "smtp-id": `<${mail.id}@geopod-ismtpd-1>`,
-    event,
-    // What is dropped was never sent.
-    ...(event === "dropped" ? {} : { sg_message_id: `${mail.id}.recvd-5f8d6c7b9-1` }),
-    ...mail.customArgs,
-    ...WORDING[event],
-    ...more,
-  };
 }
 
 const refuse = (status: number, message: string, field: string | null = null): [Response, string] => [

@@ -9,7 +9,8 @@ export const VISITORS = {
 } as const;
 export type Visitor = keyof typeof VISITORS;
 
-const AGENTS: Readonly<Record<Visitor, string>> = {
+/** The User-Agents of their programs. */
+export const AGENTS: Readonly<Record<Visitor, string>> = {
   gmail: "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
   person:
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",

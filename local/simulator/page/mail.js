@@ -2,7 +2,7 @@
 import { $, api, clock, complain, h } from "./dom.js";
 import { listen } from "./stream.js";
 import { reader } from "./mail_reader.js";
-import { showCall, showPost, showSendGrid, showSettings, startSendGrid } from "./mail_panel.js";
+import { showCall, showCrowd, showPost, showSendGrid, showSettings, startSendGrid } from "./mail_panel.js";
 
 const inboxes = new Map();
 const sent = new Map();
@@ -40,6 +40,7 @@ const handlers = {
   },
   post: ({ post }) => showPost(post),
   call: ({ call }) => showCall(call),
+  crowd: showCrowd,
   settings: ({ settings }) => showSettings(settings),
 };
 

@@ -16,6 +16,39 @@ export function showSendGrid(state) {
   for (const post of state.posts) showPost(post);
   for (const call of state.calls) showCall(call);
   showSettings(state.settings);
+  showCrowd(state.crowd);
+}
+
+/** Shows what the crowd has planted, by campaign: the campaign's page has to show the same. */
+export function showCrowd({ on, campaigns }) {
+  $("crowd").elements.on.checked = on;
+  $("crowd-on").hidden = !on;
+  $("no-crowd").hidden = campaigns.length > 0;
+  $("planted").replaceChildren(...campaigns.map(({ subject, planted, waiting, failed }) =>
+    h(
+      "section",
+      { class: "planted", "aria-label": subject },
+      h("h3", {}, subject),
+      h(
+        "p",
+        { class: "quiet" },
+        waiting === 0 ? "Everybody has done their part." : `${waiting} readers are not done.`,
+        failed > 0 && ` ${failed} could not: their figures will be missing.`,
+      ),
+      h(
+        "table",
+        {},
+        h("caption", { class: "quiet" }, "What the campaign has to show"),
+        h(
+          "tbody",
+          {},
+          Object.entries(planted).map(([what, n]) =>
+            h("tr", {}, h("th", { scope: "row" }, what), h("td", {}, n.toLocaleString()))
+          ),
+        ),
+      ),
+    )
+  ));
 }
 
 /** Adds or updates a webhook POST. */
@@ -85,6 +118,19 @@ export function startSendGrid() {
     const code = Number(answer);
     configure(answer === undefined ? change : { answer: code > 0 ? code : answer }, "Saved.");
   });
+  const { n } = $("crowd").elements;
+  const link = () => $("recipients").href = `api/mail/recipients.csv?n=${n.value}`;
+  link();
+  n.addEventListener("input", link);
+  $("crowd").addEventListener("submit", (event) => event.preventDefault());
+  $("crowd").elements.on.addEventListener(
+    "change",
+    ({ target }) =>
+      api("mail/crowd", { on: target.checked }).catch((error) => {
+        target.checked = !target.checked;
+        complain(error);
+      }),
+  );
   $("calm").addEventListener("click", () => configure(calm, "Faults are off."));
 }
 

@@ -6,6 +6,7 @@
  */
 import type { ErrorRate, Split, Traffic } from "../_shared/contract/http/traffic.ts";
 import { trafficChange } from "../_shared/contract/http/traffic.ts";
+import { GREEN_FLAG } from "../_shared/contract/traffic.ts";
 import type { TrafficFigures } from "../_shared/contract/answers/traffic.ts";
 import { cached } from "../_shared/db/cache.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
@@ -24,7 +25,7 @@ import {
   hasToken,
   passedHeaders,
 } from "../_shared/traffic/choose.ts";
-import { GREEN_FLAG, VISITOR_HEADER } from "../_shared/traffic/visit.ts";
+import { VISITOR_HEADER } from "../_shared/traffic/visit.ts";
 
 /** Its own addresses; every other one leads to a function. */
 export const ROUTES = [

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "../../../tests/support/assert.ts";
 import { Problem, problemResponse } from "../_shared/http/problem.ts";
 import { log } from "../_shared/log/log.ts";
 import type { Context } from "../_shared/serve/serve.ts";
-import { GREEN_FLAG } from "../_shared/traffic/visit.ts";
+import { GREEN_FLAG } from "../_shared/contract/traffic.ts";
 import { createHandler } from "./handler.ts";
 
 /** The gateway with everybody on green, and what the platform was asked for. */

@@ -9,6 +9,7 @@ import { State } from "../../ui/State.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { StoryPart } from "../messages/StoryPart.tsx";
 import { Verified } from "./MailHead.tsx";
+import { MailOpens } from "./MailOpens.tsx";
 import { WholeMail } from "./WholeMail.tsx";
 import { eventInWords, kindInWords, kindTone, verdictInWords, viaInWords } from "./words.ts";
 
@@ -40,6 +41,7 @@ export function MailStory(
           <WholeMail message={id} />
         </Group>
       </For>
+      {direction === "out" && <MailOpens id={id} />}
       {trace.data && trace.data.events.length > 0 && (
         <StoryPart title="Events of the mail">
           <Timeline bulletSize={14} lineWidth={2} active={trace.data.events.length}>

@@ -67,6 +67,32 @@ const SOURCES: Record<string, string> = {
 /** Where a suppression comes from. */
 export const sourceInWords = (source: string): string => SOURCES[source] ?? source;
 
+const ACCESS_REASONS: Record<string, string> = {
+  apple_prefetch: "Apple loads images of mails that nobody looks at",
+  gmail_prefetch: "Gmail looked ahead",
+  provider: "the provider says that it was a machine",
+  program: "a program's User-Agent",
+  bare_agent: "a User-Agent that no browser has",
+  no_agent: "no User-Agent",
+  instant: "within seconds of the delivery",
+  burst: "three links or more within ten seconds",
+  trap: "beside the link that people do not see",
+  pair: "two links within 1.5 seconds",
+  old_browser: "a browser of years ago",
+  method: "asked without reading",
+  prefetch: "the browser looked ahead",
+  browser: "a person's browser",
+  mail_program: "a mail program",
+  mail_proxy: "a proxy that loads images when a person looks",
+};
+
+/** Why an open or a click is judged as it is: a word of `_shared/mail/tracking/verdict.ts`. */
+export const accessReasonInWords = (reason: string): string =>
+  ACCESS_REASONS[reason] ??
+    (reason.startsWith("network_")
+      ? `from the network of ${reason.slice(8).replaceAll("_", " ")}, a security service`
+      : reason.replaceAll("_", " "));
+
 /** A name with underscores as words. */
 export const eventInWords = (event: string): string => KINDS[event]?.[0] ?? event.replaceAll("_", " ");
 

@@ -14,7 +14,8 @@ import type { Environment } from "../http/environment.ts";
 import { Problem } from "../http/problem.ts";
 import { timingSafeEqual } from "../crypto/timing_safe_equal.ts";
 import { log } from "../log/log.ts";
-import { GREEN_FLAG, signVisit, VISITOR_HEADER } from "./visit.ts";
+import { GREEN_FLAG } from "../contract/traffic.ts";
+import { signVisit, VISITOR_HEADER } from "./visit.ts";
 import { visitorOf } from "./visitor.ts";
 
 /** Header with which a caller asks for an environment, and in which an answer says which one it was. */
@@ -90,7 +91,7 @@ export function createChoice({ tokens, loadConfig, killed }: ChoiceDeps) {
     const flag = known?.get(GREEN_FLAG);
     if (known === undefined || flag === undefined) return BLUE;
     const visitor = visitorOf(headers, path, secrets);
-    const green = evaluate(known, GREEN_FLAG, visitor.id, killed(GREEN_FLAG)).value;
+    const green = evaluate(known, GREEN_FLAG, visitor.unit, killed(GREEN_FLAG)).value;
     // Nobody needs a cookie while there is nothing to choose; whoever has one is counted all the same.
     if (!flag.on && visitor.isNew) return BLUE;
     const environment = green ? "green" : "blue";

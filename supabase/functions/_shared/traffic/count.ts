@@ -6,7 +6,8 @@
 import { env } from "../config/env.ts";
 import type { Environment } from "../http/environment.ts";
 import { outcome } from "../rollouts/outcomes.ts";
-import { GREEN_FLAG, readVisit, VISITOR_HEADER } from "./visit.ts";
+import { GREEN_FLAG } from "../contract/traffic.ts";
+import { readVisit, VISITOR_HEADER } from "./visit.ts";
 
 /**
  * Counts how a request went, if a gateway passed its visit on. A failure is ours (5xx); what a caller did wrong is

@@ -8,9 +8,6 @@ import { hmacSha256 } from "../crypto/hmac.ts";
 import { timingSafeEqual } from "../crypto/timing_safe_equal.ts";
 import type { Environment } from "../http/environment.ts";
 
-/** The flag whose percentage is green's share. */
-export const GREEN_FLAG = "green.enabled";
-
 /** Header in which a gateway passes a signed visit on; one from outside is dropped by each gateway. */
 export const VISITOR_HEADER = "x-gatelink-visitor";
 /** Hex digits of a signature: 96 bits. */

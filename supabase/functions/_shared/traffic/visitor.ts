@@ -8,8 +8,10 @@ import { hmacSha256 } from "../crypto/hmac.ts";
 import { randomToken } from "../crypto/tokens.ts";
 import { signed, verified } from "./visit.ts";
 
-/** Cookie with the signed visitor. */
-export const VISITOR_COOKIE = "gl_visitor";
+/** Cookie with the signed visitor. Not that of links, which another function sets at the same host. */
+export const VISITOR_COOKIE = "gl_side";
+/** Its name before: who has it stays on the same side, and gets the new one. */
+const FORMER_COOKIE = "gl_visitor";
 
 /** Seconds for which a browser keeps the cookie: longer than any ramp. */
 const MAX_AGE = 30 * 86_400;
@@ -25,12 +27,18 @@ export function readVisitor(text: string, secrets: readonly string[]): string | 
   return verified(text, secrets, signVisitor);
 }
 
+/** Key of the hash that decides a service's side. No secret: a new token must not move services. */
+const SIDE_KEY = "gatelink side";
+
 /** Whom a request comes from. */
 export interface Visitor {
+  /** Stored with outcomes. */
   readonly id: string;
+  /** What decides the side: the same whichever token signs. Never stored. */
+  readonly unit: string;
   /** Whether nothing was known: the id was made for this request. */
   readonly isNew: boolean;
-  /** `Set-Cookie` for a new visitor, and for a cookie that an older secret signed; undefined for others. */
+  /** `Set-Cookie` for a new visitor, and for a cookie of an older secret or name; undefined for others. */
   readonly cookie?: string;
 }
 
@@ -46,24 +54,24 @@ const NOT_A_SERVICE = /^(?:bearer +)?(?:sb_publishable_|eyJ[\w-]*\.)/i;
  */
 export function visitorOf(headers: Headers, path: string, secrets: readonly [string, ...string[]]): Visitor {
   const [secret] = secrets;
-  const sent = cookieIn(headers.get("cookie"));
-  const known = readVisitor(sent, secrets);
-  if (known !== undefined) {
+  const sent = headers.get("cookie");
+  for (const name of [VISITOR_COOKIE, FORMER_COOKIE]) {
+    const value = cookieIn(sent, name);
+    const id = readVisitor(value, secrets);
+    if (id === undefined) continue;
     // Signed again before the older secret goes, or its visitor would be a new one then.
-    const isOld = readVisitor(sent, [secret]) === undefined;
-    return { id: known, isNew: false, ...(isOld && { cookie: setCookie(known, secret) }) };
+    const isOld = name !== VISITOR_COOKIE || readVisitor(value, [secret]) === undefined;
+    return { id, unit: id, isNew: false, ...(isOld && { cookie: setCookie(id, secret) }) };
   }
   const credential = serviceIn(headers.get("apikey")) ?? serviceIn(headers.get("authorization")) ??
     ticketIn(path);
   if (credential !== undefined) {
-    // Hashed with the secret: the id is stored with outcomes, and must not give the credential away.
-    return {
-      id: `h${hmacSha256(secret, utf8.encode(`credential ${credential}`)).slice(0, 20)}`,
-      isNew: false,
-    };
+    const hashed = (key: string) => hmacSha256(key, utf8.encode(`credential ${credential}`)).slice(0, 20);
+    // The id is hashed with the secret: it is stored with outcomes, and must not give the credential away.
+    return { id: `h${hashed(secret)}`, unit: `c${hashed(SIDE_KEY)}`, isNew: false };
   }
   const id = randomToken();
-  return { id, isNew: true, cookie: setCookie(id, secret) };
+  return { id, unit: id, isNew: true, cookie: setCookie(id, secret) };
 }
 
 function setCookie(id: string, secret: string): string {
@@ -80,10 +88,10 @@ function ticketIn(path: string): string | undefined {
 }
 
 /** The value of the cookie; empty without one. */
-function cookieIn(header: string | null): string {
+function cookieIn(header: string | null, wanted: string): string {
   for (const part of header?.split(";") ?? []) {
     const [name, value] = part.trim().split("=", 2);
-    if (name === VISITOR_COOKIE) return value ?? "";
+    if (name === wanted) return value ?? "";
   }
   return "";
 }

@@ -10,7 +10,7 @@ Deno.test("visitorOf(): the cookie, else a service's credentials, else a mail's 
   const cookie = `a=1; ${VISITOR_COOKIE}=${signVisitor("abc", "new")}; b=2`;
   const of = (headers: Record<string, string>, path = "/health") =>
     visitorOf(new Headers(headers), path, SECRETS);
-  assertEquals(of({ cookie, apikey: "key" }), { id: "abc", isNew: false });
+  assertEquals(of({ cookie, apikey: "key" }), { id: "abc", unit: "abc", isNew: false });
   const service = of({ apikey: "key" });
   assertEquals(service, of({ apikey: "key" }, "/pixel/abcdefgh.png"));
   assertEquals(service.cookie, undefined);
@@ -20,10 +20,14 @@ Deno.test("visitorOf(): the cookie, else a service's credentials, else a mail's 
   const fresh = of({});
   assertMatch(
     fresh.cookie ?? "",
-    /^gl_visitor=[a-z2-7]{16}\.[0-9a-f]{24}; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Lax$/,
+    /^gl_side=[a-z2-7]{16}\.[0-9a-f]{24}; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Lax$/,
   );
   assertNotEquals(fresh.id, of({}).id);
-  assertEquals(of({ cookie: fresh.cookie!.split(";")[0] }), { id: fresh.id, isNew: false });
+  assertEquals(of({ cookie: fresh.cookie!.split(";")[0] }), {
+    id: fresh.id,
+    unit: fresh.id,
+    isNew: false,
+  });
 });
 
 Deno.test("visitorOf(): keys and tokens that users of an app send are not a service's", () => {
@@ -56,7 +60,26 @@ Deno.test("visitorOf(): a cookie of the older token is signed again, for the sam
   );
   assertEquals([old.id, old.isNew], ["abc", false]);
   const again = visitorOf(new Headers({ cookie: old.cookie!.split(";")[0] }), "/health", ["new"]);
-  assertEquals(again, { id: "abc", isNew: false });
+  assertEquals(again, { id: "abc", unit: "abc", isNew: false });
+});
+
+Deno.test("visitorOf(): the cookie's former name keeps its visitor, who gets the new one; links' own cookie is nobody's", () => {
+  const former = `gl_visitor=${signVisitor("abc", "new")}`;
+  const { cookie, ...found } = visitorOf(new Headers({ cookie: former }), "/health", SECRETS);
+  assertEquals(found, { id: "abc", unit: "abc", isNew: false });
+  assertMatch(cookie!, /^gl_side=abc\./);
+  const both = { cookie: `${former}; ${VISITOR_COOKIE}=${signVisitor("def", "new")}` };
+  assertEquals(visitorOf(new Headers(both), "/health", SECRETS).id, "def");
+  const links = { cookie: "gl_visitor=abcdefgh234567ab.0123456789abcdef" };
+  assertEquals(visitorOf(new Headers(links), "/health", SECRETS).isNew, true);
+});
+
+Deno.test("visitorOf(): a service's side is the same whichever token signs, and its id is not", () => {
+  const of = (secret: string) => visitorOf(new Headers({ apikey: "sb_secret_1" }), "/health", [secret]);
+  const [before, after] = [of("old"), of("new")];
+  assertEquals(before.unit, after.unit);
+  assertNotEquals(before.id, after.id);
+  assertNotEquals(before.unit, visitorOf(new Headers({ apikey: "sb_secret_2" }), "/health", ["old"]).unit);
 });
 
 Deno.test("a cookie is no visit, a visit of one side none of the other, and no other text is either", () => {

@@ -23,12 +23,22 @@ export type MailTicket = z.infer<typeof ticket>;
 /** How a mail is tracked, or may be. */
 const mode = z.enum(["off", "aggregate", "individual"]);
 
+const access = {
+  id: count,
+  at,
+  verdict,
+  reasons: z.string(),
+  client: z.string(),
+  /** Who corrected the verdict by hand: a user id, or a role of the database; null where the rules made it. */
+  corrected_by: z.string().nullable(),
+};
+
 const accesses = z.strictObject({
   message_id: id,
   tracked: mode,
   links: z.array(z.strictObject({ n: count, url: z.string().nullable() })),
-  opens: z.array(z.strictObject({ at, verdict, reasons: z.string(), client: z.string() })),
-  clicks: z.array(z.strictObject({ at, link: count, verdict, reasons: z.string(), client: z.string() })),
+  opens: z.array(z.strictObject(access)),
+  clicks: z.array(z.strictObject({ ...access, link: count })),
 });
 /** Who looked at a mail and followed its links. */
 export type MailAccesses = z.infer<typeof accesses>;
@@ -55,4 +65,5 @@ export const TRACKING = {
   })),
   set_tracking_consent: z.strictObject({ contact_id: id, mode, campaign_id: id.nullable() }),
   mail_accesses: accesses,
+  correct_access: accesses,
 };
