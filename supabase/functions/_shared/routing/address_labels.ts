@@ -35,10 +35,10 @@ export function namedParts(conditions: Iterable<unknown>): NamedParts {
       return;
     }
     areAsked = true;
-    for (const  of of["domains", "scopes", "types"] as const) {
-      const parts: unknown = members[of];
-      if (!Array.isArray(parts)) continue;
-      for (const part of parts) if (typeof part === "string") named[of].add(part.toLowerCase());
+    for (const part of ["domains", "scopes", "types"] as const) {
+      const values: unknown = members[part];
+      if (!Array.isArray(values)) continue;
+      for (const value of values) if (typeof value === "string") named[part].add(value.toLowerCase());
     }
   };
   for (const condition of conditions) read(condition, 0);
