@@ -561,13 +561,10 @@ language sql stable set search_path = '' as $$
     'ratings', l.ratings, 'positive', l.positive,
     'metrics', (
       select coalesce(jsonb_agg(jsonb_build_object('name', t.name, 'on', t.on_people, 'off', t.off_people, 'on_weight', t.on_weight,
-        'off_weight', t.off_weight, 'per_day', t.per_day, 'n', t.n, 'of_n', t.of_n) || case when t.is_hourly then jsonb_build_object('last_hour', (
-          -- Counted by minute by the functions, under the name or the name and a reason. What a stage before saw is not this one's.
-          select coalesce(sum(f.n), 0) from public.measurements f
-          where f.name = 'faults' and split_part(f.label, ' ', 1) = t.name and f.minute > p_now - interval '1 hour' and f.minute <= p_now
-            and f.minute >= date_trunc('minute', p_stage.entered_at))) else '{}' end order by t.place), '[]')
+        'off_weight', t.off_weight, 'per_day', t.per_day, 'n', t.n + h.n, 'of_n', t.of_n + h.of_n)
+        || case when t.is_hourly then jsonb_build_object('last_hour', h.last_hour) else '{}' end order by t.place), '[]')
       from (
-        select m.place, m.name, m.is_hourly,
+        select m.place, m.name, m.base, m.is_hourly,
           count(*) filter (where p.arm = 'on' and p.by_share) as on_people, count(*) filter (where p.arm = 'off' and p.by_share) as off_people,
           coalesce(sum(w.weight) filter (where p.arm = 'on' and p.by_share), 0)::bigint as on_weight,
           coalesce(sum(w.weight) filter (where p.arm = 'off' and p.by_share), 0)::bigint as off_weight,
@@ -587,7 +584,14 @@ language sql stable set search_path = '' as $$
           select case when p.subject_id is null then 0 when m.by is distinct from 'value' then 1000
             when p.value <= 0 or h.half is null then 0
             else round((1000 * least(p.value, 3 * h.half) / (3 * h.half))::numeric)::bigint end as weight) w on true
-        group by m.place, m.name, m.base, m.is_hourly) t))
+        group by m.place, m.name, m.base, m.is_hourly) t
+      -- What the functions count by minute, of whoever has the feature: under the name, or the name and a reason.
+      cross join lateral (
+        select coalesce(sum(c.n) filter (where c.name = t.name), 0) as n, coalesce(sum(c.n) filter (where c.name = t.base), 0) as of_n,
+          coalesce(sum(c.n) filter (where c.name = t.name and c.minute > p_now - interval '1 hour'), 0) as last_hour
+        from (
+          select split_part(f.label, ' ', 1) as name, f.minute, f.n from public.measurements f
+          where f.name = 'happened' and f.minute >= date_trunc('minute', p_stage.entered_at) and f.minute <= p_now) c) h))
   from (
     select count(*) as ratings, count(*) filter (where x.positive) as positive
     from (
@@ -596,7 +600,7 @@ language sql stable set search_path = '' as $$
       order by f.subject_id, f.at desc, f.id desc) x) l
 $$;
 comment on function private.signals_seen(public.rollouts, public.rollout_stages, timestamptz) is
-  'What people with the feature said in a stage, each counted once (of ratings their latest), and what both arms did: {complaints, complaints_without, ratings, positive, metrics: [{name, on, off: people by the percentage, on_weight, off_weight: the same or their values, in thousandths, per_day, n: with the feature, of_n: the same of the metric that it is a share of, last_hour: faults of the name in the last hour, where a stage limits them}]}.';
+  'What people with the feature said in a stage, each counted once (of ratings their latest), and what both arms did: {complaints, complaints_without, ratings, positive, metrics: [{name, on, off: people by the percentage, on_weight, off_weight: the same or their values, in thousandths, per_day, n: with the feature, of_n: the same of the metric that it is a share of, last_hour: how often it happened in the last hour, where a stage limits that}]}.';
 
 create function private.fall_s(p_share double precision, p_max_fall double precision, p_on bigint, p_off bigint) returns bigint
 language plpgsql immutable parallel safe set search_path = '' as $$

@@ -37,9 +37,12 @@ databaseTest(
     const stages = await stagesOf(sql, "mail-routing");
     assertEquals(steps(stages), [["10 %", 10, 4], ["50 %", 50, 3], ["100 %", 100, 4]]);
     for (const { advance_when, roll_back_when, metrics } of stages) {
-      assertEquals(advance_when, { error_rate_below: 0.001, p95_ms_below: 5000 });
+      assertEquals(advance_when, { p95_ms_below: 5000 });
       assertEquals(roll_back_when, { error_rate_above: 0.005 });
-      assertEquals(metrics, [{ name: "mail.route_failed", at_most_per_hour: 5 }]);
+      assertEquals(metrics, [
+        { name: "mail.route_failed", at_most_per_hour: 5 },
+        { name: "mail.card_failed", of: "mail.card", share_below: 0.001, back_above: 0.005 },
+      ]);
     }
   },
 );
@@ -152,19 +155,19 @@ databaseTest(
 );
 
 databaseTest(
-  "faults: more than five in an hour take it back, five do not, and those of before its stage do not count",
+  "an hour: more than five in an hour take it back, five do not, and those of before its stage do not count",
   async (sql) => {
     const limited = stage({ metrics: [{ name: "mail.route_failed", at_most_per_hour: 5 }] });
     const { id, first } = await start(sql, [limited, LAST]);
     const faults = (reason: string, n: number, at: Date) =>
       sql`select private.add_measurements(${
-        sql.json([{ name: "faults", label: `mail.route_failed ${reason}`, n, ms: 0, counts: [] }])
+        sql.json([{ name: "happened", label: `mail.route_failed ${reason}`, n, ms: 0, counts: [] }])
       }, ${at})`;
     await faults("no_route", 50, after(first, -30));
     await faults("no_route", 3, after(first, 1));
     await faults("unknown_address", 2, after(first, 2));
     await sql`select private.add_measurements(${
-      sql.json([{ name: "faults", label: "mail.other", n: 90, ms: 0, counts: [] }])
+      sql.json([{ name: "happened", label: "mail.other", n: 90, ms: 0, counts: [] }])
     }, ${after(first, 2)})`;
     assertEquals(await verdict(sql, first, 4), "hold hold_time");
     await faults("route_error", 1, after(first, 5));
@@ -177,14 +180,38 @@ databaseTest(
   },
 );
 
-databaseTest("faults: an hour later they are over", async (sql) => {
+databaseTest("an hour: later they are over", async (sql) => {
   const limited = stage({ hold_minutes: 600, metrics: [{ name: "mail.route_failed", at_most_per_hour: 5 }] });
   const { first } = await start(sql, [limited, LAST]);
   for (const minute of [1, 70]) {
     await sql`select private.add_measurements(${
-      sql.json([{ name: "faults", label: "mail.route_failed no_route", n: 5, ms: 0, counts: [] }])
+      sql.json([{ name: "happened", label: "mail.route_failed no_route", n: 5, ms: 0, counts: [] }])
     }, ${after(first, minute)})`;
   }
   await traffic(sql, first, 80);
   assertEquals(await verdict(sql, first, 75), "hold hold_time");
 });
+
+for (
+  const [failed, all, expected] of [
+    [2, 20, "roll_back share"],
+    [1, 300, "hold share"],
+    [0, 300, "advance"],
+  ] as const
+) {
+  databaseTest(
+    `share: ${failed} failed cards of ${all}, as the functions count them: ${expected}`,
+    async (sql) => {
+      const [tenth] = await stagesOf(sql, "mail-routing");
+      const { first } = await start(sql, [{ ...tenth, hold_minutes: 10, min_samples: 20 }, LAST]);
+      for (const [label, n] of [["mail.card", all], ["mail.card_failed", failed]] as const) {
+        await sql`select private.add_measurements(${
+          sql.json([{ name: "happened", label, n, ms: 0, counts: [] }])
+        }, ${after(first, 1)})`;
+      }
+      await traffic(sql, first, 60);
+      const said = await verdict(sql, first, 55);
+      assertEquals(said.slice(0, expected.length), expected);
+    },
+  );
+}

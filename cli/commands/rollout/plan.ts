@@ -31,7 +31,7 @@ export function planned(command: Command): Command {
         "standard: internal, 10, 25, 50, 75, 100 % in 17 days; canary: 1 to 100 % in 5.5 hours; " +
           "replies: 10 to 100 % in a week, 30 days in all, for email_reply_tokens; " +
           "masking: one or two organisations for a week, then everybody, for the flags of masked messaging; " +
-          "mail-routing, mail-analysis, dynamic-routing, mail-replies: the phases of mail to Telegram, for telegram_cards, " +
+          "mail-routing, mail-analysis, dynamic-routing, mail-replies: the phases of mail to Telegram, for mail_routing, " +
           "mail_analysis, dynamic_routing and email_replies",
       )
         .choices([...TEMPLATES]),

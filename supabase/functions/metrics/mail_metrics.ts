@@ -22,7 +22,7 @@ const REASONS = ["no_route", "unknown_address", "route_error"];
 /** All of them. What is alerted on begins at 0: without it Prometheus sees no increase to the first 1. */
 export function mailMetrics({ snapshot, counted, measured, timed }: Recorded): Metric[] {
   const cards = counted("mail_cards", "domain", "scope", "type", "status");
-  const faults = measured("faults", "what", "reason")
+  const faults = measured("happened", "what", "reason")
     .filter(([{ what }]) => what === "mail.route_failed")
     .map(([{ reason }, n]): Sample => [{ reason }, n]);
   const failures = counted("email_ai_failures", "reason");

@@ -33,7 +33,7 @@ import { createMasker } from "./relaying.ts";
 import { routedChannels, routerFlag } from "./routed_channels.ts";
 import { createChannelSteps } from "./channel_steps.ts";
 import { createDeliverByKind } from "./kinds.ts";
-import { createMailFigures } from "./mail_figures.ts";
+import { createMailFigures, ROUTING_FLAG } from "./mail_figures.ts";
 import { createOwnWebhookOf } from "./own_webhooks.ts";
 
 /** Most bytes of a file in a message: SendGrid takes 30 MB in all. */
@@ -83,6 +83,7 @@ const mailFigures = createMailFigures({
   count,
   measure,
   named: async () => (await compiledOf(await loadConfig())).named,
+  outcome: (contactId, outcome) => watch(contactId, outcome, () => [ROUTING_FLAG], "on"),
   now: () => new Date(),
   onError: (error) => log.warn("a mail could not be counted", { error }),
 });

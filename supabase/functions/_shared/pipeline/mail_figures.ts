@@ -13,10 +13,14 @@ import type { DeliverByKind } from "./kinds.ts";
 export const MAIL_CARDS = "mail_cards";
 /** Measurement of the time from receiving a mail until its card is in the chat. */
 export const MAIL_CARD_TIME = "mail_card";
-/** Measurement of what went wrong, by minute: `name reason`. Plans of rollouts may limit how often a name occurs in an hour. */
-export const FAULTS = "faults";
+/** Measurement of what happens, by minute: `name reason`. Plans of rollouts ask for shares of it, or how often an hour. */
+export const HAPPENED = "happened";
 /** Name of a mail that no route takes, or that could not be decided about. */
 export const ROUTE_FAILED = "mail.route_failed";
+/** Names of a mail whose card was tried, and of one for which that failed. */
+export const CARD = "mail.card", CARD_FAILED = "mail.card_failed";
+/** The flag whose percentage of mail comes here: whatever comes has it. */
+export const ROUTING_FLAG = "mail_routing.enabled";
 
 /** Dependencies of {@linkcode createMailFigures}. */
 export interface MailFiguresDeps {
@@ -24,6 +28,8 @@ export interface MailFiguresDeps {
   measure(name: string, label: string, ms: number): void;
   /** The parts of addresses that routes name now. */
   named(): Promise<NamedParts>;
+  /** Counts the first attempt for the guard of {@linkcode ROUTING_FLAG}. */
+  outcome(contactId: string, outcome: { failed: boolean; latencyMs: number }): void;
   now(): Date;
   onError(error: unknown): void;
 }
@@ -59,16 +65,22 @@ export function createMailFigures(deps: MailFiguresDeps): MailFigures {
       noted((named) =>
         count(MAIL_CARDS, `${addressLabel(address, named)} ${result.ok ? "delivered" : "failed"}`)
       );
+      const tookMs = now().getTime() - Date.parse(message.created_at);
+      if (attempt === 1 && resent === 0) {
+        measure(HAPPENED, CARD, 0);
+        if (!result.ok) measure(HAPPENED, CARD_FAILED, 0);
+        deps.outcome(claimed.contact.id, { failed: !result.ok, latencyMs: Math.max(tookMs, 0) });
+      }
       // Of one that was there already, or that a person had sent again, the time says nothing.
       if (result.ok && card?.is_sent !== true && resent === 0) {
-        measure(MAIL_CARD_TIME, "", now().getTime() - Date.parse(message.created_at));
+        measure(MAIL_CARD_TIME, "", tookMs);
       }
       return result;
     },
 
     onRouted(waiting, decided) {
       if (waiting.channel !== "email") return;
-      if (decided === undefined) return measure(FAULTS, `${ROUTE_FAILED} route_error`, 0);
+      if (decided === undefined) return measure(HAPPENED, `${ROUTE_FAILED} route_error`, 0);
       const lost = new Set(
         decided.decisions.filter(({ route_id }) => route_id === null).map(({ message_id }) => message_id),
       );
@@ -79,7 +91,7 @@ export function createMailFigures(deps: MailFiguresDeps): MailFigures {
         if (!named.areAsked) return;
         for (const { mail } of mails) {
           const isUnknown = addressLabel(mail?.recipient ?? undefined, named).split(" ").includes(OTHER);
-          measure(FAULTS, `${ROUTE_FAILED} ${isUnknown ? "unknown_address" : "no_route"}`, 0);
+          measure(HAPPENED, `${ROUTE_FAILED} ${isUnknown ? "unknown_address" : "no_route"}`, 0);
         }
       });
     },

@@ -94,7 +94,7 @@ const metric = z.strictObject({
   /** A share certainly below, or above, takes the rollout back: with 20 of the other metric or more, at 95 % confidence. */
   back_below: z.number().min(0.0001).max(0.9999).optional(),
   back_above: z.number().min(0.0001).max(0.9999).optional(),
-  /** More faults of this name in an hour take the rollout back. The functions count them, such as `mail.route_failed`. */
+  /** If it happens more often in an hour, the rollout is taken back; of what the functions count, such as `mail.route_failed`. */
   at_most_per_hour: z.int().min(0).max(1_000_000).optional(),
 }).refine(
   ({ max_fall, max_rise, at_least_per_day, of, at_most_per_hour }) =>

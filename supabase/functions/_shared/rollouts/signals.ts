@@ -34,7 +34,7 @@ export interface MetricAsked {
   /** A share that is certainly smaller, or larger, takes the rollout back. */
   back_below?: number;
   back_above?: number;
-  /** More faults of this name in an hour take the rollout back. */
+  /** If it happens more often in an hour, the rollout is taken back. */
   at_most_per_hour?: number;
 }
 
@@ -64,7 +64,7 @@ export interface MetricSeen {
   n?: number;
   /** Those of the metric that this one is a share of; 0 if it is a share of none. */
   of_n?: number;
-  /** Faults of the name in the last hour of the stage, where it limits them. */
+  /** How often it happened in the last hour of the stage, where it limits that. */
   last_hour?: number;
 }
 
