@@ -65,7 +65,8 @@ edgeTest(
 
 edgeTest("telegram-webhook without its secret is 401, and does nothing", async ({ call, sql }) => {
   const update = { update_id: 1, message: { message_id: 1, chat: { id: -1, type: "group", title: "x" } } };
-  for (const headers of [{}, { "x-telegram-bot-api-secret-token": "guessed" }]) {
+  const guesses: HeadersInit[] = [{}, { "x-telegram-bot-api-secret-token": "guessed" }];
+  for (const headers of guesses) {
     assertEquals((await call("telegram-webhook", { headers, body: update })).status, 401);
   }
   assertEquals((await sql`select from private.telegram_updates`).length, 0);
