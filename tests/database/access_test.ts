@@ -364,7 +364,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     why: "Operators say how fast numbers send.",
   },
   "remove_number(text)": { role: "admin", why: "An admin says which numbers are ours." },
-  "export_mail_metadata(timestamptz,uuid,integer)": {
+  "export_mail_metadata(timestamp with time zone,uuid,integer)": {
     role: "operator",
     why: "Operators take what became of mails with them; nothing of what those say.",
   },
