@@ -14893,8 +14893,8 @@ begin
   if to_regprocedure('private.analysis_accuracy(timestamptz)') is null then
     return '[]';
   end if;
-  execute 'select coalesce(jsonb_agg(jsonb_build_object(''source'', a.source, ''ratio'', a.ratio) order by a.source), ''[]'')
-    from private.analysis_accuracy(clock_timestamp()) a' into v_seen;
+  execute 'select coalesce(jsonb_agg(jsonb_build_object(''source'', a.found -> ''source'', ''ratio'', a.found -> ''ratio'') order by a.found ->> ''source''), ''[]'')
+    from jsonb_array_elements(private.analysis_accuracy(clock_timestamp())) as a (found)' into v_seen;
   return v_seen;
 end $function$;
 grant execute on function private.ai_accuracy_seen() to service_role;

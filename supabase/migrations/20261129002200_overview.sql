@@ -667,8 +667,8 @@ begin
   if to_regprocedure('private.analysis_accuracy(timestamptz)') is null then
     return '[]';
   end if;
-  execute 'select coalesce(jsonb_agg(jsonb_build_object(''source'', a.source, ''ratio'', a.ratio) order by a.source), ''[]'')
-    from private.analysis_accuracy(clock_timestamp()) a' into v_seen;
+  execute 'select coalesce(jsonb_agg(jsonb_build_object(''source'', a.found -> ''source'', ''ratio'', a.found -> ''ratio'') order by a.found ->> ''source''), ''[]'')
+    from jsonb_array_elements(private.analysis_accuracy(clock_timestamp())) as a (found)' into v_seen;
   return v_seen;
 end $$;
 comment on function private.ai_accuracy_seen() is 'How right people found analyses of mails, by source: [{source, ratio}]; only sources with samples.';

@@ -25,7 +25,7 @@ export function mailMetrics({ snapshot, counted, measured, timed }: Recorded): M
   const faults = measured("happened", "what", "reason")
     .filter(([{ what }]) => what === "mail.route_failed")
     .map(([{ reason }, n]): Sample => [{ reason }, n]);
-  const failures = counted("email_ai_failures", "reason");
+  const failures = counted("mail_analysis_failures", "reason");
   const { ai_accuracy, chats } = snapshot;
   return [
     counter(
@@ -46,7 +46,7 @@ export function mailMetrics({ snapshot, counted, measured, timed }: Recorded): M
     histogram(
       "tgk_email_ai_processing_seconds",
       "Duration of analyses of mails, by source: model or rules.",
-      timed("email_ai", "source"),
+      timed("mail_analysis", "source"),
     ),
     counter(
       "tgk_email_ai_failures_total",
@@ -72,6 +72,11 @@ export function mailMetrics({ snapshot, counted, measured, timed }: Recorded): M
       "gatelink_mail_analysis_failures_total",
       "Analyses of mails that failed, by reason.",
       failures,
+    ),
+    counter(
+      "gatelink_mail_analyses_total",
+      "Analyses of mails, by source (model or rules) and outcome: done, failed.",
+      counted("mail_analyses", "source", "outcome"),
     ),
     counter(
       "gatelink_oncall_lookups_total",

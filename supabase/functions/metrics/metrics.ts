@@ -505,7 +505,7 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
 
 /** Measurements with a metric of their own. All others are calls of a channel's provider, under its name. */
 const OTHERS = new Set([
-  ...["mail_card", "email_ai", "happened"],
+  ...["mail_card", "mail_analysis", "happened"],
   "request",
   "routed",
   "destination",
