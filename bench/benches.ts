@@ -16,4 +16,5 @@ export const BENCHES: Readonly<Record<string, () => Promise<{ main(args: string[
   track: () => import("./track.ts"),
   opens: () => import("./opens.ts"),
   campaign: () => import("./campaign.ts"),
+  cards: () => import("./cards.ts"),
 };

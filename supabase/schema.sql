@@ -3177,7 +3177,7 @@ create table public.rollout_stages (
   -- p95_ms_above, complaints_above. Null for none.
   first_day jsonb,
   -- What business metrics may do: [{name, max_fall, max_rise, then, min_people, by, at_least_per_day, of,
-  -- share_above, share_below}].
+  -- share_above, share_below, back_below, back_above, at_most_per_hour}].
   metrics jsonb default '[]'::jsonb not null,
   -- When it began; null before.
   entered_at timestamp with time zone,
@@ -7802,6 +7802,54 @@ begin
 end $function$;
 grant execute on function public.export_contact(p_person text) to authenticated, service_role;
 
+-- Mails that came in since a time (30 days ago unless given), without sender, subject and text: {mails: [{id,
+-- received_at, domain, scope, type, kind, verdict, verified, files, route, reason, deliveries: [{destination, kind,
+-- state, attempts, delivered_at, chat, card}]}], next: where the following page begins (p_after), null at the end}. A
+-- page reads p_limit messages of every channel (2000, at most 5000), so it may have no mails. For operators and
+-- secret keys. Errors: 42501 not allowed.
+CREATE OR REPLACE FUNCTION public.export_mail_metadata(p_since timestamp with time zone, p_after uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 2000)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+declare
+  v_limit integer := least(greatest(coalesce(p_limit, 2000), 1), 5000);
+  v_page jsonb;
+begin
+  perform private.refuse_older_code();
+  perform private.require_role('operator');
+  with scanned as materialized (
+    select m.id, m.channel, m.direction, m.created_at, m.native from public.messages m
+    where m.id > coalesce(p_after, private.uuid_v7_from(coalesce(p_since, clock_timestamp() - interval '30 days')))
+    order by m.id limit v_limit
+  )
+  select jsonb_build_object(
+    'next', case when (select count(*) from scanned) = v_limit then (select s.id from scanned s order by s.id desc limit 1) end,
+    'mails', coalesce(jsonb_agg(jsonb_build_object(
+      'id', s.id, 'received_at', s.created_at,
+      'domain', a.parts[1], 'scope', a.parts[2], 'type', a.parts[3],
+      'kind', s.native ->> 'kind', 'verdict', s.native ->> 'verdict', 'verified', s.native -> 'verified',
+      'files', case jsonb_typeof(s.native -> 'attachments') when 'array' then jsonb_array_length(s.native -> 'attachments') else 0 end,
+      'route', r.route_name, 'reason', r.reason,
+      'deliveries', (
+        select coalesce(jsonb_agg(jsonb_build_object('destination', t.name, 'kind', t.kind, 'state', d.state, 'attempts', d.attempt,
+          'delivered_at', d.delivered_at, 'chat', c.chat_id, 'card', c.state) order by d.id), '[]')
+        from public.deliveries d join public.destinations t on t.id = d.destination_id
+        left join public.cards c on c.delivery_id = d.id where d.message_id = s.id)) order by s.id), '[]'))
+  into v_page
+  from scanned s
+  cross join lateral (
+    -- The parts as routes read them: an address of another form has none.
+    select case when l.name ~ '^[a-z0-9-]{1,32}(\.[a-z0-9-]{1,32}){0,2}$' then string_to_array(l.name, '.') end as parts
+    from (select split_part(split_part(lower(coalesce(s.native ->> 'recipient', '')), '@', 1), '+', 1) as name) l) a
+  left join public.routing_decisions r on r.message_id = s.id
+  where s.channel = 'email' and s.direction = 'in';
+  return v_page;
+end $function$;
+grant execute on function public.export_mail_metadata(p_since timestamp with time zone, p_after uuid, p_limit integer) to authenticated, service_role;
+
 -- Records that the templates of an account could not be fetched, and when to try again: after 5 minutes, then less
 -- often. For secret keys.
 CREATE OR REPLACE FUNCTION public.fail_template_sync(p_account text, p_error text)
@@ -9869,6 +9917,8 @@ AS $function$
         from public.incidents i where i.severity = s.severity and i.status <> 'resolved') o),
     'links_guessed', jsonb_array_length(public.guessed_links()),
     'pools', private.pools_seen(),
+    'ai_accuracy', private.ai_accuracy_seen(),
+    'chats', private.chats_seen(),
     'business', (
       select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'value', d.value) order by d.name), '[]')
       from (select x.name, sum(x.n) as n, sum(x.value) as value from public.metric_days x group by x.name) d),
@@ -10472,9 +10522,9 @@ begin
 end $function$;
 grant execute on function public.pause_telegram_chat(p_chat_id bigint, p_ms bigint) to service_role;
 
--- A built-in plan (standard, canary, replies, masking) as {name, stages}, to begin a plan of one's own with; the
--- first stage of standard and masking still needs user_ids or segments. Null for another name. For viewers and secret
--- keys.
+-- A built-in plan (standard, canary, replies, masking, mail-routing, mail-analysis, dynamic-routing, mail-replies) as
+-- {name, stages}, to begin a plan of one's own with; the first stage of standard, masking and mail-replies still
+-- needs user_ids or segments. Null for another name. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.plan_of_template(p_name text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -14914,6 +14964,25 @@ begin
   end loop;
 end $function$;
 
+-- How right people found analyses of mails, by source: [{source, ratio}]; only sources with samples.
+CREATE OR REPLACE FUNCTION private.ai_accuracy_seen()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_seen jsonb;
+begin
+  if to_regprocedure('private.analysis_accuracy(timestamptz)') is null then
+    return '[]';
+  end if;
+  execute 'select coalesce(jsonb_agg(jsonb_build_object(''source'', a.found -> ''source'', ''ratio'', a.found -> ''ratio'') order by a.found ->> ''source''), ''[]'')
+    from jsonb_array_elements(private.analysis_accuracy(clock_timestamp())) as a (found)' into v_seen;
+  return v_seen;
+end $function$;
+grant execute on function private.ai_accuracy_seen() to service_role;
+
 -- The limits that an alarm of the guard was about.
 CREATE OR REPLACE FUNCTION private.alarm_figures(p_rule text, p_watch jsonb)
  RETURNS jsonb
@@ -16701,6 +16770,35 @@ AS $function$
   select jsonb_build_object('chat_id', split_part(substr(p_url, 10), '/', 1)::bigint, 'topic_id', nullif(split_part(p_url, '/', 2), '')::bigint)
 $function$;
 grant execute on function private.chat_of(p_url text) to service_role;
+
+-- Who uses cards, within 30 days: {reached: chats with a card, active: those in which somebody acted, linked: people
+-- of the team, acting: those who acted}.
+CREATE OR REPLACE FUNCTION private.chats_seen()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if to_regclass('public.card_presses') is null then
+    return '{"reached": 0, "active": 0, "linked": 0, "acting": 0}';
+  end if;
+  return (
+    with acted as (
+      -- Enough to know who they are, and never more to read than that.
+      select p.user_id, p.delivery_id from public.card_presses p
+      where p.id >= private.uuid_v7_from(clock_timestamp() - interval '30 days') and p.user_id is not null and p.outcome = 'done'
+      order by p.id desc limit 20000)
+    select jsonb_build_object(
+      'reached', (
+        select count(*) from (select distinct t.chat_id from private.telegram_targets t) t
+        where (select c.created_at from public.cards c where c.chat_id = t.chat_id order by c.message_ids[1] desc limit 1)
+          > clock_timestamp() - interval '30 days'),
+      'active', (select count(distinct c.chat_id) from acted a join public.cards c on c.delivery_id = a.delivery_id),
+      'linked', (select count(*) from public.telegram_people),
+      'acting', (select count(distinct a.user_id) from acted a)));
+end $function$;
+grant execute on function private.chats_seen() to service_role;
 
 -- Who is chosen for a stage of so many users: those of the stages before, and the next by the hash that percentages
 -- go by, so that they are the first who have it at a percentage too. Without segments, of the 50,000 people who wrote
@@ -23321,6 +23419,55 @@ AS $function$
 $function$;
 grant execute on function private.mail_status(p_event text, OUT status text, OUT rank smallint) to service_role;
 
+-- A plan of a phase of mails to chats: mail-routing (10, 50, 100 % in 11 days at least), mail-analysis (25, 100 % and
+-- its accuracy, 9 days), dynamic-routing (alerts and incidents unless other targets are given, then everybody, 8
+-- days), mail-replies (the ids or segments given, everybody, 11 days). Null for another name.
+CREATE OR REPLACE FUNCTION private.mail_template(p_name text, p_user_ids jsonb, p_segments jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('name', p_name, 'stages', jsonb_agg(
+    jsonb_build_object('name', t.name, 'percentage', t.percentage, 'hold_minutes', t.days * 1440, 'min_samples', t.samples,
+      'overdue_minutes', 2 * t.days * 1440, 'advance_when', t.go, 'roll_back_when', t.back)
+      || case when t.metrics is not null then jsonb_build_object('metrics', t.metrics) else '{}' end
+      || case when t.percentage = 0 then jsonb_strip_nulls(jsonb_build_object('user_ids', coalesce(p_user_ids,
+        case when p_segments is null and p_name = 'dynamic-routing' then '["type:alert", "type:incident"]'::jsonb end),
+        'segments', p_segments)) else '{}' end
+    order by t.i))
+  from (values
+    -- Delivery above 99.9 %, back below 99.5 % or at more than five routing errors an hour. Mail that goes to the former system
+    -- is not seen here, so nothing is compared.
+    ('mail-routing', 1, '10 %', 10, 4, 300, '{"p95_ms_below": 5000}'::jsonb,
+      '{"error_rate_above": 0.005}'::jsonb, '[{"name": "mail.route_failed", "at_most_per_hour": 5}, {"name": "mail.card_failed", "of": "mail.card", "share_below": 0.001, "back_above": 0.005}]'::jsonb),
+    ('mail-routing', 2, '50 %', 50, 3, 300, '{"p95_ms_below": 5000}', '{"error_rate_above": 0.005}',
+      '[{"name": "mail.route_failed", "at_most_per_hour": 5}, {"name": "mail.card_failed", "of": "mail.card", "share_below": 0.001, "back_above": 0.005}]'),
+    ('mail-routing', 3, '100 %', 100, 4, 300, '{"p95_ms_below": 5000}', '{"error_rate_above": 0.005}',
+      '[{"name": "mail.route_failed", "at_most_per_hour": 5}, {"name": "mail.card_failed", "of": "mail.card", "share_below": 0.001, "back_above": 0.005}]'),
+    -- Less than 3 s, back above 10 s; right in more than 85 %, back below 70 %, of the model alone.
+    ('mail-analysis', 1, '25 %', 25, 2, 60, '{"p95_ms_below": 3000}', '{"p95_ms_above": 10000, "complaints_above": 0}',
+      '[{"name": "analysis.right", "of": "analysis.judged", "share_above": 0.85, "back_below": 0.7}]'),
+    ('mail-analysis', 2, '100 %', 100, 4, 60, '{"p95_ms_below": 3000}', '{"p95_ms_above": 10000, "complaints_above": 0}',
+      '[{"name": "analysis.right", "of": "analysis.judged", "share_above": 0.85, "back_below": 0.7}]'),
+    ('mail-analysis', 3, 'accuracy', 100, 3, 60, '{"p95_ms_below": 3000}', '{"p95_ms_above": 10000, "complaints_above": 0}',
+      '[{"name": "analysis.right", "of": "analysis.judged", "share_above": 0.85, "back_below": 0.7}]'),
+    -- Right in more than 95 %, back below 80 %. The first targets are types of addresses, not people.
+    ('dynamic-routing', 1, 'critical alerts', 0, 3, 20, '{"complaints_at_most": 0}', '{"error_rate_above": 0.5, "complaints_above": 2}',
+      '[{"name": "oncall.right", "of": "oncall.asked", "share_above": 0.95, "back_below": 0.8}]'),
+    ('dynamic-routing', 2, 'everybody', 100, 5, 60, '{"complaints_at_most": 0}', '{"error_rate_above": 0.5, "complaints_above": 2}',
+      '[{"name": "oncall.right", "of": "oncall.asked", "share_above": 0.95, "back_below": 0.8}]'),
+    -- Back if more than 10 % fail, or at a complaint: what was sent cannot be taken back.
+    ('mail-replies', 1, 'pilot', 0, 3, 20, '{"error_rate_below": 0.1, "complaints_at_most": 0}', '{"error_rate_above": 0.1, "complaints_above": 0}', null),
+    ('mail-replies', 2, 'everybody', 100, 5, 100, '{"error_rate_below": 0.1, "complaints_at_most": 0}',
+      '{"error_rate_above": 0.1, "complaints_above": 0}', null),
+    ('mail-replies', 3, 'threading', 100, 3, 100, '{"error_rate_below": 0.1, "complaints_at_most": 0}',
+      '{"error_rate_above": 0.1, "complaints_above": 0}', null)
+  ) as t (plan, i, name, percentage, days, samples, go, back, metrics)
+  where t.plan = p_name having count(*) > 0
+$function$;
+grant execute on function private.mail_template(p_name text, p_user_ids jsonb, p_segments jsonb) to service_role;
+
 -- What the adapter of kind inbox needs to forward a mail beside the message: {token, reply_to (token, legacy,
 -- sender), message_id_header, answered, contact, from, other_sender, kind, objects}.
 CREATE OR REPLACE FUNCTION private.mail_to_forward(p_message_id uuid, p_native jsonb, p_number_id text, p_contact_id uuid)
@@ -24714,9 +24861,10 @@ begin
   where m.flag_key = v_flag and m.arm = 'on' and m.minute > new.at - interval '15 minutes';
   perform private.open_incident(
     format('%s was taken back by the guard: %s', v_flag, case when v_slow then 'it became slow' when new.rule = 'complaints' then 'people complained'
-      when new.rule = 'guardrail' then format('%s fell', new.figures ->> 'metric') when new.rule = 'database_errors' then 'its database calls failed'
+      when new.rule = 'guardrail' then format('%s fell', new.figures ->> 'metric')
+      when new.rule in ('share', 'too_many') then format('%s is outside of its limits', new.figures ->> 'metric') when new.rule = 'database_errors' then 'its database calls failed'
       when new.rule = 'memory_growth' then 'its memory grew' else 'too many failed' end),
-    case when v_slow or new.rule = 'memory_growth' then 'performance' when new.rule = 'complaints' then 'complaints' when new.rule = 'guardrail' then 'other' else 'error_rate' end,
+    case when v_slow or new.rule = 'memory_growth' then 'performance' when new.rule = 'complaints' then 'complaints' when new.rule in ('guardrail', 'share', 'too_many') then 'other' else 'error_rate' end,
     case when not v_slow and v_rate > 0.05 then 'P0' else 'P1' end,
     v_flag, null, false, format('rollout:%s', new.rollout_id), null, null, new.rollout_id, new.at);
   return null;
@@ -28274,16 +28422,22 @@ CREATE OR REPLACE FUNCTION private.rollout_metric_is_sound(p_metric jsonb)
  SET search_path TO ''
 AS $function$
   select private.object_keys_within(p_metric,
-      array['name', 'max_fall', 'max_rise', 'then', 'min_people', 'by', 'at_least_per_day', 'of', 'share_above', 'share_below'])
+      array['name', 'max_fall', 'max_rise', 'then', 'min_people', 'by', 'at_least_per_day', 'of', 'share_above', 'share_below', 'back_below',
+        'back_above', 'at_most_per_hour'])
     and coalesce(p_metric ->> 'name' ~ '^[a-z][a-z0-9_.]{0,59}$', false) and jsonb_typeof(p_metric -> 'name') = 'string'
-    and (p_metric ? 'max_fall' or p_metric ? 'max_rise' or p_metric ? 'at_least_per_day' or p_metric ? 'of')
+    and (p_metric ? 'max_fall' or p_metric ? 'max_rise' or p_metric ? 'at_least_per_day' or p_metric ? 'of' or p_metric ? 'at_most_per_hour')
     and (not p_metric ? 'max_fall' or private.is_number(p_metric -> 'max_fall', 0, 0.9))
     and (not p_metric ? 'max_rise' or private.is_number(p_metric -> 'max_rise', 0, 9))
     and (p_metric ? 'max_fall' or p_metric ? 'max_rise') >= (p_metric ? 'then' or p_metric ? 'min_people')
-    and (p_metric ? 'of') = (p_metric ? 'share_above' or p_metric ? 'share_below')
+    and (p_metric ? 'of') = (p_metric ? 'share_above' or p_metric ? 'share_below' or p_metric ? 'back_below' or p_metric ? 'back_above')
     and (not p_metric ? 'of' or coalesce(p_metric ->> 'of' ~ '^[a-z][a-z0-9_.]{0,59}$', false) and jsonb_typeof(p_metric -> 'of') = 'string')
     and (not p_metric ? 'share_above' or private.is_number(p_metric -> 'share_above', 0, 0.9999))
     and (not p_metric ? 'share_below' or private.is_number(p_metric -> 'share_below', 0.0001, 1))
+    and (not p_metric ? 'back_below' or private.is_number(p_metric -> 'back_below', 0.0001, 0.9999)
+      and coalesce(p_metric -> 'back_below' <= p_metric -> 'share_above', true))
+    and (not p_metric ? 'back_above' or private.is_number(p_metric -> 'back_above', 0.0001, 0.9999)
+      and coalesce(p_metric -> 'back_above' >= p_metric -> 'share_below', true))
+    and (not p_metric ? 'at_most_per_hour' or private.is_number(p_metric -> 'at_most_per_hour', 0, 1000000, 0))
     and (not p_metric ? 'then' or p_metric -> 'then' in ('"roll_back"', '"hold"'))
     and (not p_metric ? 'min_people' or private.is_number(p_metric -> 'min_people', 0, 10000000, 0))
     and (not p_metric ? 'by' or p_metric -> 'by' in ('"people"', '"value"'))
@@ -28464,7 +28618,7 @@ AS $function$
     (case when not p_stage ? 'metrics' then true when jsonb_typeof(p_stage -> 'metrics') <> 'array' then false
       else jsonb_array_length(p_stage -> 'metrics') between 1 and 10 and not exists (
         select from jsonb_array_elements(p_stage -> 'metrics') m where private.rollout_metric_is_sound(m) is not true) end,
-      'metrics: 1 to 10 of {name, max_fall, max_rise, at_least_per_day, or of with share_above or share_below; then (roll_back or hold), min_people, by (people or value)}'),
+      'metrics: 1 to 10 of {name, max_fall, max_rise, at_least_per_day, at_most_per_hour, or of with share_above, share_below, back_below or back_above; then (roll_back or hold), min_people, by (people or value)}'),
     (not p_stage ? 'metrics' or (p_stage -> 'percentage' > '0' and p_stage -> 'percentage' < '100')
       or not jsonb_path_exists(p_stage, 'lax $.metrics[*] ? (exists(@.max_fall) || exists(@.max_rise))'),
       'metrics: max_fall and max_rise need people with and without the feature: a percentage between 0 and 100'),
@@ -28490,8 +28644,8 @@ $function$;
 -- A built-in plan: standard (internal, beta 10 %, 25, 50, 75, 100 %, full: 17 days at least) for which the ids or
 -- segments of the internal stage are given, canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least), or replies (for
 -- email_reply_tokens.enabled: 10, 25, 50, 100 % in the first week, and the rest of a month at 100 %), or masking (for
--- the flags of masked messaging: the organisations whose ids, org:<id>, are given for 7 days, then everybody). Null
--- for another name.
+-- the flags of masked messaging: the organisations whose ids, org:<id>, are given for 7 days, then everybody), or one
+-- of mail_template. Null for another name.
 CREATE OR REPLACE FUNCTION private.rollout_template(p_name text, p_user_ids jsonb, p_segments jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -28547,6 +28701,7 @@ AS $function$
         || case when t.i = 1 then jsonb_strip_nulls(jsonb_build_object('user_ids', p_user_ids, 'segments', p_segments)) else '{}' end
         order by t.i)
       from (values (1, 'pilot', 0, 7), (2, 'everybody', 100, 1)) as t (i, name, percentage, days)))
+    else private.mail_template(p_name, p_user_ids, p_segments)
   end
   from (values (
     '[{"name": "reply.forwarded", "max_fall": 0.1, "then": "roll_back", "min_people": 0, "by": "value"},
@@ -30196,7 +30351,20 @@ begin
         v_unclear := coalesce(v_unclear, v_figures);
       end if;
     end loop;
-    if v_metric.asked ? 'of' and ((v_metric.seen ->> 'of_n')::bigint = 0
+    if (v_metric.seen ->> 'last_hour')::bigint > (v_metric.asked ->> 'at_most_per_hour')::bigint then
+      return jsonb_build_object('verdict', 'roll_back', 'rule', 'too_many', 'figures', jsonb_build_object('metric', v_metric.asked -> 'name',
+        'last_hour', v_metric.seen -> 'last_hour', 'at_most_per_hour', v_metric.asked -> 'at_most_per_hour'));
+    end if;
+    -- Certain enough that chance does not make it: 20 of the other one, and the bound of 95 %.
+    if v_metric.asked ? 'of' and (v_metric.seen ->> 'of_n')::bigint >= 20 and (
+      private.surely_below(least((v_metric.seen ->> 'n')::bigint, (v_metric.seen ->> 'of_n')::bigint), (v_metric.seen ->> 'of_n')::bigint, (v_metric.asked ->> 'back_below')::double precision)
+      or private.surely_below(greatest((v_metric.seen ->> 'of_n')::bigint - (v_metric.seen ->> 'n')::bigint, 0), (v_metric.seen ->> 'of_n')::bigint,
+        1 - (v_metric.asked ->> 'back_above')::double precision)) then
+      return jsonb_build_object('verdict', 'roll_back', 'rule', 'share', 'figures', jsonb_build_object('metric', v_metric.asked -> 'name',
+        'of', v_metric.asked -> 'of', 'n', v_metric.seen -> 'n', 'of_n', v_metric.seen -> 'of_n')
+        || jsonb_strip_nulls(jsonb_build_object('back_below', v_metric.asked -> 'back_below', 'back_above', v_metric.asked -> 'back_above')));
+    end if;
+    if v_metric.asked ? 'of' and (v_metric.asked ? 'share_above' or v_metric.asked ? 'share_below') and ((v_metric.seen ->> 'of_n')::bigint = 0
       or coalesce((v_metric.seen ->> 'n')::bigint <= (v_metric.asked ->> 'share_above')::double precision * (v_metric.seen ->> 'of_n')::bigint, false)
       or coalesce((v_metric.seen ->> 'n')::bigint >= (v_metric.asked ->> 'share_below')::double precision * (v_metric.seen ->> 'of_n')::bigint, false)) then
       v_share_off := coalesce(v_share_off, jsonb_build_object('metric', v_metric.asked -> 'name', 'of', v_metric.asked -> 'of',
@@ -30226,7 +30394,7 @@ end $function$;
 -- What people with the feature said in a stage, each counted once (of ratings their latest), and what both arms did:
 -- {complaints, complaints_without, ratings, positive, metrics: [{name, on, off: people by the percentage, on_weight,
 -- off_weight: the same or their values, in thousandths, per_day, n: with the feature, of_n: the same of the metric
--- that it is a share of}]}.
+-- that it is a share of, last_hour: how often it happened in the last hour, where a stage limits that}]}.
 CREATE OR REPLACE FUNCTION private.signals_seen(p_rollout rollouts, p_stage rollout_stages, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -30243,9 +30411,10 @@ AS $function$
     'ratings', l.ratings, 'positive', l.positive,
     'metrics', (
       select coalesce(jsonb_agg(jsonb_build_object('name', t.name, 'on', t.on_people, 'off', t.off_people, 'on_weight', t.on_weight,
-        'off_weight', t.off_weight, 'per_day', t.per_day, 'n', t.n, 'of_n', t.of_n) order by t.place), '[]')
+        'off_weight', t.off_weight, 'per_day', t.per_day, 'n', t.n + h.n, 'of_n', t.of_n + h.of_n)
+        || case when t.is_hourly then jsonb_build_object('last_hour', h.last_hour) else '{}' end order by t.place), '[]')
       from (
-        select m.place, m.name,
+        select m.place, m.name, m.base, m.is_hourly,
           count(*) filter (where p.arm = 'on' and p.by_share) as on_people, count(*) filter (where p.arm = 'off' and p.by_share) as off_people,
           coalesce(sum(w.weight) filter (where p.arm = 'on' and p.by_share), 0)::bigint as on_weight,
           coalesce(sum(w.weight) filter (where p.arm = 'off' and p.by_share), 0)::bigint as off_weight,
@@ -30255,7 +30424,7 @@ AS $function$
             select coalesce(sum(o.n), 0) from private.metric_people o
             where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.name = m.base and o.arm = 'on') as of_n
         from (
-          select e.place, e.item ->> 'name' as name, e.item ->> 'by' as by, e.item ->> 'of' as base
+          select e.place, e.item ->> 'name' as name, e.item ->> 'by' as by, e.item ->> 'of' as base, e.item ? 'at_most_per_hour' as is_hourly
           from jsonb_array_elements(p_stage.metrics) with ordinality as e (item, place)) m
         left join private.metric_people p on p.rollout_id = p_rollout.id and p.stage = p_rollout.stage and p.name = m.name
         left join lateral (
@@ -30265,7 +30434,14 @@ AS $function$
           select case when p.subject_id is null then 0 when m.by is distinct from 'value' then 1000
             when p.value <= 0 or h.half is null then 0
             else round((1000 * least(p.value, 3 * h.half) / (3 * h.half))::numeric)::bigint end as weight) w on true
-        group by m.place, m.name, m.base) t))
+        group by m.place, m.name, m.base, m.is_hourly) t
+      -- What the functions count by minute, of whoever has the feature: under the name, or the name and a reason.
+      cross join lateral (
+        select coalesce(sum(c.n) filter (where c.name = t.name), 0) as n, coalesce(sum(c.n) filter (where c.name = t.base), 0) as of_n,
+          coalesce(sum(c.n) filter (where c.name = t.name and c.minute > p_now - interval '1 hour'), 0) as last_hour
+        from (
+          select split_part(f.label, ' ', 1) as name, f.minute, f.n from public.measurements f
+          where f.name = 'happened' and f.minute >= date_trunc('minute', p_stage.entered_at) and f.minute <= p_now) c) h))
   from (
     select count(*) as ratings, count(*) filter (where x.positive) as positive
     from (

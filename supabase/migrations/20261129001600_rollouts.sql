@@ -100,7 +100,7 @@ comment on column public.rollout_stages.roll_back_when is
 comment on column public.rollout_stages.first_day is
   'Tighter triggers for the first 24 hours of the stage, in the place of those of roll_back_when: error_rate_above, p95_ms_above, complaints_above. Null for none.';
 comment on column public.rollout_stages.metrics is
-  'What business metrics may do: [{name, max_fall, max_rise, then, min_people, by, at_least_per_day, of, share_above, share_below}].';
+  'What business metrics may do: [{name, max_fall, max_rise, then, min_people, by, at_least_per_day, of, share_above, share_below, back_below, back_above, at_most_per_hour}].';
 comment on column public.rollout_stages.entered_at is 'When it began; null before.';
 comment on column public.rollout_stages.left_at is 'When it ended; null before.';
 alter table public.rollout_stages enable row level security;
@@ -206,16 +206,22 @@ comment on function private.object_keys_within(jsonb, text[]) is 'Whether a JSON
 create function private.rollout_metric_is_sound(p_metric jsonb) returns boolean
 language sql immutable set search_path = '' as $$
   select private.object_keys_within(p_metric,
-      array['name', 'max_fall', 'max_rise', 'then', 'min_people', 'by', 'at_least_per_day', 'of', 'share_above', 'share_below'])
+      array['name', 'max_fall', 'max_rise', 'then', 'min_people', 'by', 'at_least_per_day', 'of', 'share_above', 'share_below', 'back_below',
+        'back_above', 'at_most_per_hour'])
     and coalesce(p_metric ->> 'name' ~ '^[a-z][a-z0-9_.]{0,59}$', false) and jsonb_typeof(p_metric -> 'name') = 'string'
-    and (p_metric ? 'max_fall' or p_metric ? 'max_rise' or p_metric ? 'at_least_per_day' or p_metric ? 'of')
+    and (p_metric ? 'max_fall' or p_metric ? 'max_rise' or p_metric ? 'at_least_per_day' or p_metric ? 'of' or p_metric ? 'at_most_per_hour')
     and (not p_metric ? 'max_fall' or private.is_number(p_metric -> 'max_fall', 0, 0.9))
     and (not p_metric ? 'max_rise' or private.is_number(p_metric -> 'max_rise', 0, 9))
     and (p_metric ? 'max_fall' or p_metric ? 'max_rise') >= (p_metric ? 'then' or p_metric ? 'min_people')
-    and (p_metric ? 'of') = (p_metric ? 'share_above' or p_metric ? 'share_below')
+    and (p_metric ? 'of') = (p_metric ? 'share_above' or p_metric ? 'share_below' or p_metric ? 'back_below' or p_metric ? 'back_above')
     and (not p_metric ? 'of' or coalesce(p_metric ->> 'of' ~ '^[a-z][a-z0-9_.]{0,59}$', false) and jsonb_typeof(p_metric -> 'of') = 'string')
     and (not p_metric ? 'share_above' or private.is_number(p_metric -> 'share_above', 0, 0.9999))
     and (not p_metric ? 'share_below' or private.is_number(p_metric -> 'share_below', 0.0001, 1))
+    and (not p_metric ? 'back_below' or private.is_number(p_metric -> 'back_below', 0.0001, 0.9999)
+      and coalesce(p_metric -> 'back_below' <= p_metric -> 'share_above', true))
+    and (not p_metric ? 'back_above' or private.is_number(p_metric -> 'back_above', 0.0001, 0.9999)
+      and coalesce(p_metric -> 'back_above' >= p_metric -> 'share_below', true))
+    and (not p_metric ? 'at_most_per_hour' or private.is_number(p_metric -> 'at_most_per_hour', 0, 1000000, 0))
     and (not p_metric ? 'then' or p_metric -> 'then' in ('"roll_back"', '"hold"'))
     and (not p_metric ? 'min_people' or private.is_number(p_metric -> 'min_people', 0, 10000000, 0))
     and (not p_metric ? 'by' or p_metric -> 'by' in ('"people"', '"value"'))
@@ -283,7 +289,7 @@ language sql immutable set search_path = '' as $$
     (case when not p_stage ? 'metrics' then true when jsonb_typeof(p_stage -> 'metrics') <> 'array' then false
       else jsonb_array_length(p_stage -> 'metrics') between 1 and 10 and not exists (
         select from jsonb_array_elements(p_stage -> 'metrics') m where private.rollout_metric_is_sound(m) is not true) end,
-      'metrics: 1 to 10 of {name, max_fall, max_rise, at_least_per_day, or of with share_above or share_below; then (roll_back or hold), min_people, by (people or value)}'),
+      'metrics: 1 to 10 of {name, max_fall, max_rise, at_least_per_day, at_most_per_hour, or of with share_above, share_below, back_below or back_above; then (roll_back or hold), min_people, by (people or value)}'),
     (not p_stage ? 'metrics' or (p_stage -> 'percentage' > '0' and p_stage -> 'percentage' < '100')
       or not jsonb_path_exists(p_stage, 'lax $.metrics[*] ? (exists(@.max_fall) || exists(@.max_rise))'),
       'metrics: max_fall and max_rise need people with and without the feature: a percentage between 0 and 100'),
@@ -348,6 +354,50 @@ end $$;
 comment on function private.rollout_plan_faults(jsonb) is
   'What is wrong with a plan {name, stages: [{name, percentage, user_ids, segments, users, among, hold_minutes, min_samples, overdue_minutes, advance_when, roll_back_when, first_day, metrics}]}; empty when it is sound. See docs/rollouts.md.';
 
+-- The plan of mails to chats in its phases, each under the flag of its own feature.
+create function private.mail_template(p_name text, p_user_ids jsonb, p_segments jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('name', p_name, 'stages', jsonb_agg(
+    jsonb_build_object('name', t.name, 'percentage', t.percentage, 'hold_minutes', t.days * 1440, 'min_samples', t.samples,
+      'overdue_minutes', 2 * t.days * 1440, 'advance_when', t.go, 'roll_back_when', t.back)
+      || case when t.metrics is not null then jsonb_build_object('metrics', t.metrics) else '{}' end
+      || case when t.percentage = 0 then jsonb_strip_nulls(jsonb_build_object('user_ids', coalesce(p_user_ids,
+        case when p_segments is null and p_name = 'dynamic-routing' then '["type:alert", "type:incident"]'::jsonb end),
+        'segments', p_segments)) else '{}' end
+    order by t.i))
+  from (values
+    -- Delivery above 99.9 %, back below 99.5 % or at more than five routing errors an hour. Mail that goes to the former system
+    -- is not seen here, so nothing is compared.
+    ('mail-routing', 1, '10 %', 10, 4, 300, '{"p95_ms_below": 5000}'::jsonb,
+      '{"error_rate_above": 0.005}'::jsonb, '[{"name": "mail.route_failed", "at_most_per_hour": 5}, {"name": "mail.card_failed", "of": "mail.card", "share_below": 0.001, "back_above": 0.005}]'::jsonb),
+    ('mail-routing', 2, '50 %', 50, 3, 300, '{"p95_ms_below": 5000}', '{"error_rate_above": 0.005}',
+      '[{"name": "mail.route_failed", "at_most_per_hour": 5}, {"name": "mail.card_failed", "of": "mail.card", "share_below": 0.001, "back_above": 0.005}]'),
+    ('mail-routing', 3, '100 %', 100, 4, 300, '{"p95_ms_below": 5000}', '{"error_rate_above": 0.005}',
+      '[{"name": "mail.route_failed", "at_most_per_hour": 5}, {"name": "mail.card_failed", "of": "mail.card", "share_below": 0.001, "back_above": 0.005}]'),
+    -- Less than 3 s, back above 10 s; right in more than 85 %, back below 70 %, of the model alone.
+    ('mail-analysis', 1, '25 %', 25, 2, 60, '{"p95_ms_below": 3000}', '{"p95_ms_above": 10000, "complaints_above": 0}',
+      '[{"name": "analysis.right", "of": "analysis.judged", "share_above": 0.85, "back_below": 0.7}]'),
+    ('mail-analysis', 2, '100 %', 100, 4, 60, '{"p95_ms_below": 3000}', '{"p95_ms_above": 10000, "complaints_above": 0}',
+      '[{"name": "analysis.right", "of": "analysis.judged", "share_above": 0.85, "back_below": 0.7}]'),
+    ('mail-analysis', 3, 'accuracy', 100, 3, 60, '{"p95_ms_below": 3000}', '{"p95_ms_above": 10000, "complaints_above": 0}',
+      '[{"name": "analysis.right", "of": "analysis.judged", "share_above": 0.85, "back_below": 0.7}]'),
+    -- Right in more than 95 %, back below 80 %. The first targets are types of addresses, not people.
+    ('dynamic-routing', 1, 'critical alerts', 0, 3, 20, '{"complaints_at_most": 0}', '{"error_rate_above": 0.5, "complaints_above": 2}',
+      '[{"name": "oncall.right", "of": "oncall.asked", "share_above": 0.95, "back_below": 0.8}]'),
+    ('dynamic-routing', 2, 'everybody', 100, 5, 60, '{"complaints_at_most": 0}', '{"error_rate_above": 0.5, "complaints_above": 2}',
+      '[{"name": "oncall.right", "of": "oncall.asked", "share_above": 0.95, "back_below": 0.8}]'),
+    -- Back if more than 10 % fail, or at a complaint: what was sent cannot be taken back.
+    ('mail-replies', 1, 'pilot', 0, 3, 20, '{"error_rate_below": 0.1, "complaints_at_most": 0}', '{"error_rate_above": 0.1, "complaints_above": 0}', null),
+    ('mail-replies', 2, 'everybody', 100, 5, 100, '{"error_rate_below": 0.1, "complaints_at_most": 0}',
+      '{"error_rate_above": 0.1, "complaints_above": 0}', null),
+    ('mail-replies', 3, 'threading', 100, 3, 100, '{"error_rate_below": 0.1, "complaints_at_most": 0}',
+      '{"error_rate_above": 0.1, "complaints_above": 0}', null)
+  ) as t (plan, i, name, percentage, days, samples, go, back, metrics)
+  where t.plan = p_name having count(*) > 0
+$$;
+comment on function private.mail_template(text, jsonb, jsonb) is
+  'A plan of a phase of mails to chats: mail-routing (10, 50, 100 % in 11 days at least), mail-analysis (25, 100 % and its accuracy, 9 days), dynamic-routing (alerts and incidents unless other targets are given, then everybody, 8 days), mail-replies (the ids or segments given, everybody, 11 days). Null for another name.';
+
 create function private.rollout_template(p_name text, p_user_ids jsonb, p_segments jsonb) returns jsonb
 language sql immutable set search_path = '' as $$
   select case p_name
@@ -399,6 +449,7 @@ language sql immutable set search_path = '' as $$
         || case when t.i = 1 then jsonb_strip_nulls(jsonb_build_object('user_ids', p_user_ids, 'segments', p_segments)) else '{}' end
         order by t.i)
       from (values (1, 'pilot', 0, 7), (2, 'everybody', 100, 1)) as t (i, name, percentage, days)))
+    else private.mail_template(p_name, p_user_ids, p_segments)
   end
   from (values (
     '[{"name": "reply.forwarded", "max_fall": 0.1, "then": "roll_back", "min_people": 0, "by": "value"},
@@ -412,13 +463,14 @@ language sql immutable set search_path = '' as $$
       {"name": "text.no_window", "of": "text.decided", "share_below": 0.1}]'::jsonb)) as m (compared, week, month, masking)
 $$;
 comment on function private.rollout_template(text, jsonb, jsonb) is
-  'A built-in plan: standard (internal, beta 10 %, 25, 50, 75, 100 %, full: 17 days at least) for which the ids or segments of the internal stage are given, canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least), or replies (for email_reply_tokens.enabled: 10, 25, 50, 100 % in the first week, and the rest of a month at 100 %), or masking (for the flags of masked messaging: the organisations whose ids, org:<id>, are given for 7 days, then everybody). Null for another name.';
+  'A built-in plan: standard (internal, beta 10 %, 25, 50, 75, 100 %, full: 17 days at least) for which the ids or segments of the internal stage are given, canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least), or replies (for email_reply_tokens.enabled: 10, 25, 50, 100 % in the first week, and the rest of a month at 100 %), or masking (for the flags of masked messaging: the organisations whose ids, org:<id>, are given for 7 days, then everybody), or one of mail_template. Null for another name.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
 call private.close_functions();
 grant execute on function
   private.rollout_plan_faults(jsonb),
+  private.mail_template(text, jsonb, jsonb),
   private.rollout_template(text, jsonb, jsonb)
   to service_role;
 

@@ -199,9 +199,10 @@ begin
   where m.flag_key = v_flag and m.arm = 'on' and m.minute > new.at - interval '15 minutes';
   perform private.open_incident(
     format('%s was taken back by the guard: %s', v_flag, case when v_slow then 'it became slow' when new.rule = 'complaints' then 'people complained'
-      when new.rule = 'guardrail' then format('%s fell', new.figures ->> 'metric') when new.rule = 'database_errors' then 'its database calls failed'
+      when new.rule = 'guardrail' then format('%s fell', new.figures ->> 'metric')
+      when new.rule in ('share', 'too_many') then format('%s is outside of its limits', new.figures ->> 'metric') when new.rule = 'database_errors' then 'its database calls failed'
       when new.rule = 'memory_growth' then 'its memory grew' else 'too many failed' end),
-    case when v_slow or new.rule = 'memory_growth' then 'performance' when new.rule = 'complaints' then 'complaints' when new.rule = 'guardrail' then 'other' else 'error_rate' end,
+    case when v_slow or new.rule = 'memory_growth' then 'performance' when new.rule = 'complaints' then 'complaints' when new.rule in ('guardrail', 'share', 'too_many') then 'other' else 'error_rate' end,
     case when not v_slow and v_rate > 0.05 then 'P0' else 'P1' end,
     v_flag, null, false, format('rollout:%s', new.rollout_id), null, null, new.rollout_id, new.at);
   return null;

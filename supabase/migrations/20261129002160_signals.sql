@@ -561,9 +561,10 @@ language sql stable set search_path = '' as $$
     'ratings', l.ratings, 'positive', l.positive,
     'metrics', (
       select coalesce(jsonb_agg(jsonb_build_object('name', t.name, 'on', t.on_people, 'off', t.off_people, 'on_weight', t.on_weight,
-        'off_weight', t.off_weight, 'per_day', t.per_day, 'n', t.n, 'of_n', t.of_n) order by t.place), '[]')
+        'off_weight', t.off_weight, 'per_day', t.per_day, 'n', t.n + h.n, 'of_n', t.of_n + h.of_n)
+        || case when t.is_hourly then jsonb_build_object('last_hour', h.last_hour) else '{}' end order by t.place), '[]')
       from (
-        select m.place, m.name,
+        select m.place, m.name, m.base, m.is_hourly,
           count(*) filter (where p.arm = 'on' and p.by_share) as on_people, count(*) filter (where p.arm = 'off' and p.by_share) as off_people,
           coalesce(sum(w.weight) filter (where p.arm = 'on' and p.by_share), 0)::bigint as on_weight,
           coalesce(sum(w.weight) filter (where p.arm = 'off' and p.by_share), 0)::bigint as off_weight,
@@ -573,7 +574,7 @@ language sql stable set search_path = '' as $$
             select coalesce(sum(o.n), 0) from private.metric_people o
             where o.rollout_id = p_rollout.id and o.stage = p_rollout.stage and o.name = m.base and o.arm = 'on') as of_n
         from (
-          select e.place, e.item ->> 'name' as name, e.item ->> 'by' as by, e.item ->> 'of' as base
+          select e.place, e.item ->> 'name' as name, e.item ->> 'by' as by, e.item ->> 'of' as base, e.item ? 'at_most_per_hour' as is_hourly
           from jsonb_array_elements(p_stage.metrics) with ordinality as e (item, place)) m
         left join private.metric_people p on p.rollout_id = p_rollout.id and p.stage = p_rollout.stage and p.name = m.name
         left join lateral (
@@ -583,7 +584,14 @@ language sql stable set search_path = '' as $$
           select case when p.subject_id is null then 0 when m.by is distinct from 'value' then 1000
             when p.value <= 0 or h.half is null then 0
             else round((1000 * least(p.value, 3 * h.half) / (3 * h.half))::numeric)::bigint end as weight) w on true
-        group by m.place, m.name, m.base) t))
+        group by m.place, m.name, m.base, m.is_hourly) t
+      -- What the functions count by minute, of whoever has the feature: under the name, or the name and a reason.
+      cross join lateral (
+        select coalesce(sum(c.n) filter (where c.name = t.name), 0) as n, coalesce(sum(c.n) filter (where c.name = t.base), 0) as of_n,
+          coalesce(sum(c.n) filter (where c.name = t.name and c.minute > p_now - interval '1 hour'), 0) as last_hour
+        from (
+          select split_part(f.label, ' ', 1) as name, f.minute, f.n from public.measurements f
+          where f.name = 'happened' and f.minute >= date_trunc('minute', p_stage.entered_at) and f.minute <= p_now) c) h))
   from (
     select count(*) as ratings, count(*) filter (where x.positive) as positive
     from (
@@ -592,7 +600,7 @@ language sql stable set search_path = '' as $$
       order by f.subject_id, f.at desc, f.id desc) x) l
 $$;
 comment on function private.signals_seen(public.rollouts, public.rollout_stages, timestamptz) is
-  'What people with the feature said in a stage, each counted once (of ratings their latest), and what both arms did: {complaints, complaints_without, ratings, positive, metrics: [{name, on, off: people by the percentage, on_weight, off_weight: the same or their values, in thousandths, per_day, n: with the feature, of_n: the same of the metric that it is a share of}]}.';
+  'What people with the feature said in a stage, each counted once (of ratings their latest), and what both arms did: {complaints, complaints_without, ratings, positive, metrics: [{name, on, off: people by the percentage, on_weight, off_weight: the same or their values, in thousandths, per_day, n: with the feature, of_n: the same of the metric that it is a share of, last_hour: how often it happened in the last hour, where a stage limits that}]}.';
 
 create function private.fall_s(p_share double precision, p_max_fall double precision, p_on bigint, p_off bigint) returns bigint
 language plpgsql immutable parallel safe set search_path = '' as $$
@@ -663,7 +671,20 @@ begin
         v_unclear := coalesce(v_unclear, v_figures);
       end if;
     end loop;
-    if v_metric.asked ? 'of' and ((v_metric.seen ->> 'of_n')::bigint = 0
+    if (v_metric.seen ->> 'last_hour')::bigint > (v_metric.asked ->> 'at_most_per_hour')::bigint then
+      return jsonb_build_object('verdict', 'roll_back', 'rule', 'too_many', 'figures', jsonb_build_object('metric', v_metric.asked -> 'name',
+        'last_hour', v_metric.seen -> 'last_hour', 'at_most_per_hour', v_metric.asked -> 'at_most_per_hour'));
+    end if;
+    -- Certain enough that chance does not make it: 20 of the other one, and the bound of 95 %.
+    if v_metric.asked ? 'of' and (v_metric.seen ->> 'of_n')::bigint >= 20 and (
+      private.surely_below(least((v_metric.seen ->> 'n')::bigint, (v_metric.seen ->> 'of_n')::bigint), (v_metric.seen ->> 'of_n')::bigint, (v_metric.asked ->> 'back_below')::double precision)
+      or private.surely_below(greatest((v_metric.seen ->> 'of_n')::bigint - (v_metric.seen ->> 'n')::bigint, 0), (v_metric.seen ->> 'of_n')::bigint,
+        1 - (v_metric.asked ->> 'back_above')::double precision)) then
+      return jsonb_build_object('verdict', 'roll_back', 'rule', 'share', 'figures', jsonb_build_object('metric', v_metric.asked -> 'name',
+        'of', v_metric.asked -> 'of', 'n', v_metric.seen -> 'n', 'of_n', v_metric.seen -> 'of_n')
+        || jsonb_strip_nulls(jsonb_build_object('back_below', v_metric.asked -> 'back_below', 'back_above', v_metric.asked -> 'back_above')));
+    end if;
+    if v_metric.asked ? 'of' and (v_metric.asked ? 'share_above' or v_metric.asked ? 'share_below') and ((v_metric.seen ->> 'of_n')::bigint = 0
       or coalesce((v_metric.seen ->> 'n')::bigint <= (v_metric.asked ->> 'share_above')::double precision * (v_metric.seen ->> 'of_n')::bigint, false)
       or coalesce((v_metric.seen ->> 'n')::bigint >= (v_metric.asked ->> 'share_below')::double precision * (v_metric.seen ->> 'of_n')::bigint, false)) then
       v_share_off := coalesce(v_share_off, jsonb_build_object('metric', v_metric.asked -> 'name', 'of', v_metric.asked -> 'of',

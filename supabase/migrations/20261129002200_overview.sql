@@ -658,6 +658,44 @@ begin
 end $$;
 comment on function private.pools_seen() is 'The pools of numbers of organisations, as the clock last saw them: [{org, numbers, draining, needed, closed}].';
 
+-- A later migration makes what they read.
+create function private.ai_accuracy_seen() returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_seen jsonb;
+begin
+  if to_regprocedure('private.analysis_accuracy(timestamptz)') is null then
+    return '[]';
+  end if;
+  execute 'select coalesce(jsonb_agg(jsonb_build_object(''source'', a.found -> ''source'', ''ratio'', a.found -> ''ratio'') order by a.found ->> ''source''), ''[]'')
+    from jsonb_array_elements(private.analysis_accuracy(clock_timestamp())) as a (found)' into v_seen;
+  return v_seen;
+end $$;
+comment on function private.ai_accuracy_seen() is 'How right people found analyses of mails, by source: [{source, ratio}]; only sources with samples.';
+
+create function private.chats_seen() returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  if to_regclass('public.card_presses') is null then
+    return '{"reached": 0, "active": 0, "linked": 0, "acting": 0}';
+  end if;
+  return (
+    with acted as (
+      -- Enough to know who they are, and never more to read than that.
+      select p.user_id, p.delivery_id from public.card_presses p
+      where p.id >= private.uuid_v7_from(clock_timestamp() - interval '30 days') and p.user_id is not null and p.outcome = 'done'
+      order by p.id desc limit 20000)
+    select jsonb_build_object(
+      'reached', (
+        select count(*) from (select distinct t.chat_id from private.telegram_targets t) t
+        where (select c.created_at from public.cards c where c.chat_id = t.chat_id order by c.message_ids[1] desc limit 1)
+          > clock_timestamp() - interval '30 days'),
+      'active', (select count(distinct c.chat_id) from acted a join public.cards c on c.delivery_id = a.delivery_id),
+      'linked', (select count(*) from public.telegram_people),
+      'acting', (select count(distinct a.user_id) from acted a)));
+end $$;
+comment on function private.chats_seen() is 'Who uses cards, within 30 days: {reached: chats with a card, active: those in which somebody acted, linked: people of the team, acting: those who acted}.';
+
 create function public.metrics() returns jsonb
 language sql stable set search_path = '' as $$
   select private.refuse_older_code();
@@ -701,6 +739,8 @@ language sql stable set search_path = '' as $$
         from public.incidents i where i.severity = s.severity and i.status <> 'resolved') o),
     'links_guessed', jsonb_array_length(public.guessed_links()),
     'pools', private.pools_seen(),
+    'ai_accuracy', private.ai_accuracy_seen(),
+    'chats', private.chats_seen(),
     'business', (
       select coalesce(jsonb_agg(jsonb_build_object('name', d.name, 'n', d.n, 'value', d.value) order by d.name), '[]')
       from (select x.name, sum(x.n) as n, sum(x.value) as value from public.metric_days x group by x.name) d),
@@ -762,6 +802,8 @@ grant execute on function
   public.watch(),
   private.largest(jsonb),
   private.pools_seen(),
+  private.ai_accuracy_seen(),
+  private.chats_seen(),
   public.metrics()
   to service_role;
 grant execute on function

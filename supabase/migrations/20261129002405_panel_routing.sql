@@ -379,7 +379,7 @@ begin
   return private.rollout_template(p_name, null, null);
 end $$;
 comment on function public.plan_of_template(text) is
-  'A built-in plan (standard, canary, replies, masking) as {name, stages}, to begin a plan of one''s own with; the first stage of standard and masking still needs user_ids or segments. Null for another name. For viewers and secret keys.';
+  'A built-in plan (standard, canary, replies, masking, mail-routing, mail-analysis, dynamic-routing, mail-replies) as {name, stages}, to begin a plan of one''s own with; the first stage of standard, masking and mail-replies still needs user_ids or segments. Null for another name. For viewers and secret keys.';
 
 create function public.watch_rollout(p_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$

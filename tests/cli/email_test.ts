@@ -236,6 +236,7 @@ Deno.test("gatelink email consent and opens: what a person allows, and who looke
   await document(`email consent ${to} off`);
   assertEquals((await document(`email opens ${id}`)).clicks, []);
   await fails(`email opens ${crypto.randomUUID()}`, 4, "not_found", /no mail/);
+  assertEquals(Array.isArray((await document("email export --days 1")).mails), true);
   // The other addresses at the root.
   const pixel = await fetch(`${stack.url}/pixel/test.png`);
   assertEquals([pixel.status, pixel.headers.get("content-type")], [200, "image/png"]);

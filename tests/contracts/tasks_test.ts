@@ -28,3 +28,9 @@ Deno.test("deno.json: each task has a description", () => {
   assertEquals(silent, []);
   assert(Object.keys(tasks).length > 10);
 });
+
+Deno.test("deno.json: each test that a task names is there", async () => {
+  const named = Object.values(tasks).flatMap(({ command }) => command.match(/\b[\w/]+_test\.ts\b/g) ?? []);
+  assert(named.length > 5);
+  for (const path of named) assert((await Deno.stat(`${ROOT}/${path}`)).isFile, path);
+});

@@ -368,6 +368,10 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     why: "Operators say how fast numbers send.",
   },
   "remove_number(text)": { role: "admin", why: "An admin says which numbers are ours." },
+  "export_mail_metadata(timestamp with time zone,uuid,integer)": {
+    role: "operator",
+    why: "Operators take what became of mails with them; nothing of what those say.",
+  },
   "list_mailboxes()": { role: "viewer", why: "The team sees which mailboxes are connected, without tokens." },
   "set_mailbox(uuid,text)": { role: "admin", why: "Admins decide how much of a mailbox is read." },
   "list_telegram_chats()": { role: "viewer", why: "The team sees which chats the bot is in." },

@@ -53,6 +53,13 @@ const SOUND: Json[] = [
     ],
   }),
   before({ metrics: [{ name: "a", max_fall: 0 }, { name: "b_2.c", max_fall: 0.9, at_least_per_day: 0.5 }] }),
+  plan({
+    metrics: [
+      { name: "a", of: "b", share_above: 0.85, back_below: 0.7 },
+      { name: "c", of: "b", back_above: 0.1 },
+      { name: "mail.route_failed", at_most_per_hour: 0 },
+    ],
+  }),
   before({ percentage: 0, users: 10 }),
   before({ percentage: 0, users: 10_000, among: ["beta"], user_ids: ["u1"] }),
   {
@@ -142,6 +149,13 @@ const BROKEN: unknown[] = [
     [{ name: "a", share_above: 0.5 }],
     [{ name: "a", at_least_per_day: 1, share_below: 0.5 }],
     [{ name: "a", of: "b", share_below: 0 }],
+    [{ name: "a", back_below: 0.5 }],
+    [{ name: "a", of: "b", back_below: 0 }],
+    [{ name: "a", of: "b", back_above: 1 }],
+    [{ name: "a", of: "b", share_above: 0.7, back_below: 0.8 }],
+    [{ name: "a", of: "b", share_below: 0.2, back_above: 0.1 }],
+    [{ name: "a", at_most_per_hour: 0.5 }],
+    [{ name: "a", at_most_per_hour: -1 }],
     [{ name: "a", of: "b", share_above: 1 }],
     [{ name: "a", of: "b", share_above: 0.5, min_people: 3 }],
     [{ ...METRIC, name: "Checkout" }],

@@ -28,6 +28,9 @@ databaseTest("signals: SQL and TypeScript judge alike", async (sql) => {
     of: fc.option(fc.constant("c"), { nil: undefined }),
     share_above: fc.option(fc.constantFrom(0, 0.5, 0.95), { nil: undefined }),
     share_below: fc.option(fc.constantFrom(0.1, 0.5, 1), { nil: undefined }),
+    back_below: fc.option(fc.constantFrom(0.1, 0.7, 0.9999), { nil: undefined }),
+    back_above: fc.option(fc.constantFrom(0.0001, 0.1, 0.8), { nil: undefined }),
+    at_most_per_hour: fc.option(fc.constantFrom(0, 5), { nil: undefined }),
     then: fc.option(fc.constantFrom("roll_back" as const, "hold" as const), { nil: undefined }),
     min_people: fc.option(fc.nat(100), { nil: undefined }),
     at_least_per_day: fc.option(fc.nat(50), { nil: undefined }),
@@ -38,8 +41,9 @@ databaseTest("signals: SQL and TypeScript judge alike", async (sql) => {
     on_weight: weight,
     off_weight: weight,
     per_day: fc.nat(60),
-    n: fc.nat(20),
-    of_n: fc.nat(20),
+    n: fc.nat(40),
+    of_n: fc.nat(40),
+    last_hour: fc.option(fc.nat(10), { nil: undefined }),
   });
   const limit = fc.option(fc.nat(6), { nil: null });
   const property = fc.asyncProperty(
@@ -59,7 +63,10 @@ databaseTest("signals: SQL and TypeScript judge alike", async (sql) => {
     }),
     async (limits, metrics, said) => {
       const asked = { ...limits, metrics: metrics.map(([one]) => JSON.parse(JSON.stringify(one))) };
-      const seen = { ...said, metrics: metrics.map(([{ name }, one]) => ({ name, ...one })) };
+      const seen = {
+        ...said,
+        metrics: metrics.map(([{ name }, one]) => JSON.parse(JSON.stringify({ name, ...one }))),
+      };
       const [{ found }] = await sql`
         select private.signals_say(${sql.json(asked as never)}, ${sql.json(seen as never)}) as found`;
       assertEquals(found, signalsSay(asked, seen));

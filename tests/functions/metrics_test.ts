@@ -79,7 +79,7 @@ edgeTest("metrics: valid Prometheus format, with the unit in each name", async (
   assert(types.length > 30);
   assertEquals(new Set(types.map(({ name }) => name)).size, types.length, "a name twice");
   for (const { name, type } of types) {
-    assertMatch(name, /^gatelink_[a-z][a-z0-9_]*$/);
+    assertMatch(name, /^(?:gatelink|tgk)_[a-z][a-z0-9_]*$/);
     assertEquals(name.endsWith("_total"), type === "counter", name);
     if (type === "histogram") assert(name.endsWith("_seconds"), name);
   }

@@ -477,6 +477,8 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "set_number_pace(text,integer,numeric,integer)": () => [`'${NUMBER.id}', 20, 6, 45`],
   "remove_number(text)": () => ["'none'"],
   "list_mailboxes()": () => [""],
+  "export_mail_metadata(timestamp with time zone,uuid,integer)":
+    () => ["null", "now() - interval '1 hour', null, 1"],
   "set_mailbox(uuid,text)": ({ contact }) => [`'${contact}', 'all'`],
   "list_text_numbers()": () => [""],
   "list_telegram_chats()": () => [""],

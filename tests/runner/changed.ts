@@ -71,6 +71,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/contracts/plans_docs_test.ts": ["docs/plans.md", "lib/", "supabase/migrations/", "tests/"],
   "tests/cli/reply_tracking_script_test.ts": ["scripts/", "cli/", "lib/"],
   "tests/contracts/openapi_test.ts": ["supabase/config.toml"],
+  "tests/contracts/mail_ops_test.ts": ["docs/", "ops/", "supabase/functions/"],
   "tests/contracts/ops_test.ts": ["docs/", "ops/"],
   "tests/contracts/panel_docs_test.ts": ["admin/src/shell/pages.ts", "docs/"],
   "tests/contracts/panel_sources_test.ts": ["admin/src/", "docs/cli.md"],

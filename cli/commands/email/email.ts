@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Run } from "../../core/session.ts";
 import { doctor } from "./doctor.ts";
 import { explain } from "./explain.ts";
+import { exporting } from "./export.ts";
 import { identities } from "./identities.ts";
 import { opens } from "./opens.ts";
 import { unknown } from "./unknown.ts";
@@ -12,6 +13,7 @@ export function email(group: Command, run: Run): void {
   identities(group.command("identities").description("addresses that mail is sent as"), run);
   doctor(group, run);
   explain(group, run);
+  exporting(group, run);
   opens(group, run);
   unknown(group.command("unknown").description("mails of which nobody knows whether they went"), run);
 }

@@ -8,9 +8,15 @@ import type { Io } from "../../core/io.ts";
 import { fromHere } from "../../core/paths.ts";
 import { several } from "../../core/values.ts";
 
+/** The built-in plans. */
+const TEMPLATES = [
+  ...["standard", "canary", "replies", "masking"],
+  ...["mail-routing", "mail-analysis", "dynamic-routing", "mail-replies"],
+] as const;
+
 /** The choice of a plan. */
 export interface PlanOptions {
-  template?: "standard" | "canary" | "replies" | "masking";
+  template?: string;
   plan?: string;
   user?: string[];
   segment?: string[];
@@ -24,14 +30,16 @@ export function planned(command: Command): Command {
         "--template <name>",
         "standard: internal, 10, 25, 50, 75, 100 % in 17 days; canary: 1 to 100 % in 5.5 hours; " +
           "replies: 10 to 100 % in a week, 30 days in all, for email_reply_tokens; " +
-          "masking: one or two organisations for a week, then everybody, for the flags of masked messaging",
+          "masking: one or two organisations for a week, then everybody, for the flags of masked messaging; " +
+          "mail-routing, mail-analysis, dynamic-routing, mail-replies: the phases of mail to Telegram, for mail_routing, " +
+          "mail_analysis, dynamic_routing and email_replies",
       )
-        .choices(["standard", "canary", "replies", "masking"]),
+        .choices([...TEMPLATES]),
     )
     .option("--plan <file>", "or your own plan, a JSON file: {name, stages}")
     .option(
       "--user <id>",
-      "who has the feature in the first stage of standard or masking (org:<id>); repeatable",
+      "who has the feature in the first stage of standard, masking (org:<id>), dynamic-routing (type:<type>) or mail-replies; repeatable",
       several((id) => id),
     )
     .option("--segment <key>", "a segment that has it in that stage", several((key) => key));

@@ -213,7 +213,7 @@ function percentOf(share: number): string {
 
 /** `checkout.completed not down by more than 5 %`. */
 function metricWords(
-  { name, max_fall, max_rise, then, at_least_per_day, of, share_above, share_below }:
+  { name, max_fall, max_rise, then, at_least_per_day, of, share_above, share_below, ...back }:
     Stage["metrics"][number],
 ): string {
   return [
@@ -226,5 +226,14 @@ function metricWords(
     ...(at_least_per_day === undefined ? [] : [`${name} at least ${at_least_per_day} a day`]),
     ...(share_above === undefined ? [] : [`${name} above ${percentOf(share_above)} of ${of}`]),
     ...(share_below === undefined ? [] : [`${name} below ${percentOf(share_below)} of ${of}`]),
+    ...(back.back_below === undefined
+      ? []
+      : [`${name} not below ${percentOf(back.back_below)} of ${of}, else back`]),
+    ...(back.back_above === undefined
+      ? []
+      : [`${name} not above ${percentOf(back.back_above)} of ${of}, else back`]),
+    ...(back.at_most_per_hour === undefined
+      ? []
+      : [`${name} at most ${back.at_most_per_hour} times an hour, else back`]),
   ].join(", ");
 }

@@ -15,7 +15,7 @@ const SETTINGS = z.strictObject({
   fault: z.enum(Object.keys(TELEGRAM_FAULTS) as [keyof typeof TELEGRAM_FAULTS]),
   /** After so many calls it accepts again; null: never. */
   times: z.int().min(1).max(1_000_000).nullable(),
-  /** Whether a group takes at most 20 messages a minute. */
+  /** Whether a group takes at most 20 messages a minute, and all chats 30 a second. */
   paced: z.boolean(),
   /** How often each webhook is posted again. */
   copies: z.int().min(0).max(50),

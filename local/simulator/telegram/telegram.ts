@@ -77,6 +77,8 @@ const TEXT_UNITS = 4096;
 const KEEP_POSTS = 500;
 const GROUP_A_MINUTE = 20;
 const MINUTE_MS = 60_000;
+/** Messages of a bot to all of its chats. */
+const BOT_A_SECOND = 30;
 /** How long a bot that is no admin may delete its messages. */
 const DELETABLE_MS = 48 * 3_600_000;
 
@@ -86,6 +88,8 @@ export class TelegramSimulator {
   readonly #listeners = new Set<(change: TelegramChange) => void>();
   readonly #webhooks: Webhooks;
   readonly #sentAt = new Map<number, number[]>();
+  /** Messages of the last second, to all chats. */
+  #sentLately: number[] = [];
   readonly #toasts = new Map<string, { text: string; alert: boolean }>();
   #settings: TelegramSettings = TELEGRAM_CALM;
   #nextMessage = 4000;
@@ -143,6 +147,7 @@ export class TelegramSimulator {
     this.chats.clear();
     this.posts.length = this.calls.length = 0;
     this.#sentAt.clear();
+    this.#sentLately = [];
     this.#toasts.clear();
     this.#settings = TELEGRAM_CALM;
     this.#newcomers();
@@ -502,10 +507,14 @@ export class TelegramSimulator {
     return result(true);
   }
 
-  /** Seconds to wait, in a group with more than Telegram's known limit; 0 to go on. */
+  /** Seconds to wait, in a group with more than Telegram's known limit, or of a bot with more than its own; 0 to go on. */
   #pace(chat: TelegramChat): number {
-    if (!this.#settings.paced || chat.type === "private") return 0;
+    if (!this.#settings.paced) return 0;
     const now = this.#now();
+    this.#sentLately = this.#sentLately.filter((at) => at > now - 1000);
+    if (this.#sentLately.length >= BOT_A_SECOND) return 1;
+    this.#sentLately.push(now);
+    if (chat.type === "private") return 0;
     const sent = (this.#sentAt.get(chat.id) ?? []).filter((at) => at > now - MINUTE_MS);
     if (sent.length >= GROUP_A_MINUTE) return Math.max(1, Math.ceil((sent[0] + MINUTE_MS - now) / 1000));
     sent.push(now);

@@ -11,6 +11,7 @@ import { GRAVE_KINDS } from "../_shared/contract/words/accounts.ts";
 import { ROLLOUT_STATES, SHOWN_DESTINATION_STATES } from "../_shared/contract/states.ts";
 import { refusingFunction } from "../_shared/db/counters.ts";
 import { BUCKETS_MS } from "../_shared/db/measurements.ts";
+import { mailMetrics } from "./mail_metrics.ts";
 import type { Buckets, Labels, Metric, Sample } from "./exposition.ts";
 
 /** Facts that only this process knows. */
@@ -138,6 +139,7 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       "Cards that were not shown as meant: topic_gone (to the chat itself), format_refused (plain), file_failed.",
       counted("telegram_cards", "what"),
     ),
+    ...mailMetrics({ counted, measured, timed, snapshot }),
     counter(
       "texts_recovered_total",
       "Texts and statuses that came by a provider's list and by no webhook.",
@@ -503,6 +505,7 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
 
 /** Measurements with a metric of their own. All others are calls of a channel's provider, under its name. */
 const OTHERS = new Set([
+  ...["mail_card", "mail_analysis", "happened"],
   "request",
   "routed",
   "destination",

@@ -23,6 +23,8 @@ const NOTHING: MetricsSnapshot = {
   incidents: [],
   links_guessed: 0,
   pools: [],
+  ai_accuracy: [],
+  chats: { reached: 0, active: 0, linked: 0, acting: 0 },
   business: [],
   flags: [],
   rollouts: [],

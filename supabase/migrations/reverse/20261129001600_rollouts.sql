@@ -7,6 +7,7 @@ set local statement_timeout = '60s';
 delete from private.own_migrations where version = '20261129001600';
 
 drop function private.rollout_template(text, jsonb, jsonb);
+drop function private.mail_template(text, jsonb, jsonb);
 drop function private.rollout_plan_faults(jsonb);
 drop function private.rollout_stage_faults(jsonb);
 drop function private.rollout_metric_is_sound(jsonb);

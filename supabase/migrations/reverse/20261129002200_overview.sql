@@ -7,6 +7,8 @@ delete from private.own_migrations where version = '20261129002200';
 
 drop function public.metrics();
 drop function private.pools_seen();
+drop function private.ai_accuracy_seen();
+drop function private.chats_seen();
 drop function private.largest(jsonb);
 drop function public.overview(integer);
 drop function private.overview(integer, timestamptz);

@@ -34,6 +34,11 @@ function criteria(
     ...(back.error_rate_above === undefined ? [] : [`failures above ${percent(back.error_rate_above)}`]),
     ...(back.p95_ms_above === undefined ? [] : [`p95 above ${back.p95_ms_above} ms`]),
     ...(back.complaints_above === undefined ? [] : [`more than ${back.complaints_above} complaints`]),
+    ...metrics.flatMap(({ name, of, back_below, back_above, at_most_per_hour }) => [
+      ...(back_below === undefined ? [] : [`${name} below ${percent(back_below)} of ${of}`]),
+      ...(back_above === undefined ? [] : [`${name} above ${percent(back_above)} of ${of}`]),
+      ...(at_most_per_hour === undefined ? [] : [`${name} more than ${at_most_per_hour} times an hour`]),
+    ]),
     ...metrics.filter(({ then }) => then === "roll_back").flatMap(({ name, max_fall, max_rise }) => [
       ...(max_fall === undefined ? [] : [`${name} down by more than ${percent(max_fall)}`]),
       ...(max_rise === undefined ? [] : [`${name} up by more than ${percent(max_rise)}`]),

@@ -63,6 +63,9 @@ export interface StageMetric {
   of?: string;
   share_above?: number;
   share_below?: number;
+  back_below?: number;
+  back_above?: number;
+  at_most_per_hour?: number;
 }
 
 /** A team member's row in its history. */

@@ -197,6 +197,7 @@ enqueue_outbound: { Args: { p_items: Json; }; Returns: Json };
 environment_watch: { Args: Record<never, never>; Returns: Json };
 erase_contact: { Args: { p_person: string; p_erasure?: string | null; p_limit?: number; }; Returns: Json };
 export_contact: { Args: { p_person: string; }; Returns: Json };
+export_mail_metadata: { Args: { p_since: string; p_after?: string | null; p_limit?: number; }; Returns: Json };
 fail_template_sync: { Args: { p_account: string; p_error: string; }; Returns: null };
 find_link: { Args: { p_code: string; }; Returns: Json };
 find_media: { Args: { p_id: string; }; Returns: Json };

@@ -23,6 +23,7 @@ import { relayedFileUrl } from "../media/relayed.ts";
 import { project } from "../config/project.ts";
 import { observe } from "../rollouts/observe.ts";
 import type { Arm, Outcome } from "../rollouts/outcomes.ts";
+import { type NamedParts, namedParts } from "../routing/address_labels.ts";
 import { type CompiledRoute, compileRoutes, stoppedOf } from "../routing/routes.ts";
 import type { Bucket } from "../storage/paths.ts";
 import { storage } from "../storage/storage.ts";
@@ -32,6 +33,7 @@ import { createMasker } from "./relaying.ts";
 import { routedChannels, routerFlag } from "./routed_channels.ts";
 import { createChannelSteps } from "./channel_steps.ts";
 import { createDeliverByKind } from "./kinds.ts";
+import { createMailFigures, ROUTING_FLAG } from "./mail_figures.ts";
 import { createOwnWebhookOf } from "./own_webhooks.ts";
 
 /** Most bytes of a file in a message: SendGrid takes 30 MB in all. */
@@ -45,6 +47,8 @@ interface CompiledConfig extends DeliveryConfig {
   marked: ReadonlySet<string>;
   /** Flags of routes. */
   routeFlags: readonly string[];
+  /** Parts of addresses that routes in use ask for. */
+  named: NamedParts;
 }
 
 const compiledConfigs = new WeakMap<Config, Promise<CompiledConfig>>();
@@ -57,6 +61,7 @@ async function compiledOf(config: Config): Promise<CompiledConfig> {
       routes: await compileRoutes(config.routes, ...stoppedOf(config.destinations)).then(tellUnusable),
       marked: new Set(config.destinations.filter((each) => each.when_taken === "mark").map(({ id }) => id)),
       routeFlags: [...new Set(config.routes.flatMap(({ flag_key }) => flag_key ?? []))],
+      named: namedParts(config.routes.filter(({ active }) => active !== false).map((r) => r.condition)),
       ...await deliveryConfigOf(config),
     }))();
     compiledConfigs.set(config, compiled);
@@ -72,6 +77,15 @@ const mask = createMasker({
     orgFlags((await compiledOf(await loadConfig())).flags, { killed, switchedOn }, org),
   mediaUrl: relayedFileUrl,
   onRelayed: (fields) => log.info("a masked text was decided", createWebhookLogEntry(fields)),
+});
+
+const mailFigures = createMailFigures({
+  count,
+  measure,
+  named: async () => (await compiledOf(await loadConfig())).named,
+  outcome: (contactId, outcome) => watch(contactId, outcome, () => [ROUTING_FLAG], "on"),
+  now: () => new Date(),
+  onError: (error) => log.warn("a mail could not be counted", { error }),
 });
 
 /**
@@ -127,7 +141,8 @@ export function composePipeline(
       const { id: mediaId, mimeType: mime_type, sha256, size, name } = media;
       return { id: mediaId, mime_type, sha256, size, name, url, expires_at: expiresAt };
     },
-    deliverByKind: createDeliverByKind(channels, { world: sending, others, measure }),
+    deliverByKind: mailFigures.counting(createDeliverByKind(channels, { world: sending, others, measure })),
+    onRouted: mailFigures.onRouted,
     ownWebhookOf: createOwnWebhookOf(channels),
     onOutcome: (contactId, outcome, channel) => {
       // Only who has the router gets a delivery, and only who has sending is sent to, whatever the flag says by now.

@@ -79,6 +79,8 @@ export interface DeciderDeps {
    */
   onDecided(decided: number, waiting: number): void;
   onError(message: string, error: unknown): void;
+  /** Called for each conversation with what was decided about it; undefined if that could not be stored. */
+  onRouted?(waiting: WaitingConversation, decided: DecidedConversation | undefined): void;
   /** Decides about texts to numbers of organisations, see relaying.ts; absent where there are none. */
   mask?: Mask;
 }
@@ -147,9 +149,17 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
     if (waiting.length === 0) return { more: full || masked?.again === true };
     const now = deps.now();
     const results = await Promise.allSettled(
-      waiting.map((conversation) =>
-        record({ revision: rules.revision, conversation: decide(conversation, rules, now) })
-      ),
+      waiting.map(async (conversation) => {
+        const decided = decide(conversation, rules, now);
+        try {
+          const stored = await record({ revision: rules.revision, conversation: decided });
+          deps.onRouted?.(conversation, decided);
+          return stored;
+        } catch (error) {
+          deps.onRouted?.(conversation, undefined);
+          throw error;
+        }
+      }),
     );
     const stored = results.filter((result) => result.status === "fulfilled").map(({ value }) => value);
     const refused = results.filter((result) => result.status === "rejected").map(({ reason }) => reason);

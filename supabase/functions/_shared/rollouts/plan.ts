@@ -91,18 +91,28 @@ const metric = z.strictObject({
   of: metricName.optional(),
   share_above: z.number().min(0).max(0.9999).optional(),
   share_below: z.number().min(0.0001).max(1).optional(),
+  /** A share certainly below, or above, takes the rollout back: with 20 of the other metric or more, at 95 % confidence. */
+  back_below: z.number().min(0.0001).max(0.9999).optional(),
+  back_above: z.number().min(0.0001).max(0.9999).optional(),
+  /** If it happens more often in an hour, the rollout is taken back; of what the functions count, such as `mail.route_failed`. */
+  at_most_per_hour: z.int().min(0).max(1_000_000).optional(),
 }).refine(
-  ({ max_fall, max_rise, at_least_per_day, of }) =>
-    [max_fall, max_rise, at_least_per_day, of].some((asked) => asked !== undefined),
-  { error: "must have max_fall, max_rise, at_least_per_day or of" },
+  ({ max_fall, max_rise, at_least_per_day, of, at_most_per_hour }) =>
+    [max_fall, max_rise, at_least_per_day, of, at_most_per_hour].some((asked) => asked !== undefined),
+  { error: "must have max_fall, max_rise, at_least_per_day, at_most_per_hour or of" },
 ).refine(
   ({ max_fall, max_rise, then, min_people }) =>
     (max_fall ?? max_rise) !== undefined || (then ?? min_people) === undefined,
   { error: "then and min_people belong to max_fall or max_rise" },
 ).refine(
-  ({ of, share_above, share_below }) =>
-    (of === undefined) === (share_above === undefined && share_below === undefined),
-  { error: "of and share_above or share_below belong together" },
+  ({ of, share_above, share_below, back_below, back_above }) =>
+    (of === undefined) ===
+      [share_above, share_below, back_below, back_above].every((share) => share === undefined),
+  { error: "of and share_above, share_below, back_below or back_above belong together" },
+).refine(
+  ({ share_above = 1, share_below = 0, back_below = 0, back_above = 1 }) =>
+    back_below <= share_above && back_above >= share_below,
+  { error: "back_below must not be above share_above, nor back_above below share_below" },
 );
 
 const stage = z.strictObject({

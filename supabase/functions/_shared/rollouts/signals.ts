@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { surelyBelow } from "./confidence.ts";
 
 /** What a stage asks of one business metric. */
 export interface MetricAsked {
@@ -30,6 +31,11 @@ export interface MetricAsked {
   of?: string;
   share_above?: number;
   share_below?: number;
+  /** A share that is certainly smaller, or larger, takes the rollout back. */
+  back_below?: number;
+  back_above?: number;
+  /** If it happens more often in an hour, the rollout is taken back. */
+  at_most_per_hour?: number;
 }
 
 /** What a stage asks of signals; null for what it does not ask. */
@@ -58,6 +64,8 @@ export interface MetricSeen {
   n?: number;
   /** Those of the metric that this one is a share of; 0 if it is a share of none. */
   of_n?: number;
+  /** How often it happened in the last hour of the stage, where it limits that. */
+  last_hour?: number;
 }
 
 /** What was said and done in the stage by people with the feature, each person once. */
@@ -79,6 +87,7 @@ export type SignalRule =
   | "guardrail_unclear"
   | "goal"
   | "share"
+  | "too_many"
   | "ratings"
   | "feedback";
 
@@ -155,7 +164,7 @@ function shareOff(
   { name, of, share_above, share_below }: MetricAsked,
   { n = 0, of_n = 0 }: MetricSeen,
 ): Record<string, unknown> | undefined {
-  if (of === undefined) return;
+  if (of === undefined || share_above === undefined && share_below === undefined) return;
   const small = share_above !== undefined && n <= share_above * of_n;
   const large = share_below !== undefined && n >= share_below * of_n;
   if (of_n > 0 && !small && !large) return;
@@ -167,6 +176,32 @@ function shareOff(
     ...(share_above === undefined ? {} : { share_above }),
     ...(share_below === undefined ? {} : { share_below }),
   };
+}
+
+/** Occurrences of the other metric from which on a share may take a rollout back. */
+const ENOUGH_FOR_BACK = 20;
+
+/** By which rule a metric alone takes the rollout back; undefined if it does not. */
+function backBy(
+  { name, of, back_below, back_above, at_most_per_hour }: MetricAsked,
+  { n = 0, of_n = 0, last_hour = 0 }: MetricSeen,
+): SignalsSaid | undefined {
+  if (at_most_per_hour !== undefined && last_hour > at_most_per_hour) {
+    return { verdict: "roll_back", rule: "too_many", figures: { metric: name, last_hour, at_most_per_hour } };
+  }
+  if (of === undefined || of_n < ENOUGH_FOR_BACK) return;
+  const isSmall = back_below !== undefined && surelyBelow(Math.min(n, of_n), of_n, back_below);
+  const isLarge = back_above !== undefined && surelyBelow(Math.max(of_n - n, 0), of_n, 1 - back_above);
+  if (!isSmall && !isLarge) return;
+  const figures = {
+    metric: name,
+    of,
+    n,
+    of_n,
+    ...(back_below === undefined ? {} : { back_below }),
+    ...(back_above === undefined ? {} : { back_above }),
+  };
+  return { verdict: "roll_back", rule: "share", figures };
 }
 
 function millionths(value: number): bigint {
@@ -200,6 +235,8 @@ export function signalsSay(asked: SignalsAsked, seen: SignalsSeen): SignalsSaid 
       else if (on + off < min_people) note("people", { ...figures, min_people });
       else if (s >= SEEMS_FALLEN) note("guardrail_unclear", figures);
     }
+    const back = backBy(metric, seen.metrics[i]);
+    if (back !== undefined) return back;
     if (at_least_per_day !== undefined && per_day < at_least_per_day) {
       note("goal", { metric: name, per_day, at_least_per_day });
     }

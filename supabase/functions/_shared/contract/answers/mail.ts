@@ -286,8 +286,39 @@ const mailToShow = z.strictObject({
 /** A mail whole, as the function that shows it needs it. */
 export type MailToShow = z.infer<typeof mailToShow>;
 
+const mailMetadata = z.strictObject({
+  id,
+  received_at: at,
+  /** The parts of the address that it was sent to; null where it has none. */
+  domain: z.string().nullable(),
+  scope: z.string().nullable(),
+  type: z.string().nullable(),
+  kind: z.string().nullable(),
+  verdict: z.string().nullable(),
+  verified: z.boolean().nullable(),
+  /** How many were attached. */
+  files: count,
+  /** The route that took it; null where none did. */
+  route: z.string().nullable(),
+  /** Null where it was not routed. */
+  reason: z.string().nullable(),
+  deliveries: z.array(z.strictObject({
+    destination: z.string(),
+    kind: z.string(),
+    state: z.string(),
+    attempts: count,
+    delivered_at: at.nullable(),
+    /** Chat and state of its card; null for another destination. */
+    chat: z.int().nullable(),
+    card: z.string().nullable(),
+  })),
+});
+/** What became of a mail, without what it says or whose it is. */
+export type MailMetadata = z.infer<typeof mailMetadata>;
+
 /** By function. */
 export const MAIL = {
+  export_mail_metadata: z.strictObject({ mails: z.array(mailMetadata), next: id.nullable() }),
   resolve_mails: z.array(resolvedMail),
   ingest_mails: z.array(ingestedMail),
   ingest_mail_events: z.strictObject({

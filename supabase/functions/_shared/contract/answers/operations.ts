@@ -180,6 +180,10 @@ const metrics = z.strictObject({
   links_guessed: count,
   /** Pools of numbers of organisations, as the clock last saw them. */
   pools: z.array(z.strictObject({ org: id, numbers: count, draining: count, needed: count, closed: count })),
+  /** How right people found analyses of mails, by source; only sources with samples. */
+  ai_accuracy: z.array(z.strictObject({ source: z.string(), ratio: z.number() })),
+  /** Chats and people of the team who use cards, within 30 days. */
+  chats: z.strictObject({ reached: count, active: count, linked: count, acting: count }),
   /** Business metrics since the beginning. */
   business: z.array(z.strictObject({ name: z.string(), n: count, value: z.number() })),
   flags: z.array(z.strictObject({ key: z.string(), on: z.boolean(), percentage: z.number().nullable() })),

@@ -22,6 +22,9 @@ const metricAsked = z.strictObject({
   of: z.string().optional(),
   share_above: z.number().optional(),
   share_below: z.number().optional(),
+  back_below: z.number().optional(),
+  back_above: z.number().optional(),
+  at_most_per_hour: count.optional(),
 });
 
 /** What people and business metrics say of a stage; see rollouts/signals.ts. */
@@ -44,6 +47,7 @@ const signals = z.strictObject({
       "guardrail_unclear",
       "goal",
       "share",
+      "too_many",
       "ratings",
       "feedback",
     ]),

@@ -21,6 +21,7 @@ export const signalsSeen = z.strictObject({
     per_day: z.number(),
     n: count.optional(),
     of_n: count.optional(),
+    last_hour: count.optional(),
   })),
 });
 

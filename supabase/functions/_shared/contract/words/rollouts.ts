@@ -152,6 +152,14 @@ const ROLLED_BACK: Readonly<Record<string, Words>> = {
     `${metric} has ${
       changed(figures)
     } with the flag on (${on} people with it, ${off} without it): the flag is off`,
+  share: ({ figures: { metric, of, n, of_n, back_below, back_above } }) =>
+    `${n} ${metric} of ${of_n} ${of} is certainly ${
+      back_below === undefined ? "" : `less than ${percentOf(back_below)}`
+    }${back_below === undefined || back_above === undefined ? "" : " or "}${
+      back_above === undefined ? "" : `more than ${percentOf(back_above)}`
+    }: the flag is off`,
+  too_many: ({ figures: { metric, last_hour, at_most_per_hour } }) =>
+    `${metric} happened ${last_hour} times in an hour, more than ${at_most_per_hour}: the flag is off`,
   by_hand: () => "rolled back by hand: the flag is off",
   flag_off_by_hand: () => "rolled back: the flag was turned off by hand",
 };
