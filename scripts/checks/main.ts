@@ -9,7 +9,7 @@ import { denoIo } from "../../cli/core/io_deno.ts";
 import { findStack } from "../../cli/core/stack.ts";
 import { task } from "../../lib/task.ts";
 import type { Environment } from "../../supabase/functions/_shared/http/environment.ts";
-import { GREEN_FLAG } from "../../supabase/functions/_shared/traffic/visit.ts";
+import { GREEN_FLAG } from "../../supabase/functions/_shared/contract/traffic.ts";
 import { type Check, type Load, stackOf, type Target, targetOf } from "./check.ts";
 import { load } from "./load.ts";
 import * as subjects from "./subjects.ts";

@@ -1,5 +1,5 @@
 /** `gatelink traffic ramps`: the ramps so far, and how often they succeeded. */
-import { GREEN_FLAG } from "../../../supabase/functions/_shared/traffic/visit.ts";
+import { GREEN_FLAG } from "../../../supabase/functions/_shared/contract/traffic.ts";
 import type { Command } from "commander";
 import { type Cell, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
