@@ -48,6 +48,10 @@ const FLAGS = {
   "green.enabled":
     "Visitors get the [green environment](two-environments.md), the others blue. Set with `gatelink traffic`; a ramp is a " +
     "rollout of it. Off, and with `GREEN_ENABLED=false`: everybody gets blue.",
+  "mail_routing.enabled":
+    "Threads of mail come here while a former system takes the others ([Cloudflare](email-routing.md)). Set with `gatelink email " +
+    "weight`; a ramp is a rollout of it. Off, and with `MAIL_ROUTING_ENABLED=false`: all mail goes to the former system, if there " +
+    "is one.",
   "deeplinks.enabled": "Links open a chat, an app or a page. Off: visitors go to each link's default page.",
 };
 
