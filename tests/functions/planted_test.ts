@@ -341,6 +341,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "traffic_split()": () => [""],
   "environment_watch()": () => [""],
   "traffic_figures(integer)": () => ["5"],
+  "card_mails(text,integer)": () => ["'aaaaaaaaaaaaaaaa'"],
   "mail_weight()": () => [""],
   "set_mail_weight(numeric,text)": () => ["0, 'a test'"],
   "mail_addresses(integer,integer)": () => [""],

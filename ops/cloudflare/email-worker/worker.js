@@ -25,7 +25,7 @@ const utf8 = new TextEncoder();
 const ascii = new TextDecoder("latin1");
 
 /** The first secret of EMAIL_WORKER_SECRET, as a key. */
-async function keyOf(env) {
+function keyOf(env) {
   const secret = (env.EMAIL_WORKER_SECRET ?? "").split(",")[0].trim();
   if (secret === "") throw new Error("EMAIL_WORKER_SECRET is not set");
   const bytes = Uint8Array.from(atob(secret.replace(/^whsec_/, "")), (char) => char.charCodeAt(0));
