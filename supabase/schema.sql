@@ -25582,6 +25582,9 @@ AS $function$
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
     -- The clock removes them from the chat.
     ('public.card_presses', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
+    ('public.card_folds', '{delivery_id,leader}',
+      't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
+    ('private.card_storms', '{leader}', 't.leader in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.cards', '{delivery_id,token,chat_id,message_ids}',
       't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.delivery_attempts', '{delivery_id,error,answer}',
@@ -32476,9 +32479,21 @@ CREATE OR REPLACE FUNCTION private.unfold()
  SECURITY DEFINER
  SET search_path TO ''
 AS $function$
+declare
+  v_lane record;
 begin
   if tg_table_name = 'card_folds' then
     update public.cards c set edit_due_at = clock_timestamp(), edit_lease = null where c.delivery_id = old.leader;
+    if not found and old.at > clock_timestamp() - interval '1 day' and not exists (select from public.deliveries d where d.id = old.leader) then
+      -- The card that named it was erased: it gets one of its own.
+      select d.destination_id, d.conversation_id into v_lane from public.deliveries d where d.id = old.delivery_id;
+      perform from private.delivery_lanes l where l.destination_id = v_lane.destination_id and l.conversation_id = v_lane.conversation_id for update;
+      update public.deliveries d set state = 'pending', delivered_at = null, next_attempt_at = clock_timestamp(), updated_at = clock_timestamp()
+      where d.id = old.delivery_id and d.state = 'delivered';
+      perform private.release_lane(v_lane.destination_id, v_lane.conversation_id) where not exists (
+        select from private.delivery_lanes l
+        where l.destination_id = v_lane.destination_id and l.conversation_id = v_lane.conversation_id and l.lease is not null);
+    end if;
   elsif tg_table_name = 'messages' then
     delete from public.card_folds f using public.deliveries d where d.message_id = new.id and f.delivery_id = d.id;
   else

@@ -32,6 +32,7 @@ business_metrics: Read<{ created_at: string; name: string; }>;
 campaign_recipients: Read<{ address: string; arm: "on" | "off" | null; at: string | null; campaign_id: string; fields: JsonOf<"campaign_recipients.fields">; id: number; message_id: string | null; next_at: string; state: "pending" | "queued" | "left_out"; told: number; why: string | null; }, [Key<"campaign_recipients_campaign_id_fkey", ["campaign_id"], false, "campaigns", ["id"]>]>;
 campaigns: Read<{ bounce_limit: number; complaint_limit: number; created_at: string; created_by: string; finished_at: string | null; flag_key: string | null; from_email: string; html: string | null; id: string; name: string; otherwise: JsonOf<"campaigns.otherwise"> | null; per_minute: number; start_at: string; started_at: string | null; state: "draft" | "sending" | "stopped" | "cancelled" | "done"; stopped_at: string | null; stopped_because: string | null; stopped_by: string | null; subject: string; text: string | null; track: "off" | "aggregate" | "individual" | null; version: number; }>;
 canned_replies: Read<{ name: string; text: string; updated_at: string; updated_by: string; }>;
+card_folds: Read<{ at: string; delivery_id: string; leader: string; }, [Key<"card_folds_delivery_id_fkey", ["delivery_id"], true, "deliveries", ["id"]>, Key<"card_folds_leader_fkey", ["leader"], false, "deliveries", ["id"]>]>;
 card_presses: Read<{ action: "ack" | "mine" | "snooze" | "resolve" | "spam" | "wake" | "undo"; at: string; delivery_id: string; holder_before: string | null; id: string; outcome: "done" | "stale" | "refused"; state_before: string; user_id: string | null; version: number; }, [Key<"card_presses_delivery_id_fkey", ["delivery_id"], false, "cards", ["delivery_id"]>]>;
 cards: Read<{ changed_at: string | null; chat_id: number; created_at: string; delivery_id: string; edit_due_at: string | null; edit_lease: string | null; holder: string | null; message_ids: number[]; snoozed_until: string | null; state: "open" | "acknowledged" | "snoozed" | "resolved" | "spam"; token: string; topic_id: number | null; version: number; }, [Key<"cards_delivery_id_fkey", ["delivery_id"], true, "deliveries", ["id"]>]>;
 click_counts: Read<{ bot: number; code: string; day: string; human: number; own: number; prefetch: number; preview: number; slot: number; }>;
@@ -152,6 +153,7 @@ begin_identity_check: { Args: { p_id: string; p_what: string; }; Returns: Json }
 begin_mailbox: { Args: { p_start: Json; }; Returns: Json };
 blocked_text: { Args: { p_org: string; p_decision: string; }; Returns: Json };
 call_facts: { Args: { p_number: string; p_from: string; }; Returns: Json };
+card_mails: { Args: { p_token: string; p_limit?: number; }; Returns: Json };
 change_matching_deliveries: { Args: { p_act: string; p_list: string; p_filter: Json; p_before: string; p_reason?: string | null; p_limit?: number; }; Returns: number };
 check_flag: { Args: { p_key: string; p_person: string; }; Returns: Json };
 check_identity: { Args: { p_id: string; p_what: string; p_code: string; }; Returns: Json };
