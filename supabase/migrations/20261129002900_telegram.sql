@@ -221,7 +221,7 @@ begin
       'is_sent', exists (select from public.cards c where c.delivery_id = (e.value ->> 'delivery_id')::uuid))) end order by e.place)
     from jsonb_array_elements(p_deliveries) with ordinality as e (value, place)
     left join private.telegram_targets t on t.destination_id = (e.value ->> 'destination_id')::uuid);
-  if to_regclass('public.card_folds') is not null then
+  if v_deliveries is not null and to_regclass('public.card_folds') is not null then
     v_deliveries := private.with_folds(v_deliveries, '{card,folded}');
   end if;
   return v_deliveries;
@@ -244,6 +244,9 @@ begin
     select array_agg(m.id order by m.place) from (
       select x.id, min(x.place) as place from unnest(c.message_ids || excluded.message_ids) with ordinality as x (id, place) group by x.id) m)
   where c.chat_id = excluded.chat_id;
+  if to_regclass('public.card_folds') is not null then
+    perform private.note_folds(p_delivery_id);
+  end if;
 end $$;
 comment on function public.note_card(uuid, bigint, bigint[], bigint) is 'Keeps where a card is, its first message first; called again, adds further messages. For secret keys.';
 

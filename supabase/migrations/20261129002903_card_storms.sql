@@ -167,6 +167,14 @@ begin
 end $$;
 comment on function private.with_folds(jsonb, text[]) is 'Deliveries or edits of cards, by delivery_id, with what their cards show besides at this path; unchanged without.';
 
+create function private.note_folds(p_delivery_id uuid) returns void
+language sql volatile set search_path = '' as $$
+  update public.cards c set edit_due_at = clock_timestamp() + interval '3 seconds'
+  where c.delivery_id = p_delivery_id and c.edit_due_at is null and exists (
+    select from public.card_folds f join public.deliveries d on d.id = f.leader where f.leader = p_delivery_id and f.at > d.updated_at)
+$$;
+comment on function private.note_folds(uuid) is 'A card that was just sent counts on from what came while it was under way.';
+
 create function private.unfold() returns trigger
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -245,6 +253,7 @@ grant execute on function
   private.fold_cards(public.destinations, timestamptz),
   private.folds_of(uuid),
   private.with_folds(jsonb, text[]),
+  private.note_folds(uuid),
   private.purge_storms(timestamptz)
   to service_role;
 

@@ -3,7 +3,7 @@ import { createHmac } from "node:crypto";
 import { assert, assertEquals } from "../support/assert.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { type Edge, edgeTest } from "../support/edge.ts";
-import { assertDescribed } from "../support/openapi.ts";
+import { assertDescribed, witness } from "../support/openapi.ts";
 
 const KEY = "a key of the worker's own";
 const SIGNING_KEY = "key-mailgun";
@@ -265,6 +265,45 @@ edgeTest(
     });
   },
 );
+
+edgeTest("openapi.yaml: every answer of these doors is met", async (edge) => {
+  const { call } = edge;
+  const { see, assertAllMet } = witness();
+  const urlencoded = { "content-type": "application/x-www-form-urlencoded" };
+  const large = "x".repeat(32 << 20);
+  await withDoors(async () => {
+    const mail = envelope("a.b.alert@in.example.com") + mime({ "Message-ID": "<m@x>" });
+    const [CLOUDFLARE, WEIGHT] = ["/email-webhook/cloudflare", "/email-webhook/cloudflare/weight"];
+    see(CLOUDFLARE, "post", 200, await post(edge, mail));
+    see(CLOUDFLARE, "post", 405, await call("email-webhook/cloudflare", { method: "GET" }));
+    for (const [sent, headers] of [[mail, {}], [mail, signed("x")], ["x", signed("x")], [large, signed("x")]] as const) {
+      see(CLOUDFLARE, "post", 503, await post(edge, sent, headers));
+    }
+    const weight = (headers: HeadersInit, method = "GET") =>
+      call("email-webhook/cloudflare/weight", { method, headers });
+    see(WEIGHT, "get", 200, await weight(signed("")));
+    see(WEIGHT, "get", 401, await weight({}));
+    see(WEIGHT, "get", 401, await weight(signed("x")));
+    see(WEIGHT, "get", 405, await weight(signed(""), "DELETE"));
+    for (const path of ["mailgun", "mailgun/mime"] as const) {
+      const at = `/email-webhook/${path}`;
+      const about = { recipient: "a@in.example.com", "body-mime": mime({ "Message-ID": "<g@x>" }) };
+      const send = (fields: Record<string, string>, headers: Record<string, string> = urlencoded) =>
+        call(`email-webhook/${path}`, { headers, body: String(new URLSearchParams(fields)) });
+      see(at, "post", 200, await send({ ...about, ...mailgunSignature() }));
+      see(at, "post", 405, await call(`email-webhook/${path}`, { method: "GET" }));
+      see(at, "post", 503, await send(about));
+      see(at, "post", 503, await send({ ...about, ...mailgunSignature({ key: "other" }) }));
+      see(at, "post", 503, await send(about, { "content-type": "text/plain" }));
+      see(at, "post", 503, await call(`email-webhook/${path}`, { headers: urlencoded, body: large }));
+    }
+  });
+  // What every function answers while database, storage or environment are not well is met by their own tests.
+  assertAllMet(
+    (path) => /^\/email-webhook\/(?:cloudflare|mailgun)/.test(path),
+    (what) => /^(config_invalid|disabled_by_environment|(database|storage)_unavailable|schema_.*)$/.test(what),
+  );
+});
 
 edgeTest("addresses: what was written to, and what no route was made for", async (edge) => {
   const { sql, set } = edge;

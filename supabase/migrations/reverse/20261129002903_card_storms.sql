@@ -10,6 +10,7 @@ drop trigger unfold on public.deliveries;
 drop trigger unfold on public.messages;
 drop function public.card_mails(text, integer);
 drop function private.purge_storms(timestamptz);
+drop function private.note_folds(uuid);
 drop function private.with_folds(jsonb, text[]);
 drop function private.folds_of(uuid);
 drop function private.fold_cards(public.destinations, timestamptz);
