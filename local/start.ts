@@ -18,6 +18,7 @@ Gatelink is up after ${(ms / 1000).toFixed(1)} s. Ctrl-C stops it; the data stay
   Simulator      ${url}/simulator/
   Mail           ${url}/simulator/mail       inboxes of people; nothing leaves this machine
   Texts          ${url}/simulator/texts      phones of people, and two numbers of yours
+  Telegram       ${url}/simulator/telegram   chats with your bot: groups, topics, people who press
   Two phones     ${url}/simulator/masked     a client and a sitter, with masked numbers between them
   Demo link      ${url}/l/demo
   Functions      ${url}/functions/v1/

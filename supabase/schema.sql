@@ -738,6 +738,29 @@ create table public.canned_replies (
 alter table public.canned_replies enable row level security;
 grant select, insert, update, delete on public.canned_replies to service_role;
 
+-- Deliveries without a card of their own: another one's card counts and names them.
+create table public.card_folds (
+  -- The delivery.
+  delivery_id uuid not null,
+  -- The delivery whose card shows it.
+  leader uuid not null,
+  -- Since when.
+  at timestamp with time zone default now() not null,
+  constraint card_folds_pkey PRIMARY KEY (delivery_id),
+  constraint card_folds_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES deliveries(id) ON DELETE CASCADE,
+  constraint card_folds_leader_fkey FOREIGN KEY (leader) REFERENCES deliveries(id) ON DELETE CASCADE
+);
+-- What a card shows besides its own mail, latest last.
+create INDEX card_folds_leader_idx ON public.card_folds USING btree (leader, at);
+alter table public.card_folds enable row level security;
+grant select on public.card_folds to authenticated;
+grant select, insert, update, delete on public.card_folds to service_role;
+-- They say where a message was shown.
+create policy "team reads folds" on public.card_folds for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- What is gone here goes from chats.
+create TRIGGER unfold AFTER DELETE ON public.card_folds FOR EACH ROW EXECUTE FUNCTION private.unfold();
+
 -- What members of the team pressed on cards, also in vain. Append-only in practice: nothing changes a row.
 create table public.card_presses (
   -- UUID v7.
@@ -1316,6 +1339,8 @@ create policy "team reads deliveries" on public.deliveries for select to authent
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- A card is there once.
 create TRIGGER card_again AFTER UPDATE OF resent ON public.deliveries FOR EACH ROW WHEN ((new.resent > old.resent)) EXECUTE FUNCTION private.card_again();
+-- What is sent again has a card of its own.
+create TRIGGER unfold AFTER UPDATE OF resent ON public.deliveries FOR EACH ROW WHEN ((new.resent > old.resent)) EXECUTE FUNCTION private.unfold();
 
 -- The result of each attempt.
 create table public.delivery_attempts (
@@ -2503,6 +2528,8 @@ create TRIGGER queue_media AFTER INSERT OR UPDATE OF type ON public.messages FOR
 create TRIGGER queue_text_files AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.channel = 'sms'::text) AND (new.direction = 'in'::text) AND (new.type = 'mms'::text))) EXECUTE FUNCTION private.queue_text_files();
 -- Figures of campaigns.
 create TRIGGER tell_campaign AFTER UPDATE OF status ON public.messages FOR EACH ROW WHEN (((new.channel = 'email'::text) AND (new.direction = 'out'::text) AND (new.status IS DISTINCT FROM old.status) AND (new.status = ANY (ARRAY['sent'::text, 'delivered'::text, 'read'::text, 'failed'::text])))) EXECUTE FUNCTION private.campaign_status();
+-- Words that are gone are shown nowhere.
+create TRIGGER unfold AFTER UPDATE OF text, native ON public.messages FOR EACH ROW WHEN (((new.text IS NULL) AND (new.native IS NULL) AND ((old.text IS NOT NULL) OR (old.native IS NOT NULL)))) EXECUTE FUNCTION private.unfold();
 
 -- Business metrics by day (UTC). In 16 slots, so that those who count at the same time do not wait for each other:
 -- add them up.
@@ -4642,6 +4669,26 @@ create INDEX card_clears_due_idx ON private.card_clears USING btree (due_at);
 alter table private.card_clears enable row level security;
 grant select, insert, update, delete on private.card_clears to service_role;
 
+-- What comes to a chat faster than it can be shown, by the kind of mail.
+create table private.card_storms (
+  -- The destination that leads to the chat.
+  destination_id uuid not null,
+  -- SHA-256 of what mails of the kind have in common: address, subject without numbers, and of people the sender.
+  pattern bytea not null,
+  -- The delivery whose card shows the others.
+  leader uuid not null,
+  -- When the last mail of the kind came.
+  last_at timestamp with time zone not null,
+  -- One card at a time for each kind.
+  constraint card_storms_pkey PRIMARY KEY (destination_id, pattern),
+  constraint card_storms_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE CASCADE,
+  constraint card_storms_leader_fkey FOREIGN KEY (leader) REFERENCES deliveries(id) ON DELETE CASCADE
+);
+-- For the removal of a delivery.
+create INDEX card_storms_leader_idx ON private.card_storms USING btree (leader);
+alter table private.card_storms enable row level security;
+grant select, insert, update, delete on private.card_storms to service_role;
+
 -- Changes of destinations, links, routes, segments, senders, endpoints, announcements, campaigns, identities,
 -- suppressions and invitations, and what people did with deliveries: all that no history of its own tells.
 -- Append-only. Read through list_audit.
@@ -6490,6 +6537,36 @@ begin
       order by m.role = 'owner' desc, m.created_at, m.id limit 1));
 end $function$;
 grant execute on function public.call_facts(p_number text, p_from text) to service_role;
+
+-- Every message that a card stands for, its own first: [{message_id, at, from, to, subject, text (its first 500
+-- characters)}], by the name of the card. For operators and secret keys. Errors: 42501, GL404, GL422.
+CREATE OR REPLACE FUNCTION public.card_mails(p_token text, p_limit integer DEFAULT 1000)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_card public.cards;
+begin
+  perform private.refuse_older_code();
+  perform private.require_role('operator');
+  if p_limit is null or p_limit not between 1 and 10000 then
+    raise exception 'no such limit: %', p_limit using errcode = 'GL422', hint = 'It is 1 to 10000.';
+  end if;
+  select * into v_card from public.cards c where c.token = p_token;
+  if v_card.delivery_id is null then
+    raise exception 'there is no such card' using errcode = 'GL404', hint = 'Its name stands on the card, behind the counter.';
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('message_id', m.id, 'at', m.created_at, 'from', m.native #>> '{from,address}',
+      'to', m.native ->> 'recipient', 'subject', m.native ->> 'subject', 'text', left(m.text, 500)) order by m.created_at, m.seq), '[]')
+    from (
+      select v_card.delivery_id as id union all
+      (select f.delivery_id from public.card_folds f where f.leader = v_card.delivery_id order by f.at limit p_limit)) x
+    join public.deliveries d on d.id = x.id join public.messages m on m.id = d.message_id);
+end $function$;
+grant execute on function public.card_mails(p_token text, p_limit integer) to authenticated, service_role;
 
 -- Retries, or drops with a reason, the next deliveries of a list (dead, waiting) that match a filter {destination,
 -- error} and have not changed since p_before, at most p_limit (1,000). Returns how many: 0 says that all are done.
@@ -9510,6 +9587,26 @@ begin
 end $function$;
 grant execute on function public.mail_accesses(p_message_id uuid) to authenticated, service_role;
 
+-- Addresses of ours that new mails were sent to in the last days, most unknown first: [{address, domain, scope, type,
+-- mails, unknown, routes, last_at}], of the latest 50,000 decisions. unknown: mails that no route took which was made
+-- for certain addresses. For viewers and secret keys. Errors: GL422.
+CREATE OR REPLACE FUNCTION public.mail_addresses(p_days integer DEFAULT 30, p_limit integer DEFAULT 200)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  perform private.require_role('viewer');
+  if p_days is null or p_days not between 1 and 90 or p_limit is null or p_limit not between 1 and 1000 then
+    raise exception 'no such window: % days, at most % addresses', p_days, p_limit using errcode = 'GL422',
+      hint = 'The days are 1 to 90, the addresses 1 to 1000.';
+  end if;
+  return private.mail_addresses(p_days, p_limit, clock_timestamp());
+end $function$;
+grant execute on function public.mail_addresses(p_days integer, p_limit integer) to authenticated, service_role;
+
 -- Where the links of tracked mails lead: [{id, links}]; without those that are no more. For secret keys.
 CREATE OR REPLACE FUNCTION public.mail_link_sets(p_ids bigint[])
  RETURNS jsonb
@@ -9569,6 +9666,22 @@ begin
       from public.storage_objects o where o.message_id = v_message.id));
 end $function$;
 grant execute on function public.mail_to_show(p_message_id uuid, p_by text) to service_role;
+
+-- The share of mail that comes here, the rest goes to the former system: {weight (percentage), version (0: never
+-- set), changed_at, changed_by, reason, rollout: {id, plan, state, stage, version, since, waits_because} or null}.
+-- For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.mail_weight()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  perform private.require_role('viewer');
+  return private.mail_weight();
+end $function$;
+grant execute on function public.mail_weight() to authenticated, service_role;
 
 -- Of these conversations those with a number of an organisation, each with its undecided texts in order and what
 -- relay() asks of each: [{conversation_id, org_id, countries, zone, own_numbers, earlier, messages}]. For secret
@@ -12751,6 +12864,51 @@ begin
   return private.changed_identity(p_id);
 end $function$;
 grant execute on function public.set_identity(p_id uuid, p_changes jsonb) to authenticated, service_role;
+
+-- Has this percentage of the threads of mail come here, and the others go to the former system; answers as
+-- mail_weight does. 0 ends a ramp as rolled back; another share by hand pauses it. For operators and secret keys.
+-- Errors: GL422 no such share, GL409 an incident of mail_routing.enabled is open and everything would come here,
+-- GL423 after 1 s where another transaction holds the share, with who.
+CREATE OR REPLACE FUNCTION public.set_mail_weight(p_percentage numeric, p_reason text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+ SET lock_timeout TO '1s'
+AS $function$
+declare
+  v_flag public.settings;
+  v_rollout public.rollouts;
+  v_reason text := coalesce(private.given_reason(p_reason), format('%s %% of mail', trim_scale(p_percentage)));
+begin
+  perform private.refuse_older_code();
+  perform private.require_role('operator');
+  if p_percentage is null or p_percentage not between 0 and 100 or p_percentage <> round(p_percentage, 2) then
+    raise exception 'no such share: % %%', coalesce(trim_scale(p_percentage)::text, 'null')
+      using errcode = 'GL422', hint = 'The percentage is 0 to 100 in steps of 0.01.';
+  end if;
+  begin
+    select * into v_flag from public.settings s where s.key = 'mail_routing.enabled' for update;
+    if v_flag.key is null then
+      v_flag := public.set_flag('mail_routing.enabled',
+        '{"percentage": 0, "description": "Threads of mail that come here; the others go to the former system."}', 0, v_reason);
+    end if;
+    if p_percentage > 0 then
+      perform public.set_flag('mail_routing.enabled', jsonb_build_object('on', true, 'percentage', p_percentage), v_flag.version, v_reason);
+    else
+      select * into v_rollout from public.rollouts r where r.flag_key = 'mail_routing.enabled' and r.state in ('running', 'paused');
+      if v_rollout.id is not null then
+        perform public.roll_back_rollout(v_rollout.id, v_rollout.version, v_reason);
+      elsif v_flag.value = 'true' or (v_flag.metadata ->> 'rollout_percentage')::numeric is distinct from 0 then
+        perform public.set_flag('mail_routing.enabled', '{"on": false, "percentage": 0}', v_flag.version, v_reason);
+      end if;
+    end if;
+  exception when lock_not_available then
+    perform private.refuse_locked('the share of mail', array['public.settings', 'public.rollouts'], private.without_database('mail_routing.enabled'));
+  end;
+  return private.mail_weight();
+end $function$;
+grant execute on function public.set_mail_weight(p_percentage numeric, p_reason text) to authenticated, service_role;
 
 -- What is taken from a mailbox: replies to what we sent, or all that comes in. Answers the mailbox as list_mailboxes
 -- does. For admins and secret keys. Errors: 42501 not allowed, GL404 no such mailbox, GL422 neither.
@@ -16594,6 +16752,20 @@ begin
   return null;
 end $function$;
 
+-- What mails have in common that one card may show: the address, the subject without numbers, and the sender unless
+-- machines write to that address.
+CREATE OR REPLACE FUNCTION private.card_pattern(p_native jsonb)
+ RETURNS bytea
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select sha256(convert_to(concat_ws(E'\n', a.address, regexp_replace(lower(left(coalesce(p_native ->> 'subject', ''), 300)), '[0-9]+', '#', 'g'),
+    case when a.address ~ '^[^.@]+\.[^.@]+\.(alert|incident|security|deploy|report)@' then '' else lower(p_native #>> '{from,address}') end), 'UTF8'))
+  from (select regexp_replace(lower(coalesce(p_native ->> 'recipient', '')), '\+[^@]*', '') as address) a
+$function$;
+grant execute on function private.card_pattern(p_native jsonb) to service_role;
+
 -- The token of a delivery's card: 16 characters of base32.
 CREATE OR REPLACE FUNCTION private.card_token(p_delivery_id uuid)
  RETURNS text
@@ -16915,6 +17087,9 @@ begin
   join public.conversations v on v.id = d.conversation_id
   join public.contacts p on p.id = v.contact_id
   left join public.card_presses a on a.delivery_id = c.delivery_id and a.version = c.version and a.outcome = 'done';
+  if to_regclass('public.card_folds') is not null then
+    v_edits := private.with_folds(v_edits, '{folded}');
+  end if;
   return v_edits;
 end $function$;
 grant execute on function private.claim_card_edits(p_limit integer, p_now timestamp with time zone) to service_role;
@@ -17001,6 +17176,9 @@ declare
 begin
   if p_destination.circuit_open_until is not null then
     v_limit := 1; -- half open: one delivery probes
+  end if;
+  if p_destination.kind = 'telegram' and p_destination.rate_per_second is not null and to_regclass('public.card_folds') is not null then
+    p_destination.rate_tat := private.fold_cards(p_destination, p_now);
   end if;
   if p_destination.rate_per_second is not null then
     -- GCRA: how many more deliveries conform now.
@@ -19713,6 +19891,121 @@ AS $function$
   select case p_type when 'interactive' then p_native #>> '{interactive,nfm_reply,response_json}' end
 $function$;
 grant execute on function private.flow_of(p_type text, p_native jsonb) to service_role;
+
+-- While more waits for a chat than may go, has one card stand for mails of a kind, until two minutes without any; the
+-- first of each kind goes as it would. Moves urgent ones forward. Returns when the chat's pace allows the next one,
+-- as rate_tat.
+CREATE OR REPLACE FUNCTION private.fold_cards(p_destination destinations, p_now timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_tat timestamptz := p_destination.rate_tat;
+  v_free integer := p_destination.rate_burst - ceil(greatest(0, extract(epoch from coalesce(v_tat, p_now) - p_now) * p_destination.rate_per_second))::integer;
+  v_crowded boolean;
+  v_lanes uuid[];
+  v_mail record;
+  v_storm private.card_storms;
+  v_folded uuid[] := '{}';
+  v_leaders uuid[] := '{}';
+  v_leader uuid;
+begin
+  select count(*) > greatest(v_free, 0) into v_crowded from (
+    select from public.deliveries d where d.destination_id = p_destination.id and d.state in ('pending', 'leased') limit greatest(v_free, 0) + 1) w;
+  if not v_crowded and not exists (
+    select from private.card_storms s where s.destination_id = p_destination.id and s.last_at > p_now - interval '2 minutes') then
+    return v_tat;
+  end if;
+  v_lanes := array(
+    select l.conversation_id from private.delivery_lanes l
+    where l.destination_id = p_destination.id and l.channel = 'email' and l.due_at <= p_now and l.lease is null
+    order by l.due_at limit 500 for update skip locked);
+  for v_mail in
+    select d.id, private.card_pattern(m.native) as pattern
+    from unnest(v_lanes) as lane (conversation_id)
+    cross join lateral (
+      select x.id, x.message_id, x.seq from public.deliveries x
+      where x.destination_id = p_destination.id and x.conversation_id = lane.conversation_id and x.state = 'pending' and x.attempt = 0 and x.resent = 0
+        and x.message_id is not null
+      order by x.seq limit 500) d
+    join public.messages m on m.id = d.message_id
+    where m.native is not null
+    order by d.seq limit 500
+  loop
+    select * into v_storm from private.card_storms s where s.destination_id = p_destination.id and s.pattern = v_mail.pattern;
+    if v_storm.leader = v_mail.id then
+      continue;
+    elsif v_storm.leader is not null and v_storm.last_at > p_now - interval '10 minutes' and exists (
+      select from public.deliveries d left join public.cards c on c.delivery_id = d.id
+      where d.id = v_storm.leader and d.created_at > p_now - interval '1 hour' and d.state <> 'dead'
+        and (d.state <> 'delivered' or c.state in ('open', 'acknowledged', 'snoozed'))) then
+      v_folded := v_folded || v_mail.id;
+      v_leaders := v_leaders || v_storm.leader;
+      update private.card_storms s set last_at = p_now where s.destination_id = p_destination.id and s.pattern = v_mail.pattern;
+    elsif v_crowded then
+      insert into private.card_storms as s (destination_id, pattern, leader, last_at) values (p_destination.id, v_mail.pattern, v_mail.id, p_now)
+      on conflict (destination_id, pattern) do update set leader = excluded.leader, last_at = excluded.last_at;
+    end if;
+  end loop;
+  if v_folded <> '{}' then
+    insert into public.card_folds (delivery_id, leader, at)
+    select f.id, f.leader, p_now from unnest(v_folded, v_leaders) as f (id, leader)
+    on conflict (delivery_id) do update set leader = excluded.leader, at = excluded.at;
+    update public.deliveries d set state = 'delivered', delivered_at = p_now, updated_at = p_now where d.id = any (v_folded);
+    perform private.release_lane(p_destination.id, c.id) from (
+      select distinct d.conversation_id as id from public.deliveries d where d.id = any (v_folded)) c;
+    perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'telegram_cards', 'label', 'folded', 'n', cardinality(v_folded))));
+    -- A counter is brought up to date every three seconds at most, and an edit counts as a card does.
+    for v_leader in
+      select c.delivery_id from public.cards c
+      where c.delivery_id = any (v_leaders) and (c.edit_due_at is null or c.edit_lease is not null) order by c.delivery_id for update
+    loop
+      update public.cards c set edit_lease = null, edit_due_at = greatest(p_now + interval '3 seconds',
+        v_tat - make_interval(secs => ((p_destination.rate_burst - 1) / p_destination.rate_per_second)::double precision))
+      where c.delivery_id = v_leader;
+      v_tat := greatest(coalesce(v_tat, p_now), p_now) + make_interval(secs => (1 / p_destination.rate_per_second)::double precision);
+    end loop;
+  end if;
+  if v_crowded then
+    -- Urgent ones first: a lane's place is the time since which it is due.
+    update private.delivery_lanes l set due_at = l.due_at - interval '1 hour'
+    from unnest(v_lanes) as lane (conversation_id)
+    cross join lateral (
+      select x.message_id from public.deliveries x
+      where x.destination_id = p_destination.id and x.conversation_id = lane.conversation_id and x.state in ('pending', 'leased')
+      order by x.seq limit 1) head
+    join public.messages m on m.id = head.message_id
+    where l.destination_id = p_destination.id and l.conversation_id = lane.conversation_id and l.due_at > p_now - interval '30 minutes'
+      and l.due_at <= p_now and private.is_urgent_address(m.native ->> 'recipient');
+  end if;
+  if v_tat is distinct from p_destination.rate_tat then
+    update public.destinations d set rate_tat = v_tat where d.id = p_destination.id;
+  end if;
+  return v_tat;
+end $function$;
+grant execute on function private.fold_cards(p_destination destinations, p_now timestamp with time zone) to service_role;
+
+-- What the card of a delivery shows besides its own mail: {count, last_at, latest: [{at, subject}], at most 5}; null
+-- for nothing.
+CREATE OR REPLACE FUNCTION private.folds_of(p_leader uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select case when count(*) > 0 then jsonb_build_object('count', count(*), 'last_at', max(f.at), 'latest', (
+    select jsonb_agg(jsonb_build_object('at', l.at, 'subject', left(l.subject, 200)) order by l.at desc, l.seq desc)
+    from (
+      select x.at, m.native ->> 'subject' as subject, m.seq
+      from public.card_folds x join public.deliveries d on d.id = x.delivery_id join public.messages m on m.id = d.message_id
+      where x.leader = p_leader and m.native is not null order by x.at desc, m.seq desc limit 5) l)) end
+  from public.card_folds f where f.leader = p_leader
+$function$;
+grant execute on function private.folds_of(p_leader uuid) to service_role;
 
 -- Trigger, after a contact is merged into another: flags and segments that had the one have the other too.
 CREATE OR REPLACE FUNCTION private.follow_merge()
@@ -22430,6 +22723,17 @@ AS $function$
 $function$;
 grant execute on function private.is_unregistered(p_code text) to service_role;
 
+-- Whether mails to this address come before others when a chat cannot take all.
+CREATE OR REPLACE FUNCTION private.is_urgent_address(p_address text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(p_address ~* '^[^.@]+\.[^.@]+\.(alert|incident|security)(\+[^@]*)?@', false)
+$function$;
+grant execute on function private.is_urgent_address(p_address text) to service_role;
+
 -- Whether a destination's list of events includes this type.
 CREATE OR REPLACE FUNCTION private.is_wanted(p_events text[], p_type text)
  RETURNS boolean
@@ -23312,6 +23616,43 @@ begin
   end if;
 end $function$;
 
+-- mail_addresses with the time given.
+CREATE OR REPLACE FUNCTION private.mail_addresses(p_days integer, p_limit integer, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    with mails as (
+      select lower(m.native ->> 'recipient') as address, d.decided_at, d.reason, d.route_name,
+        not coalesce(private.names_address(r.condition), false) as is_unknown
+      from (
+        select x.* from public.routing_decisions x
+        where x.decided_at > p_now - make_interval(days => p_days) order by x.decided_at desc limit 50000) d
+      join public.messages m on m.id = d.message_id
+      left join public.routes r on r.id = d.route_id
+      where m.channel = 'email' and m.native ->> 'kind' = 'new_mail' and m.native ->> 'recipient' like '%@%'
+    ), named as (
+      select regexp_replace(split_part(x.address, '@', 1), '\+.*$', '') as local, split_part(x.address, '@', 2) as host, x.* from mails x
+    ), counted as (
+      select n.local || '@' || n.host as address, min(n.local) as local, count(*)::integer as mails,
+        count(*) filter (where n.is_unknown)::integer as unknown, max(n.decided_at) as last_at,
+        array_agg(distinct n.route_name) filter (where n.route_name is not null) as routes
+      from named n where n.local <> '' group by 1
+      order by count(*) filter (where n.is_unknown) desc, count(*) desc, 1 limit p_limit
+    ), parted as (
+      select c.*, case when c.local ~ '^[a-z0-9-]{1,32}(\.[a-z0-9-]{1,32}){0,2}$' then string_to_array(c.local, '.') else '{}' end as parts
+      from counted c
+    )
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'address', p.address, 'domain', p.parts[1], 'scope', p.parts[2], 'type', p.parts[3], 'mails', p.mails, 'unknown', p.unknown,
+      'routes', coalesce(to_jsonb(p.routes), '[]'), 'last_at', p.last_at)
+      order by p.unknown desc, p.mails desc, p.address), '[]')
+    from parted p);
+end $function$;
+
 -- The domain of the Message-IDs that we give: SEND_DOMAIN as the message was queued or came in with it, else the
 -- domain of the identity.
 CREATE OR REPLACE FUNCTION private.mail_domain(p_native jsonb, p_number_id text)
@@ -23524,6 +23865,26 @@ begin
     'bulk', coalesce((p_native ->> 'bulk')::boolean, false)) || case when p_native ? 'relay' then '{"relay": true}' else '{}' end::jsonb;
 end $function$;
 grant execute on function private.mail_to_send(p_id uuid, p_number_id text, p_native jsonb) to service_role;
+
+-- mail_weight for every caller.
+CREATE OR REPLACE FUNCTION private.mail_weight()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'weight', case when s.value = 'true' then coalesce((s.metadata ->> 'rollout_percentage')::numeric, 100) else 0 end,
+    'version', coalesce(s.version, 0), 'changed_at', s.updated_at, 'changed_by', s.updated_by, 'reason', h.reason, 'rollout', r.under_way)
+  from (select 1) as one
+  left join public.settings s on s.key = 'mail_routing.enabled'
+  left join public.settings_history h on h.key = s.key and h.version = s.version
+  left join lateral (
+    select jsonb_build_object('id', r.id, 'plan', r.plan, 'state', r.state, 'stage', t.name, 'version', r.version,
+      'since', r.stage_started_at, 'waits_because', r.hold_reason) as under_way
+    from public.rollouts r left join public.rollout_stages t on t.rollout_id = r.id and t.position = r.stage
+    where r.flag_key = 'mail_routing.enabled' and r.state in ('running', 'paused')) r on true
+$function$;
 
 -- Trigger: a mailbox that is connected is read from then on; one that is connected again, from where it was read up
 -- to.
@@ -24256,6 +24617,16 @@ AS $function$
   from unnest(p_words) as w (word)
 $function$;
 grant execute on function private.name_query(p_words text[]) to service_role;
+
+-- Whether a route with this condition was made for certain addresses.
+CREATE OR REPLACE FUNCTION private.names_address(p_condition jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_path_exists(p_condition, '$.** ? (@.type == "address" || @.type == "email" && exists (@.identities))')
+$function$;
 
 -- A random code of 8 characters without look-alikes, from the server's strong random source. It may be taken: the
 -- caller looks.
@@ -25462,6 +25833,9 @@ AS $function$
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
     -- The clock removes them from the chat.
     ('public.card_presses', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
+    ('public.card_folds', '{delivery_id,leader}',
+      't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
+    ('private.card_storms', '{leader}', 't.leader in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.cards', '{delivery_id,token,chat_id,message_ids}',
       't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.delivery_attempts', '{delivery_id,error,answer}',
@@ -26116,6 +26490,21 @@ begin
   into looked, done, last using p_before, p_limit, p_from;
 end $function$;
 
+-- Forgets storms that are over. Returns how many.
+CREATE OR REPLACE FUNCTION private.purge_storms(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_purged integer;
+begin
+  delete from private.card_storms s where s.last_at < p_now - interval '1 day';
+  get diagnostics v_purged = row_count;
+  return v_purged;
+end $function$;
+grant execute on function private.purge_storms(p_now timestamp with time zone) to service_role;
+
 -- Forgets ids of updates after 7 days, which is longer than Telegram repeats, links that are over, removals that did
 -- not come about within 30 days, and chats that nothing leads to and the bot has left or nobody of the team added it
 -- to. Returns how many ids.
@@ -26130,6 +26519,9 @@ begin
   delete from private.telegram_updates u where u.update_id in (
     select x.update_id from private.telegram_updates x where x.received_at < p_now - interval '7 days' order by x.received_at limit 5000);
   get diagnostics v_purged = row_count;
+  if to_regclass('private.card_storms') is not null then
+    perform private.purge_storms(p_now);
+  end if;
   delete from private.telegram_links l where l.expires_at < p_now;
   -- Nobody lets the bot in again after so long.
   delete from private.card_clears c where c.noted_at < p_now - interval '30 days';
@@ -32397,6 +32789,37 @@ begin
   insert into public.contact_acts (act, contact_id, reason) values ('split', p_merge.kept_id, p_reason), ('split', p_merge.other_id, p_reason);
 end $function$;
 
+-- Trigger: a mail whose words went, or that is sent again, is no longer named by another one's card, and that card is
+-- brought up to date.
+CREATE OR REPLACE FUNCTION private.unfold()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_lane record;
+begin
+  if tg_table_name = 'card_folds' then
+    update public.cards c set edit_due_at = clock_timestamp(), edit_lease = null where c.delivery_id = old.leader;
+    if not found and old.at > clock_timestamp() - interval '1 day' and not exists (select from public.deliveries d where d.id = old.leader) then
+      -- The card that named it was erased: it gets one of its own.
+      select d.destination_id, d.conversation_id into v_lane from public.deliveries d where d.id = old.delivery_id;
+      perform from private.delivery_lanes l where l.destination_id = v_lane.destination_id and l.conversation_id = v_lane.conversation_id for update;
+      update public.deliveries d set state = 'pending', delivered_at = null, next_attempt_at = clock_timestamp(), updated_at = clock_timestamp()
+      where d.id = old.delivery_id and d.state = 'delivered';
+      perform private.release_lane(v_lane.destination_id, v_lane.conversation_id) where not exists (
+        select from private.delivery_lanes l
+        where l.destination_id = v_lane.destination_id and l.conversation_id = v_lane.conversation_id and l.lease is not null);
+    end if;
+  elsif tg_table_name = 'messages' then
+    delete from public.card_folds f using public.deliveries d where d.message_id = new.id and f.delivery_id = d.id;
+  else
+    delete from public.card_folds f where f.delivery_id = new.id;
+  end if;
+  return null;
+end $function$;
+
 -- Mails of an identity of which nobody knows whether they went, at most 20: [{id, message_id_header}].
 CREATE OR REPLACE FUNCTION private.unknown_mails(p_from_email text, p_now timestamp with time zone)
  RETURNS jsonb
@@ -33007,15 +33430,36 @@ CREATE OR REPLACE FUNCTION private.with_cards(p_deliveries jsonb)
  STABLE
  SET search_path TO ''
 AS $function$
+declare
+  v_deliveries jsonb;
 begin
-  return (
+  v_deliveries := (
     select jsonb_agg(e.value || case when t.destination_id is null then '{}' else jsonb_build_object('card', jsonb_build_object(
       'token', private.card_token((e.value ->> 'delivery_id')::uuid),
       'is_sent', exists (select from public.cards c where c.delivery_id = (e.value ->> 'delivery_id')::uuid))) end order by e.place)
     from jsonb_array_elements(p_deliveries) with ordinality as e (value, place)
     left join private.telegram_targets t on t.destination_id = (e.value ->> 'destination_id')::uuid);
+  if to_regclass('public.card_folds') is not null then
+    v_deliveries := private.with_folds(v_deliveries, '{card,folded}');
+  end if;
+  return v_deliveries;
 end $function$;
 grant execute on function private.with_cards(p_deliveries jsonb) to service_role;
+
+-- Deliveries or edits of cards, by delivery_id, with what their cards show besides at this path; unchanged without.
+CREATE OR REPLACE FUNCTION private.with_folds(p_items jsonb, p_path text[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select coalesce(jsonb_agg(case when f.folds is null then e.value else jsonb_set(e.value, p_path, f.folds) end order by e.place), '[]')
+    from jsonb_array_elements(p_items) with ordinality as e (value, place)
+    cross join lateral (select private.folds_of((e.value ->> 'delivery_id')::uuid) as folds) f);
+end $function$;
+grant execute on function private.with_folds(p_items jsonb, p_path text[]) to service_role;
 
 -- A person with these messages.
 CREATE OR REPLACE FUNCTION private.with_messages(p_person private.person, p_messages uuid[])

@@ -48,6 +48,12 @@ const FLAGS = {
   "green.enabled":
     "Visitors get the [green environment](two-environments.md), the others blue. Set with `gatelink traffic`; a ramp is a " +
     "rollout of it. Off, and with `GREEN_ENABLED=false`: everybody gets blue.",
+  "telegram_cards.enabled":
+    "Messages go to Telegram chats as [cards](telegram.md). Off: cards wait, in order.",
+  "mail_routing.enabled":
+    "Threads of mail come here while a former system takes the others ([Cloudflare](email-routing.md)). Set with `gatelink email " +
+    "weight`; a ramp is a rollout of it. Off, and with `MAIL_ROUTING_ENABLED=false`: all mail goes to the former system, if there " +
+    "is one.",
   "deeplinks.enabled": "Links open a chat, an app or a page. Off: visitors go to each link's default page.",
 };
 
@@ -71,6 +77,7 @@ const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promi
   email: (sql) =>
     seedFlags(sql, ["email_router.enabled", "email_send.enabled", "email_reply_tokens.enabled"]),
   tracking: (sql) => seedFlags(sql, ["email_tracking.enabled"]),
+  telegram: (sql) => seedFlags(sql, ["telegram_cards.enabled"]),
   loopback: async (sql) => {
     await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')
       on conflict (key) do nothing`;

@@ -279,6 +279,9 @@ begin
   if p_destination.circuit_open_until is not null then
     v_limit := 1; -- half open: one delivery probes
   end if;
+  if p_destination.kind = 'telegram' and p_destination.rate_per_second is not null and to_regclass('public.card_folds') is not null then
+    p_destination.rate_tat := private.fold_cards(p_destination, p_now);
+  end if;
   if p_destination.rate_per_second is not null then
     -- GCRA: how many more deliveries conform now.
     v_limit := least(v_limit, p_destination.rate_burst - ceil(greatest(0,

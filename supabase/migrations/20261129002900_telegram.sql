@@ -212,13 +212,19 @@ comment on function private.card_token(uuid) is 'The token of a delivery''s card
 
 create function private.with_cards(p_deliveries jsonb) returns jsonb
 language plpgsql stable set search_path = '' as $$
+declare
+  v_deliveries jsonb;
 begin
-  return (
+  v_deliveries := (
     select jsonb_agg(e.value || case when t.destination_id is null then '{}' else jsonb_build_object('card', jsonb_build_object(
       'token', private.card_token((e.value ->> 'delivery_id')::uuid),
       'is_sent', exists (select from public.cards c where c.delivery_id = (e.value ->> 'delivery_id')::uuid))) end order by e.place)
     from jsonb_array_elements(p_deliveries) with ordinality as e (value, place)
     left join private.telegram_targets t on t.destination_id = (e.value ->> 'destination_id')::uuid);
+  if v_deliveries is not null and to_regclass('public.card_folds') is not null then
+    v_deliveries := private.with_folds(v_deliveries, '{card,folded}');
+  end if;
+  return v_deliveries;
 end $$;
 comment on function private.with_cards(jsonb) is 'Claimed deliveries, those to chats with card {token, is_sent}. is_sent: it was sent, and whoever sent it did not come back to say so.';
 
@@ -238,6 +244,9 @@ begin
     select array_agg(m.id order by m.place) from (
       select x.id, min(x.place) as place from unnest(c.message_ids || excluded.message_ids) with ordinality as x (id, place) group by x.id) m)
   where c.chat_id = excluded.chat_id;
+  if to_regclass('public.card_folds') is not null then
+    perform private.note_folds(p_delivery_id);
+  end if;
 end $$;
 comment on function public.note_card(uuid, bigint, bigint[], bigint) is 'Keeps where a card is, its first message first; called again, adds further messages. For secret keys.';
 

@@ -322,6 +322,9 @@ begin
   join public.conversations v on v.id = d.conversation_id
   join public.contacts p on p.id = v.contact_id
   left join public.card_presses a on a.delivery_id = c.delivery_id and a.version = c.version and a.outcome = 'done';
+  if to_regclass('public.card_folds') is not null then
+    v_edits := private.with_folds(v_edits, '{folded}');
+  end if;
   return v_edits;
 end $$;
 comment on function private.claim_card_edits(integer, timestamptz) is 'claim_card_edits with a given time.';
@@ -439,6 +442,9 @@ begin
   delete from private.telegram_updates u where u.update_id in (
     select x.update_id from private.telegram_updates x where x.received_at < p_now - interval '7 days' order by x.received_at limit 5000);
   get diagnostics v_purged = row_count;
+  if to_regclass('private.card_storms') is not null then
+    perform private.purge_storms(p_now);
+  end if;
   delete from private.telegram_links l where l.expires_at < p_now;
   -- Nobody lets the bot in again after so long.
   delete from private.card_clears c where c.noted_at < p_now - interval '30 days';

@@ -92,9 +92,10 @@ Deno.test("openapi.yaml: covers the deployed functions, and registered error cod
   assertEquals([...described].sort(), deployed.sort());
   for (const { path, status, what } of DESCRIBED) {
     if (what in PROBLEMS) {
-      // SendGrid drops mail for good at a 4xx.
+      // Whoever brings mail drops it for good at a 4xx.
       const usual = PROBLEMS[what as ProblemCode].status;
-      const expected = path.startsWith("/email-webhook/inbound") && usual < 500 && usual !== 405
+      const keeps = /^\/email-webhook\/(?:inbound|cloudflare$|mailgun)/.test(path);
+      const expected = keeps && usual < 500 && usual !== 405
         ? 503
         : usual;
       assertEquals(expected, Number(status), `${path} ${status} ${what}`);

@@ -94,6 +94,7 @@ const READERS: Record<string, TeamRole> = {
   "public.telegram_people": "viewer",
   "public.cards": "viewer",
   "public.card_presses": "viewer",
+  "public.card_folds": "viewer",
   "public.clicks": "operator",
   "public.contact_acts": "viewer",
   "public.route_history": "viewer",
@@ -268,6 +269,10 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "environment_watch()": { role: "viewer", why: "Counts only: the whole team reads them." },
   "traffic_split()": { role: "viewer", why: "The whole team sees how traffic is split." },
   "traffic_figures(integer)": { role: "viewer", why: "Counts only: the whole team reads them." },
+  "card_mails(text,integer)": { role: "operator", why: "It shows what people wrote." },
+  "mail_weight()": { role: "viewer", why: "The whole team sees how mail is shared out." },
+  "set_mail_weight(numeric,text)": { role: "operator", why: "Operators share mail out, as they set flags." },
+  "mail_addresses(integer,integer)": { role: "viewer", why: "Addresses of ours, not of people who wrote." },
   "set_traffic(text,numeric,text)": { role: "operator", why: "Operators split traffic, as they set flags." },
   "forecast_rollout(text,jsonb,numeric,numeric,timestamp with time zone)": {
     role: "viewer",

@@ -66,6 +66,8 @@ const FREE: Record<string, string> = {
   "public.telegram_people": "user_id telegram_id name linked_at",
   "public.cards": "topic_id state holder snoozed_until version changed_at edit_due_at edit_lease created_at",
   "public.card_presses": "id user_id action outcome state_before holder_before version at",
+  "public.card_folds": "at",
+  "private.card_storms": "destination_id pattern last_at",
   "private.visitor_keys": "day key",
   "private.purges": "what due_at reached began_at rows error",
   "private.status_posts": "update_id incident_id state attempt next_attempt_at lease last_error",
@@ -322,6 +324,9 @@ async function plant(sql: Sql) {
     select id, 'abcdefghijklmnop', -1002000000001, '{4000}' from public.deliveries order by id limit 1`;
   await sql`insert into public.card_presses (delivery_id, action, outcome, state_before, version)
     select delivery_id, 'wake', 'done', 'snoozed', 2 from public.cards`;
+  await sql`insert into public.card_folds (delivery_id, leader) select delivery_id, delivery_id from public.cards`;
+  await sql`insert into private.card_storms (destination_id, pattern, leader, last_at)
+    select d.destination_id, '\\x00', d.id, now() from public.deliveries d join public.cards c on c.delivery_id = d.id`;
   await sql`insert into private.delivery_lanes (destination_id, conversation_id) select distinct destination_id, conversation_id from public.deliveries`;
   await sql`update public.conversations set unrouted_since = null, routed_seq = 1000 where contact_id = ${id}`;
   await sql`update public.conversations set opted_out_at = null`;

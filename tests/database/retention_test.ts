@@ -73,6 +73,8 @@ const BOUNDED: Record<string, string> = {
   "public.telegram_people": "with the member",
   "public.cards": "with deliveries",
   "public.card_presses": "with cards",
+  "public.card_folds": "with deliveries",
+  "private.card_storms": "purge_telegram",
   "private.visitor_keys": "purge_clicks",
   "public.orgs": "the team's",
   "public.org_members": "the organisation's",

@@ -190,10 +190,11 @@ edgeTest("openapi.yaml: every answer of the mail functions is met, by one as des
     await call("email-webhook", { headers: { apikey: KEYS.publishableKey } }),
   );
   see("/email-webhook", "post", 405, await call("email-webhook", { method: "GET" }));
-  // Resend and the secret address answer as their neighbours, with other checks; whole mails have a test of their own.
+  // Resend and the secret address answer as their neighbours, with other checks; whole mails, and mail from Cloudflare and
+  // Mailgun (email_doors_test.ts), have tests of their own.
   // What every function answers while database, storage or environment are not well is met by their own tests.
   assertAllMet(
-    (path) => /^\/email-(?:send|webhook)/.test(path) && !/resend|secret|mails/.test(path),
+    (path) => /^\/email-(?:send|webhook)/.test(path) && !/resend|secret|mails|cloudflare|mailgun/.test(path),
     (what) =>
       /^(config_invalid|disabled_by_environment|(database|storage)_unavailable|schema_.*)$/.test(what),
   );

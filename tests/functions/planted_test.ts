@@ -342,6 +342,10 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "traffic_split()": () => [""],
   "environment_watch()": () => [""],
   "traffic_figures(integer)": () => ["5"],
+  "card_mails(text,integer)": () => ["'aaaaaaaaaaaaaaaa'"],
+  "mail_weight()": () => [""],
+  "set_mail_weight(numeric,text)": () => ["0, 'a test'"],
+  "mail_addresses(integer,integer)": () => [""],
   "set_traffic(text,numeric,text)": () => ["'blue', 100, 'a test'"],
   "forecast_rollout(text,jsonb,numeric,numeric,timestamp with time zone)": () => [
     "'wa_send.enabled', (public.plan_of_template('standard'))",

@@ -101,6 +101,10 @@ edgeTest("of two who press the same button one is told who was faster", async (e
     "Undone.",
   ]);
   assertEquals((await sql`select state from public.cards`)[0].state, "open");
+  await until(
+    "the card is up to date again",
+    async () => (await sql`select from public.cards where edit_due_at is not null`).length === 0,
+  );
 });
 
 edgeTest(

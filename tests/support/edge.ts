@@ -344,6 +344,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
       "wa_router.enabled": "true",
       "wa_send.enabled": "true",
       "email_router.enabled": "true",
+      "telegram_cards.enabled": "true",
       "email_send.enabled": "true",
       "email_reply_tokens.enabled": "true",
       "forward.allow_loopback": "true",

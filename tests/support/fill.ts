@@ -440,6 +440,12 @@ export const FILL: Record<string, string> = {
   "public.card_presses": `
     insert into public.card_presses (delivery_id, user_id, action, outcome, state_before, version) values
       ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000001', 'ack', 'refused', 'open', 1)`,
+  "public.card_folds": `
+    insert into public.card_folds (delivery_id, leader) values
+      ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000b02')`,
+  "private.card_storms": `
+    insert into private.card_storms (destination_id, pattern, leader, last_at) values
+      ('00000000-0000-7000-8000-000000000b01', sha256('a kind'), '00000000-0000-7000-8000-000000000b02', now())`,
   "private.card_clears": `
     insert into private.card_clears (chat_id, message_id, is_file) values (-1002000000001, 3999, false)`,
   "public.route_history": `

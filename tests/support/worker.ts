@@ -7,16 +7,20 @@ export interface Worker {
   stop(): Promise<void>;
 }
 
-/** Starts a worker; undefined if Miniflare cannot be had, which is said. */
+/**
+ * Starts a worker; undefined if Miniflare cannot be had, which is said.
+ * @param more Further options of Miniflare, such as `modules` and `r2Buckets`.
+ */
 export async function startWorker(
   path: string,
   variables: Record<string, string>,
+  more: Record<string, unknown> = {},
 ): Promise<Worker | undefined> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-A", "--quiet", "--no-config", "--no-lock", "--node-modules-dir=none"],
       join(ROOT, "tests", "support", "worker.mjs"),
-      ...[MINIFLARE, path, JSON.stringify(variables)],
+      ...[MINIFLARE, path, JSON.stringify(variables), JSON.stringify(more)],
     ],
     env: { DENO_TLS_CA_STORE: "system,mozilla", NO_COLOR: "1" },
     stdin: "piped",

@@ -1,12 +1,14 @@
 /** `gatelink email`: identities that mail is sent as, why a mail was treated as it was, and what waits for a person. */
 import type { Command } from "commander";
 import type { Run } from "../../core/session.ts";
+import { addresses } from "./addresses.ts";
 import { doctor } from "./doctor.ts";
 import { explain } from "./explain.ts";
 import { exporting } from "./export.ts";
 import { identities } from "./identities.ts";
 import { opens } from "./opens.ts";
 import { unknown } from "./unknown.ts";
+import { weight } from "./weight.ts";
 
 /** Defines the commands of the group. */
 export function email(group: Command, run: Run): void {
@@ -15,5 +17,7 @@ export function email(group: Command, run: Run): void {
   explain(group, run);
   exporting(group, run);
   opens(group, run);
+  addresses(group, run);
+  weight(group, run);
   unknown(group.command("unknown").description("mails of which nobody knows whether they went"), run);
 }

@@ -9,6 +9,8 @@ const SETUP: MailSetup = {
   events_keys: ["MFkwA=="],
   sends_by: ["sendgrid"],
   resend_webhook: true,
+  email_worker: false,
+  mailgun: false,
   reply_domain: "reply.example.com",
   send_domain: "example.com",
 };

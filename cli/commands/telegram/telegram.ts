@@ -4,9 +4,9 @@ import type { TelegramChat } from "../../../supabase/functions/_shared/contract/
 import type { TelegramSetup } from "../../../supabase/functions/_shared/contract/http/telegram.ts";
 import { CliError } from "../../core/errors.ts";
 import { callFunction } from "../../core/functions_api.ts";
-import { type Cell, facts, table } from "../../core/output.ts";
+import { type Cell, facts, table, time } from "../../core/output.ts";
 import type { Result, Run, Session } from "../../core/session.ts";
-import { destinationName } from "../../core/values.ts";
+import { destinationName, whole } from "../../core/values.ts";
 import { findingsOf, LEVEL_COLOURS } from "./findings.ts";
 
 /** Defines the commands of the group. */
@@ -14,6 +14,7 @@ export function telegram(group: Command, run: Run): void {
   chats(group, run);
   add(group, run);
   link(group, run);
+  card(group, run);
   connect(group, run);
   doctor(group, run);
 }
@@ -84,6 +85,43 @@ Next: gatelink routes add --to ${document.name} --when '{"type":"any"}'`,
         };
       })
     );
+}
+
+function card(group: Command, run: Run): void {
+  group.command("card").description("list every message that a card stands for")
+    .argument("<card>", "its name, which stands behind the counter on the card", cardName)
+    .option("--limit <n>", "show at most N", whole(1, 10_000), 1000)
+    .addHelpText(
+      "after",
+      `
+When more mails come than a chat can take, those of one kind (address, subject without numbers) get one card with a counter.
+
+Example:
+  gatelink telegram card k7m2p5xwq4t6r3sa`,
+    )
+    .action((name: string, { limit }: { limit: number }) =>
+      run(async (session) => {
+        const document = await (await session.api()).rpc("card_mails", { p_token: name, p_limit: limit });
+        return {
+          document,
+          text: table(
+            ["time", "from", "to", "subject", "id"],
+            document.map((mail): Cell[] => [
+              time(mail.at),
+              mail.from ?? "",
+              mail.to ?? "",
+              mail.subject ?? mail.text ?? "",
+              mail.message_id,
+            ]),
+          ),
+        };
+      })
+    );
+}
+
+function cardName(text: string): string {
+  if (/^[a-z2-7]{16}$/.test(text)) return text;
+  throw new InvalidArgumentError("It has 16 lower-case letters and digits.");
 }
 
 function link(group: Command, run: Run): void {

@@ -6,13 +6,22 @@
 import { channels } from "./channels/all.ts";
 import { createChatDestination } from "./channels/telegram/chat.ts";
 import { bot } from "./channels/telegram/config.ts";
+import { killed } from "./config/kill_switch.ts";
 import { rpc } from "./db/client.ts";
+import { loadConfig } from "./db/config.ts";
 import { count } from "./db/counters.ts";
 import { composePipeline } from "./pipeline/compose.ts";
+
+/** Off: cards wait. */
+const CARDS = "telegram_cards.enabled";
 
 /** Cards in chats, for messages of every channel. */
 const telegram = createChatDestination({
   bot,
+  isOn: async () => {
+    if (killed(CARDS)) return false;
+    return (await loadConfig()).settings.some(({ key, value }) => key === CARDS && value === "true");
+  },
   noteCard: async ({ deliveryId, chatId, topicId, messageIds }) => {
     await rpc("note_card", {
       p_delivery_id: deliveryId,

@@ -5,6 +5,9 @@
  * |---|---|---|
  * | `POST /inbound`, `/inbound/{secret}` | SendGrid's Inbound Parse | 200 for what is stored, 5xx for everything else |
  * | `POST /events` | SendGrid's Event Webhook | 200, 401, 400 |
+ * | `POST /cloudflare` | the Worker behind Cloudflare's Email Routing | 200 for what is stored, 5xx for everything else |
+ * | `GET /cloudflare/weight` | the same | the share of mail that is for us |
+ * | `POST /mailgun`, `/mailgun/mime` | Mailgun's routes | 200 for what is stored, 5xx for everything else |
  * | `POST /resend` | Resend's webhooks | 200, 401, 400 |
  * | `GET, POST /u/{token}` | whoever ends a subscription (RFC 8058) | 200 |
  * | `POST /explain` | the team, with a secret key | what a mail would lead to; stores nothing |
@@ -17,8 +20,8 @@ import type { Door } from "../_shared/channels/channel.ts";
 import type { MailEvent, ParsedEvents } from "../_shared/channels/email/inbound/events.ts";
 import type { Intake, Posted, Taken } from "../_shared/channels/email/intake.ts";
 import type { ResendBody } from "../_shared/channels/email/inbound/resend_events.ts";
-import type { MailSetup } from "../_shared/contract/http/mail.ts";
-import { readBody } from "../_shared/http/body.ts";
+import type { MailSetup, MailWeight } from "../_shared/contract/http/mail.ts";
+import { type Bytes, readBody } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { type Call, createRouter, type Route } from "../_shared/http/routes.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
@@ -34,6 +37,10 @@ export const ROUTES = [
   { method: "GET", path: "/setup", auth: "secret", handler: "setup" },
   { method: "POST", path: "/inbound", auth: "none", handler: "inbound" },
   { method: "POST", path: "/inbound/{secret}", auth: "none", handler: "inbound" },
+  { method: "POST", path: "/cloudflare", auth: "none", handler: "cloudflare" },
+  { method: "GET", path: "/cloudflare/weight", auth: "none", handler: "weight" },
+  { method: "POST", path: "/mailgun", auth: "none", handler: "mailgun" },
+  { method: "POST", path: "/mailgun/mime", auth: "none", handler: "mailgun" },
   { method: "POST", path: "/events", auth: "none", handler: "events" },
   { method: "POST", path: "/resend", auth: "none", handler: "resend" },
   { method: "GET", path: "/u/{token}", auth: "none", handler: "askUnsubscribe" },
@@ -47,12 +54,18 @@ export type InboundCheck = "signature" | "secret";
 export interface EmailWebhookDeps {
   killed(feature: string): boolean;
   requireSecretKey(headers: Headers): void;
-  doors: { inbound: Door<Promise<boolean>>; events: Door<Promise<boolean>>; resend: Door };
+  doors: { inbound: Door<Promise<boolean>>; events: Door<Promise<boolean>>; resend: Door; worker: Door };
   /** @throws {Problem} `config_invalid` if neither is configured. */
   inboundCheck(): InboundCheck;
   /** Whether this secret of an address is one of those configured. */
   isInboundSecret(shown: string): boolean;
   intake: Intake;
+  /** Reads what the Worker posts. @throws {Problem} */
+  takeWorkerPost(bytes: Bytes): Promise<{ posted: Posted; isWhole: boolean }>;
+  /** Reads a signed form of Mailgun's. @throws {Problem} `signature_invalid`, `signature_missing` */
+  readMailgun(bytes: Bytes, contentType: string): Posted;
+  /** The share of mail that is for us, and the salt of the hash that shares it out. */
+  mailWeight(): Promise<MailWeight>;
   explain: Explain;
   setup(): MailSetup;
   parseEvents(bytes: Uint8Array): ParsedEvents;
@@ -93,7 +106,19 @@ export function createHandler(deps: EmailWebhookDeps): Handler {
         return "";
       },
     },
-    handlers: { purge, explain, setup, inbound, events, resend, askUnsubscribe, unsubscribe },
+    handlers: {
+      purge,
+      explain,
+      setup,
+      inbound,
+      cloudflare,
+      weight,
+      mailgun,
+      events,
+      resend,
+      askUnsubscribe,
+      unsubscribe,
+    },
   });
 
   function requireOn(): void {
@@ -117,6 +142,48 @@ export function createHandler(deps: EmailWebhookDeps): Handler {
       }
       const contentType = request.headers.get("content-type") ?? "";
       return taken(await deps.intake.form(bytes, contentType, context.traceparent));
+    } catch (error) {
+      throw asOurs(error);
+    }
+  }
+
+  /**
+   * Failure policy: as for SendGrid. The Worker takes any answer but 2xx for a temporary failure, and so does the server
+   * that the mail comes from.
+   */
+  async function cloudflare({ request, context }: Call<Context>): Promise<Response> {
+    try {
+      requireOn();
+      const bytes = await fromWorker(request);
+      const { posted, isWhole } = await deps.takeWorkerPost(bytes);
+      const response = taken(await deps.intake.mail(posted, context.traceparent));
+      // What the Worker keeps of a big mail it may forget.
+      if (isWhole) response.headers.set("x-gatelink-raw", "taken");
+      return response;
+    } catch (error) {
+      throw asOurs(error);
+    }
+  }
+
+  async function weight({ request }: Call<Context>): Promise<Response> {
+    await fromWorker(request);
+    return Response.json(await deps.mailWeight(), { headers: { "cache-control": "no-store" } });
+  }
+
+  async function fromWorker(request: Request): Promise<Bytes> {
+    if (!deps.doors.worker.isSigned(request)) throw new Problem("signature_missing");
+    const bytes = request.body === null ? new Uint8Array() : await readBody(request, INBOUND_BYTES);
+    if (!deps.doors.worker.verify(request, bytes)) throw new Problem("signature_invalid");
+    return bytes;
+  }
+
+  /** Mailgun repeats for 8 hours what is refused by anything but 406. */
+  async function mailgun({ request, context }: Call<Context>): Promise<Response> {
+    try {
+      requireOn();
+      const bytes = await readBody(request, INBOUND_BYTES);
+      const posted = deps.readMailgun(bytes, request.headers.get("content-type") ?? "");
+      return taken(await deps.intake.mail(posted, context.traceparent));
     } catch (error) {
       throw asOurs(error);
     }

@@ -1,9 +1,16 @@
-import { createResendDoor, eventsDoor, inboundDoor } from "../_shared/channels/email/doors.ts";
+import {
+  createResendDoor,
+  createWorkerDoor,
+  eventsDoor,
+  inboundDoor,
+} from "../_shared/channels/email/doors.ts";
 import { mailSetup, mailWorld, ownForwardHeaders } from "../_shared/channels/email/config.ts";
 import type { MailEvent } from "../_shared/channels/email/inbound/events.ts";
 import { parseResend } from "../_shared/channels/email/inbound/resend_events.ts";
 import { parseSendGridEvents } from "../_shared/channels/email/inbound/sendgrid_events.ts";
 import { createIntake } from "../_shared/channels/email/intake.ts";
+import { readMailgun } from "../_shared/channels/email/mailgun_post.ts";
+import { takeWorkerPost } from "../_shared/channels/email/worker_post.ts";
 import { holdsSecret } from "../_shared/channels/email/inbound/signatures.ts";
 import { pipeline } from "../_shared/compose.ts";
 import { env } from "../_shared/config/env.ts";
@@ -25,6 +32,8 @@ import { serve } from "../_shared/serve/serve.ts";
 import type { Bucket } from "../_shared/storage/paths.ts";
 import { mailStorage, storage } from "../_shared/storage/storage.ts";
 import { createDecline } from "../_shared/tracking/decline.ts";
+import { log } from "../_shared/log/log.ts";
+import { MAIL_FLAG, weightOf } from "../_shared/traffic/mail_weight.ts";
 import { createExplain } from "./explain.ts";
 import { createHandler } from "./handler.ts";
 import { fetchReceived } from "./received.ts";
@@ -78,7 +87,12 @@ const world = async () => mailWorld(ownForwardHeaders((await loadConfig()).setti
 const doors = createHandler({
   killed,
   requireSecretKey: (headers) => void requireKey(headers),
-  doors: { inbound: inboundDoor, events: eventsDoor, resend: createResendDoor(Date.now) },
+  doors: {
+    inbound: inboundDoor,
+    events: eventsDoor,
+    resend: createResendDoor(Date.now),
+    worker: createWorkerDoor(Date.now),
+  },
   inboundCheck,
   isInboundSecret: (shown) => holdsSecret(shown, env("SENDGRID_INBOUND_SECRET").SENDGRID_INBOUND_SECRET),
   intake: createIntake({
@@ -90,6 +104,15 @@ const doors = createHandler({
     now: () => new Date(),
     count: (kind, verdict) => count("mail_results", `${kind} ${verdict}`),
   }),
+  takeWorkerPost: (bytes) =>
+    takeWorkerPost(
+      bytes,
+      (url, init) => fetch(url, init),
+      (error) => log.warn("a big mail was taken without its files", { error }),
+    ),
+  readMailgun: (bytes, contentType) =>
+    readMailgun(bytes, contentType, env("MAILGUN_SIGNING_KEY").MAILGUN_SIGNING_KEY, Date.now()),
+  mailWeight: async () => weightOf((await loadConfig()).settings, killed(MAIL_FLAG)),
   explain: createExplain({ resolve: resolveAll, world }),
   setup: mailSetup,
   parseEvents: parseSendGridEvents,

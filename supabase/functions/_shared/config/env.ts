@@ -18,7 +18,17 @@ import { log } from "../log/log.ts";
 import { hideValue } from "../log/redact.ts";
 
 /** What an installation may do without. Mail needs its domains whichever of its providers is in use. */
-type Part = "mail" | "sendgrid" | "resend" | "google" | "microsoft" | "twilio" | "telnyx" | "telegram";
+type Part =
+  | "mail"
+  | "sendgrid"
+  | "resend"
+  | "google"
+  | "microsoft"
+  | "twilio"
+  | "telnyx"
+  | "telegram"
+  | "email_worker"
+  | "mailgun";
 
 interface Variable {
   /** Completes "It is needed to …" for the operator of this installation. */
@@ -154,6 +164,19 @@ const VARIABLES = {
   RESEND_WEBHOOK_SECRET: {
     part: "resend",
     purpose: "verify Resend's webhooks (whsec_…); several, comma-separated, while rotating",
+    schema: secrets,
+    secret: true,
+  },
+  EMAIL_WORKER_SECRET: {
+    part: "email_worker",
+    purpose:
+      "verify mails that the Worker behind Cloudflare's Email Routing posts (whsec_…); several, comma-separated, while rotating",
+    schema: secrets,
+    secret: true,
+  },
+  MAILGUN_SIGNING_KEY: {
+    part: "mailgun",
+    purpose: "verify mails that Mailgun's routes post; several, comma-separated, while rotating",
     schema: secrets,
     secret: true,
   },

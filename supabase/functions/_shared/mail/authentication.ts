@@ -1,18 +1,20 @@
 /**
  * What the server of a mailbox found of a mail's author, from the Authentication-Results that it wrote itself (RFC 8601).
  *
- * Only of mails that were read from a mailbox: there the topmost such header is the receiving server's, which removes those
- * that claim to be its own (RFC 8601 5). Gmail names itself `mx.google.com`; Exchange Online names nobody, and is always the
- * last to write one. In any other mail the header is the sender's word.
+ * Only of mails that were read from a mailbox, or that Cloudflare's Email Routing received: there the topmost such header is
+ * the receiving server's, which removes those that claim to be its own (RFC 8601 5). Gmail names itself `mx.google.com`,
+ * Cloudflare `mx.cloudflare.net`; Exchange Online names nobody, and is always the last to write one. In any other mail the
+ * header is the sender's word.
  *
  * Failure policy: closed. What cannot be read is no verdict.
  *
  * @module
  */
-import { normalAddress } from "./header_values.ts";
+import { domainOf, normalAddress } from "./header_values.ts";
 import type { Mail, Post } from "./types.ts";
 
-const GOOGLE = "mx.google.com";
+/** Who names itself first in its header; Exchange Online names nobody. */
+const SERVERS = { google: "mx.google.com", cloudflare: "mx.cloudflare.net" } as const;
 const MOST = 4000;
 /** A host name (RFC 1123 2.1). */
 const HOST = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
@@ -25,13 +27,6 @@ export function postOfMailbox(
 ): Post {
   const parts = partsOf(mail, provider);
   const spf = parts.find(({ method }) => method === "spf");
-  const dkim: Record<string, string> = {};
-  for (const { method, verdict, properties } of parts) {
-    if (method !== "dkim") continue;
-    const signer = properties.get("header.d") ?? properties.get("header.i") ?? "";
-    const domain = signer.slice(signer.lastIndexOf("@") + 1);
-    if (HOST.test(domain) && dkim[domain] !== "pass") dkim[domain] = verdict;
-  }
   const stated = spf?.properties.get("smtp.mailfrom");
   const from = stated === undefined || stated === "" ? returnPath(mail) : senderIn(stated);
   return {
@@ -39,9 +34,39 @@ export function postOfMailbox(
     envelope: { to: [recipient], from },
     // Without the address that was asked about, a pass says nothing.
     spf: spf === undefined || stated === undefined ? "none" : spf.verdict,
-    dkim,
+    dkim: dkimIn(parts),
     senderIp: null,
   };
+}
+
+/**
+ * What stands for the provider's own statement of a mail that came through Cloudflare's Email Routing. A pass of SPF counts
+ * only where it is about the sender of the envelope; Cloudflare also states one about the name of the sending server.
+ */
+export function postOfCloudflare(mail: Pick<Mail, "headers">, envelope: Post["envelope"]): Post {
+  const parts = partsOf(mail, "cloudflare");
+  const spf = parts.find(({ method, properties }) => method === "spf" && properties.has("smtp.mailfrom"));
+  const about = senderIn(spf?.properties.get("smtp.mailfrom") ?? "");
+  const isAbout = about !== null && envelope.from !== null && domainOf(about) === domainOf(envelope.from);
+  return {
+    provider: "cloudflare",
+    envelope,
+    spf: spf !== undefined && isAbout ? spf.verdict : "none",
+    dkim: dkimIn(parts),
+    senderIp: null,
+  };
+}
+
+/** Verdicts by signing domain; the best one of a domain counts. */
+function dkimIn(parts: readonly Found[]): Record<string, string> {
+  const dkim: Record<string, string> = {};
+  for (const { method, verdict, properties } of parts) {
+    if (method !== "dkim") continue;
+    const signer = properties.get("header.d") ?? properties.get("header.i") ?? "";
+    const domain = signer.slice(signer.lastIndexOf("@") + 1);
+    if (HOST.test(domain) && dkim[domain] !== "pass") dkim[domain] = verdict;
+  }
+  return dkim;
 }
 
 /** An address, or at Microsoft a domain. */
@@ -63,12 +88,15 @@ interface Found {
   readonly properties: ReadonlyMap<string, string>;
 }
 
-function partsOf({ headers }: Pick<Mail, "headers">, provider: "google" | "microsoft"): Found[] {
+function partsOf(
+  { headers }: Pick<Mail, "headers">,
+  provider: "google" | "microsoft" | "cloudflare",
+): Found[] {
   const [first] = headers.get("authentication-results") ?? [];
   // Of half a header, the rest might say otherwise.
   if (first === undefined || first.length > MOST) return [];
   const parts = withoutComments(first.toLowerCase())?.split(";").map((part) => part.trim());
-  if (parts === undefined || provider === "google" && parts.shift() !== GOOGLE) return [];
+  if (parts === undefined || provider !== "microsoft" && parts.shift() !== SERVERS[provider]) return [];
   return parts.flatMap((part) => {
     const words = part.split(/\s+/).map((word) => {
       const at = word.indexOf("=");

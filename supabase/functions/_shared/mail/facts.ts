@@ -35,8 +35,11 @@ export async function factsOf(
   // What a server says is no person's answer.
   const text = machine ? "" : cut.text;
   const recipients = recipientsOf(mail, post, world);
-  const identity = mail.messageId ?? `sha256:${sha256Hex(raw)}`;
   const textHash = sha256Hex(hashed(mail, cut));
+  // An id alone would let anybody who sends it first keep the mail that has it from being seen.
+  const identity = mail.messageId === null
+    ? `sha256:${sha256Hex(raw)}`
+    : [mail.messageId, mail.from.address, mail.subject, textHash].join("\0");
   const common = {
     provider: post.provider,
     message_id: mail.messageId,

@@ -7,6 +7,8 @@
  * | a server's report of failure                    | bounce, suppress if the address does not exist  |
  * | … of a delay, a receipt                         | delay or receipt, store                         |
  * | a complaint                                     | complaint, suppress                             |
+ * | automatic, leads to no message of ours, and is  | new_mail, store: monitors write so, and routes  |
+ * | for an address of three parts (`a.b.alert@`)    | decide                                          |
  * | from a list, or automatic                       | bulk or auto_reply, store                       |
  * | leads to no message of ours                     | new_mail, store                                 |
  * | author not verified                             | spoof, quarantine                               |
@@ -98,6 +100,12 @@ export function judge(facts: MailFacts, resolved: Resolved, world: MailWorld): J
     return decide(
       { kind: "receipt", verdict: "store", verified: null },
       "A server reports that our mail was delivered.",
+    );
+  }
+  if (message === null && facts.auto !== null && facts.auto !== "calendar" && isForRoutes(facts.recipient)) {
+    return decide(
+      { kind: "new_mail", verdict: "store" },
+      `A machine wrote it (${facts.auto}), to an address that is for routes.`,
     );
   }
   if (facts.unsubscribe !== "subject" || facts.auto === "list") {
@@ -198,6 +206,13 @@ const UNVERIFIED: Readonly<Record<MailFacts["verification"]["reason"], string>> 
 };
 
 /** What only the database knows of circles. */
+/** `domain.scope.type@`, which nobody has by name: first and last name are two parts. */
+const FOR_ROUTES = /^[a-z0-9-]{1,32}\.[a-z0-9-]{1,32}\.[a-z0-9-]{1,32}(?:\+[^@]*)?@/;
+
+function isForRoutes(recipient: string | null): boolean {
+  return recipient !== null && FOR_ROUTES.test(recipient.toLowerCase());
+}
+
 function ownLoop(resolved: Resolved): LoopReason | null {
   if (resolved.from_is_ours) return "from_own_domain";
   return resolved.message_id_is_ours ? "own_message_id" : null;

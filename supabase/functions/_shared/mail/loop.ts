@@ -13,6 +13,8 @@ import type { LoopReason, Mail, MailWorld } from "./types.ts";
 export const HOPS_HEADER = "X-Gatelink-Hops";
 /** The header that marks our forwards; its value is the delivery's id. */
 export const FORWARDED_HEADER = "X-Gatelink-Forwarded";
+/** Whatever has it, with whatever value, was sent by a Gatelink by itself. */
+export const LOOP_HEADER = "X-Gatelink-Loop";
 /** More of our own hops are a circle. */
 export const MOST_HOPS = 3;
 /** More Received lines are a circle: a person's mail has 3 to 12, and RFC 5321 6.3 lets relays refuse at 100. */
@@ -32,7 +34,7 @@ export function loopReason(
   mail: Pick<Mail, "headers" | "from" | "messageId">,
   world: MailWorld,
 ): LoopReason | null {
-  const marks = [FORWARDED_HEADER.toLowerCase(), ...world.ownForwardHeaders];
+  const marks = [FORWARDED_HEADER.toLowerCase(), LOOP_HEADER.toLowerCase(), ...world.ownForwardHeaders];
   if (marks.some((name) => mail.headers.has(name))) return "own_forward";
   if (isOn(mail.from.address, world.replyDomain) || mail.from.address === world.forwardFrom) {
     return "from_own_domain";

@@ -199,7 +199,7 @@ export type LoopReason = "own_forward" | "from_own_domain" | "own_message_id" | 
  * What the database is asked about a mail, and what it stores: one for each envelope recipient. Plain JSON.
  */
 export interface MailFacts {
-  /** Provider, Message-ID (or hash of the mail) and envelope recipient: the same for each repetition. */
+  /** Provider, Message-ID and words (or hash of the mail) and envelope recipient: the same for each repetition. */
   readonly key: string;
   readonly provider: string;
   /** Without angle brackets; null if the mail has none. */

@@ -63,9 +63,9 @@ export interface CompiledRoute {
 }
 
 /**
- * Compiles routes and sorts them into the order in which they are asked: by priority, then by creation, and
- * routes whose whole condition is `default` after all others, so that a fallback never hides a route added
- * later.
+ * Compiles routes and sorts them into the order in which they are asked: by priority, then those for addresses of mail
+ * before others, by how much of the address they name, then by creation, and routes whose whole condition is `default`
+ * after all others, so that a fallback never hides a route added later.
  *
  * Failure policy: a route whose condition cannot be used (stored by hand, or by a newer version) fails closed
  * by itself. It matches nothing, explanations say why, and the other routes are not affected.
@@ -86,9 +86,23 @@ export async function compileRoutes(
   compiled.sort((a, b) =>
     Number(a.route.isDefault) - Number(b.route.isDefault) ||
     a.row.priority - b.row.priority ||
+    namedOf(b.row.condition) - namedOf(a.row.condition) ||
     (a.row.id < b.row.id ? -1 : 1)
   );
   return compiled.map(({ route }) => route);
+}
+
+/**
+ * How much of an address a condition names: domain, scope and type (7), domain and scope (6), domain and type (5), domain
+ * (4), less without a domain; 0 for a condition that asks for no address. The longest match comes first.
+ */
+function namedOf(condition: unknown): number {
+  if (typeof condition !== "object" || condition === null || !("type" in condition)) return 0;
+  if (condition.type === "all" && "of" in condition && Array.isArray(condition.of)) {
+    return Math.max(0, ...condition.of.map(namedOf));
+  }
+  if (condition.type !== "address") return 0;
+  return ("domains" in condition ? 4 : 0) + ("scopes" in condition ? 2 : 0) + ("types" in condition ? 1 : 0);
 }
 
 async function compileRoute(

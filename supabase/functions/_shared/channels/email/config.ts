@@ -141,5 +141,7 @@ export function mailSetup(): MailSetup {
       env("RESEND_WEBHOOK_SECRET").RESEND_WEBHOOK_SECRET.length > 0,
     reply_domain: ok("INBOUND_PARSE_DOMAIN") ? env("INBOUND_PARSE_DOMAIN").INBOUND_PARSE_DOMAIN : null,
     send_domain: ok("SEND_DOMAIN") ? env("SEND_DOMAIN").SEND_DOMAIN : null,
+    email_worker: ok("EMAIL_WORKER_SECRET") && env("EMAIL_WORKER_SECRET").EMAIL_WORKER_SECRET.length > 0,
+    mailgun: ok("MAILGUN_SIGNING_KEY") && env("MAILGUN_SIGNING_KEY").MAILGUN_SIGNING_KEY.length > 0,
   };
 }

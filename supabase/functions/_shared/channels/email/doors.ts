@@ -5,7 +5,13 @@
  */
 import { env } from "../../config/env.ts";
 import type { Door } from "../channel.ts";
-import { SENDGRID_HEADERS, SVIX_HEADERS, verifySendGrid, verifySvix } from "./inbound/signatures.ts";
+import {
+  SENDGRID_HEADERS,
+  STANDARD_HEADERS,
+  SVIX_HEADERS,
+  verifySendGrid,
+  verifySvix,
+} from "./inbound/signatures.ts";
 
 /** SendGrid's Inbound Parse, with a security policy that signs. */
 export const inboundDoor: Door<Promise<boolean>> = {
@@ -27,5 +33,14 @@ export function createResendDoor(now: () => number): Door {
     isSigned: ({ headers }) => headers.has(SVIX_HEADERS.signature),
     verify: ({ headers }, bytes) =>
       verifySvix(bytes, headers, env("RESEND_WEBHOOK_SECRET").RESEND_WEBHOOK_SECRET, now()),
+  };
+}
+
+/** The Worker behind Cloudflare's Email Routing (ops/cloudflare/email-worker). @param now As above. */
+export function createWorkerDoor(now: () => number): Door {
+  return {
+    isSigned: ({ headers }) => headers.has(STANDARD_HEADERS.signature),
+    verify: ({ headers }, bytes) =>
+      verifySvix(bytes, headers, env("EMAIL_WORKER_SECRET").EMAIL_WORKER_SECRET, now(), STANDARD_HEADERS),
   };
 }

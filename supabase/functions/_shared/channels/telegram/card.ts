@@ -33,6 +33,15 @@ export interface CardStatus {
   readonly until?: string | null;
 }
 
+/** Mails that a card stands for besides its own: more came than the chat can take. */
+export interface Folded {
+  readonly count: number;
+  /** ISO time. */
+  readonly last_at: string;
+  /** The last few, latest first. */
+  readonly latest: readonly { readonly at: string; readonly subject: string | null }[] | null;
+}
+
 /** A button; `callback_data` comes back when it is pressed. */
 export interface Button {
   readonly text: string;
@@ -100,7 +109,12 @@ export function pressOf(data: unknown): { action: Action; token: string; version
  */
 export function cardOf(
   message: CardMessage,
-  { token, version, status }: { token: string; version: number; status: CardStatus },
+  { token, version, status, folded: more }: {
+    token: string;
+    version: number;
+    status: CardStatus;
+    folded?: Folded;
+  },
 ): Card {
   const mail = message.channel === "email" && message.native !== null ? message.native : undefined;
   const subject = mail && line(textOf(mail.subject) ?? "");
@@ -118,6 +132,7 @@ export function cardOf(
   if (body === "" && files === "") {
     head.push("\n", { type: "italic", text: mail === undefined ? `(${line(message.type)})` : "(no text)" });
   }
+  if (more !== undefined) head.push("\n", ...foldedParts(more, token));
   const foot: Part[] = status.state === "open" ? [] : ["\n\n", { type: "bold", text: statusLine(status) }];
 
   const room = MESSAGE_UNITS - format([...head, ...foot]).text.length - 4;
@@ -168,6 +183,23 @@ function filesOf(mail: CardMessage["native"] | undefined): string {
   const files = (list(mail?.attachments) ?? []).filter(isObject);
   const names = files.slice(0, FILES).map(({ name }) => shortened(line(textOf(name) ?? "") || "file", 60));
   return names.join(", ") + (files.length > FILES ? ` and ${files.length - FILES} more` : "");
+}
+
+const LATEST = 5;
+const LATEST_UNITS = 100;
+
+/** The counter, where all of them are listed, and the latest. */
+function foldedParts({ count, last_at, latest }: Folded, token: string): Part[] {
+  const lines = (latest ?? []).slice(0, LATEST)
+    .map(({ at, subject }) =>
+      `${clock(at)} ${shortened(line(subject ?? "") || "(no subject)", LATEST_UNITS)}`
+    );
+  return [
+    { type: "bold", text: `🔁 ${count} more like this, last at ${clock(last_at)}` },
+    "\nAll of them: ",
+    { type: "code", text: `gatelink telegram card ${token}` },
+    ...(lines.length === 0 ? [] : ["\n", { type: "expandable_blockquote" as const, text: lines.join("\n") }]),
+  ];
 }
 
 /** What became of a card, in one line. Times are UTC: a chat has people in several zones. */

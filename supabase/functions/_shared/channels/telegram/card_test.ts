@@ -51,6 +51,29 @@ Deno.test("cardOf(): a text of another channel names the person, of a phone the 
   );
 });
 
+Deno.test("cardOf(): mails that it stands for are counted, the latest named, and it says where all are", () => {
+  const folded = {
+    count: 37,
+    last_at: "2026-11-30T12:05:00Z",
+    latest: [
+      { at: "2026-11-30T12:05:00Z", subject: "Disk of db-7\u202e is full\n" },
+      { at: "2026-11-30T12:04:00Z", subject: null },
+    ],
+  };
+  const { message } = cardOf(mail({ subject: "Disk of db-1 is full", text_full: "x".repeat(9000) }), {
+    ...open,
+    folded,
+  });
+  const lines = message.text.split("\n").slice(0, 6);
+  assertEquals(lines.slice(2), [
+    "🔁 37 more like this, last at 12:05 UTC",
+    `All of them: gatelink telegram card ${TOKEN}`,
+    "12:05 UTC Disk of db-7 is full",
+    "12:04 UTC (no subject)",
+  ]);
+  assert(message.text.length <= MESSAGE_UNITS);
+});
+
 Deno.test("cardOf(): what somebody pressed stands at the end, and the buttons follow from it", () => {
   const card = cardOf(mail({ subject: "Hi", text_full: "Text" }), {
     token: TOKEN,

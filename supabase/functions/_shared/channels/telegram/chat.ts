@@ -12,6 +12,8 @@ import { type Card, cardOf } from "./card.ts";
 export interface ChatDestinationDeps {
   /** The bot; why there is none, if so. */
   bot(): Bot | string;
+  /** Whether cards are sent at all: a flag, and its kill switch. */
+  isOn(): Promise<boolean>;
   /** Keeps where a card is; called again, adds a further message of it. */
   noteCard(card: {
     deliveryId: string;
@@ -24,6 +26,9 @@ export interface ChatDestinationDeps {
   /** Counts what did not go as it should, by a word. */
   count(what: string): void;
 }
+
+/** How long cards wait while they are off, until somebody looks again. */
+const OFF_MS = 15_000;
 
 /** A file that holds more than a message can is named so. */
 const REST_NAME = "message.txt";
@@ -45,11 +50,28 @@ export function createChatDestination(deps: ChatDestinationDeps): OwnDestination
         return { ok: false, kind: "retry", code: "incomplete", message: "the database said too little" };
       }
       if (card.is_sent) return { ok: true };
+      if (!await deps.isOn()) {
+        // No attempt: it waits, and goes once cards are on again.
+        const message = "telegram_cards.enabled is off";
+        return {
+          ok: false,
+          kind: "throttle",
+          code: "disabled",
+          message,
+          retryAfterMs: OFF_MS,
+          scope: "pair",
+        };
+      }
       const bot = deps.bot();
       if (typeof bot === "string") return { ok: false, kind: "retry", code: "not_ready", message: bot };
       const shown = cardOf(
         { channel: message.channel, type: message.type, text: message.text, native: message.native, contact },
-        { token: card.token, version: 1, status: { state: "open" } },
+        {
+          token: card.token,
+          version: 1,
+          status: { state: "open" },
+          ...(card.folded && { folded: card.folded }),
+        },
       );
       const place = { chatId: config.chat_id, topicId: config.topic_id };
       const sent = await send(bot, place, shown, world, deps);

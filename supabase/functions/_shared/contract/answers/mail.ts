@@ -319,6 +319,47 @@ export type MailMetadata = z.infer<typeof mailMetadata>;
 /** By function. */
 export const MAIL = {
   export_mail_metadata: z.strictObject({ mails: z.array(mailMetadata), next: id.nullable() }),
+const mailShare = z.strictObject({
+  /** Percentage of threads that come here. */
+  weight: z.number(),
+  /** Version of the flag mail_routing.enabled; 0 if the share was never set. */
+  version: z.int().min(0),
+  changed_at: at.nullable(),
+  changed_by: z.string().nullable(),
+  reason: z.string().nullable(),
+  /** The ramp that is under way. */
+  rollout: z.strictObject({
+    id,
+    plan: z.string(),
+    state: z.enum(["running", "paused"]),
+    stage: z.string().nullable(),
+    version: count,
+    since: at.nullable(),
+    waits_because: z.string().nullable(),
+  }).nullable(),
+});
+/** The share of mail that comes here while a former system takes the rest. */
+export type MailShare = z.infer<typeof mailShare>;
+
+const mailAddress = z.strictObject({
+  address: z.string(),
+  domain: z.string().nullable(),
+  scope: z.string().nullable(),
+  type: z.string().nullable(),
+  mails: count,
+  /** Mails that no route took which was made for certain addresses. */
+  unknown: count,
+  routes: z.array(z.string()),
+  last_at: at,
+});
+/** An address of ours that new mails were sent to. */
+export type WrittenAddress = z.infer<typeof mailAddress>;
+
+/** By function. */
+export const MAIL = {
+  mail_weight: mailShare,
+  set_mail_weight: mailShare,
+  mail_addresses: z.array(mailAddress),
   resolve_mails: z.array(resolvedMail),
   ingest_mails: z.array(ingestedMail),
   ingest_mail_events: z.strictObject({

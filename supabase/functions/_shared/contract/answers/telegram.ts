@@ -17,11 +17,22 @@ export const chatConfig = z.strictObject({
 /** The config of a destination of kind `telegram`. */
 export type ChatConfig = z.infer<typeof chatConfig>;
 
+/** What a card shows besides its own mail. */
+const folded = z.strictObject({
+  count: z.int().min(1),
+  last_at: at,
+  /** The last few, latest first. */
+  latest: z.array(z.strictObject({ at, subject: z.string().nullable() })).nullable(),
+});
+/** See {@linkcode folded}. */
+export type Folded = z.infer<typeof folded>;
+
 export const cardToSend = z.strictObject({
   /** Names the card in its buttons. */
   token: z.string(),
   /** Whether it was sent by somebody who did not come back to say so. */
   is_sent: z.boolean(),
+  folded: folded.optional(),
 });
 
 /** The states of a card. */
@@ -43,6 +54,7 @@ const cardEdit = z.strictObject({
   until: at.nullable(),
   /** Its snooze is over: somebody is to notice. */
   is_woken: z.boolean(),
+  folded: folded.optional(),
   message: z.strictObject({
     channel: z.string(),
     type: z.string(),
@@ -100,6 +112,14 @@ export const TELEGRAM = {
     message_id: telegramId,
     /** Whether it is the file behind a card. */
     is_file: z.boolean(),
+  })),
+  card_mails: z.array(z.strictObject({
+    message_id: id,
+    at,
+    from: z.string().nullable(),
+    to: z.string().nullable(),
+    subject: z.string().nullable(),
+    text: z.string().nullable(),
   })),
   link_telegram: z.strictObject({ token: z.string(), expires_at: at }),
 };

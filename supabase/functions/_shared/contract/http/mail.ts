@@ -83,6 +83,10 @@ export const mailSetup = z.strictObject({
   resend_webhook: z.boolean().describe("Whether webhooks of Resend can be verified"),
   reply_domain: z.string().nullable().describe("INBOUND_PARSE_DOMAIN"),
   send_domain: z.string().nullable().describe("SEND_DOMAIN"),
+  email_worker: z.boolean().describe(
+    "Whether posts of the Worker behind Cloudflare's Email Routing can be verified",
+  ),
+  mailgun: z.boolean().describe("Whether posts of Mailgun's routes can be verified"),
 });
 /** See {@linkcode mailSetup}. */
 export type MailSetup = z.infer<typeof mailSetup>;
@@ -92,6 +96,14 @@ export const judged = z.strictObject({ judged: z.int().min(0).describe("How many
 /** See {@linkcode judged}. */
 export type Judged = z.infer<typeof judged>;
 
+/** The share of mail that is for Gatelink, as the Worker behind Cloudflare's Email Routing asks for it. */
+export const mailWeight = z.strictObject({
+  weight: z.number().min(0).max(100).describe("Percentage of threads; the others go to the former system"),
+  salt: z.string().describe("Salt of the hash by which threads are shared out"),
+});
+/** See {@linkcode mailWeight}. */
+export type MailWeight = z.infer<typeof mailWeight>;
+
 /** Schemas of this module that docs/openapi.yaml names. */
 export const MAIL_HTTP = {
   CodeMailed: codeMailed,
@@ -99,4 +111,5 @@ export const MAIL_HTTP = {
   Explained: explained,
   Judged: judged,
   MailSetup: mailSetup,
+  MailWeight: mailWeight,
 } as const;

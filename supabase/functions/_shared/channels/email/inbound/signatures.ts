@@ -24,6 +24,13 @@ export const SVIX_HEADERS = {
   signature: "svix-signature",
 } as const;
 
+/** Headers of Standard Webhooks (standardwebhooks.com), whose scheme is Svix's. */
+export const STANDARD_HEADERS = {
+  id: "webhook-id",
+  timestamp: "webhook-timestamp",
+  signature: "webhook-signature",
+} as const;
+
 /** Longest timestamp and signature that are looked at; genuine ones have 10 and about 96 characters. */
 const LONGEST = 200;
 
@@ -69,16 +76,18 @@ const SVIX_TOLERANCE_MS = 5 * 60 * 1000;
  * Failure policy: closed.
  *
  * @param now Milliseconds since 1970.
+ * @param names The headers: those of Svix, or of Standard Webhooks, which has the same scheme.
  */
 export function verifySvix(
   bytes: Uint8Array,
   headers: Headers,
   secrets: readonly string[],
   now: number,
+  names: typeof SVIX_HEADERS | typeof STANDARD_HEADERS = SVIX_HEADERS,
 ): boolean {
-  const id = headers.get(SVIX_HEADERS.id);
-  const timestamp = headers.get(SVIX_HEADERS.timestamp);
-  const given = headers.get(SVIX_HEADERS.signature);
+  const id = headers.get(names.id);
+  const timestamp = headers.get(names.timestamp);
+  const given = headers.get(names.signature);
   if (id === null || timestamp === null || given === null || given.length > 10 * LONGEST) return false;
   if (!/^\d{1,12}$/.test(timestamp)) return false;
   if (Math.abs(now - Number(timestamp) * 1000) > SVIX_TOLERANCE_MS) return false;
