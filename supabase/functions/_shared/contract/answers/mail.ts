@@ -316,9 +316,6 @@ const mailMetadata = z.strictObject({
 /** What became of a mail, without what it says or whose it is. */
 export type MailMetadata = z.infer<typeof mailMetadata>;
 
-/** By function. */
-export const MAIL = {
-  export_mail_metadata: z.strictObject({ mails: z.array(mailMetadata), next: id.nullable() }),
 const mailShare = z.strictObject({
   /** Percentage of threads that come here. */
   weight: z.number(),
@@ -357,6 +354,7 @@ export type WrittenAddress = z.infer<typeof mailAddress>;
 
 /** By function. */
 export const MAIL = {
+  export_mail_metadata: z.strictObject({ mails: z.array(mailMetadata), next: id.nullable() }),
   mail_weight: mailShare,
   set_mail_weight: mailShare,
   mail_addresses: z.array(mailAddress),
