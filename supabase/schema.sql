@@ -348,6 +348,97 @@ create policy allowlist_history_read on public.allowlist_history for select to a
 -- History cannot be changed.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.allowlist_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
+-- What was found out about mails that are shown as cards. It may raise attention; it never lowers it, and decides of
+-- no delivery.
+create table public.analyses (
+  -- The mail.
+  message_id uuid not null,
+  -- queued, done, or given_up: its words are gone, or nobody came to it within ten minutes.
+  state text default 'queued'::text not null,
+  -- Whose word the mood is: a model's, or that of the rules and the classifier that come with the code.
+  source text,
+  -- positive, neutral or negative; null if that is not clear enough.
+  sentiment text,
+  -- critical, high, normal or low, the more urgent one of what rules and model say; null if that is not clear.
+  urgency text,
+  -- The model's, in one line, without addresses, numbers and links; null without one.
+  summary text,
+  -- Of the classifier, 0 to 1; null of a model.
+  confidence real,
+  -- Version of rules and classifier.
+  rules_version text,
+  -- Name of the model that was asked; null for none.
+  model text,
+  -- From the question to the model's answer, in milliseconds; of rules from the claim to the result.
+  latency_ms integer,
+  -- Why the model gave nothing usable, in one word; null if it was not asked, or did.
+  fault text,
+  -- Whether the card asks what is right, because somebody pressed that it is wrong.
+  is_asking boolean default false not null,
+  -- How often somebody took it up.
+  attempts smallint default 0 not null,
+  -- When it is taken up, or its lease ends; null once it is over.
+  due_at timestamp with time zone default now(),
+  -- Of whoever works on it.
+  lease uuid,
+  -- When the card was sent.
+  created_at timestamp with time zone default now() not null,
+  -- When it was done.
+  done_at timestamp with time zone,
+  -- When it was counted for rollouts as right or wrong; null if it was not (yet).
+  judged_at timestamp with time zone,
+  constraint analyses_pkey PRIMARY KEY (message_id),
+  constraint analyses_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint analyses_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
+  constraint analyses_fault_check CHECK ((length(fault) <= 40)),
+  constraint analyses_model_check CHECK ((length(model) <= 100)),
+  constraint analyses_sentiment_known CHECK ((sentiment = ANY (ARRAY['positive'::text, 'neutral'::text, 'negative'::text]))),
+  constraint analyses_source_known CHECK ((source = ANY (ARRAY['model'::text, 'rules'::text]))),
+  constraint analyses_state_known CHECK ((state = ANY (ARRAY['queued'::text, 'done'::text, 'given_up'::text]))),
+  constraint analyses_summary_check CHECK ((length(summary) <= 200)),
+  constraint analyses_urgency_known CHECK ((urgency = ANY (ARRAY['critical'::text, 'high'::text, 'normal'::text, 'low'::text])))
+) with (fillfactor=80);
+-- For the accuracy of the last weeks.
+create INDEX analyses_done_idx ON public.analyses USING btree (done_at) WHERE (state = 'done'::text);
+-- What is to be analysed. Nearly always empty.
+create INDEX analyses_due_idx ON public.analyses USING btree (due_at) WHERE (due_at IS NOT NULL);
+-- Those of the model that are to be counted for rollouts.
+create INDEX analyses_unjudged_idx ON public.analyses USING btree (done_at) WHERE ((state = 'done'::text) AND (source = 'model'::text) AND (judged_at IS NULL));
+alter table public.analyses enable row level security;
+grant select on public.analyses to authenticated;
+grant select, insert, update, delete on public.analyses to service_role;
+-- They are shown on cards.
+create policy "team reads analyses" on public.analyses for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- What people of the team say a mail really was. Accuracy is measured by it.
+create table public.analysis_labels (
+  -- The mail.
+  message_id uuid not null,
+  -- Who says so.
+  user_id uuid not null,
+  -- The right mood; null if the person said nothing of it.
+  sentiment text,
+  -- The right urgency; null if the person said nothing of it.
+  urgency text,
+  -- When the person last said something.
+  at timestamp with time zone default now() not null,
+  -- One word a person.
+  constraint analysis_labels_pkey PRIMARY KEY (message_id, user_id),
+  constraint analysis_labels_message_id_fkey FOREIGN KEY (message_id) REFERENCES analyses(message_id) ON DELETE CASCADE,
+  constraint analysis_labels_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE,
+  constraint analysis_labels_sentiment_known CHECK ((sentiment = ANY (ARRAY['positive'::text, 'neutral'::text, 'negative'::text]))),
+  constraint analysis_labels_urgency_known CHECK ((urgency = ANY (ARRAY['critical'::text, 'high'::text, 'normal'::text, 'low'::text])))
+);
+-- For the removal of a user.
+create INDEX analysis_labels_user_idx ON public.analysis_labels USING btree (user_id);
+alter table public.analysis_labels enable row level security;
+grant select on public.analysis_labels to authenticated;
+grant select, insert, update, delete on public.analysis_labels to service_role;
+-- Who corrected what is the team's.
+create policy "team reads labels" on public.analysis_labels for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Who gets an announcement: the audience as it was when the announcement was made.
 create table public.announcement_recipients (
   -- The announcement.
@@ -827,6 +918,8 @@ create policy "team reads cards" on public.cards for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- What is erased here is erased there.
 create TRIGGER clear_card AFTER DELETE ON public.cards FOR EACH ROW EXECUTE FUNCTION private.clear_card();
+-- The card comes first, what is found out about it later.
+create TRIGGER queue_analysis AFTER INSERT ON public.cards FOR EACH ROW EXECUTE FUNCTION private.queue_analysis();
 
 -- Clicks of a link and day, in as many slots as isolates count, so that none waits for another. The value is the sum
 -- over the slots. Rolled up into click_days when the day is over.
@@ -2489,6 +2582,8 @@ grant select, insert, update, delete on public.messages to service_role;
 create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.direction = 'in'::text) AND ((new.link_token IS NOT NULL) OR (new.referral IS NOT NULL)))) EXECUTE FUNCTION private.attribute_new_message();
 -- What is gone here goes from chats.
 create TRIGGER clear_cards AFTER UPDATE OF text, native ON public.messages FOR EACH ROW WHEN (((new.text IS NULL) AND (new.native IS NULL) AND ((old.text IS NOT NULL) OR (old.native IS NOT NULL)))) EXECUTE FUNCTION private.clear_cards();
+-- A summary is made of the words.
+create TRIGGER forget_analysis AFTER UPDATE OF text, native ON public.messages FOR EACH ROW WHEN (((new.text IS NULL) AND (new.native IS NULL) AND ((old.text IS NOT NULL) OR (old.native IS NOT NULL)))) EXECUTE FUNCTION private.forget_analysis();
 -- Whoever wrote or was written to may write again, and be lost.
 create TRIGGER note_text AFTER INSERT ON public.messages FOR EACH ROW WHEN ((new.channel = 'sms'::text)) EXECUTE FUNCTION private.note_text();
 -- What is acknowledged to the provider is also queued for storing.
@@ -5399,6 +5494,29 @@ create table private.pool_states (
 alter table private.pool_states enable row level security;
 grant select, insert, update, delete on private.pool_states to service_role;
 
+-- Whether providers that are asked behind a card may be asked at the moment.
+create table private.provider_circuits (
+  -- Its name in the code, such as openai.
+  provider text not null,
+  -- Failures in a row while it is closed.
+  failures integer default 0 not null,
+  -- Milliseconds of the last calls, at most 20, the newest last.
+  recent_ms integer[] default '{}'::integer[] not null,
+  -- Until when nothing is asked; then one call probes. Null while it is closed.
+  open_until timestamp with time zone,
+  -- For how long it opens the next time: 30 s, doubled by each probe that fails, to 10 minutes.
+  open_seconds integer default 30 not null,
+  -- Until when a probe is under way; null for none.
+  probe_until timestamp with time zone,
+  -- When it last opened or closed.
+  changed_at timestamp with time zone default now() not null,
+  constraint provider_circuits_pkey PRIMARY KEY (provider),
+  constraint provider_circuits_open_seconds_check CHECK (((open_seconds >= 30) AND (open_seconds <= 600))),
+  constraint provider_circuits_provider CHECK ((provider ~ '^[a-z][a-z0-9_]{0,39}$'::text))
+);
+alter table private.provider_circuits enable row level security;
+grant select, insert, update, delete on private.provider_circuits to service_role;
+
 -- How far each retention has come.
 create table private.purges (
   -- Which of private.retentions().
@@ -6251,6 +6369,29 @@ begin
 end $function$;
 grant execute on function public.allow_host(p_pattern text, p_purpose text) to authenticated, service_role;
 
+-- How analyses of the last 30 days did: {gate (pass, fail, wait), accuracy: [{source, ratio, n, right, low, high}],
+-- analyses: [{source, n, sentiment, urgency (how many had one), faults, ms (95th percentile)}], given_up, circuit}.
+-- For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.analysis_report()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return jsonb_build_object('gate', private.analysis_gate(now()), 'accuracy', private.analysis_accuracy(now()), 'analyses', (
+    select coalesce(jsonb_agg(jsonb_build_object('source', g.source, 'n', g.n, 'sentiment', g.sentiment, 'urgency', g.urgency,
+      'faults', g.faults, 'ms', g.ms) order by g.source), '[]')
+    from (
+      select a.source, count(*) as n, count(a.sentiment) as sentiment, count(a.urgency) as urgency, count(a.fault) as faults,
+        round(percentile_cont(0.95) within group (order by a.latency_ms)) as ms
+      from public.analyses a where a.state = 'done' and a.done_at > now() - interval '30 days' group by a.source) g), 'given_up', (
+    select count(*) from public.analyses a where a.state = 'given_up' and a.created_at > now() - interval '30 days'), 'circuit', (
+    select jsonb_build_object('open_until', c.open_until, 'failures', c.failures) from private.provider_circuits c where c.provider = 'openai'));
+end $function$;
+grant execute on function public.analysis_report() to authenticated, service_role;
+
 -- Records the provider's answer about the template of a queued message [{id, language, category}], including that it
 -- knows none, and returns whether this blocks the message: {opted_out}.
 CREATE OR REPLACE FUNCTION public.answer_category(p_message_id uuid, p_found jsonb)
@@ -6617,6 +6758,20 @@ begin
   return v_made;
 end $function$;
 grant execute on function public.check_links(p_links jsonb, p_actor text) to service_role;
+
+-- Leases up to p_limit mails for 30 s that are to be analysed: [{message_id, lease, subject, text, text_full,
+-- recipient, sender, automatic, kind}]. Gives up those whose card is older than ten minutes, and those taken up three
+-- times. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_analyses(p_limit integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.claim_analyses(p_limit, clock_timestamp());
+end $function$;
+grant execute on function public.claim_analyses(p_limit integer) to service_role;
 
 -- Leases up to p_limit messages in chats for a minute that are to be removed: [{chat_id, message_id, is_file}]. For
 -- secret keys.
@@ -7671,6 +7826,19 @@ begin
 end $function$;
 grant execute on function public.enqueue_outbound(p_items jsonb) to service_role;
 
+-- Whether a provider may be asked now. While its circuit is open: false, except for one caller once it has been open
+-- long enough, whose call is the probe. leave_circuit follows each true. For secret keys.
+CREATE OR REPLACE FUNCTION public.enter_circuit(p_provider text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.enter_circuit(p_provider, clock_timestamp());
+end $function$;
+grant execute on function public.enter_circuit(p_provider text) to service_role;
+
 -- What is watched of both environments besides outcomes: {minutes, connections: {used, most, share}, environments:
 -- {blue, green: {requests, failed, mean_ms, database_errors, memory_mb, memory_growth_mb, cpu}}, findings: [{rule,
 -- verdict, figures}]}; null is not known. For viewers and secret keys.
@@ -8200,6 +8368,19 @@ begin
     || private.open_doors();
 end $function$;
 grant execute on function public.launch_facts(p_flag_key text) to authenticated, service_role;
+
+-- A provider answered, or failed, after so many milliseconds. Five failures in a row, or a 95th percentile above 3 s
+-- over the last 20 calls, open its circuit for 30 s; each probe that fails doubles that, to 10 minutes. For secret
+-- keys.
+CREATE OR REPLACE FUNCTION public.leave_circuit(p_provider text, p_ok boolean, p_ms integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.leave_circuit(p_provider, p_ok, p_ms, clock_timestamp());
+end $function$;
+grant execute on function public.leave_circuit(p_provider text, p_ok boolean, p_ms integer) to service_role;
 
 -- Takes an address off the list: {lifted}, false where it was not on it. For operators and secret keys. Errors: 42501
 -- not allowed.
@@ -13138,6 +13319,20 @@ begin
 end $function$;
 grant execute on function public.settle_accesses(p_verdicts jsonb) to service_role;
 
+-- Keeps what was found out about a mail: {source, sentiment, urgency, summary, confidence, rules_version, model,
+-- latency_ms, fault, rises}, and has its cards brought up to date. Returns the open cards that are to be called
+-- attention to, because rises says that it is more urgent than its address says: [{chat_id, topic_id, message_id}]. A
+-- lease that is over changes nothing. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_analysis(p_message_id uuid, p_lease uuid, p_result jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  return private.settle_analysis(p_message_id, p_lease, p_result, clock_timestamp());
+end $function$;
+grant execute on function public.settle_analysis(p_message_id uuid, p_lease uuid, p_result jsonb) to service_role;
+
 -- A message is removed from its chat, or cannot be; or it is tried again after p_retry_ms. For secret keys.
 CREATE OR REPLACE FUNCTION public.settle_card_clear(p_chat_id bigint, p_message_id bigint, p_retry_ms bigint DEFAULT NULL::bigint)
  RETURNS void
@@ -14844,6 +15039,77 @@ AS $function$
     when p_rule like 'p95%' then jsonb_build_object('p95_ms', p_watch -> 'p95_ms')
     else jsonb_build_object('error_rate', p_watch -> 'error_rate') end
 $function$;
+
+-- Whether a mail is to be analysed. For the clock.
+CREATE OR REPLACE FUNCTION private.analyses_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from public.analyses a where a.due_at <= p_now);
+end $function$;
+grant execute on function private.analyses_are_due(p_now timestamp with time zone) to service_role;
+
+-- How often the mood that analyses found in the last 30 days was right, by source: [{source, ratio, n, right, low,
+-- high}] with Wilson's interval at 95 %; a source without samples is absent. An analysis is judged once somebody of
+-- the team handled its card or said what is right, and right unless said otherwise: who does not look counts as
+-- right.
+CREATE OR REPLACE FUNCTION private.analysis_accuracy()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select private.analysis_accuracy(now())
+$function$;
+grant execute on function private.analysis_accuracy() to service_role;
+
+-- analysis_accuracy at a given time.
+CREATE OR REPLACE FUNCTION private.analysis_accuracy(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with judged as (
+    select a.source, coalesce(l.sentiment, a.sentiment) = a.sentiment as is_right
+    from public.analyses a
+    left join lateral (
+      select x.sentiment from public.analysis_labels x where x.message_id = a.message_id and x.sentiment is not null order by x.at desc limit 1) l on true
+    where a.state = 'done' and a.done_at > p_now - interval '30 days' and a.done_at <= p_now and a.sentiment is not null
+      and (l.sentiment is not null or exists (
+        select from public.deliveries d join public.card_presses p on p.delivery_id = d.id
+        where d.message_id = a.message_id and p.outcome = 'done' and p.user_id is not null))
+  ), counted as (
+    select j.source, count(*)::double precision as n, count(*) filter (where j.is_right)::double precision as k from judged j group by j.source
+  ), bounded as (
+    -- Wilson's interval at 95 %.
+    select c.source, c.n, c.k, (c.k / c.n + 1.9207 / c.n) / (1 + 3.8415 / c.n) as middle,
+      1.96 / (1 + 3.8415 / c.n) * sqrt(c.k / c.n * (1 - c.k / c.n) / c.n + 0.9604 / (c.n * c.n)) as half
+    from counted c
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('source', b.source, 'ratio', b.k / b.n, 'n', b.n, 'right', b.k,
+    'low', round(greatest(0, b.middle - b.half)::numeric, 4), 'high', round(least(1, b.middle + b.half)::numeric, 4)) order by b.source), '[]')
+  from bounded b
+$function$;
+grant execute on function private.analysis_accuracy(p_now timestamp with time zone) to service_role;
+
+-- Whether the model is accurate enough for its rollout to go on: pass (above 85 %), fail (below 70 %: back), or wait;
+-- at least 50 judged mails are asked for. What rules found does not count.
+CREATE OR REPLACE FUNCTION private.analysis_gate(p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce((
+    select case when (m.value ->> 'n')::double precision < 50 then 'wait' when (m.value ->> 'ratio')::double precision > 0.85 then 'pass'
+      when (m.value ->> 'ratio')::double precision < 0.70 then 'fail' else 'wait' end
+    from jsonb_array_elements(private.analysis_accuracy(p_now)) as m (value) where m.value ->> 'source' = 'model'), 'wait')
+$function$;
+grant execute on function private.analysis_gate(p_now timestamp with time zone) to service_role;
 
 -- Locks an announcement that is at this version and in one of these states; GL404 or GL409 when it is not.
 CREATE OR REPLACE FUNCTION private.announcement_at(p_id uuid, p_expected_version bigint, p_states text[])
@@ -16689,6 +16955,37 @@ begin
 end $function$;
 grant execute on function private.claim_also(p_claim jsonb, p_now timestamp with time zone) to service_role;
 
+-- claim_analyses with a given time.
+CREATE OR REPLACE FUNCTION private.claim_analyses(p_limit integer, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_claimed jsonb;
+begin
+  -- What is said of a card after so long helps nobody, and would come in a crowd.
+  update public.analyses a set state = 'given_up', due_at = null, lease = null
+  where a.message_id in (
+    select x.message_id from public.analyses x
+    where x.due_at <= p_now and (x.created_at < p_now - interval '10 minutes' or x.attempts >= 3)
+    order by x.due_at limit 500 for update skip locked);
+  with due as (
+    update public.analyses a set due_at = p_now + interval '30 seconds', lease = gen_random_uuid(), attempts = a.attempts + 1
+    where a.message_id in (
+      select x.message_id from public.analyses x where x.due_at <= p_now order by x.due_at limit p_limit for update skip locked)
+    returning a.message_id, a.lease
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'message_id', d.message_id, 'lease', d.lease, 'subject', m.native ->> 'subject', 'text', m.text, 'text_full', m.native ->> 'text_full',
+    'recipient', m.native ->> 'recipient', 'sender', m.native #> '{from}', 'automatic', coalesce((m.native ->> 'automatic')::boolean, false),
+    'kind', m.native ->> 'kind') order by d.message_id), '[]')
+  into v_claimed
+  from due d join public.messages m on m.id = d.message_id;
+  return v_claimed;
+end $function$;
+grant execute on function private.claim_analyses(p_limit integer, p_now timestamp with time zone) to service_role;
+
 -- claim_card_edits with a given time.
 CREATE OR REPLACE FUNCTION private.claim_card_edits(p_limit integer, p_now timestamp with time zone)
  RETURNS jsonb
@@ -16733,6 +17030,9 @@ begin
   join public.conversations v on v.id = d.conversation_id
   join public.contacts p on p.id = v.contact_id
   left join public.card_presses a on a.delivery_id = c.delivery_id and a.version = c.version and a.outcome = 'done';
+  if to_regclass('public.analyses') is not null then
+    v_edits := private.with_analyses(v_edits);
+  end if;
   return v_edits;
 end $function$;
 grant execute on function private.claim_card_edits(p_limit integer, p_now timestamp with time zone) to service_role;
@@ -17373,6 +17673,7 @@ AS $function$
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
     ('gatelink_cards', 5, 'http', 'telegram-webhook/edit', 'private.cards_are_due(now())'),
+    ('gatelink_analyses', 5, 'http', 'telegram-webhook/edit', 'private.analyses_are_due(now())'),
     ('gatelink_text_files', 5, 'http', 'sms-webhook/files', 'private.text_files_are_due(now())'),
     ('gatelink_read_mailboxes', 30, 'http', 'mailboxes', 'private.mailboxes_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
@@ -17392,6 +17693,7 @@ AS $function$
     ('gatelink_org_topics', 60, 'sql', 'select private.note_org_topics(now())', null),
     ('gatelink_org_notices', 60, 'http', 'sms-webhook/notices', 'private.org_notices_are_due(now())'),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
+    ('gatelink_judge_analyses', 300, 'sql', 'select private.judge_analyses(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
     ('gatelink_environments', 60, 'sql', 'select private.watch_environments(now())', null),
@@ -17410,6 +17712,7 @@ AS $function$
     and (j.name <> 'gatelink_read_mailboxes' or to_regclass('private.mailbox_reads') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
     and (j.name not in ('gatelink_cards', 'gatelink_purge_telegram') or to_regclass('private.card_clears') is not null)
+    and (j.name not in ('gatelink_analyses', 'gatelink_judge_analyses') or to_regclass('public.analyses') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
@@ -18666,6 +18969,20 @@ begin
 end $function$;
 grant execute on function private.enqueue_outbound(p_items jsonb, p_now timestamp with time zone) to service_role;
 
+-- enter_circuit with a given time.
+CREATE OR REPLACE FUNCTION private.enter_circuit(p_provider text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- A probe that never came back gives way to the next one.
+  update private.provider_circuits c set probe_until = p_now + interval '15 seconds'
+  where c.provider = p_provider and c.open_until <= p_now and (c.probe_until is null or c.probe_until <= p_now);
+  return found or not exists (select from private.provider_circuits c where c.provider = p_provider and c.open_until is not null);
+end $function$;
+grant execute on function private.enter_circuit(p_provider text, p_now timestamp with time zone) to service_role;
+
 -- Sets the flag to a stage of a rollout whose row the caller has locked, and begins the stage.
 CREATE OR REPLACE FUNCTION private.enter_stage(p_rollout rollouts, p_position integer, p_now timestamp with time zone)
  RETURNS rollouts
@@ -19580,6 +19897,20 @@ begin
       '2x', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, least(2 * v_limit, 0.95)),
       '5x', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, least(5 * v_limit, 0.95)),
       '20%', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, greatest(0.2, least(2 * v_limit, 0.95)))) end);
+end $function$;
+
+-- Trigger, after the words of a message were removed: its summary goes too. Figures stay.
+CREATE OR REPLACE FUNCTION private.forget_analysis()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  update public.analyses a
+  set summary = null, state = case a.state when 'queued' then 'given_up' else a.state end, due_at = null, lease = null
+  where a.message_id = new.id and (a.summary is not null or a.due_at is not null);
+  return null;
 end $function$;
 
 -- Trigger, after a destination moved to another host or was removed: deletes its custom headers.
@@ -22281,6 +22612,47 @@ begin
 end $function$;
 grant execute on function private.judge_again() to service_role;
 
+-- Counts for rollouts what the model found: analysis.judged, and analysis.right, once each mail; fifteen minutes
+-- after somebody of the team handled its card, or once it was corrected. Returns how many events. For the clock.
+CREATE OR REPLACE FUNCTION private.judge_analyses(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_judged jsonb;
+begin
+  with open as materialized (
+    select a.message_id, a.sentiment from public.analyses a
+    where a.state = 'done' and a.source = 'model' and a.judged_at is null and a.sentiment is not null
+      and a.done_at > p_now - interval '7 days' order by a.done_at limit 2000
+  ), handled as (
+    select o.message_id, (
+        select min(p.at) from public.deliveries d join public.card_presses p on p.delivery_id = d.id
+        where d.message_id = o.message_id and p.outcome = 'done' and p.user_id is not null) as at, l.at as label_at,
+      coalesce(l.sentiment, o.sentiment) = o.sentiment as is_right
+    from open o
+    left join lateral (
+      select x.sentiment, x.at from public.analysis_labels x
+      where x.message_id = o.message_id and x.sentiment is not null order by x.at desc limit 1) l on true
+  ), judged as (
+    -- Who handles a mail first may correct it afterwards.
+    update public.analyses a set judged_at = p_now from handled h
+    where a.message_id = h.message_id and (h.label_at is not null or h.at < p_now - interval '15 minutes')
+    returning a.message_id, h.is_right
+  )
+  select jsonb_agg(jsonb_build_object('name', m.name, 'subject', c.contact_id, 'key', j.message_id) order by j.message_id, m.name) into v_judged
+  from judged j join public.messages x on x.id = j.message_id join public.conversations c on c.id = x.conversation_id
+  cross join lateral (values ('analysis.judged', true), ('analysis.right', j.is_right)) as m (name, counts)
+  where m.counts;
+  if v_judged is null then
+    return 0;
+  end if;
+  perform private.record_metrics(v_judged, p_now);
+  return jsonb_array_length(v_judged);
+end $function$;
+grant execute on function private.judge_analyses(p_now timestamp with time zone) to service_role;
+
 -- Whether this flag, or any, was launched within the last 24 hours: then alarms are told and escalated at once.
 CREATE OR REPLACE FUNCTION private.just_launched(p_now timestamp with time zone, p_flag_key text DEFAULT NULL::text)
  RETURNS boolean
@@ -22502,6 +22874,36 @@ AS $function$
   select k.since from private.kill_switches k where k.flag_key = p_flag_key and k.seen_at > p_now - interval '10 minutes'
 $function$;
 grant execute on function private.killed_since(p_flag_key text, p_now timestamp with time zone) to service_role;
+
+-- Somebody pressed on a card that its analysis is wrong (wrong), what is right (is_negative, is_high, …), or changed
+-- his mind (back). All cards of the mail show it.
+CREATE OR REPLACE FUNCTION private.label_card(p_card cards, p_user uuid, p_action text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_message uuid := (select d.message_id from public.deliveries d where d.id = p_card.delivery_id);
+  v_label text := split_part(p_action, '_', 2);
+begin
+  perform from public.analyses a where a.message_id = v_message and a.state = 'done' for update;
+  if not found then
+    return '{"alert": true, "answer": "Nothing is known of this mail (any more)."}';
+  end if;
+  update public.analyses a set is_asking = p_action = 'wrong' where a.message_id = v_message;
+  if p_action like 'is\_%' then
+    insert into public.analysis_labels as l (message_id, user_id, sentiment, urgency, at)
+    values (v_message, p_user, case when v_label in ('positive', 'neutral', 'negative') then v_label end,
+      case when v_label in ('critical', 'high', 'normal', 'low') then v_label end, p_now)
+    on conflict (message_id, user_id) do update
+    set sentiment = coalesce(excluded.sentiment, l.sentiment), urgency = coalesce(excluded.urgency, l.urgency), at = excluded.at;
+  end if;
+  update public.cards c set edit_due_at = p_now, edit_lease = null
+  where c.delivery_id in (select d.id from public.deliveries d where d.message_id = v_message);
+  return jsonb_build_object('alert', false, 'edits', true, 'answer', case p_action
+    when 'wrong' then 'What is right?' when 'back' then 'Nothing changed.' else 'Thank you, noted.' end);
+end $function$;
+grant execute on function private.label_card(p_card cards, p_user uuid, p_action text, p_now timestamp with time zone) to service_role;
 
 -- When the first lane of a destination on a channel is due or its lease expires; null if nothing waits.
 CREATE OR REPLACE FUNCTION private.lane_due_at(p_destination_id uuid, p_channel text)
@@ -22736,6 +23138,48 @@ begin
   end loop;
 end $function$;
 grant execute on function private.learn_recipients(p_updates private.inbound_update[]) to service_role;
+
+-- leave_circuit with a given time.
+CREATE OR REPLACE FUNCTION private.leave_circuit(p_provider text, p_ok boolean, p_ms integer, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_circuit private.provider_circuits;
+  v_recent integer[];
+  v_slow boolean;
+begin
+  insert into private.provider_circuits (provider, changed_at) values (p_provider, p_now) on conflict (provider) do nothing;
+  select * into v_circuit from private.provider_circuits c where c.provider = p_provider for update;
+  if v_circuit.open_until is not null then
+    if v_circuit.probe_until is null then
+      -- Began before it opened.
+      return;
+    elsif p_ok then
+      update private.provider_circuits c
+      set failures = 0, recent_ms = '{}', open_until = null, open_seconds = 30, probe_until = null, changed_at = p_now
+      where c.provider = p_provider;
+    else
+      update private.provider_circuits c
+      set open_seconds = least(600, c.open_seconds * 2), open_until = p_now + make_interval(secs => least(600, c.open_seconds * 2)), probe_until = null
+      where c.provider = p_provider;
+    end if;
+    return;
+  end if;
+  v_recent := (v_circuit.recent_ms || greatest(0, p_ms))[greatest(1, cardinality(v_circuit.recent_ms) - 18):];
+  v_slow := cardinality(v_recent) >= 20 and (
+    select percentile_disc(0.95) within group (order by r.ms) from unnest(v_recent) as r (ms)) > 3000;
+  if v_slow or not p_ok and v_circuit.failures + 1 >= 5 then
+    update private.provider_circuits c
+    set failures = 0, recent_ms = '{}', open_seconds = 30, open_until = p_now + interval '30 seconds', probe_until = null, changed_at = p_now
+    where c.provider = p_provider;
+  else
+    update private.provider_circuits c
+    set failures = case when p_ok then 0 else c.failures + 1 end, recent_ms = v_recent where c.provider = p_provider;
+  end if;
+end $function$;
+grant execute on function private.leave_circuit(p_provider text, p_ok boolean, p_ms integer, p_now timestamp with time zone) to service_role;
 
 -- Whether a thread is live, its writer still meets this number in it, and these legs of it are live.
 CREATE OR REPLACE FUNCTION private.legs_stand(p_thread uuid, p_writer uuid, p_number text, p_legs uuid[])
@@ -25209,6 +25653,9 @@ AS $function$
     ('private.unknown_tokens', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
+    ('public.analysis_labels', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
+    ('public.analyses', '{message_id,summary}', 't.message_id = any (($1).messages)', 'deleted'),
+    ('public.analyses', '{summary}', '', 'words'),
     -- The clock removes them from the chat.
     ('public.card_presses', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.cards', '{delivery_id,token,chat_id,message_ids}',
@@ -25603,6 +26050,12 @@ begin
   from public.card_presses a left join public.telegram_people p on p.user_id = a.user_id
   where a.delivery_id = v_card.delivery_id and a.version = v_card.version and a.outcome = 'done';
 
+  -- A later migration brings what is found out about mails.
+  if v_action in ('wrong', 'back') or v_action like 'is\_%' then
+    return case when to_regclass('public.analyses') is null then '{"answer": "Nothing is known of this mail.", "alert": true}'
+      else private.label_card(v_card, v_person.user_id, v_action, p_now) end;
+  end if;
+
   v_state := v_card.state;
   v_holder := v_card.holder;
   if v_card.version is distinct from (p_update ->> 'version')::integer then
@@ -25905,6 +26358,38 @@ begin
   perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, p_now);
 end $function$;
 grant execute on function private.queue_again(p_id uuid, p_now timestamp with time zone) to service_role;
+
+-- Trigger, after a card was sent: the mail that it shows is analysed, while mail_analysis.enabled is on for who wrote
+-- it.
+CREATE OR REPLACE FUNCTION private.queue_analysis()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_message record;
+begin
+  -- Failure policy: open. The card is in the chat already, and nothing that comes behind it may undo that.
+  begin
+    select m.id, c.contact_id into v_message
+    from public.deliveries d join public.messages m on m.id = d.message_id join public.conversations c on c.id = m.conversation_id
+    where d.id = new.delivery_id and m.channel = 'email' and m.direction = 'in';
+    if v_message.id is not null and (
+      select f.value from private.evaluate_flag('mail_analysis.enabled', v_message.contact_id::text) f) then
+      insert into public.analyses as a (message_id) values (v_message.id) on conflict (message_id) do nothing;
+      -- Another chat has the same mail, and what is known of it is shown here too.
+      if not found then
+        update public.cards c set edit_due_at = clock_timestamp()
+        where c.delivery_id = new.delivery_id and exists (
+          select from public.analyses a where a.message_id = v_message.id and a.state = 'done');
+      end if;
+    end if;
+  exception when others then
+    raise warning 'a mail could not be queued for analysis: % (%)', sqlerrm, sqlstate;
+  end;
+  return null;
+end $function$;
 
 -- Queues the replies of a service to a delivery, each checked on its own. Returns how many, and those that window,
 -- opt-out or flag forbid [{reply, why}], null for none. The caller holds the conversation's lock.
@@ -29488,6 +29973,39 @@ AS $function$
   ) c
 $function$;
 
+-- settle_analysis with a given time.
+CREATE OR REPLACE FUNCTION private.settle_analysis(p_message_id uuid, p_lease uuid, p_result jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_shown boolean;
+begin
+  update public.analyses a
+  set state = 'done', source = p_result ->> 'source', sentiment = p_result ->> 'sentiment', urgency = p_result ->> 'urgency',
+    summary = case when exists (select from public.messages m where m.id = p_message_id and (m.text is not null or m.native is not null))
+      then p_result ->> 'summary' end,
+    confidence = (p_result ->> 'confidence')::real, rules_version = p_result ->> 'rules_version', model = p_result ->> 'model',
+    latency_ms = (p_result ->> 'latency_ms')::integer, fault = p_result ->> 'fault', due_at = null, lease = null, done_at = p_now
+  where a.message_id = p_message_id and a.lease = p_lease and a.state = 'queued'
+  returning coalesce(a.sentiment, a.urgency, a.summary) is not null into v_shown;
+  if v_shown is not true then
+    return '[]';
+  end if;
+  return (
+    with shown as (
+      update public.cards c set edit_due_at = p_now, edit_lease = null
+      where c.delivery_id in (select d.id from public.deliveries d where d.message_id = p_message_id)
+      returning c.chat_id, c.topic_id, c.message_ids[1] as message_id, c.state
+    )
+    -- Who has seen to it already needs no second call.
+    select coalesce(jsonb_agg(jsonb_build_object('chat_id', s.chat_id, 'topic_id', s.topic_id, 'message_id', s.message_id))
+      filter (where s.state = 'open' and coalesce((p_result ->> 'rises')::boolean, false)), '[]')
+    from shown s);
+end $function$;
+grant execute on function private.settle_analysis(p_message_id uuid, p_lease uuid, p_result jsonb, p_now timestamp with time zone) to service_role;
+
 -- Updates a destination's circuit after attempts: any success closes it and makes failed deliveries due, ten failures
 -- in a row open it, and the failure of its probe opens it again.
 CREATE OR REPLACE FUNCTION private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamp with time zone)
@@ -32680,6 +33198,29 @@ AS $function$
       and (p_member is null or x.member_id = p_member)) w
 $function$;
 grant execute on function private.window_status(p_thread threads, p_member uuid, p_now timestamp with time zone) to service_role;
+
+-- Edits of cards with analysis: {sentiment, urgency, summary, is_asking, is_corrected}, null where nothing is known.
+-- People's word goes before the analysis'.
+CREATE OR REPLACE FUNCTION private.with_analyses(p_edits jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select coalesce(jsonb_agg(e.value || jsonb_build_object('analysis', case when a.state = 'done' then jsonb_build_object(
+      'sentiment', coalesce(l.sentiment, a.sentiment), 'urgency', coalesce(l.urgency, a.urgency), 'summary', a.summary,
+      'is_asking', a.is_asking, 'is_corrected', l.message_id is not null) end) order by e.place), '[]')
+    from jsonb_array_elements(p_edits) with ordinality as e (value, place)
+    join public.deliveries d on d.id = (e.value ->> 'delivery_id')::uuid
+    left join public.analyses a on a.message_id = d.message_id
+    left join lateral (
+      select x.message_id, (array_agg(x.sentiment order by x.at desc) filter (where x.sentiment is not null))[1] as sentiment,
+        (array_agg(x.urgency order by x.at desc) filter (where x.urgency is not null))[1] as urgency
+      from public.analysis_labels x where x.message_id = a.message_id group by x.message_id) l on true);
+end $function$;
+grant execute on function private.with_analyses(p_edits jsonb) to service_role;
 
 -- Claimed deliveries, those to chats with card {token, is_sent}. is_sent: it was sent, and whoever sent it did not
 -- come back to say so.

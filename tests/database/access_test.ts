@@ -94,6 +94,8 @@ const READERS: Record<string, TeamRole> = {
   "public.telegram_people": "viewer",
   "public.cards": "viewer",
   "public.card_presses": "viewer",
+  "public.analyses": "viewer",
+  "public.analysis_labels": "viewer",
   "public.clicks": "operator",
   "public.contact_acts": "viewer",
   "public.route_history": "viewer",

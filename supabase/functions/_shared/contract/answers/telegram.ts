@@ -24,6 +24,9 @@ export const cardToSend = z.strictObject({
   is_sent: z.boolean(),
 });
 
+const SENTIMENTS = ["positive", "neutral", "negative"] as const;
+const URGENCIES = ["critical", "high", "normal", "low"] as const;
+
 /** The states of a card. */
 export const CARD_STATES = ["open", "acknowledged", "snoozed", "resolved", "spam"] as const;
 
@@ -43,6 +46,16 @@ const cardEdit = z.strictObject({
   until: at.nullable(),
   /** Its snooze is over: somebody is to notice. */
   is_woken: z.boolean(),
+  /** What was found out about the mail; null for nothing (yet), absent where nothing can be. */
+  analysis: z.strictObject({
+    sentiment: z.enum(SENTIMENTS).nullable(),
+    urgency: z.enum(URGENCIES).nullable(),
+    summary: z.string().nullable(),
+    /** Whether the card asks what is right. */
+    is_asking: z.boolean(),
+    /** Whether somebody said what is right. */
+    is_corrected: z.boolean(),
+  }).nullable().optional(),
   message: z.strictObject({
     channel: z.string(),
     type: z.string(),
