@@ -30,7 +30,7 @@ let sent = 0;
 async function comes(edge: Edge, mail: Partial<WrittenMail>): Promise<string> {
   const subject = `${mail.subject ?? "Question"}`;
   const written = {
-    from: `"Rosalind Quast" <r.quast${++sent}@mail.example>`,
+    from: { name: "Rosalind Quast", address: `r.quast${++sent}@mail.example` },
     to: "shop.orders.request@reply.example.com",
     text: "",
     ...mail,
@@ -53,7 +53,7 @@ async function analysed({ sql }: Edge): Promise<void> {
     const [{ open }] = await sql`select
       (select count(*) from public.analyses where due_at is not null)::int + (select count(*) from public.cards where edit_due_at is not null)::int as open`;
     return open === 0;
-  }, { seconds: 30 });
+  });
 }
 
 async function withKey(use: () => Promise<void>): Promise<void> {

@@ -1,6 +1,7 @@
 /** `gatelink email`: identities that mail is sent as, why a mail was treated as it was, and what waits for a person. */
 import type { Command } from "commander";
 import type { Run } from "../../core/session.ts";
+import { analysis } from "./analysis.ts";
 import { doctor } from "./doctor.ts";
 import { explain } from "./explain.ts";
 import { identities } from "./identities.ts";
@@ -13,5 +14,9 @@ export function email(group: Command, run: Run): void {
   doctor(group, run);
   explain(group, run);
   opens(group, run);
+  analysis(
+    group.command("analysis").description("how well mails are understood whose cards go to chats"),
+    run,
+  );
   unknown(group.command("unknown").description("mails of which nobody knows whether they went"), run);
 }
