@@ -29981,6 +29981,7 @@ CREATE OR REPLACE FUNCTION private.settle_analysis(p_message_id uuid, p_lease uu
 AS $function$
 declare
   v_shown boolean;
+  v_calls jsonb;
 begin
   update public.analyses a
   set state = 'done', source = p_result ->> 'source', sentiment = p_result ->> 'sentiment', urgency = p_result ->> 'urgency',
@@ -29993,16 +29994,16 @@ begin
   if v_shown is not true then
     return '[]';
   end if;
-  return (
-    with shown as (
-      update public.cards c set edit_due_at = p_now, edit_lease = null
-      where c.delivery_id in (select d.id from public.deliveries d where d.message_id = p_message_id)
-      returning c.chat_id, c.topic_id, c.message_ids[1] as message_id, c.state
-    )
-    -- Who has seen to it already needs no second call.
-    select coalesce(jsonb_agg(jsonb_build_object('chat_id', s.chat_id, 'topic_id', s.topic_id, 'message_id', s.message_id))
-      filter (where s.state = 'open' and coalesce((p_result ->> 'rises')::boolean, false)), '[]')
-    from shown s);
+  with shown as (
+    update public.cards c set edit_due_at = p_now, edit_lease = null
+    where c.delivery_id in (select d.id from public.deliveries d where d.message_id = p_message_id)
+    returning c.chat_id, c.topic_id, c.message_ids[1] as message_id, c.state
+  )
+  -- Who has seen to it already needs no second call.
+  select coalesce(jsonb_agg(jsonb_build_object('chat_id', s.chat_id, 'topic_id', s.topic_id, 'message_id', s.message_id))
+    filter (where s.state = 'open' and coalesce((p_result ->> 'rises')::boolean, false)), '[]')
+  into v_calls from shown s;
+  return v_calls;
 end $function$;
 grant execute on function private.settle_analysis(p_message_id uuid, p_lease uuid, p_result jsonb, p_now timestamp with time zone) to service_role;
 

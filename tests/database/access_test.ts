@@ -368,6 +368,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "remove_number(text)": { role: "admin", why: "An admin says which numbers are ours." },
   "list_mailboxes()": { role: "viewer", why: "The team sees which mailboxes are connected, without tokens." },
   "set_mailbox(uuid,text)": { role: "admin", why: "Admins decide how much of a mailbox is read." },
+  "analysis_report()": { role: "viewer", why: "The team sees how often analyses of mails were right." },
   "list_telegram_chats()": { role: "viewer", why: "The team sees which chats the bot is in." },
   "add_telegram_destination(text,bigint,bigint)": {
     role: "operator",

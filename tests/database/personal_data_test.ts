@@ -329,9 +329,9 @@ async function plant(sql: Sql) {
   await sql`insert into public.analyses (message_id, state, source, sentiment, summary, due_at, done_at)
     select d.message_id, 'done', 'model', 'neutral', ${`Asks for ${NAME}`}, null, now()
     from public.cards c join public.deliveries d on d.id = c.delivery_id on conflict do nothing`;
+  await sql`insert into auth.users (id, email) values (gen_random_uuid(), 'labeller@team.example')`;
   await sql`insert into public.analysis_labels (message_id, user_id, sentiment)
-    select message_id, (select id from auth.users order by id limit 1), 'negative' from public.analyses
-    where exists (select from auth.users)`;
+    select a.message_id, u.id, 'negative' from public.analyses a, (select x.id from auth.users x order by x.id limit 1) u`;
   await sql`insert into private.delivery_lanes (destination_id, conversation_id) select distinct destination_id, conversation_id from public.deliveries`;
   await sql`update public.conversations set unrouted_since = null, routed_seq = 1000 where contact_id = ${id}`;
   await sql`update public.conversations set opted_out_at = null`;

@@ -53,7 +53,7 @@ async function analysed({ sql }: Edge): Promise<void> {
     const [{ open }] = await sql`select
       (select count(*) from public.analyses where due_at is not null)::int + (select count(*) from public.cards where edit_due_at is not null)::int as open`;
     return open === 0;
-  });
+  }, { withinMs: 30_000 });
 }
 
 async function withKey(use: () => Promise<void>): Promise<void> {

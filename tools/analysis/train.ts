@@ -158,13 +158,13 @@ export async function weightsFile(corpus: string): Promise<string> {
     mails,
     SENTIMENTS,
     (mail) => mail.sentiment,
-    leastProbability(mails, SENTIMENTS, (mail) => mail.sentiment, 0.85),
+    leastProbability(mails, SENTIMENTS, (mail) => mail.sentiment, 0.8),
   );
   const urgency = train(
     mails,
     URGENCIES,
     (mail) => mail.urgency,
-    leastProbability(mails, URGENCIES, (mail) => mail.urgency, 0.8),
+    leastProbability(mails, URGENCIES, (mail) => mail.urgency, 0.78),
   );
   const digest = new Uint8Array(
     await crypto.subtle.digest("SHA-256", new TextEncoder().encode(sentiment.table + urgency.table)),

@@ -157,6 +157,7 @@ export function summaryOf(text: string): string | null {
       /[\p{L}\p{N}-]{1,63}(?:\.[\p{L}\p{N}-]{1,63}){0,5}\.\p{L}{2,24}(?![\p{L}])(?:\/\S{0,200})?/gu,
       "…",
     )
+    .replaceAll("://", " ").replaceAll("www.", " ")
     .replace(/[@#/$]+(?=[\p{L}\p{N}_])/gu, "")
     .replace(/[\p{Cc}\p{Cf}\p{Co}*_`~|<>\\^[\]{}]/gu, " ")
     .replace(/(?:…\s{0,9}){2,9}/g, "… ").replace(/\s+/g, " ").trim();

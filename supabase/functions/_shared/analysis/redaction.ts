@@ -40,8 +40,8 @@ const KEYS: readonly RegExp[] = [
 ];
 /** Long words of letters and digits: tokens of any kind. */
 const TOKEN = /[\w+\/=-]{20,}/g;
-const LINK = /(?:\b[a-z][a-z0-9+.-]{1,15}:\/\/|\bwww\.)[^\s<>"']+/gi;
-const IBAN = /\b[A-Z]{2}\d\d(?:[ -]?[A-Z0-9]{1,4}){3,8}\b/g;
+const LINK = /(?:(?<![a-z])[a-z][a-z0-9+.-]{1,15}:\/\/|\bwww\.)[^\s<>"']+/gi;
+const IBAN = /\b[A-Z]{2}\d\d[ -]?(?:[A-Z0-9]{4}[ -]?){2,7}[A-Z0-9]{0,4}(?![A-Z0-9])/g;
 const IP4 = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]?\d)/g;
 const IP6 = /(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])/gi;
 /** Six or more digits of any script, with at most two separators between two of them. */

@@ -62,4 +62,4 @@ export const ANALYSIS = {
   }),
 };
 /** How analyses did. */
-export type AnalysisReport = z.infer<typeof ANALYSIS["analysis_report"]>;
+export type AnalysisReport = z.infer<typeof ANALYSIS.analysis_report>;
