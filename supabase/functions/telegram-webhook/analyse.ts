@@ -150,7 +150,8 @@ export function createAnalyse(deps: AnalyseDeps): () => Promise<void> {
 
   return () => {
     again = true;
-    return running ??= all();
+    // Begins later: work that ends at once would end before it is known to be under way.
+    return running ??= Promise.resolve().then(all);
   };
 }
 
