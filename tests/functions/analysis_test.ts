@@ -114,7 +114,8 @@ edgeTest("nothing personal is in the bytes that a model gets, and its word is sh
         "from 203.0.113.7 and 2001:db8::7, I live at 12 Elm Street, born 1990-02-28.\n\nKind regards,\nRosalind Quast\n+49 30 23125 123",
     });
     await analysed(edge);
-    const [question] = edge.ai.questions;
+    // Without the random mark, in which anything may stand by chance.
+    const left = edge.ai.questions[0].body.replaceAll(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "");
     for (
       const secret of [
         "202",
@@ -133,8 +134,8 @@ edgeTest("nothing personal is in the bytes that a model gets, and its word is sh
         "r.quast",
         "Tom",
       ]
-    ) assert(!question.body.includes(secret), `${secret} left: ${question.body}`);
-    assert(question.body.includes("[card-1]") && question.body.includes("[phone-1]"), question.body);
+    ) assert(!left.includes(secret), `${secret} left: ${left}`);
+    assert(left.includes("[card-1]") && left.includes("[phone-1]"), left);
     assertMatch(cards(chat)[0].text, /🙁 Negative\n🤖 Charged twice/);
     const [row] = await edge.sql`select source, sentiment, model, fault from public.analyses`;
     assertEquals({ ...row }, { source: "model", sentiment: "negative", model: "gpt-4o-mini", fault: null });
@@ -162,7 +163,7 @@ for (
 }
 
 edgeTest(
-  "a model that hangs costs three seconds of nobody's, and five failures stop the questions",
+  "a model that hangs holds up no card, and five failures stop the questions",
   async (edge) => {
     await withKey(async () => {
       const chat = await chatForMails(edge);
