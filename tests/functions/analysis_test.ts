@@ -205,6 +205,7 @@ edgeTest(
   async (edge) => {
     await withKey(async () => {
       const chat = await chatForMails(edge);
+      const chats = edge.telegram.chats.size;
       edge.ai.configure({ fault: "hostile" });
       await comes(edge, { subject: "Invoice", text: "Could you send it?" });
       await analysed(edge);
@@ -217,7 +218,7 @@ edgeTest(
       await comes(edge, { subject: "[FIRING] DiskFull db-1", text: "Disk usage of db-1 is 98 %." });
       await analysed(edge);
       assertMatch(cards(chat)[1].text, /🔴 Critical/);
-      assertEquals(edge.telegram.chats.size, 1);
+      assertEquals(edge.telegram.chats.size, chats);
     });
   },
 );

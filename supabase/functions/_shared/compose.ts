@@ -10,30 +10,40 @@ import { keyHeaders, project } from "./config/project.ts";
 import { rpc } from "./db/client.ts";
 import { loadConfig } from "./db/config.ts";
 import { count } from "./db/counters.ts";
-import { postpone } from "./http/background.ts";
+import { waitUntil } from "./http/background.ts";
 import { composePipeline } from "./pipeline/compose.ts";
 
 /** Flags of what is found out behind a card. */
 const BEHIND_CARDS: readonly string[] = ["mail_analysis.enabled"];
-/** So that the cards of one run cause one call. */
-const GATHER_MS = 50;
+/** The call under way; another one follows it if there were cards meanwhile. */
+let calling: Promise<void> | undefined, callAgain = false;
 
 /** Lets the work behind cards begin at once. The clock comes for it in any case, so a call that fails is nobody's loss. */
-const behindCards = postpone(GATHER_MS, async () => {
+function behindCards(): void {
+  callAgain = true;
+  waitUntil(calling ??= Promise.resolve().then(callBehindCards));
+}
+
+async function callBehindCards(): Promise<void> {
   try {
-    const { settings } = await loadConfig();
-    if (!settings.some(({ key, value }) => BEHIND_CARDS.includes(key) && value === "true")) return;
-    const { url, key } = project();
-    const response = await fetch(`${url}/functions/v1/telegram-webhook/edit`, {
-      method: "POST",
-      headers: keyHeaders(key),
-      signal: AbortSignal.timeout(5000),
-    });
-    await response.body?.cancel();
+    while (callAgain) {
+      callAgain = false;
+      const { settings } = await loadConfig();
+      if (!settings.some(({ key, value }) => BEHIND_CARDS.includes(key) && value === "true")) return;
+      const { url, key } = project();
+      const response = await fetch(`${url}/functions/v1/telegram-webhook/edit`, {
+        method: "POST",
+        headers: keyHeaders(key),
+        signal: AbortSignal.timeout(5000),
+      });
+      await response.body?.cancel();
+    }
   } catch {
     count("telegram_cards", "not_called");
+  } finally {
+    calling = undefined;
   }
-});
+}
 
 /** Cards in chats, for messages of every channel. */
 const telegram = createChatDestination({
@@ -50,7 +60,7 @@ const telegram = createChatDestination({
     await rpc("move_telegram_chat", { p_from: from, p_to: to });
   },
   behindCard: (channel) => {
-    if (channel === "email") behindCards.begin();
+    if (channel === "email") behindCards();
   },
   count: (what) => count("telegram_cards", what),
 });
