@@ -12,6 +12,7 @@ export const BENCHES: Readonly<Record<string, () => Promise<{ main(args: string[
   email: () => import("./email/main.ts"),
   texts: () => import("./texts/main.ts"),
   poaching: () => import("./poaching.ts"),
+  analysis: () => import("./analysis.ts"),
   guard: () => import("./guard.ts"),
   track: () => import("./track.ts"),
   opens: () => import("./opens.ts"),

@@ -148,6 +148,12 @@ export function mailboxClient(
   return { clientId: "gatelink-local", clientSecret: derived.slice(0, 32) };
 }
 
+/** Key of the simulated model. */
+export function modelKey({ secretKey }: Pick<Keys, "secretKey">, secrets: Record<string, string>): string {
+  return secrets.OPENAI_API_KEY ||
+    `sk-local-${createHash("sha256").update(`model ${secretKey}`).digest("hex").slice(0, 32)}`;
+}
+
 /** Environment of the functions, added to this process's own. */
 export function functionsEnvironment(options: EnvironmentOptions): Record<string, string> {
   const { url, keys, whatsapp, apiUrl, dbUrl, secrets } = options;
@@ -173,6 +179,12 @@ export function functionsEnvironment(options: EnvironmentOptions): Record<string
     TELEGRAM_BOT_TOKEN: telegramBot(keys, {}).token,
     TELEGRAM_WEBHOOK_SECRET: telegramBot(keys, {}).secret,
     TELEGRAM_URL: `${apiUrl}/simulator/telegram`,
+    // Whoever has a key of his own means OpenAI, or says where.
+    ...(secrets.OPENAI_API_KEY !== undefined ? {} : {
+      OPENAI_API_KEY: modelKey(keys, {}),
+      OPENAI_BASE_URL: `${apiUrl}/simulator/ai/v1`,
+      OPENAI_MODEL: "simulated",
+    }),
     TWILIO_URL: `${apiUrl}/simulator/twilio`,
     TELNYX_API_KEY: telnyxAccount(keys, {}).apiKey,
     TELNYX_PUBLIC_KEY: ed25519Pair(telnyxAccount(keys, {}).seed).publicKey,

@@ -76,6 +76,8 @@ Deno.test("functionsEnvironment: what the platform injects, and each provider of
     TWILIO_URL: "http://127.0.0.1:1/simulator/twilio",
     TELNYX_URL: "http://127.0.0.1:1/simulator/telnyx",
     TELEGRAM_URL: "http://127.0.0.1:1/simulator/telegram",
+    OPENAI_BASE_URL: "http://127.0.0.1:1/simulator/ai/v1",
+    OPENAI_MODEL: "simulated",
     GMAIL_URL: "http://127.0.0.1:1/simulator/google",
     GOOGLE_CLIENT_ID: "gatelink-local",
     GOOGLE_LOGIN_URL: "http://127.0.0.1:9/simulator/google",

@@ -35,6 +35,8 @@ const FLAGS = {
   "email_tracking.enabled":
     "Opens and clicks of mails are tracked, where a mail asks for it and its recipient allows it. Off: mails go as they are; links " +
     "of those that went go on to work, and nothing is recorded.",
+  "mail_analysis.enabled":
+    "Mails that are shown as cards get a mood, an urgency and, with a model, a summary. Off: cards stay as they were sent.",
   "sms_router.enabled": "Texts are routed to services. Off: they are stored and wait, in order.",
   "sms_send.enabled": "Texts are sent. Off: new ones are refused, queued ones wait.",
   "messaging_v1.enabled":

@@ -9,6 +9,7 @@
  * | `/simulator/texts` | the page of phones; what it needs is below `/simulator/api/texts`: see texts/api.ts |
  * | `/simulator/telegram` | the page of Telegram's chats; what it needs is below `/simulator/api/telegram`: see telegram/api.ts |
  * | `/simulator/telegram/…` | Telegram's Bot API and what it posts: see telegram/telegram.ts |
+ * | `/simulator/ai/v1/…` | a model with OpenAI's API: see ai/ai.ts; its faults are on the page of Telegram |
  * | `/simulator/masked` | the page of two phones; what it needs is below `/simulator/api/masked`: see texts/masked.ts |
  * | `/simulator/twilio/…` | Twilio's API and what it has and posts: see texts/twilio.ts |
  * | `/simulator/telnyx/…` | Telnyx's, without a page: see texts/telnyx.ts |
@@ -46,6 +47,7 @@ import { MailApi } from "./mail/api.ts";
 import { type SendGridOptions, SendGridSimulator } from "./mail/sendgrid.ts";
 import { type MailboxesOptions, MailboxesSimulator } from "./mailboxes/mailboxes.ts";
 import { scan } from "./scan.ts";
+import { AiSimulator } from "./ai/ai.ts";
 import { TelegramApi } from "./telegram/api.ts";
 import { TelegramSimulator } from "./telegram/telegram.ts";
 import { TextsApi } from "./texts/api.ts";
@@ -71,6 +73,8 @@ export interface Simulator {
   mailboxes: MailboxesSimulator | undefined;
   /** The simulated Telegram, if it has options. */
   telegram: TelegramSimulator | undefined;
+  /** The simulated model, if it has options. */
+  ai: AiSimulator | undefined;
   /** Ends timers, calls and event streams; conversations stay in `dataFile`. */
   stop(): void;
 }
@@ -97,6 +101,8 @@ export interface SimulatorOptions extends MetaOptions {
   telnyx?: TelnyxOptions;
   /** Of the simulated Telegram: its bot, and the webhook that is set. @default there is none */
   telegram?: { token: string; secret: string; webhookUrl: string };
+  /** Of the simulated model: the key that it knows. @default there is none */
+  ai?: { key: string };
   /** The organisation behind the page of two phones. @default none: the page says so */
   masked?: MaskedBusiness;
   /** Of the simulated Google and Microsoft. @default there is none */
@@ -145,7 +151,8 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
   });
   if (options.telegram) telegram?.setWebhook(options.telegram.webhookUrl, options.telegram.secret);
-  const telegramApi = telegram && new TelegramApi(telegram);
+  const ai = options.ai && new AiSimulator(options.ai);
+  const telegramApi = telegram && new TelegramApi(telegram, ai);
   const textsApi = texts &&
     new TextsApi(texts, [...media].map(([id, { filename }]) => ({ id, filename })));
   const maskedApi = texts && options.masked && new MaskedApi(options.masked, texts);
@@ -225,6 +232,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       telnyx?.reset();
       mailboxes?.reset();
       telegram?.reset();
+      ai?.reset();
       newcomers();
       streams.restate();
       return {};
@@ -278,6 +286,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     if (telegram !== undefined && rest.startsWith("telegram/")) {
       return await refusing(() => telegram.fetch(request));
     }
+    if (ai !== undefined && rest.startsWith("ai/")) return await ai.fetch(request);
     if (request.method === "GET" && rest === "api/events") {
       return streams.response(state, (tell) => meta.listen(tell));
     }
@@ -352,12 +361,14 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     telnyx,
     mailboxes,
     telegram,
+    ai,
     stop() {
       meta.stop();
       mail?.stop();
       texts?.stop();
       telnyx?.stop();
       telegram?.stop();
+      ai?.stop();
       streams.close();
     },
   };

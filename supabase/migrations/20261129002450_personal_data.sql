@@ -278,6 +278,9 @@ language sql stable set search_path = '' as $$
     ('private.unknown_tokens', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
+    ('public.analysis_labels', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
+    ('public.analyses', '{message_id,summary}', 't.message_id = any (($1).messages)', 'deleted'),
+    ('public.analyses', '{summary}', '', 'words'),
     -- The clock removes them from the chat.
     ('public.card_presses', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.card_folds', '{delivery_id,leader}',

@@ -274,6 +274,7 @@ language sql stable set search_path = '' as $$
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
     ('gatelink_cards', 5, 'http', 'telegram-webhook/edit', 'private.cards_are_due(now())'),
+    ('gatelink_analyses', 5, 'http', 'telegram-webhook/edit', 'private.analyses_are_due(now())'),
     ('gatelink_text_files', 5, 'http', 'sms-webhook/files', 'private.text_files_are_due(now())'),
     ('gatelink_read_mailboxes', 30, 'http', 'mailboxes', 'private.mailboxes_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
@@ -293,6 +294,7 @@ language sql stable set search_path = '' as $$
     ('gatelink_org_topics', 60, 'sql', 'select private.note_org_topics(now())', null),
     ('gatelink_org_notices', 60, 'http', 'sms-webhook/notices', 'private.org_notices_are_due(now())'),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
+    ('gatelink_judge_analyses', 300, 'sql', 'select private.judge_analyses(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
     ('gatelink_environments', 60, 'sql', 'select private.watch_environments(now())', null),
@@ -311,6 +313,7 @@ language sql stable set search_path = '' as $$
     and (j.name <> 'gatelink_read_mailboxes' or to_regclass('private.mailbox_reads') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
     and (j.name not in ('gatelink_cards', 'gatelink_purge_telegram') or to_regclass('private.card_clears') is not null)
+    and (j.name not in ('gatelink_analyses', 'gatelink_judge_analyses') or to_regclass('public.analyses') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $$;
 comment on function private.clock_jobs() is

@@ -184,6 +184,12 @@ begin
   from public.card_presses a left join public.telegram_people p on p.user_id = a.user_id
   where a.delivery_id = v_card.delivery_id and a.version = v_card.version and a.outcome = 'done';
 
+  -- A later migration brings what is found out about mails.
+  if v_action in ('wrong', 'back') or v_action like 'is\_%' then
+    return case when to_regclass('public.analyses') is null then '{"answer": "Nothing is known of this mail.", "alert": true}'
+      else private.label_card(v_card, v_person.user_id, v_action, p_now) end;
+  end if;
+
   v_state := v_card.state;
   v_holder := v_card.holder;
   if v_card.version is distinct from (p_update ->> 'version')::integer then
@@ -324,6 +330,8 @@ begin
   left join public.card_presses a on a.delivery_id = c.delivery_id and a.version = c.version and a.outcome = 'done';
   if to_regclass('public.card_folds') is not null then
     v_edits := private.with_folds(v_edits, '{folded}');
+  if to_regclass('public.analyses') is not null then
+    v_edits := private.with_analyses(v_edits);
   end if;
   return v_edits;
 end $$;

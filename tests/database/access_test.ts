@@ -95,6 +95,8 @@ const READERS: Record<string, TeamRole> = {
   "public.cards": "viewer",
   "public.card_presses": "viewer",
   "public.card_folds": "viewer",
+  "public.analyses": "viewer",
+  "public.analysis_labels": "viewer",
   "public.clicks": "operator",
   "public.contact_acts": "viewer",
   "public.route_history": "viewer",
@@ -379,6 +381,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   },
   "list_mailboxes()": { role: "viewer", why: "The team sees which mailboxes are connected, without tokens." },
   "set_mailbox(uuid,text)": { role: "admin", why: "Admins decide how much of a mailbox is read." },
+  "analysis_report()": { role: "viewer", why: "The team sees how often analyses of mails were right." },
   "list_telegram_chats()": { role: "viewer", why: "The team sees which chats the bot is in." },
   "add_telegram_destination(text,bigint,bigint)": {
     role: "operator",

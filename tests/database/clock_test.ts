@@ -27,6 +27,7 @@ databaseTest("an idle project calls its functions fewer than 100,000 times in 30
     .reduce((sum, { every_seconds }) => sum + 30 * 86_400 / every_seconds, 0);
   assert(calls < 100_000, `${calls} calls`);
   assertEquals(answers, {
+    gatelink_analyses: false,
     gatelink_cards: false,
     gatelink_check_texts: false,
     gatelink_drain: false,

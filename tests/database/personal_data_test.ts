@@ -65,6 +65,10 @@ const FREE: Record<string, string> = {
   "private.card_clears": "chat_id message_id is_file noted_at due_at",
   "public.telegram_people": "user_id telegram_id name linked_at",
   "public.cards": "topic_id state holder snoozed_until version changed_at edit_due_at edit_lease created_at",
+  "public.analyses":
+    "state source sentiment urgency confidence rules_version model latency_ms fault is_asking attempts due_at lease created_at done_at judged_at",
+  "public.analysis_labels": "user_id sentiment urgency at",
+  "private.provider_circuits": "provider failures recent_ms open_until open_seconds probe_until changed_at",
   "public.card_presses": "id user_id action outcome state_before holder_before version at",
   "public.card_folds": "at",
   "private.card_storms": "destination_id pattern last_at",
@@ -327,6 +331,12 @@ async function plant(sql: Sql) {
   await sql`insert into public.card_folds (delivery_id, leader) select delivery_id, delivery_id from public.cards`;
   await sql`insert into private.card_storms (destination_id, pattern, leader, last_at)
     select d.destination_id, '\\x00', d.id, now() from public.deliveries d join public.cards c on c.delivery_id = d.id`;
+  await sql`insert into public.analyses (message_id, state, source, sentiment, summary, due_at, done_at)
+    select d.message_id, 'done', 'model', 'neutral', ${`Asks for ${NAME}`}, null, now()
+    from public.cards c join public.deliveries d on d.id = c.delivery_id on conflict do nothing`;
+  await sql`insert into auth.users (id, email) values (gen_random_uuid(), 'labeller@team.example')`;
+  await sql`insert into public.analysis_labels (message_id, user_id, sentiment)
+    select a.message_id, u.id, 'negative' from public.analyses a, (select x.id from auth.users x order by x.id limit 1) u`;
   await sql`insert into private.delivery_lanes (destination_id, conversation_id) select distinct destination_id, conversation_id from public.deliveries`;
   await sql`update public.conversations set unrouted_since = null, routed_seq = 1000 where contact_id = ${id}`;
   await sql`update public.conversations set opted_out_at = null`;

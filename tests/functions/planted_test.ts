@@ -255,6 +255,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "private.manages_org(uuid)": ({ contact }) => [`'${contact}'`],
   "private.sits_on(uuid)": ({ contact }) => [`'${contact}'`],
   "private.is_member(uuid)": ({ contact }) => [`'${contact}'`],
+  "analysis_report()": () => [""],
   "my_orgs()": () => [""],
   "whoami()": () => [""],
   "list_team(jsonb,integer)": () => [""],

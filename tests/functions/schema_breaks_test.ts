@@ -33,6 +33,8 @@ const OPEN = [
   "note_card",
   "settle_card_edit",
   "settle_card_clear",
+  "settle_analysis",
+  "leave_circuit",
   "pause_telegram_chat",
   "whoami",
   "my_orgs",

@@ -22,6 +22,7 @@ import { loadSamples } from "../../local/simulator/samples.ts";
 import { ed25519Pair } from "../../local/project/ed25519.ts";
 import { TelnyxSimulator } from "../../local/simulator/texts/telnyx.ts";
 import { MailboxesSimulator } from "../../local/simulator/mailboxes/mailboxes.ts";
+import { AiSimulator } from "../../local/simulator/ai/ai.ts";
 import { TelegramSimulator } from "../../local/simulator/telegram/telegram.ts";
 import { TwilioSimulator } from "../../local/simulator/texts/twilio.ts";
 import { watch } from "./guard.ts";
@@ -43,6 +44,7 @@ export const KEYS = {
   twilioAccount: "AC0123456789abcdef0123456789abcdef",
   twilioToken: "auth-token-of-the-test",
   telnyxKey: "telnyx-key-of-the-test",
+  modelKey: "sk-model-key-of-the-test",
   telegramToken: "7000000001:bot-token-of-the-test-0123456789",
   telegramSecret: "telegram-secret-of-the-test",
   formerTelegramSecret: "telegram-secret-of-before",
@@ -152,6 +154,8 @@ export interface Edge {
   mailboxes: MailboxesSimulator;
   /** The simulated Telegram; its webhook is set. */
   telegram: TelegramSimulator;
+  /** The simulated model. Functions have no key of it unless a test sets `OPENAI_API_KEY`. */
+  ai: AiSimulator;
   /** Calls a function. A body that is neither text nor bytes is sent as JSON. */
   call(
     name: Function | `${Function}/${string}`,
@@ -191,6 +195,7 @@ let serving:
     telnyx: TelnyxSimulator;
     mailboxes: MailboxesSimulator;
     telegram: TelegramSimulator;
+    ai: AiSimulator;
     files: StorageApi;
   }
   | undefined;
@@ -215,7 +220,7 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, asy
 });
 
 function answer(request: Request): Promise<Response> {
-  const { api, meta, mail, texts, telnyx, mailboxes, telegram, files } = serving ??
+  const { api, meta, mail, texts, telnyx, mailboxes, telegram, ai, files } = serving ??
     fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
@@ -225,6 +230,7 @@ function answer(request: Request): Promise<Response> {
   if (pathname.startsWith("/telnyx/")) return telnyx.fetch(request);
   if (/^\/(?:google|microsoft)\//.test(pathname)) return mailboxes.fetch(request);
   if (pathname.startsWith("/simulator/telegram/")) return telegram.fetch(request);
+  if (pathname.startsWith("/simulator/ai/")) return ai.fetch(request);
   if (pathname.startsWith("/storage/")) return files.fetch(request);
   return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
 }
@@ -275,6 +281,7 @@ for (
     TELEGRAM_BOT_TOKEN: KEYS.telegramToken,
     TELEGRAM_WEBHOOK_SECRET: `${KEYS.telegramSecret},${KEYS.formerTelegramSecret}`,
     TELEGRAM_URL: `${url}/simulator/telegram`,
+    OPENAI_BASE_URL: `${url}/simulator/ai/v1`,
   })
 ) Deno.env.set(name, value);
 
@@ -322,6 +329,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
   });
   const telegram = new TelegramSimulator({ token: KEYS.telegramToken, retryMs: 20 });
   telegram.setWebhook(`${url}/functions/v1/telegram-webhook`, KEYS.telegramSecret);
+  const ai = new AiSimulator({ key: KEYS.modelKey });
   const folder = join(tmpdir(), `gatelink-test-files-${crypto.randomUUID()}`);
   const files = createStorageApi({
     folder,
@@ -333,8 +341,8 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     clientId: KEYS.mailboxClient,
     clientSecret: KEYS.mailboxSecret,
   });
-  serving = { api, meta, mail, texts, telnyx, mailboxes, telegram, files };
-  const edge = edgeOf(database.sql, meta, mail, texts, telnyx, mailboxes, telegram);
+  serving = { api, meta, mail, texts, telnyx, mailboxes, telegram, ai, files };
+  const edge = edgeOf(database.sql, meta, mail, texts, telnyx, mailboxes, telegram, ai);
   try {
     await database.sql`
       insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;
@@ -358,6 +366,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     texts.stop();
     telnyx.stop();
     telegram.stop();
+    ai.stop();
     await edge.settled();
     // What still comes in is counted too.
     await until("nothing is under way", () => underWay === 0);
@@ -398,6 +407,7 @@ function edgeOf(
   telnyx: TelnyxSimulator,
   mailboxes: MailboxesSimulator,
   telegram: TelegramSimulator,
+  ai: AiSimulator,
 ): Edge {
   const call: Edge["call"] = async (name, { method = "POST", headers, body } = {}) => {
     const isRaw = body === undefined || typeof body === "string" || body instanceof Uint8Array;
@@ -443,6 +453,7 @@ function edgeOf(
     telnyx,
     mailboxes,
     telegram,
+    ai,
     call,
     reread,
     fetch: (request) => {

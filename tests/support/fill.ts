@@ -446,6 +446,14 @@ export const FILL: Record<string, string> = {
   "private.card_storms": `
     insert into private.card_storms (destination_id, pattern, leader, last_at) values
       ('00000000-0000-7000-8000-000000000b01', sha256('a kind'), '00000000-0000-7000-8000-000000000b02', now())`,
+  "public.analyses": `
+    insert into public.analyses (message_id, state, source, sentiment, urgency, summary, due_at, done_at)
+    values ('00000000-0000-7000-8000-0000000000e1', 'done', 'model', 'neutral', 'high', 'A question.', null, now())`,
+  "public.analysis_labels": `
+    insert into public.analysis_labels (message_id, user_id, sentiment)
+    values ('00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-000000000001', 'negative')`,
+  "private.provider_circuits": `
+    insert into private.provider_circuits (provider, failures) values ('openai', 1)`,
   "private.card_clears": `
     insert into private.card_clears (chat_id, message_id, is_file) values (-1002000000001, 3999, false)`,
   "public.route_history": `

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { Run } from "../../core/session.ts";
 import { addresses } from "./addresses.ts";
+import { analysis } from "./analysis.ts";
 import { doctor } from "./doctor.ts";
 import { explain } from "./explain.ts";
 import { exporting } from "./export.ts";
@@ -19,5 +20,9 @@ export function email(group: Command, run: Run): void {
   opens(group, run);
   addresses(group, run);
   weight(group, run);
+  analysis(
+    group.command("analysis").description("how well mails are understood whose cards go to chats"),
+    run,
+  );
   unknown(group.command("unknown").description("mails of which nobody knows whether they went"), run);
 }

@@ -28,6 +28,13 @@ const handlers = {
     $("no-posts").hidden = false;
     for (const post of state.posts) showPost(post);
     showSettings(state.settings);
+    $("tab-model").hidden = state.model === null;
+    if (state.model !== null) {
+      $("model").elements.fault.replaceChildren(
+        ...state.model.faults.map(({ value, label }) => h("option", { value }, label)),
+      );
+      showModel(state.model);
+    }
     open(chats.has(current) ? current : chats.keys().next().value);
   },
   chat({ chat }) {
@@ -37,6 +44,7 @@ const handlers = {
   post: ({ post }) => showPost(post),
   toast: ({ text }) => complain(new Error(text)),
   settings: ({ settings }) => showSettings(settings),
+  ai: (change) => showModel(change),
 };
 
 function open(id) {
@@ -210,6 +218,41 @@ function showSettings(settings) {
   $("trouble-on").hidden = Object.entries(settings).every(([name, value]) => value === calm[name]);
 }
 
+/** Settings of the model, and what it got: that nothing personal is in there can be seen here. */
+function showModel({ settings, questions }) {
+  fillForm($("model"), settings);
+  $("model-on").hidden = settings.fault === "none";
+  $("no-questions").hidden = questions.length > 0;
+  $("questions").replaceChildren(...questions.map(({ at, body, status }) => {
+    let text = body;
+    try {
+      text = JSON.parse(body).messages.at(-1).content;
+    } catch {
+      // Shown as it came.
+    }
+    return h(
+      "li",
+      {},
+      h(
+        "details",
+        { class: "question" },
+        h(
+          "summary",
+          {},
+          h(
+            "span",
+            { class: `badge ${status === 200 ? "good" : "bad"}` },
+            status === null ? "…" : String(status),
+          ),
+          " ",
+          h("time", { class: "quiet" }, clock(at, true)),
+        ),
+        h("pre", {}, text),
+      ),
+    );
+  }));
+}
+
 async function configure(change, said) {
   // An empty number means always.
   if (change.times === 0) change.times = null;
@@ -268,6 +311,15 @@ $("group-form").addEventListener("submit", async (event) => {
 });
 startViews();
 $("calm").addEventListener("click", () => configure({ ...calm }, "Nothing fails any more."));
+watchForm($("model"), async (change) => {
+  if (change.times === 0) change.times = null;
+  try {
+    await api("telegram/model", change);
+    $("model-result").textContent = "Changed.";
+  } catch (error) {
+    $("model-result").textContent = error.message;
+  }
+});
 watchForm($("trouble"), (change) => configure(change, "Changed."));
 startTabs();
 draw();

@@ -11,9 +11,11 @@
  * | `POST upgrade` | `{chat}`: a group becomes a supergroup |
  * | `POST topic` | `{chat, topic, closed}` |
  * | `POST settings` | some of {@link TelegramSettings} |
+ * | `POST model` | some of {@link AiSettings}: how the simulated model behaves |
  */
 import { z } from "zod";
 import type { Json } from "../model.ts";
+import { AI_CALM, AI_FAULTS, type AiChange, type AiSettings, type AiSimulator } from "../ai/ai.ts";
 import { TELEGRAM_CALM, TELEGRAM_FAULTS, type TelegramSettings } from "./settings.ts";
 import { TELEGRAM_PEOPLE, type TelegramChange, type TelegramSimulator } from "./telegram.ts";
 
@@ -35,9 +37,12 @@ const TOPIC = z.strictObject({ chat: id, topic: id, closed: z.boolean() });
 /** The page's part of the simulated Telegram. */
 export class TelegramApi {
   readonly #telegram: TelegramSimulator;
+  readonly #ai: AiSimulator | undefined;
 
-  constructor(telegram: TelegramSimulator) {
+  /** @param ai What reads the mails that become cards, if anything does. */
+  constructor(telegram: TelegramSimulator, ai?: AiSimulator) {
     this.#telegram = telegram;
+    this.#ai = ai;
   }
 
   /** Everything that the page shows at first. */
@@ -51,12 +56,19 @@ export class TelegramApi {
       settings,
       calm: TELEGRAM_CALM,
       faults: Object.entries(TELEGRAM_FAULTS).map(([value, label]) => ({ value, label })),
+      model: this.#ai === undefined ? null : {
+        settings: this.#ai.settings,
+        questions: this.#ai.questions,
+        calm: AI_CALM,
+        faults: Object.entries(AI_FAULTS).map(([value, label]) => ({ value, label })),
+      },
     };
   }
 
   /** Calls with each change until the returned function is called. */
-  listen(tell: (change: TelegramChange) => void): () => void {
-    return this.#telegram.listen(tell);
+  listen(tell: (change: TelegramChange | AiChange) => void): () => void {
+    const ends = [this.#telegram.listen(tell), this.#ai?.listen(tell)];
+    return () => ends.forEach((end) => end?.());
   }
 
   /** Answers a call of the page; undefined for a path that is not one. @throws RangeError for wrong input. */
@@ -92,6 +104,8 @@ export class TelegramApi {
         telegram.setTopic(chat, topic, closed);
         return {};
       }
+      case "model":
+        return this.#ai?.configure(body as Partial<AiSettings>);
       case "settings":
         return telegram.configure(body as Partial<TelegramSettings>);
     }

@@ -7,13 +7,46 @@ import { channels } from "./channels/all.ts";
 import { createChatDestination } from "./channels/telegram/chat.ts";
 import { bot } from "./channels/telegram/config.ts";
 import { killed } from "./config/kill_switch.ts";
+import { keyHeaders, project } from "./config/project.ts";
 import { rpc } from "./db/client.ts";
 import { loadConfig } from "./db/config.ts";
 import { count } from "./db/counters.ts";
+import { waitUntil } from "./http/background.ts";
 import { composePipeline } from "./pipeline/compose.ts";
 
 /** Off: cards wait. */
 const CARDS = "telegram_cards.enabled";
+/** Flags of what is found out behind a card. */
+const BEHIND_CARDS: readonly string[] = ["mail_analysis.enabled"];
+/** The call under way; another one follows it if there were cards meanwhile. */
+let calling: Promise<void> | undefined, callAgain = false;
+
+/** Lets the work behind cards begin at once. The clock comes for it in any case, so a call that fails is nobody's loss. */
+function behindCards(): void {
+  callAgain = true;
+  waitUntil(calling ??= Promise.resolve().then(callBehindCards));
+}
+
+async function callBehindCards(): Promise<void> {
+  try {
+    while (callAgain) {
+      callAgain = false;
+      const { settings } = await loadConfig();
+      if (!settings.some(({ key, value }) => BEHIND_CARDS.includes(key) && value === "true")) return;
+      const { url, key } = project();
+      const response = await fetch(`${url}/functions/v1/telegram-webhook/edit`, {
+        method: "POST",
+        headers: keyHeaders(key),
+        signal: AbortSignal.timeout(5000),
+      });
+      await response.body?.cancel();
+    }
+  } catch {
+    count("telegram_cards", "not_called");
+  } finally {
+    calling = undefined;
+  }
+}
 
 /** Cards in chats, for messages of every channel. */
 const telegram = createChatDestination({
@@ -32,6 +65,9 @@ const telegram = createChatDestination({
   },
   moveChat: async (from, to) => {
     await rpc("move_telegram_chat", { p_from: from, p_to: to });
+  },
+  behindCard: (channel) => {
+    if (channel === "email") behindCards();
   },
   count: (what) => count("telegram_cards", what),
 });

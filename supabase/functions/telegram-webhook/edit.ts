@@ -107,6 +107,7 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
         version: card.version,
         status: { state: card.state, by: card.by, at: card.at, until: card.until },
         ...(card.folded && { folded: card.folded }),
+        analysis: card.analysis ?? null,
       });
       const place = { chat_id: card.chat_id, message_id: card.message_id };
       const rest = {

@@ -4,7 +4,7 @@
  * | address | who | answers |
  * |---|---|---|
  * | `POST /` | Telegram, with the secret of setWebhook in its header | 200 once what it says is committed; the answer to a press |
- * | `POST /edit` | the clock, with a secret key | 202; brings cards up to date |
+ * | `POST /edit` | the clock and the pipeline, with a secret key | 202; analyses mails that have a card, and brings cards up to date |
  * | `GET /setup` | the team, with a secret key | the bot, and what Telegram says of its webhook |
  * | `POST /setup` | the same | sets the webhook to this function |
  *
@@ -43,6 +43,8 @@ export interface TelegramWebhookDeps {
   webhookUrl(): string;
   fetch(url: string, init: RequestInit): Promise<Response>;
   editCards(): Promise<void>;
+  /** Analyses mails whose cards were sent. */
+  analyse(): Promise<void>;
   /** Counts an update by kind. */
   count(kind: string): void;
   waitUntil(work: Promise<unknown>): void;
@@ -89,7 +91,8 @@ export function createHandler(deps: TelegramWebhookDeps): Handler {
   }
 
   function edit(): Response {
-    deps.waitUntil(deps.editCards());
+    // Whoever pressed does not wait for what is found out about others.
+    deps.waitUntil(Promise.all([deps.editCards(), deps.analyse().then(() => deps.editCards())]));
     return Response.json({ status: "editing" }, { status: 202 });
   }
 

@@ -1,12 +1,16 @@
 import { bot, webhookSecrets } from "../_shared/channels/telegram/config.ts";
+import { model } from "../_shared/analysis/config.ts";
 import { env } from "../_shared/config/env.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
+import { loadConfig } from "../_shared/db/config.ts";
 import { count } from "../_shared/db/counters.ts";
+import { measure } from "../_shared/db/measurements.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { log } from "../_shared/log/log.ts";
 import { serve } from "../_shared/serve/serve.ts";
+import { createAnalyse } from "./analyse.ts";
 import { createEditCards } from "./edit.ts";
 import { createHandler } from "./handler.ts";
 
@@ -34,6 +38,22 @@ export default serve(
       bot,
       fetch: call,
       count: (outcome) => count("telegram_edits", outcome),
+      onError: (message, error) => log.warn(message, { error }),
+    }),
+    analyse: createAnalyse({
+      rpc,
+      stopped: () => killed("mail_analysis"),
+      model,
+      localOnly: async () => {
+        const { settings } = await loadConfig();
+        const value = settings.find(({ key }) => key === "mail_analysis.local_only")?.value ?? "";
+        return value.toLowerCase().split(",").map((each) => each.trim()).filter((each) => each !== "");
+      },
+      bot,
+      fetch: call,
+      clock: () => performance.now(),
+      count,
+      measure,
       onError: (message, error) => log.warn(message, { error }),
     }),
     count: (kind) => count("telegram_updates", kind),

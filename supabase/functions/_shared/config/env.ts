@@ -326,6 +326,19 @@ const VARIABLES = {
     schema: secrets,
     secret: true,
   },
+  OPENAI_API_KEY: {
+    purpose: "let a model say what mails are about; without it rules of our own do",
+    schema: z.string().optional(),
+    secret: true,
+  },
+  OPENAI_BASE_URL: {
+    purpose: "ask a model somewhere else than at OpenAI: the address of an API like theirs, up to /v1",
+    schema: z.string().default("https://api.openai.com/v1").pipe(url),
+  },
+  OPENAI_MODEL: {
+    purpose: "name the model that is asked",
+    schema: z.string().trim().max(100).default("gpt-4o-mini"),
+  },
   PUBLIC_BASE_URL: {
     purpose: "write addresses into mails, such as those that end a subscription, with a host of your own",
     schema: url.optional(),

@@ -27,6 +27,7 @@ import { ROUTES } from "./answers/routes.ts";
 import { SEARCH } from "./answers/search.ts";
 import { SIGNALS } from "./answers/signals.ts";
 import { SMS } from "./answers/sms.ts";
+import { ANALYSIS } from "./answers/analysis.ts";
 import { TELEGRAM } from "./answers/telegram.ts";
 import { TEMPLATES } from "./answers/templates.ts";
 import { TRACKING } from "./answers/tracking.ts";
@@ -67,6 +68,7 @@ export const ANSWERS = {
   ...SIGNALS,
   ...SMS,
   ...TELEGRAM,
+  ...ANALYSIS,
   ...TEMPLATES,
   ...TRACKING,
   ...TRAFFIC,

@@ -444,6 +444,21 @@ export interface SettledReading {
 
 /** The JSON arguments by function and argument name. */
 export interface JsonArguments {
+  settle_analysis: {
+    p_result: {
+      source: "model" | "rules";
+      sentiment: "positive" | "neutral" | "negative" | null;
+      urgency: "critical" | "high" | "normal" | "low" | null;
+      summary: string | null;
+      confidence: number | null;
+      rules_version: string;
+      model: string | null;
+      latency_ms: number;
+      fault: string | null;
+      /** Whether it is more urgent than its address says, so that open cards are called attention to. */
+      rises: boolean;
+    };
+  };
   add_identity: { p_options: IdentityOptions };
   begin_mailbox: { p_start: MailboxStart };
   connect_mailbox: { p_mailbox: ConnectedMailbox };

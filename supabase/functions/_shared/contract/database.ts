@@ -23,6 +23,8 @@ export type Database = { public: {
 Tables: {
 account_events: Read<{ account: string; at: string; channel: string; data: JsonOf<"account_events.data">; id: string; kind: string; sender_id: string | null; subject: string | null; }>;
 allowlist_history: Read<{ at: string; by: string; change: "added" | "removed"; id: string; pattern: string; purpose: string; }>;
+analyses: Read<{ attempts: number; confidence: number | null; created_at: string; done_at: string | null; due_at: string | null; fault: string | null; is_asking: boolean; judged_at: string | null; latency_ms: number | null; lease: string | null; message_id: string; model: string | null; rules_version: string | null; sentiment: "positive" | "neutral" | "negative" | null; source: "model" | "rules" | null; state: "queued" | "done" | "given_up"; summary: string | null; urgency: "critical" | "high" | "normal" | "low" | null; }, [Key<"analyses_message_id_fkey", ["message_id"], true, "messages", ["id"]>]>;
+analysis_labels: Read<{ at: string; message_id: string; sentiment: "positive" | "neutral" | "negative" | null; urgency: "critical" | "high" | "normal" | "low" | null; user_id: string; }, [Key<"analysis_labels_message_id_fkey", ["message_id"], false, "analyses", ["message_id"]>]>;
 announcement_recipients: Read<{ announcement_id: string; at: string | null; contact_id: string; message_id: string | null; next_at: string; state: "pending" | "queued" | "left_out"; why: string | null; }, [Key<"announcement_recipients_announcement_id_fkey", ["announcement_id"], false, "announcements", ["id"]>, Key<"announcement_recipients_contact_id_fkey", ["contact_id"], false, "contacts", ["id"]>]>;
 announcements: Read<{ audience: JsonOf<"announcements.audience">; created_at: string; created_by: string; finished_at: string | null; id: string; name: string; number_id: string | null; per_minute: number; started_at: string | null; started_by: string | null; state: "draft" | "sending" | "stopped" | "done"; stopped_at: string | null; stopped_because: string | null; stopped_by: string | null; template: JsonOf<"announcements.template"> | null; text: string | null; unreachable: number; version: number; }>;
 assignment_windows: Read<{ booking_id: string; cancelled_at: string | null; client_id: string; closes_at: string; created_at: string; id: string; member_id: string; opens_at: string; org_id: string; }, [Key<"assignment_windows_booking_id_fkey", ["booking_id"], false, "bookings", ["id"]>, Key<"assignment_windows_client_id_fkey", ["client_id"], false, "contacts", ["id"]>, Key<"assignment_windows_member_id_fkey", ["member_id"], false, "org_members", ["id"]>, Key<"assignment_windows_org_id_fkey", ["org_id"], false, "orgs", ["id"]>]>;
@@ -145,6 +147,7 @@ add_team_member: { Args: { p_email: string; p_role: string; p_approvals?: readon
 add_telegram_destination: { Args: { p_name: string; p_chat_id: number; p_topic_id?: number | null; }; Returns: Json };
 advance_rollout: { Args: { p_id: string; p_expected_version: number; p_reason: string; }; Returns: Database["public"]["Tables"]["rollouts"]["Row"] };
 allow_host: { Args: { p_pattern: string; p_purpose: string; }; Returns: Json };
+analysis_report: { Args: Record<never, never>; Returns: Json };
 answer_category: { Args: { p_message_id: string; p_found: Json; }; Returns: Json };
 assign_sitter: { Args: { p_booking: string; p_member: string; p_proactive: boolean; }; Returns: Json };
 attention: { Args: Record<never, never>; Returns: Json };
@@ -158,6 +161,7 @@ change_matching_deliveries: { Args: { p_act: string; p_list: string; p_filter: J
 check_flag: { Args: { p_key: string; p_person: string; }; Returns: Json };
 check_identity: { Args: { p_id: string; p_what: string; p_code: string; }; Returns: Json };
 check_links: { Args: { p_links: Json; p_actor: string; }; Returns: Json };
+claim_analyses: { Args: { p_limit: number; }; Returns: Json };
 claim_card_clears: { Args: { p_limit: number; }; Returns: Json };
 claim_card_edits: { Args: { p_limit: number; }; Returns: Json };
 claim_click: { Args: { p_token: string; p_fingerprints?: readonly string[] | null; p_claimers?: readonly string[] | null; }; Returns: Json };
@@ -196,6 +200,7 @@ drop_deliveries: { Args: { p_ids: readonly string[]; p_reason: string; }; Return
 email_overview: { Args: { p_days?: number; }; Returns: Json };
 end_thread: { Args: { p_thread: string; }; Returns: boolean };
 enqueue_outbound: { Args: { p_items: Json; }; Returns: Json };
+enter_circuit: { Args: { p_provider: string; }; Returns: boolean };
 environment_watch: { Args: Record<never, never>; Returns: Json };
 erase_contact: { Args: { p_person: string; p_erasure?: string | null; p_limit?: number; }; Returns: Json };
 export_contact: { Args: { p_person: string; }; Returns: Json };
@@ -218,6 +223,7 @@ ingest_updates: { Args: { p_updates: Json; }; Returns: Json };
 known_templates: { Args: { p_names: readonly string[]; }; Returns: Json };
 known_texts: { Args: { p_ids: readonly string[]; }; Returns: string[] };
 launch_facts: { Args: { p_flag_key: string; }; Returns: Json };
+leave_circuit: { Args: { p_provider: string; p_ok: boolean; p_ms: number; }; Returns: null };
 lift_suppression: { Args: { p_address: string; p_scope?: string; }; Returns: Json };
 link_clicks: { Args: { p_codes: readonly string[]; }; Returns: Json };
 link_stats: { Args: { p_code: string; p_from: string; p_to: string; p_zone?: string | null; }; Returns: Json };
@@ -389,6 +395,7 @@ set_text_number: { Args: { p_number: string; p_changes?: Json; }; Returns: Json 
 set_tracking_consent: { Args: { p_person: string; p_mode: string; p_source?: string; p_campaign_id?: string | null; }; Returns: Json };
 set_traffic: { Args: { p_environment: string; p_percentage: number; p_reason?: string | null; }; Returns: Json };
 settle_accesses: { Args: { p_verdicts: Json; }; Returns: number };
+settle_analysis: { Args: { p_message_id: string; p_lease: string; p_result: Json; }; Returns: Json };
 settle_card_clear: { Args: { p_chat_id: number; p_message_id: number; p_retry_ms?: number | null; }; Returns: null };
 settle_card_edit: { Args: { p_delivery_id: string; p_lease: string; p_retry_ms?: number | null; }; Returns: boolean };
 settle_deliveries: { Args: { p_results: Json; p_claim?: Json; }; Returns: Json };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Sentiment, Urgency } from "../../analysis/types.ts";
 import { isObject, list, text as textOf } from "../../json/json.ts";
 import { beginning, format, type Formatted, line, type Part, shortened, shown } from "./text.ts";
 
@@ -40,6 +41,15 @@ export interface Folded {
   readonly last_at: string;
   /** The last few, latest first. */
   readonly latest: readonly { readonly at: string; readonly subject: string | null }[] | null;
+/** What was found out about a mail, as its card shows it. */
+export interface CardAnalysis {
+  readonly sentiment: Sentiment | null;
+  readonly urgency: Urgency | null;
+  readonly summary: string | null;
+  /** Whether the card asks what is right. */
+  readonly is_asking: boolean;
+  /** Whether somebody said what is right. */
+  readonly is_corrected: boolean;
 }
 
 /** A button; `callback_data` comes back when it is pressed. */
@@ -64,9 +74,14 @@ const OPEN_LINES = 8;
 const SUBJECT_UNITS = 300;
 const NAME_UNITS = 120;
 const FILES = 5;
+const SUMMARY_UNITS = 220;
 
 /** What the buttons do. */
-export const ACTIONS = ["ack", "mine", "snooze", "resolve", "spam", "wake", "undo"] as const;
+export const ACTIONS = [
+  ...["ack", "mine", "snooze", "resolve", "spam", "wake", "undo"] as const,
+  ...["wrong", "back", "is_positive", "is_neutral", "is_negative"] as const,
+  ...["is_critical", "is_high", "is_normal", "is_low"] as const,
+] as const;
 /** One of {@link ACTIONS}. */
 export type Action = typeof ACTIONS[number];
 
@@ -78,6 +93,15 @@ const WORDS: Readonly<Record<Action, string>> = {
   spam: "Spam",
   wake: "Wake up",
   undo: "Undo",
+  wrong: "Wrong?",
+  back: "Back",
+  is_positive: "🙂 Positive",
+  is_neutral: "😐 Neutral",
+  is_negative: "🙁 Negative",
+  is_critical: "🔴 Critical",
+  is_high: "🟠 High",
+  is_normal: "Normal",
+  is_low: "Low",
 };
 
 const ROWS: Readonly<Record<CardState, readonly (readonly Action[])[]>> = {
@@ -88,16 +112,33 @@ const ROWS: Readonly<Record<CardState, readonly (readonly Action[])[]>> = {
   spam: [["undo"]],
 };
 
+/** What may be right instead of what was found out. */
+const CHOICES: readonly (readonly Action[])[] = [
+  ["is_positive", "is_neutral", "is_negative"],
+  ["is_critical", "is_high", "is_normal", "is_low"],
+  ["back"],
+];
+
 /** The buttons of a card. Their data names action, card and version: at most 64 bytes. */
-export function buttonsOf(token: string, version: number, state: CardState): Button[][] {
-  return ROWS[state].map((row) =>
+export function buttonsOf(
+  token: string,
+  version: number,
+  state: CardState,
+  analysis?: CardAnalysis | null,
+): Button[][] {
+  const rows = analysis == null || analysisLine(analysis) === ""
+    ? ROWS[state]
+    : analysis.is_asking
+    ? CHOICES
+    : [...ROWS[state], ["wrong"] as const];
+  return rows.map((row) =>
     row.map((action) => ({ text: WORDS[action], callback_data: `${action}:${token}:${version}` }))
   );
 }
 
 /** A press as it comes back; undefined for anything else, as old clients and other bots' cards may send it. */
 export function pressOf(data: unknown): { action: Action; token: string; version: number } | undefined {
-  const found = typeof data === "string" ? /^([a-z]{1,10}):([a-z2-7]{16}):(\d{1,9})$/.exec(data) : null;
+  const found = typeof data === "string" ? /^([a-z_]{1,12}):([a-z2-7]{16}):(\d{1,9})$/.exec(data) : null;
   if (found === null) return undefined;
   const action = ACTIONS.find((each) => each === found[1]);
   return action && { action, token: found[2], version: Number(found[3]) };
@@ -114,6 +155,12 @@ export function cardOf(
     version: number;
     status: CardStatus;
     folded?: Folded;
+  { token, version, status, analysis }: {
+    token: string;
+    version: number;
+    status: CardStatus;
+    /** Null or absent as long as nothing is known. */
+    analysis?: CardAnalysis | null;
   },
 ): Card {
   const mail = message.channel === "email" && message.native !== null ? message.native : undefined;
@@ -129,6 +176,11 @@ export function cardOf(
   if (mail?.verified === false) head.push("\n⚠️ The sender is not verified.");
   const files = filesOf(mail);
   if (files !== "") head.push(`\n📎 ${files}`);
+  const found = analysis == null ? "" : analysisLine(analysis);
+  if (found !== "") head.push("\n", { type: "bold", text: found });
+  if (analysis?.summary != null) {
+    head.push("\n", { type: "italic", text: `🤖 ${shortened(line(analysis.summary), SUMMARY_UNITS)}` });
+  }
   if (body === "" && files === "") {
     head.push("\n", { type: "italic", text: mail === undefined ? `(${line(message.type)})` : "(no text)" });
   }
@@ -145,7 +197,7 @@ export function cardOf(
   if (shownFold !== "") parts.push("\n", { type: "expandable_blockquote", text: shownFold });
   return {
     message: format([...parts, ...foot]),
-    buttons: buttonsOf(token, version, status.state),
+    buttons: buttonsOf(token, version, status.state, analysis),
     ...(folded.length > left ? { rest: body } : {}),
   };
 }
@@ -200,6 +252,22 @@ function foldedParts({ count, last_at, latest }: Folded, token: string): Part[] 
     { type: "code", text: `gatelink telegram card ${token}` },
     ...(lines.length === 0 ? [] : ["\n", { type: "expandable_blockquote" as const, text: lines.join("\n") }]),
   ];
+const MOODS: Readonly<Record<Sentiment, string>> = {
+  positive: "🙂 Positive",
+  neutral: "😐 Neutral",
+  negative: "🙁 Negative",
+};
+
+/** An urgency as it is shown. Only what is more urgent than others has a mark: the card of an attacker's mail looks like any. */
+export function urgencyMark(urgency: Urgency): string {
+  return urgency === "critical" ? "🔴 Critical" : urgency === "high" ? "🟠 High" : "";
+}
+
+/** Urgency and mood in one line; empty if there is nothing to show. */
+function analysisLine({ urgency, sentiment, is_corrected: isCorrected }: CardAnalysis): string {
+  const parts = [urgency === null ? "" : urgencyMark(urgency), sentiment === null ? "" : MOODS[sentiment]]
+    .filter((part) => part !== "");
+  return parts.length === 0 ? "" : parts.join(" · ") + (isCorrected ? " (corrected)" : "");
 }
 
 /** What became of a card, in one line. Times are UTC: a chat has people in several zones. */

@@ -23,6 +23,8 @@ export interface ChatDestinationDeps {
   }): Promise<void>;
   /** Notes that a group has another id now. */
   moveChat(from: number, to: number): Promise<void>;
+  /** A card is there: what is found out about its message may begin. */
+  behindCard(channel: string): void;
   /** Counts what did not go as it should, by a word. */
   count(what: string): void;
 }
@@ -78,6 +80,7 @@ export function createChatDestination(deps: ChatDestinationDeps): OwnDestination
       if (!sent.ok) return sent;
       // At once: whoever does not come back from here has a card that is known.
       await deps.noteCard({ deliveryId: id, ...sent.place, messageIds: [sent.messageId] });
+      deps.behindCard(message.channel);
       if (shown.rest !== undefined) {
         const file = await sendRest(bot, sent.place, sent.messageId, shown.rest, world);
         if (file === undefined) deps.count("file_failed");

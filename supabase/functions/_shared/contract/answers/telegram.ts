@@ -35,6 +35,9 @@ export const cardToSend = z.strictObject({
   folded: folded.optional(),
 });
 
+const SENTIMENTS = ["positive", "neutral", "negative"] as const;
+const URGENCIES = ["critical", "high", "normal", "low"] as const;
+
 /** The states of a card. */
 export const CARD_STATES = ["open", "acknowledged", "snoozed", "resolved", "spam"] as const;
 
@@ -55,6 +58,16 @@ const cardEdit = z.strictObject({
   /** Its snooze is over: somebody is to notice. */
   is_woken: z.boolean(),
   folded: folded.optional(),
+  /** What was found out about the mail; null for nothing (yet), absent where nothing can be. */
+  analysis: z.strictObject({
+    sentiment: z.enum(SENTIMENTS).nullable(),
+    urgency: z.enum(URGENCIES).nullable(),
+    summary: z.string().nullable(),
+    /** Whether the card asks what is right. */
+    is_asking: z.boolean(),
+    /** Whether somebody said what is right. */
+    is_corrected: z.boolean(),
+  }).nullable().optional(),
   message: z.strictObject({
     channel: z.string(),
     type: z.string(),
