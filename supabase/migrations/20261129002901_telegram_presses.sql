@@ -330,6 +330,7 @@ begin
   left join public.card_presses a on a.delivery_id = c.delivery_id and a.version = c.version and a.outcome = 'done';
   if to_regclass('public.card_folds') is not null then
     v_edits := private.with_folds(v_edits, '{folded}');
+  end if;
   if to_regclass('public.analyses') is not null then
     v_edits := private.with_analyses(v_edits);
   end if;

@@ -136,8 +136,7 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
     ),
     counter(
       "telegram_cards_total",
-      "Cards that were not shown as meant: topic_gone (to the chat itself), format_refused (plain), file_failed, folded (counted by another one).",
-      "Cards that were not shown as meant: topic_gone (to the chat itself), format_refused (plain), file_failed; not_called (what is behind the card waits for the clock).",
+      "Cards that were not shown as meant: topic_gone (to the chat itself), format_refused (plain), file_failed, folded (counted by another one); not_called (what is behind the card waits for the clock).",
       counted("telegram_cards", "what"),
     ),
     ...mailMetrics({ counted, measured, timed, snapshot }),

@@ -41,6 +41,8 @@ export interface Folded {
   readonly last_at: string;
   /** The last few, latest first. */
   readonly latest: readonly { readonly at: string; readonly subject: string | null }[] | null;
+}
+
 /** What was found out about a mail, as its card shows it. */
 export interface CardAnalysis {
   readonly sentiment: Sentiment | null;
@@ -150,15 +152,11 @@ export function pressOf(data: unknown): { action: Action; token: string; version
  */
 export function cardOf(
   message: CardMessage,
-  { token, version, status, folded: more }: {
+  { token, version, status, folded: more, analysis }: {
     token: string;
     version: number;
     status: CardStatus;
     folded?: Folded;
-  { token, version, status, analysis }: {
-    token: string;
-    version: number;
-    status: CardStatus;
     /** Null or absent as long as nothing is known. */
     analysis?: CardAnalysis | null;
   },
@@ -252,6 +250,8 @@ function foldedParts({ count, last_at, latest }: Folded, token: string): Part[] 
     { type: "code", text: `gatelink telegram card ${token}` },
     ...(lines.length === 0 ? [] : ["\n", { type: "expandable_blockquote" as const, text: lines.join("\n") }]),
   ];
+}
+
 const MOODS: Readonly<Record<Sentiment, string>> = {
   positive: "🙂 Positive",
   neutral: "😐 Neutral",
