@@ -815,8 +815,10 @@ create table public.cards (
 create INDEX cards_edit_idx ON public.cards USING btree (edit_due_at) WHERE (edit_due_at IS NOT NULL);
 -- For the removal of a user.
 create INDEX cards_holder_idx ON public.cards USING btree (holder) WHERE (holder IS NOT NULL);
--- Finds the card that somebody answers or presses.
+-- Finds the card that somebody presses.
 create INDEX cards_message_idx ON public.cards USING btree (chat_id, (message_ids[1]));
+-- Finds the card that somebody answers, by any of its messages.
+create INDEX cards_parts_idx ON public.cards USING gin (message_ids);
 -- Cards to be opened again.
 create INDEX cards_snoozed_idx ON public.cards USING btree (snoozed_until) WHERE (state = 'snoozed'::text);
 alter table public.cards enable row level security;
@@ -827,6 +829,112 @@ create policy "team reads cards" on public.cards for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- What is erased here is erased there.
 create TRIGGER clear_card AFTER DELETE ON public.cards FOR EACH ROW EXECUTE FUNCTION private.clear_card();
+
+-- Answers of the team to what cards show: written in the chat, or with gatelink email reply. What became of one that
+-- left is told by its message.
+create table public.chat_replies (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- Names it in the buttons of its note. No secret: who may press is asked at each press.
+  token text collate "C" default private.new_reply_token() not null,
+  -- The message that is answered.
+  message_id uuid not null,
+  -- The thread of that message, or its conversation: answers are counted by it. Not a reference.
+  thread uuid not null,
+  -- chat (Telegram) or cli (the command line).
+  source text not null,
+  -- The member who wrote it; null for a secret key, and for somebody whose account was deleted.
+  user_id uuid,
+  -- Who wrote it: a user's id, or the database role.
+  by text not null,
+  -- asked (it waits until its author confirms it), waiting (for its time), leaving (somebody queues it), left, undone
+  -- or refused.
+  state text not null,
+  -- Why it was refused, or what its author is asked about.
+  reason text,
+  -- Its words, until it leaves or is given up: then its message has them.
+  text text,
+  -- Its files until then: [{file_id, name, type, size, bucket, path}]; bucket and path once they were fetched.
+  files jsonb default '[]'::jsonb not null,
+  -- The address that it goes to.
+  recipient text not null,
+  -- The sender that it goes from (senders.id).
+  sender_id text not null,
+  -- When it leaves; while it is leaving, when that is tried again; while it is asked, until when it can be confirmed.
+  due_at timestamp with time zone,
+  -- When its files are fetched, or whoever fetches them is given up; null if there is nothing to fetch.
+  files_due_at timestamp with time zone,
+  -- The message that it became.
+  out_id uuid,
+  -- The status of that message, as its note shows it.
+  out_status text,
+  -- When nothing more was to be expected; null while something is.
+  settled_at timestamp with time zone,
+  -- Who undid or confirmed it.
+  decided_by uuid,
+  -- Incremented by each change of its state; a press names the version that it saw.
+  version integer default 1 not null,
+  -- The chat in which it was written; null for the command line.
+  chat_id bigint,
+  -- The topic in which it was written; null for none.
+  topic_id bigint,
+  -- Telegram's id of what was written.
+  ask_id bigint,
+  -- Telegram's id of the album that it is a part of.
+  media_group text,
+  -- Telegram's id of our note about it, which has the button.
+  note_id bigint,
+  -- When its note is to be written or brought up to date, or the lease ends; null while it is.
+  edit_due_at timestamp with time zone,
+  -- Of whoever writes the note at the moment.
+  edit_lease uuid,
+  -- The caller's key.
+  key uuid,
+  -- When it was written.
+  created_at timestamp with time zone not null,
+  -- Names an answer.
+  constraint chat_replies_pkey PRIMARY KEY (id),
+  -- What somebody wrote in a chat is one answer, however often Telegram reports it.
+  constraint chat_replies_ask_key UNIQUE (chat_id, ask_id),
+  -- A request of somebody with the same key is the same answer.
+  constraint chat_replies_key_key UNIQUE (key, by),
+  -- The answer that became a message; serves the foreign key.
+  constraint chat_replies_out_key UNIQUE (out_id),
+  -- A press of a button names an answer by it.
+  constraint chat_replies_token_key UNIQUE (token),
+  constraint chat_replies_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES auth.users(id) ON DELETE SET NULL,
+  constraint chat_replies_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint chat_replies_out_id_fkey FOREIGN KEY (out_id) REFERENCES messages(id) ON DELETE SET NULL,
+  constraint chat_replies_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE SET NULL,
+  constraint chat_replies_source_known CHECK ((source = ANY (ARRAY['chat'::text, 'cli'::text]))),
+  constraint chat_replies_state_known CHECK ((state = ANY (ARRAY['asked'::text, 'waiting'::text, 'leaving'::text, 'left'::text, 'undone'::text, 'refused'::text])))
+) with (fillfactor=80);
+-- An album is one answer.
+create UNIQUE INDEX chat_replies_album_key ON public.chat_replies USING btree (chat_id, media_group) WHERE (media_group IS NOT NULL);
+-- The answers of an hour of somebody.
+create INDEX chat_replies_by_idx ON public.chat_replies USING btree (by, created_at);
+-- For the removal of a user.
+create INDEX chat_replies_decided_idx ON public.chat_replies USING btree (decided_by) WHERE (decided_by IS NOT NULL);
+-- Answers that are to leave. Nearly always empty.
+create INDEX chat_replies_due_idx ON public.chat_replies USING btree (due_at) WHERE (state = ANY (ARRAY['asked'::text, 'waiting'::text, 'leaving'::text]));
+-- Notes to be written or brought up to date.
+create INDEX chat_replies_edit_idx ON public.chat_replies USING btree (edit_due_at) WHERE (edit_due_at IS NOT NULL);
+-- Answers whose files are to be fetched.
+create INDEX chat_replies_files_idx ON public.chat_replies USING btree (files_due_at) WHERE (files_due_at IS NOT NULL);
+-- The answers to a message; serves the foreign key.
+create INDEX chat_replies_message_idx ON public.chat_replies USING btree (message_id);
+-- Finds the answer whose note somebody answers.
+create INDEX chat_replies_note_idx ON public.chat_replies USING btree (chat_id, note_id) WHERE (note_id IS NOT NULL);
+-- Answers of which more is to be told.
+create INDEX chat_replies_open_idx ON public.chat_replies USING btree (created_at) WHERE ((state = 'left'::text) AND (settled_at IS NULL));
+-- The answers of an hour in a thread.
+create INDEX chat_replies_thread_idx ON public.chat_replies USING btree (thread, created_at);
+-- For the removal of a user.
+create INDEX chat_replies_user_idx ON public.chat_replies USING btree (user_id) WHERE (user_id IS NOT NULL);
+alter table public.chat_replies enable row level security;
+grant select, insert, update, delete on public.chat_replies to service_role;
+-- What is erased here is erased there.
+create TRIGGER clear_chat_reply AFTER DELETE ON public.chat_replies FOR EACH ROW WHEN ((old.note_id IS NOT NULL)) EXECUTE FUNCTION private.clear_chat_reply();
 
 -- Clicks of a link and day, in as many slots as isolates count, so that none waits for another. The value is the sum
 -- over the slots. Rolled up into click_days when the day is over.
@@ -6654,6 +6762,20 @@ begin
 end $function$;
 grant execute on function public.claim_card_edits(p_limit integer) to service_role;
 
+-- What is to be done for answers from chats, leased to the caller: {sends (ids, for send_chat_reply), files: [{id,
+-- files}] to fetch, notes to write or bring up to date in chats}. With p_on false, while the kill switch is set,
+-- everything that waits is refused. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_chat_replies(p_limit integer, p_on boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.claim_chat_replies(p_limit, p_on, clock_timestamp());
+end $function$;
+grant execute on function public.claim_chat_replies(p_limit integer, p_on boolean) to service_role;
+
 -- Ties an app's first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex)
 -- of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For
 -- an hour the same token, or one of the claimers (16 digits of hex) with the same fingerprint, gets the same answer.
@@ -7029,9 +7151,10 @@ grant execute on function public.connect_mailbox(p_mailbox jsonb) to service_rol
 
 -- A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice,
 -- status, status_at, error: {code, message}, sent_at, created_at, imported, author: {id, last_four, name} of a group,
--- link, route: {name, reason}, deliveries, mail: {subject, thread_id, kind, verdict, via, verified, automatic,
--- other_sender, relayed, attachments}, null for other channels}]}; null if there is none. p_before is the seq of the
--- last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.
+-- written_by (the member of the team who wrote it), link, route: {name, reason}, deliveries, mail: {subject,
+-- thread_id, kind, verdict, via, verified, automatic, other_sender, relayed, attachments}, null for other
+-- channels}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words are null
+-- for viewers. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.conversation_messages(p_conversation_id uuid, p_before bigint DEFAULT NULL::bigint, p_limit integer DEFAULT 100)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -11507,6 +11630,57 @@ begin
 end $function$;
 grant execute on function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) to authenticated, service_role;
 
+-- Answers the last message of a person in a thread, ten seconds from now: {id, state, due_at, message_id, to, from},
+-- or {error, words}; the same p_key is the same answer. p_anyway: also where a machine or a list wrote. Counts as an
+-- answer from the chat does. For operators and secret keys. Errors: 42501, GL404 no such thread, GL422 no words or
+-- too many.
+CREATE OR REPLACE FUNCTION public.reply_in_thread(p_thread text, p_text text, p_key uuid DEFAULT NULL::uuid, p_anyway boolean DEFAULT false)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_by text := private.actor();
+  v_message uuid;
+  v_target jsonb;
+  v_error text;
+  v_reply public.chat_replies;
+begin
+  perform private.require_role('operator');
+  if coalesce(btrim(p_text, E' \n\r\t'), '') = '' or char_length(p_text) > 20000 then
+    raise exception 'an answer has 1 to 20,000 characters' using errcode = 'GL422';
+  end if;
+  v_message := private.thread_message(btrim(p_thread));
+  if v_message is null then
+    raise exception 'nobody has written in such a thread' using errcode = 'GL404', hint = 'An id of a message, of its thread or conversation, or a reply token.';
+  end if;
+  select * into v_reply from public.chat_replies r where r.key = p_key and r.by = v_by;
+  if v_reply.id is null then
+    v_target := private.reply_target(v_message, v_now);
+    v_error := coalesce(v_target ->> 'error',
+      case when not (select f.value from private.evaluate_flag('email_replies.enabled', v_by) f) then 'off'
+        when v_target ->> 'channel' = 'sms' and char_length(p_text) > 1600 then 'too_long'
+        when v_target ->> 'channel' = 'whatsapp' and char_length(p_text) > 4096 then 'content'
+        when v_target ? 'asks' and v_target ->> 'asks' is not null and not p_anyway then 'automatic' end,
+      private.reply_rate(v_by, (v_target ->> 'thread')::uuid, v_now));
+    if v_error is not null then
+      perform private.count_chat_reply('refused_' || v_error);
+      return jsonb_build_object('error', v_error, 'words', case v_error
+        when 'automatic' then 'A machine or a list wrote the last mail. Say that the answer goes all the same.' else private.reply_refusal(v_error) end);
+    end if;
+    insert into public.chat_replies (message_id, thread, source, user_id, by, state, text, recipient, sender_id, due_at, key, created_at)
+    values (v_message, (v_target ->> 'thread')::uuid, 'cli', (select u.id from auth.users u where u.id = auth.uid()), v_by, 'waiting',
+      btrim(replace(p_text, E'\r\n', E'\n'), E' \n\r\t'), v_target ->> 'to', v_target ->> 'from', v_now + interval '10 seconds', p_key, v_now)
+    returning * into v_reply;
+    perform private.count_chat_reply('queued');
+  end if;
+  return jsonb_build_object('id', v_reply.id, 'state', v_reply.state, 'due_at', v_reply.due_at, 'message_id', v_reply.message_id,
+    'to', v_reply.recipient, 'from', v_reply.sender_id);
+end $function$;
+grant execute on function public.reply_in_thread(p_thread text, p_text text, p_key uuid, p_anyway boolean) to authenticated, service_role;
+
 -- Which flags' kill switches are set in the environment of the functions; all others are not. For secret keys.
 CREATE OR REPLACE FUNCTION public.report_kill_switches(p_flags text[])
  RETURNS void
@@ -12171,6 +12345,27 @@ begin
     from each e);
 end $function$;
 grant execute on function public.search_everything(p_query text, p_limit integer) to authenticated, service_role;
+
+-- Queues an answer whose time has come, in the thread of the message that it answers; right, recipient and window are
+-- asked again. Returns left, gone (it was erased or ended), or why it was refused. For secret keys.
+CREATE OR REPLACE FUNCTION public.send_chat_reply(p_id uuid)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.send_chat_reply(p_id, clock_timestamp());
+    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.send_chat_reply(p_id uuid) to service_role;
 
 -- Writes down a text from the app as it was decided, and queues it to the legs, in one transaction, once for each
 -- key: a decision as record_decision takes it, with member_id (the sitter who writes; absent for the owner), legs,
@@ -13170,6 +13365,58 @@ begin
 end $function$;
 grant execute on function public.settle_card_edit(p_delivery_id uuid, p_lease uuid, p_retry_ms bigint) to service_role;
 
+-- The files of an answer were fetched: p_files with bucket and path; or they cannot be (p_error), or are tried again
+-- after p_retry_ms, for half an hour. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_chat_files(p_id uuid, p_files jsonb, p_error text DEFAULT NULL::text, p_retry_ms bigint DEFAULT NULL::bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  if p_error is not null then
+    perform private.end_chat_reply(p_id, 'refused', p_error, null, v_now);
+  elsif p_retry_ms is not null then
+    update public.chat_replies r set files_due_at = v_now + make_interval(secs => p_retry_ms / 1000.0)
+    where r.id = p_id and r.state = 'waiting' and r.created_at > v_now - interval '30 minutes';
+    if not found then
+      perform private.end_chat_reply(p_id, 'refused', 'file', null, v_now);
+    end if;
+  else
+    -- Another part of the album may have come meanwhile.
+    update public.chat_replies r
+    set files = coalesce((
+        select jsonb_agg(coalesce((select p.item from jsonb_array_elements(p_files) as p (item) where p.item ->> 'file_id' = f.item ->> 'file_id' limit 1), f.item) order by f.place)
+        from jsonb_array_elements(r.files) with ordinality as f (item, place)), '[]'),
+      files_due_at = case when exists (
+        select from jsonb_array_elements(r.files) as f (item)
+        where f.item ->> 'file_id' not in (select p.item ->> 'file_id' from jsonb_array_elements(p_files) as p (item))) then v_now end
+    where r.id = p_id and r.state = 'waiting';
+  end if;
+end $function$;
+grant execute on function public.settle_chat_files(p_id uuid, p_files jsonb, p_error text, p_retry_ms bigint) to service_role;
+
+-- The note of an answer is up to date, at p_note_id if it is new, or is tried again after p_retry_ms. False if the
+-- answer was erased meanwhile: a new note is to be removed. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_chat_note(p_id uuid, p_lease uuid, p_note_id bigint DEFAULT NULL::bigint, p_retry_ms bigint DEFAULT NULL::bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- Also where it changed meanwhile: the note is there.
+  update public.chat_replies r
+  set note_id = coalesce(p_note_id, r.note_id), edit_lease = case when r.edit_lease = p_lease then null else r.edit_lease end,
+    edit_due_at = case when r.edit_lease = p_lease then clock_timestamp() + make_interval(secs => p_retry_ms / 1000.0) else r.edit_due_at end
+  where r.id = p_id;
+  if not found and p_note_id is not null then
+    return false;
+  end if;
+  return true;
+end $function$;
+grant execute on function public.settle_chat_note(p_id uuid, p_lease uuid, p_note_id bigint, p_retry_ms bigint) to service_role;
+
 -- Records the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was
 -- not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false if
 -- it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued
@@ -14012,8 +14259,9 @@ $function$;
 grant execute on function public.take_rate(p_key text, p_rate numeric, p_burst integer, p_cost integer) to service_role;
 
 -- Does once what an update of Telegram's says, in one transaction: {update_id, kind (chat, moved, start, press,
--- other), chat, from, name, token, card, action, version, message_id, to}. Returns {is_new, answer, alert, edits}.
--- For secret keys.
+-- reply, edited, reply_press, other), chat, from, name, token, card, action, version, message_id, to, and of an
+-- answer those of private.take_chat_reply}. Returns {is_new, answer, alert, edits, replies (answers from chats wait
+-- for work)}. For secret keys.
 CREATE OR REPLACE FUNCTION public.take_telegram_update(p_update jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -14442,6 +14690,29 @@ begin
   return v_count;
 end $function$;
 grant execute on function public.undo_backfill(p_org uuid) to service_role;
+
+-- Undoes an answer that waits: {state: undone}; any other state says that it was too late. For operators and secret
+-- keys. Errors: 42501, GL404.
+CREATE OR REPLACE FUNCTION public.undo_chat_reply(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_state text;
+begin
+  perform private.require_role('operator');
+  if private.end_chat_reply(p_id, 'undone', null, (select u.id from auth.users u where u.id = auth.uid()), clock_timestamp()) then
+    return '{"state": "undone"}';
+  end if;
+  select r.state into v_state from public.chat_replies r where r.id = p_id;
+  if v_state is null then
+    raise exception 'there is no such answer' using errcode = 'GL404';
+  end if;
+  return jsonb_build_object('state', v_state);
+end $function$;
+grant execute on function public.undo_chat_reply(p_id uuid) to authenticated, service_role;
 
 -- Undoes a merge by hand: the two are as they were, with what each has said since. Returns the merge. For operators
 -- and secret keys. Errors: 42501 not allowed, GL404 no such merge, GL409 undone already.
@@ -14927,6 +15198,20 @@ begin
       when p_template then 'template' else 'window_closed' end;
   end if;
 end $function$;
+
+-- The subject of an answer: Re: once, in the sender's words, without line breaks.
+CREATE OR REPLACE FUNCTION private.answer_subject(p_subject text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_subject text := btrim(left(regexp_replace(coalesce(p_subject, ''), '[[:cntrl:]]+', ' ', 'g'), 880));
+begin
+  return case when v_subject ~* '^(re|aw|sv|antw|rif|odp|vs)\s?:' then v_subject else btrim('Re: ' || v_subject) end;
+end $function$;
+grant execute on function private.answer_subject(p_subject text) to service_role;
 
 -- Which message of ours a mail answers: by a token in its addresses, by the id in a legacy address, by In-Reply-To
 -- and References; none. The first that finds a message.
@@ -16618,6 +16903,37 @@ AS $function$
 $function$;
 grant execute on function private.chat_of(p_url text) to service_role;
 
+-- Whether something is to be done for an answer. For the clock.
+CREATE OR REPLACE FUNCTION private.chat_replies_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from public.chat_replies r where r.due_at <= p_now and r.state in ('asked', 'waiting', 'leaving'))
+    or exists (select from public.chat_replies r where r.files_due_at <= p_now)
+    or exists (select from public.chat_replies r where r.edit_due_at <= p_now)
+    or exists (
+      select from public.chat_replies r left join public.messages m on m.id = r.out_id
+      where r.state = 'left' and r.settled_at is null and (m.status is distinct from r.out_status or r.created_at < p_now - interval '3 days'));
+end $function$;
+grant execute on function private.chat_replies_are_due(p_now timestamp with time zone) to service_role;
+
+-- Why files cannot go with a mail: file_size; null if they can.
+CREATE OR REPLACE FUNCTION private.chat_reply_files(p_files jsonb)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_sizes numeric := (select coalesce(sum((f.item ->> 'size')::numeric), 0) from jsonb_array_elements(p_files) as f (item));
+begin
+  return case when v_sizes > 20000000 then 'file_size' end;
+end $function$;
+grant execute on function private.chat_reply_files(p_files jsonb) to service_role;
+
 -- Who is chosen for a stage of so many users: those of the stages before, and the next by the hash that percentages
 -- go by, so that they are the first who have it at a percentage too. Without segments, of the 50,000 people who wrote
 -- last. Fewer where there are not so many.
@@ -16736,6 +17052,60 @@ begin
   return v_edits;
 end $function$;
 grant execute on function private.claim_card_edits(p_limit integer, p_now timestamp with time zone) to service_role;
+
+-- claim_chat_replies with a given time.
+CREATE OR REPLACE FUNCTION private.claim_chat_replies(p_limit integer, p_on boolean, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_sends jsonb;
+  v_files jsonb;
+  v_notes jsonb;
+begin
+  perform private.end_chat_reply(x.id, case when p_on then 'undone' else 'refused' end, case when p_on then 'unconfirmed' else 'off' end, null, p_now)
+  from (
+    select r.id from public.chat_replies r
+    where r.state in ('asked', 'waiting') and (not p_on or r.state = 'asked' and r.due_at <= p_now)
+    order by r.due_at limit 100 for update skip locked) x;
+  perform private.settle_chat_replies(p_now);
+  -- In a transaction of its own, so that an undo finds either the one state or the other. Who does not come back from
+  -- sending is followed by another; the queue knows the answer by its key.
+  with due as (
+    update public.chat_replies r set state = 'leaving', due_at = p_now + interval '30 seconds', version = r.version + case r.state when 'waiting' then 1 else 0 end
+    where p_on and r.id in (
+      select x.id from public.chat_replies x
+      where x.state in ('waiting', 'leaving') and x.due_at <= p_now and x.files_due_at is null
+      order by x.due_at limit p_limit for update skip locked)
+    returning r.id
+  )
+  select coalesce(jsonb_agg(d.id), '[]') into v_sends from due d;
+  with due as (
+    update public.chat_replies r set files_due_at = p_now + interval '60 seconds'
+    where r.id in (
+      select x.id from public.chat_replies x where x.files_due_at <= p_now and x.state = 'waiting'
+      order by x.files_due_at limit 3 for update skip locked)
+    returning r.id, r.files
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'files', d.files)), '[]') into v_files from due d;
+  with due as (
+    update public.chat_replies r set edit_due_at = p_now + interval '60 seconds', edit_lease = gen_random_uuid()
+    where r.id in (
+      select x.id from public.chat_replies x where x.edit_due_at <= p_now order by x.edit_due_at limit p_limit for update skip locked)
+    returning r.*
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'id', d.id, 'lease', d.edit_lease, 'chat_id', d.chat_id, 'topic_id', d.topic_id, 'ask_id', d.ask_id, 'note_id', d.note_id,
+    'token', d.token, 'version', d.version, 'state', d.state, 'channel', m.channel, 'to', d.recipient, 'from', d.sender_id,
+    'asks', case d.state when 'asked' then d.reason end,
+    'refused', case d.state when 'refused' then private.reply_refusal(d.reason) end,
+    'expired', d.reason is not distinct from 'unconfirmed', 'files', jsonb_array_length(d.files), 'status', d.out_status, 'error', private.error_code(o.error),
+    'by', (select p.name from public.telegram_people p where p.user_id = d.decided_by))), '[]') into v_notes
+  from due d join public.messages m on m.id = d.message_id left join public.messages o on o.id = d.out_id;
+  return jsonb_build_object('sends', v_sends, 'files', v_files, 'notes', v_notes);
+end $function$;
+grant execute on function private.claim_chat_replies(p_limit integer, p_on boolean, p_now timestamp with time zone) to service_role;
 
 -- claim_deliveries with a given time, whether to look for expired leases, and how many of the caller's places to fill
 -- if not all.
@@ -17255,6 +17625,18 @@ begin
   return null;
 end $function$;
 
+-- Trigger, after an answer was deleted: its note names the recipient, and is removed from the chat.
+CREATE OR REPLACE FUNCTION private.clear_chat_reply()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.card_clears (chat_id, message_id, is_file) values (old.chat_id, old.note_id, false) on conflict do nothing;
+  return null;
+end $function$;
+
 -- For how many days before today clicks are kept: the setting retention.click_days (90), at least 2.
 CREATE OR REPLACE FUNCTION private.click_days_kept()
  RETURNS integer
@@ -17373,6 +17755,7 @@ AS $function$
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
     ('gatelink_cards', 5, 'http', 'telegram-webhook/edit', 'private.cards_are_due(now())'),
+    ('gatelink_chat_replies', 2, 'http', 'telegram-webhook/replies', 'private.chat_replies_are_due(now())'),
     ('gatelink_text_files', 5, 'http', 'sms-webhook/files', 'private.text_files_are_due(now())'),
     ('gatelink_read_mailboxes', 30, 'http', 'mailboxes', 'private.mailboxes_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
@@ -17410,6 +17793,7 @@ AS $function$
     and (j.name <> 'gatelink_read_mailboxes' or to_regclass('private.mailbox_reads') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
     and (j.name not in ('gatelink_cards', 'gatelink_purge_telegram') or to_regclass('private.card_clears') is not null)
+    and (j.name <> 'gatelink_chat_replies' or to_regprocedure('private.chat_replies_are_due(timestamptz)') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
@@ -17896,6 +18280,17 @@ begin
   return v_gone;
 end $function$;
 grant execute on function private.count_campaign_news(p_now timestamp with time zone, p_limit integer) to service_role;
+
+-- Counts an answer by its outcome.
+CREATE OR REPLACE FUNCTION private.count_chat_reply(p_outcome text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'chat_replies', 'label', p_outcome, 'n', 1)));
+end $function$;
+grant execute on function private.count_chat_reply(p_outcome text) to service_role;
 
 -- Trigger, after insert of attributions: counts the business metric link.converted, for the first message that came
 -- from a click.
@@ -18455,6 +18850,28 @@ AS $function$
 $function$;
 grant execute on function private.due_org_notices(p_now timestamp with time zone, p_member uuid) to service_role;
 
+-- Somebody edited what went, or is about to go, as an answer: nothing goes again, and the person is told, once.
+CREATE OR REPLACE FUNCTION private.edit_chat_reply(p_update jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_reply public.chat_replies;
+begin
+  select * into v_reply from public.chat_replies r
+  where r.chat_id = (p_update #>> '{chat,id}')::bigint and r.ask_id = (p_update ->> 'message_id')::bigint;
+  if v_reply.id is null or v_reply.state in ('undone', 'refused')
+    or not (select t.allowed from private.take_rate('chat_reply_edit:' || v_reply.id, 1.0 / 3600, 1, 1, p_now) t) then
+    return '{}';
+  end if;
+  perform private.count_chat_reply('edited');
+  return jsonb_build_object('answer', case when v_reply.state in ('asked', 'waiting')
+    then 'An edit changes nothing: what you wrote first goes. Undo it and write again.'
+    else 'An edit changes nothing: what you wrote first has left.' end);
+end $function$;
+grant execute on function private.edit_chat_reply(p_update jsonb, p_now timestamp with time zone) to service_role;
+
 -- The message that an edit edits, if that is attributed; else the edit itself.
 CREATE OR REPLACE FUNCTION private.edited_message(p_edit_id uuid)
  RETURNS uuid
@@ -18514,6 +18931,25 @@ AS $function$
         case g.pad when 0 then 1 when 1 then 3 else 4 end as from_char) f
     where length(p_phone) >= 7)
 $function$;
+
+-- An answer will not go: undone by somebody, or refused. False if it has left, or was ended before.
+CREATE OR REPLACE FUNCTION private.end_chat_reply(p_id uuid, p_state text, p_reason text, p_by uuid, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  update public.chat_replies r
+  set state = p_state, reason = p_reason, decided_by = coalesce(p_by, r.decided_by), text = null, files = '[]', due_at = null, files_due_at = null,
+    settled_at = p_now, version = r.version + 1, edit_due_at = case when r.chat_id is not null then p_now end, edit_lease = null
+  where r.id = p_id and r.state in ('asked', 'waiting', 'leaving');
+  if found then
+    perform private.count_chat_reply(case when p_reason is null then p_state when p_reason = 'unconfirmed' then 'expired' else 'refused_' || p_reason end);
+    return true;
+  end if;
+  return false;
+end $function$;
+grant execute on function private.end_chat_reply(p_id uuid, p_state text, p_reason text, p_by uuid, p_now timestamp with time zone) to service_role;
 
 -- Ends a rollout whose row the caller has locked: completed (on for everybody, launched) or rolled_back (off).
 CREATE OR REPLACE FUNCTION private.end_rollout(p_rollout rollouts, p_state text, p_now timestamp with time zone)
@@ -23598,6 +24034,20 @@ AS $function$
 $function$;
 grant execute on function private.may_arrive_later(p_code text) to service_role;
 
+-- The member of the team who is this person in Telegram and may write to people; null for anybody else.
+CREATE OR REPLACE FUNCTION private.may_reply(p_telegram_id bigint, OUT user_id uuid, OUT name text)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  select p.user_id, p.name into may_reply.user_id, may_reply.name
+  from public.telegram_people p join public.team_members m on m.user_id = p.user_id
+  where p.telegram_id = p_telegram_id and m.role in ('operator', 'admin');
+end $function$;
+grant execute on function private.may_reply(p_telegram_id bigint, OUT user_id uuid, OUT name text) to service_role;
+
 -- Days by retention.media_days (stored files of messages) or retention.upload_days (uploads without use), else 30.
 CREATE OR REPLACE FUNCTION private.media_days(p_setting text)
  RETURNS integer
@@ -23826,6 +24276,8 @@ AS $function$
     'author', (
       select jsonb_build_object('id', a.contact_id, 'last_four', private.contact_last_four(coalesce(w.merged_into, w.id)), 'name', case when p_words then w.name end)
       from public.message_authors a join public.contacts w on w.id = a.contact_id where a.message_id = p_message.id),
+    'written_by', case when p_words and p_message.direction = 'out' then (
+      select a.by from public.contact_acts a where a.message_id = p_message.id and a.act = 'replied' order by a.id limit 1) end,
     'link', (select a.code from public.attributions a where a.message_id = p_message.id),
     'route', (
       select jsonb_build_object('name', r.route_name, 'reason', r.reason)
@@ -25209,7 +25661,8 @@ AS $function$
     ('private.unknown_tokens', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
-    -- The clock removes them from the chat.
+    -- The clock removes them, and the notes of answers, from the chat.
+    ('public.chat_replies', '{message_id,thread,text,files,recipient,out_id}', 't.message_id = any (($1).messages) or t.out_id = any (($1).messages)', 'deleted'),
     ('public.card_presses', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.cards', '{delivery_id,token,chat_id,message_ids}',
       't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
@@ -25653,6 +26106,48 @@ begin
     when 'resolve' then 'Resolved.' when 'spam' then 'Marked as spam.' when 'wake' then 'Open again.' else 'Undone.' end);
 end $function$;
 grant execute on function private.press_card(p_update jsonb, p_now timestamp with time zone) to service_role;
+
+-- A button of a note was pressed: unsend by anybody who may write, sendnow by the author. The right is asked now.
+-- Undo and departure both change the state of one row: whichever comes first counts.
+CREATE OR REPLACE FUNCTION private.press_chat_reply(p_update jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_who record;
+  v_reply public.chat_replies;
+  v_message bigint := (p_update ->> 'message_id')::bigint;
+begin
+  select * into v_who from private.may_reply((p_update ->> 'from')::bigint);
+  if v_who.user_id is null then
+    return '{"answer": "Only operators of the team may press, once they are linked: gatelink telegram link", "alert": true}';
+  end if;
+  select * into v_reply from public.chat_replies r
+  where r.token = p_update ->> 'card' and r.chat_id = (p_update #>> '{chat,id}')::bigint
+    and (r.note_id is null and (p_update ->> 'is_ours')::boolean or r.note_id = v_message) for update;
+  if v_reply.id is null then
+    return '{"answer": "This answer is not known here (any more).", "alert": true}';
+  elsif v_reply.state in ('leaving', 'left') then
+    return '{"answer": "Too late: it has left.", "alert": true}';
+  elsif v_reply.state not in ('asked', 'waiting') or v_reply.version is distinct from (p_update ->> 'version')::integer then
+    return '{"answer": "It has changed. Look again.", "alert": true}';
+  elsif p_update ->> 'action' = 'sendnow' and v_reply.user_id is distinct from v_who.user_id then
+    return '{"answer": "Only who wrote it can say that it goes.", "alert": true}';
+  elsif p_update ->> 'action' = 'sendnow' and v_reply.state = 'asked' then
+    update public.chat_replies r
+    set state = 'waiting', reason = null, due_at = p_now + interval '10 seconds', files_due_at = case when r.files <> '[]' then p_now end,
+      decided_by = v_who.user_id, version = r.version + 1, note_id = v_message, edit_due_at = p_now, edit_lease = null
+    where r.id = v_reply.id;
+    perform private.count_chat_reply('queued');
+    return '{"answer": "It leaves in 10 s.", "alert": false, "replies": true}';
+  elsif p_update ->> 'action' = 'unsend' then
+    perform private.end_chat_reply(v_reply.id, 'undone', null, v_who.user_id, p_now);
+    return '{"answer": "Nothing was sent.", "alert": false, "replies": true}';
+  end if;
+  return '{"answer": "It has changed. Look again.", "alert": true}';
+end $function$;
+grant execute on function private.press_chat_reply(p_update jsonb, p_now timestamp with time zone) to service_role;
 
 -- Of a flag of masked messaging, what its organisations lack (messages_faults): while that is so, its rollout does
 -- not go on. Null where nothing is missing, and for any other flag.
@@ -27140,6 +27635,25 @@ begin
     lower(tg_op), tg_table_schema, tg_table_name using errcode = '42501';
 end $function$;
 
+-- What is said to somebody whose answer is refused: {answer, alert}; with p_once nothing if something was said within
+-- an hour.
+CREATE OR REPLACE FUNCTION private.refuse_chat_reply(p_update jsonb, p_error text, p_once boolean, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.count_chat_reply('refused_' || p_error);
+  -- Whoever chats below a card in spite of it is told once an hour.
+  if p_once and not (select t.allowed from private.take_rate(
+      format('chat_reply:%s:%s', p_update #>> '{chat,id}', p_update ->> 'from'), 1.0 / 3600, 1, 1, p_now) t) then
+    return '{}';
+  end if;
+  return jsonb_build_object('alert', true, 'answer', case when p_error in ('right', 'nobody', 'card') then '' else 'Nothing was sent. ' end
+    || private.reply_refusal(p_error));
+end $function$;
+grant execute on function private.refuse_chat_reply(p_update jsonb, p_error text, p_once boolean, p_now timestamp with time zone) to service_role;
+
 -- Removes updates of erased people from those just stored: repetitions, and statuses of messages to them. Returns the
 -- outcomes with d for these.
 CREATE OR REPLACE FUNCTION private.refuse_erased(p_updates private.inbound_update[], p_outcomes text)
@@ -27554,6 +28068,120 @@ begin
       select count(*) from unnest(private.latency_edges()) as e (edge) where p_ms > e.edge))) else '[]' end));
 end $function$;
 grant execute on function private.reply_outcome(p_arm text, p_subject text, p_failed boolean, p_ms bigint, p_now timestamp with time zone) to service_role;
+
+-- Whether somebody has written too much: rate_person (10 answers within an hour), rate_thread (30 in a thread); null
+-- if not. Undone ones do not count.
+CREATE OR REPLACE FUNCTION private.reply_rate(p_by text, p_thread uuid, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- Two answers at once are counted one after the other: always the person first.
+  perform pg_advisory_xact_lock(hashtextextended('chat_reply by ' || p_by, 0));
+  perform pg_advisory_xact_lock(hashtextextended('chat_reply in ' || p_thread, 0));
+  return case
+    when (select count(*) from public.chat_replies r
+      where r.by = p_by and r.created_at > p_now - interval '1 hour' and r.state not in ('undone', 'refused')) >= 10 then 'rate_person'
+    when (select count(*) from public.chat_replies r
+      where r.thread = p_thread and r.created_at > p_now - interval '1 hour' and r.state not in ('undone', 'refused')) >= 30 then 'rate_thread' end;
+end $function$;
+grant execute on function private.reply_rate(p_by text, p_thread uuid, p_now timestamp with time zone) to service_role;
+
+-- A refusal of an answer in words, for who wrote it.
+CREATE OR REPLACE FUNCTION private.reply_refusal(p_error text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_error
+    when 'gone' then 'The message of this card is not kept any more.'
+    when 'card' then 'Answer a card to write to its sender: this message belongs to none.'
+    when 'channel' then 'Nobody can be answered on this channel from here.'
+    when 'sender' then 'Its sender cannot be answered: it has no address.'
+    when 'own' then 'It came from an address of ours. Such mails are not answered, because answers would go round in circles.'
+    when 'suppressed' then 'This address gets no mail: it bounced, complained or was suppressed.'
+    when 'identity' then 'There is no active identity to write as: gatelink email identities list'
+    when 'window' then 'The person last wrote more than 24 hours ago: WhatsApp takes templates only.'
+    when 'right' then 'Only operators of the team may answer from here, once they are linked: gatelink telegram link'
+    when 'nobody' then 'Anonymous admins and channels cannot answer from here: nobody could say who it was. Write as yourself.'
+    when 'off' then 'Answers from here are switched off.'
+    when 'content' then 'This cannot go as a message. Write a text, or send a file.'
+    when 'too_long' then 'This is too long for a text: at most 1,600 characters.'
+    when 'file_channel' then 'Files go with mails only.'
+    when 'file_size' then 'Files of more than 20 MB cannot be fetched from Telegram, and a mail has at most 20 MB of them.'
+    when 'file' then 'A file could not be fetched from Telegram.'
+    when 'late_file' then 'This file came too late to go with the others.'
+    when 'rate_person' then 'You have sent 10 answers within an hour. Wait a little.'
+    when 'rate_thread' then 'This thread has had 30 answers within an hour. Wait a little.'
+    when 'opted_out' then 'The person has opted out.'
+    when 'feature_off' then 'Sending on this channel is switched off.'
+    else 'It was refused: ' || p_error || '.' end
+$function$;
+grant execute on function private.reply_refusal(p_error text) to service_role;
+
+-- Where an answer to a message goes: {channel, to, from (senders.id), thread, contact_id (not of a mail), of a mail
+-- also to_name, signature, send_domain, subject, asks (why its author is asked first: automatic)}, or {error}: gone,
+-- channel, sender (nobody can be written to), own (an address of our own domains), suppressed, identity, window.
+CREATE OR REPLACE FUNCTION private.reply_target(p_message_id uuid, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_message public.messages;
+  v_conversation public.conversations;
+  v_inbox private.inboxes;
+  v_to text;
+  v_domain text;
+begin
+  select * into v_message from public.messages m where m.id = p_message_id and m.direction = 'in';
+  select * into v_conversation from public.conversations c where c.id = v_message.conversation_id;
+  if v_conversation.id is null or v_message.native is null then
+    return '{"error": "gone"}';
+  end if;
+  if v_message.channel in ('whatsapp', 'sms') then
+    v_to := private.address_of(v_conversation.contact_id, v_message.channel, v_conversation.number_id);
+    return case when v_to is null then '{"error": "sender"}'
+      when coalesce(v_conversation.last_inbound_at, '-infinity') <= p_now - (private.channel_policy(v_message.channel)).reply_window then '{"error": "window"}'
+      else jsonb_build_object('channel', v_message.channel, 'to', v_to, 'from', v_conversation.number_id, 'contact_id', v_conversation.contact_id,
+        'thread', v_conversation.id) end;
+  elsif v_message.channel <> 'email' then
+    return '{"error": "channel"}';
+  end if;
+  v_to := lower(v_message.native #>> '{from,address}');
+  v_domain := split_part(v_to, '@', 2);
+  -- A bounce has no sender in its envelope.
+  if coalesce(v_to, '') = '' then
+    return '{"error": "sender"}';
+  elsif v_domain in (lower(split_part(v_message.native ->> 'recipient', '@', 2)), lower(v_message.native ->> 'send_domain'))
+    or exists (select from private.inboxes i where i.from_email = v_to) then
+    return '{"error": "own"}';
+  elsif private.suppression_of(v_to, false) is not null then
+    return '{"error": "suppressed"}';
+  end if;
+  -- As who was written to; an address that nobody sends as answers as the default identity.
+  select i.* into v_inbox from private.inboxes i where i.from_email = lower(v_message.native ->> 'recipient') and i.state = 'active';
+  if v_inbox.identity is null then
+    select i.* into v_inbox from private.inboxes i where i.from_email = v_conversation.number_id and i.state = 'active';
+  end if;
+  if v_inbox.identity is null then
+    v_inbox := private.inbox_for(null, null);
+  end if;
+  if v_inbox.identity is null or v_inbox.state <> 'active' then
+    return '{"error": "identity"}';
+  end if;
+  return jsonb_build_object('channel', 'email', 'to', v_to, 'from', v_inbox.from_email, 'thread', coalesce(v_message.thread_id, v_message.id),
+    'to_name', nullif(btrim(regexp_replace(left(v_message.native #>> '{from,name}', 200), '[[:cntrl:]]+', ' ', 'g')), ''),
+    'signature', nullif(btrim(v_inbox.display_name), ''), 'send_domain', v_message.native ->> 'send_domain',
+    'subject', private.answer_subject(v_message.native ->> 'subject'),
+    'asks', case
+      when v_message.native -> 'automatic' = 'true' or v_message.native ->> 'kind' not in ('reply', 'new_mail', 'calendar', 'unsubscribe')
+      then 'automatic' end);
+end $function$;
+grant execute on function private.reply_target(p_message_id uuid, p_now timestamp with time zone) to service_role;
 
 -- The token by which replies to a message come back; null for none. One that is past its expires_at, a column that a
 -- team may add, is none.
@@ -29128,6 +29756,68 @@ begin
 end $function$;
 grant execute on function private.send_campaigns(p_now timestamp with time zone) to service_role;
 
+-- One attempt of send_chat_reply.
+CREATE OR REPLACE FUNCTION private.send_chat_reply(p_id uuid, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_reply public.chat_replies;
+  v_target jsonb;
+  v_text text;
+  v_answer jsonb;
+  v_contact uuid;
+  v_error text;
+begin
+  select * into v_reply from public.chat_replies r where r.id = p_id and r.state = 'leaving';
+  if v_reply.id is null then
+    return 'gone';
+  end if;
+  v_target := private.reply_target(v_reply.message_id, p_now);
+  v_error := v_target ->> 'error';
+  if v_reply.by ~ '^[0-9a-f]{8}-' and not exists (
+    select from public.team_members m where m.user_id = v_reply.user_id and m.role in ('operator', 'admin')) then
+    v_error := 'right';
+  elsif v_error is null and (v_target ->> 'to') <> v_reply.recipient then
+    v_error := 'sender';
+  end if;
+  if v_error is null then
+    v_text := v_reply.text;
+    if v_target ->> 'channel' = 'email' then
+      v_text := btrim(v_text || coalesce(E'\n\n-- \n' || (v_target ->> 'signature'), ''), E'\n');
+    end if;
+    v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object(
+      'channel', v_target ->> 'channel', 'to', v_reply.recipient, 'number_id', v_target ->> 'from', 'idempotency_key', 'chat_reply:' || v_reply.id,
+      'text', v_text, 'message', case v_target ->> 'channel'
+        when 'sms' then private.text_message(v_text)
+        when 'whatsapp' then jsonb_build_object('type', 'text', 'text', jsonb_build_object('body', v_text))
+        else jsonb_strip_nulls(jsonb_build_object('type', 'email', 'subject', v_target ->> 'subject', 'text', v_text, 'reply_to_message', v_reply.message_id,
+          'to_name', v_target ->> 'to_name', 'send_domain', v_target ->> 'send_domain', 'attachments', case when v_reply.files <> '[]' then (
+            select jsonb_agg(f.item - 'file_id' || jsonb_build_object('index', f.place - 1) order by f.place)
+            from jsonb_array_elements(v_reply.files) with ordinality as f (item, place)) end)) end)
+      || case v_target ->> 'channel' when 'email' then jsonb_build_object('identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_reply.recipient)))
+        else jsonb_build_object('identities', jsonb_build_array(jsonb_build_object('kind', 'contact', 'value', v_target ->> 'contact_id')),
+          'takeover', jsonb_build_object('by', v_reply.by)) end), p_now) -> 0;
+    v_error := v_answer ->> 'error';
+  end if;
+  if v_error is not null then
+    perform private.end_chat_reply(p_id, 'refused', v_error, null, p_now);
+    return v_error;
+  end if;
+  update public.chat_replies r
+  set state = 'left', out_id = (v_answer ->> 'id')::uuid, out_status = 'queued', text = null, files = '[]', due_at = null, version = r.version + 1,
+    edit_due_at = case when r.chat_id is not null then p_now end, edit_lease = null
+  where r.id = p_id and r.state = 'leaving';
+  if found and not v_answer ? 'repeated' then
+    select c.contact_id into v_contact from public.messages m join public.conversations c on c.id = m.conversation_id where m.id = (v_answer ->> 'id')::uuid;
+    insert into public.contact_acts (act, contact_id, message_id, by) values ('replied', v_contact, (v_answer ->> 'id')::uuid, v_reply.by);
+    perform private.count_chat_reply('left');
+  end if;
+  return 'left';
+end $function$;
+grant execute on function private.send_chat_reply(p_id uuid, p_now timestamp with time zone) to service_role;
+
 -- The conversation of an outbound message, created if needed: {id, address (where to send it, if not to), made
 -- (contact or conversation, if it was created)} or {error}: from_required (several numbers and no earlier
 -- conversation), unknown_number, unknown_message, unknown_recipient, opted_out (by a person who has since been
@@ -29487,6 +30177,42 @@ AS $function$
       else 'metadata' end as change
   ) c
 $function$;
+
+-- Learns what became of answers that left, from their messages; after three days nothing more is expected.
+CREATE OR REPLACE FUNCTION private.settle_chat_replies(p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_reply record;
+begin
+  for v_reply in
+    select r.id, r.user_id, r.created_at, m.status, m.id as out_id, m.status in ('delivered', 'read', 'played') as arrived,
+      m.status = 'failed' as failed
+    from public.chat_replies r left join public.messages m on m.id = r.out_id
+    where r.state = 'left' and r.settled_at is null
+      and (m.status is distinct from r.out_status or r.created_at < p_now - interval '3 days')
+    order by r.created_at limit 100 for update of r skip locked
+  loop
+    update public.chat_replies r
+    set out_status = v_reply.status, edit_due_at = case when r.chat_id is not null then p_now end, edit_lease = null,
+      settled_at = case when v_reply.arrived or v_reply.failed or v_reply.out_id is null or v_reply.created_at < p_now - interval '3 days' then p_now end
+    where r.id = v_reply.id;
+    continue when not coalesce(v_reply.arrived or v_reply.failed, false);
+    perform private.count_chat_reply(case when v_reply.failed then 'failed' else 'delivered' end);
+    -- For the guard of a rollout. Failure policy: open.
+    begin
+      perform private.record_outcomes(jsonb_build_array(jsonb_build_object(
+        'flag', 'email_replies.enabled', 'arm', 'on', 'minute', floor(extract(epoch from p_now) / 60)::bigint, 'n', 1,
+        'failed', v_reply.failed::integer, 'timed', 0, 'ms', 0, 'le', (select jsonb_agg(0) from unnest(private.latency_edges())),
+        'people', case when v_reply.failed then jsonb_build_array(jsonb_build_array(v_reply.user_id, true, 0)) else '[]' end)), p_now);
+    exception when others then
+      raise warning 'an answer could not be counted: % (%)', sqlerrm, sqlstate;
+    end;
+  end loop;
+end $function$;
+grant execute on function private.settle_chat_replies(p_now timestamp with time zone) to service_role;
 
 -- Updates a destination's circuit after attempts: any success closes it and makes failed deliveries due, ten failures
 -- in a row open it, and the failure of its probe opens it again.
@@ -30876,6 +31602,23 @@ begin
   return v_incident;
 end $function$;
 
+-- Does what an update says of an answer: kind reply {chat, from, nobody (an anonymous admin or a channel), off (the
+-- kill switch is set), message_id, to (the message that is answered), topic, text, media_group, file: {file_id, name,
+-- type, size}}, edited {chat, message_id}, or reply_press {chat, from, card, action (unsend, sendnow), version,
+-- message_id, is_ours}. Returns {answer, alert, replies}.
+CREATE OR REPLACE FUNCTION private.take_chat_reply(p_update jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  return case p_update ->> 'kind'
+    when 'reply' then private.write_chat_reply(p_update, p_now)
+    when 'edited' then private.edit_chat_reply(p_update, p_now)
+    else private.press_chat_reply(p_update, p_now) end;
+end $function$;
+grant execute on function private.take_chat_reply(p_update jsonb, p_now timestamp with time zone) to service_role;
+
 -- Takes a conversation over with a message that a person sent through the API: {by, minutes}. Returns
 -- {conversation_id, by, since, until}. The caller holds its lock.
 CREATE OR REPLACE FUNCTION private.take_for(p_conversation uuid, p_takeover jsonb, p_now timestamp with time zone)
@@ -31081,7 +31824,7 @@ CREATE OR REPLACE FUNCTION private.take_telegram_update(p_update jsonb, p_now ti
  SET search_path TO ''
 AS $function$
 declare
-  v_taken jsonb := '{"is_new": true, "answer": null, "alert": false, "edits": false}';
+  v_taken jsonb := '{"is_new": true, "answer": null, "alert": false, "edits": false, "replies": false}';
 begin
   insert into private.telegram_updates (update_id, received_at) values ((p_update ->> 'update_id')::bigint, p_now)
   on conflict (update_id) do nothing;
@@ -31098,6 +31841,13 @@ begin
     perform private.keep_chat(p_update -> 'chat', (p_update ->> 'from')::bigint, p_now);
   end if;
   begin
+    -- A later migration has the answers from chats, and a team may take it back.
+    if p_update ->> 'kind' in ('reply', 'edited', 'reply_press') then
+      if to_regclass('public.chat_replies') is null then
+        return v_taken;
+      end if;
+      return v_taken || private.take_chat_reply(p_update, p_now);
+    end if;
     return v_taken || case p_update ->> 'kind'
       when 'start' then private.open_link(p_update, p_now)
       when 'press' then private.press_card(p_update, p_now)
@@ -31600,6 +32350,37 @@ begin
   thread_id := coalesce(v_parent.thread_id, v_parent.id);
 end $function$;
 grant execute on function private.thread_headers(p_parent_id uuid, OUT in_reply_to text, OUT "references" text[], OUT thread_id uuid) to service_role;
+
+-- The latest message of a person in a thread, which is named by an id of a message, thread or conversation, a reply
+-- token, a card's token or a Message-ID of ours; null if there is none.
+CREATE OR REPLACE FUNCTION private.thread_message(p_thread text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid := case when p_thread ~ '^[0-9a-fA-F-]{36}$' then private.uuid_in(p_thread) end;
+  v_message public.messages;
+begin
+  if v_id is null and p_thread ~ '^[a-z2-7]{16}$' then
+    select d.message_id into v_id from public.cards c join public.deliveries d on d.id = c.delivery_id where c.token = p_thread;
+  end if;
+  if v_id is null then
+    v_id := (private.answered_mail(jsonb_build_object('tokens', jsonb_build_array(p_thread), 'references', jsonb_build_array(p_thread)))).message_id;
+  end if;
+  select * into v_message from public.messages m where m.id = v_id;
+  if v_message.id is null then
+    -- The thread of a mail that is gone, or a conversation.
+    return (
+      select m.id from public.messages m
+      where (m.thread_id = v_id or m.conversation_id = v_id) and m.direction = 'in' order by m.seq desc limit 1);
+  end if;
+  return coalesce((
+    select m.id from public.messages m where m.thread_id = v_message.thread_id and m.direction = 'in' order by m.seq desc limit 1),
+    case v_message.direction when 'in' then v_message.id end);
+end $function$;
+grant execute on function private.thread_message(p_thread text) to service_role;
 
 -- Who is on a thread, for owners: [{role, name, last4, app_only, opted_out, window (of a sitter)}].
 CREATE OR REPLACE FUNCTION private.thread_people(p_thread threads, p_now timestamp with time zone)
@@ -32920,6 +33701,87 @@ AS $function$
     E' \n\r\t')
 $function$;
 grant execute on function private.without_tokens(p_text text) to service_role;
+
+-- Somebody answers a message of the bot's. Card, right, flag, loops and rates are decided here; what may go waits ten
+-- seconds.
+CREATE OR REPLACE FUNCTION private.write_chat_reply(p_update jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_chat bigint := (p_update #>> '{chat,id}')::bigint;
+  v_to bigint := (p_update ->> 'to')::bigint;
+  v_who record;
+  v_message uuid;
+  v_target jsonb;
+  v_text text := btrim(replace(p_update ->> 'text', E'\r\n', E'\n'), E' \n\r\t');
+  v_files jsonb := case when p_update ? 'file' then jsonb_build_array(p_update -> 'file') else '[]' end;
+  v_album public.chat_replies;
+  v_error text;
+  v_asks text;
+begin
+  select d.message_id into v_message from public.cards c join public.deliveries d on d.id = c.delivery_id
+  where c.message_ids @> array[v_to] and c.chat_id = v_chat limit 1;
+  if v_message is null then
+    select r.message_id into v_message from public.chat_replies r where r.chat_id = v_chat and r.note_id = v_to limit 1;
+  end if;
+  select * into v_who from private.may_reply((p_update ->> 'from')::bigint);
+  if v_message is null then
+    -- Among people who talk, other bots' messages are answered too: only who may write is told.
+    return case when v_who.user_id is null then '{}' else private.refuse_chat_reply(p_update, 'card', true, p_now) end;
+  elsif coalesce((p_update ->> 'nobody')::boolean, false) then
+    return private.refuse_chat_reply(p_update, 'nobody', true, p_now);
+  elsif v_who.user_id is null then
+    return private.refuse_chat_reply(p_update, 'right', true, p_now);
+  elsif coalesce((p_update ->> 'off')::boolean, false)
+    or not (select f.value from private.evaluate_flag('email_replies.enabled', v_who.user_id::text) f) then
+    return private.refuse_chat_reply(p_update, 'off', true, p_now);
+  end if;
+  v_target := private.reply_target(v_message, p_now);
+  v_error := v_target ->> 'error';
+  if v_error is null then
+    v_error := private.reply_rate(v_who.user_id::text, (v_target ->> 'thread')::uuid, p_now);
+    -- The rest of an album is no further answer.
+    if p_update ? 'media_group' then
+      select * into v_album from public.chat_replies r where r.chat_id = v_chat and r.media_group = p_update ->> 'media_group' for update;
+      if v_album.id is not null then
+        v_error := case when v_album.state not in ('asked', 'waiting') then 'late_file' else private.chat_reply_files(v_album.files || v_files) end;
+      end if;
+    end if;
+  end if;
+  v_error := coalesce(v_error, case
+    when coalesce(v_text, '') = '' and v_files = '[]' then 'content'
+    when v_target ->> 'channel' <> 'email' and v_files <> '[]' then 'file_channel'
+    when v_target ->> 'channel' = 'sms' and char_length(v_text) > 1600 then 'too_long'
+    else private.chat_reply_files(v_files) end);
+  if v_error is not null then
+    return private.refuse_chat_reply(p_update, v_error, false, p_now);
+  end if;
+  if v_album.id is not null then
+    update public.chat_replies r
+    set files = r.files || v_files, text = concat_ws(E'\n', nullif(r.text, ''), nullif(v_text, '')), edit_due_at = greatest(r.edit_due_at, p_now), edit_lease = null,
+      files_due_at = case r.state when 'waiting' then p_now end
+    where r.id = v_album.id;
+    return '{"replies": true}';
+  end if;
+  v_asks := v_target ->> 'asks';
+  insert into public.chat_replies (message_id, thread, source, user_id, by, state, reason, text, files, recipient, sender_id, due_at, files_due_at,
+    chat_id, topic_id, ask_id, media_group, edit_due_at, created_at)
+  values (v_message, (v_target ->> 'thread')::uuid, 'chat', v_who.user_id, v_who.user_id::text, case when v_asks is null then 'waiting' else 'asked' end, v_asks,
+    coalesce(v_text, ''), v_files, v_target ->> 'to', v_target ->> 'from',
+    p_now + case when v_asks is null then interval '10 seconds' else interval '10 minutes' end, case when v_asks is null and v_files <> '[]' then p_now end,
+    v_chat, (p_update ->> 'topic')::bigint, (p_update ->> 'message_id')::bigint, p_update ->> 'media_group',
+    -- The other parts of an album come within a second.
+    p_now + case when p_update ? 'media_group' then interval '1 second' else interval '0' end, p_now)
+  on conflict do nothing;
+  if not found then
+    return '{}';
+  end if;
+  perform private.count_chat_reply(case when v_asks is null then 'queued' else 'asked' end);
+  return '{"replies": true}';
+end $function$;
+grant execute on function private.write_chat_reply(p_update jsonb, p_now timestamp with time zone) to service_role;
 
 -- Writes what a person allows, and applies it to mails that were sent before.
 CREATE OR REPLACE FUNCTION private.write_consent(p_contact_id uuid, p_mode text, p_source text, p_campaign_id uuid)

@@ -35,6 +35,9 @@ const FLAGS = {
   "email_tracking.enabled":
     "Opens and clicks of mails are tracked, where a mail asks for it and its recipient allows it. Off: mails go as they are; links " +
     "of those that went go on to work, and nothing is recorded.",
+  "email_replies.enabled":
+    "The team answers from Telegram, and with `gatelink email reply`, asked with the member's id. Off, and with `EMAIL_REPLIES=false`: " +
+    "nothing leaves, and who answers is told.",
   "sms_router.enabled": "Texts are routed to services. Off: they are stored and wait, in order.",
   "sms_send.enabled": "Texts are sent. Off: new ones are refused, queued ones wait.",
   "messaging_v1.enabled":
@@ -71,6 +74,7 @@ const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promi
   email: (sql) =>
     seedFlags(sql, ["email_router.enabled", "email_send.enabled", "email_reply_tokens.enabled"]),
   tracking: (sql) => seedFlags(sql, ["email_tracking.enabled"]),
+  replies: (sql) => seedFlags(sql, ["email_replies.enabled"]),
   loopback: async (sql) => {
     await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')
       on conflict (key) do nothing`;

@@ -278,7 +278,8 @@ language sql stable set search_path = '' as $$
     ('private.unknown_tokens', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
-    -- The clock removes them from the chat.
+    -- The clock removes them, and the notes of answers, from the chat.
+    ('public.chat_replies', '{message_id,thread,text,files,recipient,out_id}', 't.message_id = any (($1).messages) or t.out_id = any (($1).messages)', 'deleted'),
     ('public.card_presses', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.cards', '{delivery_id,token,chat_id,message_ids}',
       't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),

@@ -65,6 +65,8 @@ const FREE: Record<string, string> = {
   "private.card_clears": "chat_id message_id is_file noted_at due_at",
   "public.telegram_people": "user_id telegram_id name linked_at",
   "public.cards": "topic_id state holder snoozed_until version changed_at edit_due_at edit_lease created_at",
+  "public.chat_replies":
+    "id token source user_id by state reason sender_id due_at files_due_at out_status settled_at decided_by version chat_id topic_id ask_id media_group note_id edit_due_at edit_lease key created_at",
   "public.card_presses": "id user_id action outcome state_before holder_before version at",
   "private.visitor_keys": "day key",
   "private.purges": "what due_at reached began_at rows error",
@@ -322,6 +324,9 @@ async function plant(sql: Sql) {
     select id, 'abcdefghijklmnop', -1002000000001, '{4000}' from public.deliveries order by id limit 1`;
   await sql`insert into public.card_presses (delivery_id, action, outcome, state_before, version)
     select delivery_id, 'wake', 'done', 'snoozed', 2 from public.cards`;
+  await sql`insert into public.chat_replies (message_id, thread, source, by, state, text, files, recipient, sender_id, chat_id, ask_id, note_id, created_at)
+    select d.message_id, d.conversation_id, 'chat', 'service_role', 'waiting', ${`Is it ${PHONE}?`}, '[]', ${PHONE}, '1', -1002000000001, 4001, 4002, now()
+    from public.deliveries d order by d.id limit 1`;
   await sql`insert into private.delivery_lanes (destination_id, conversation_id) select distinct destination_id, conversation_id from public.deliveries`;
   await sql`update public.conversations set unrouted_since = null, routed_seq = 1000 where contact_id = ${id}`;
   await sql`update public.conversations set opted_out_at = null`;

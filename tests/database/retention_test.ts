@@ -73,6 +73,7 @@ const BOUNDED: Record<string, string> = {
   "public.telegram_people": "with the member",
   "public.cards": "with deliveries",
   "public.card_presses": "with cards",
+  "public.chat_replies": "with messages",
   "private.visitor_keys": "purge_clicks",
   "public.orgs": "the team's",
   "public.org_members": "the organisation's",

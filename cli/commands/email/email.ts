@@ -5,6 +5,7 @@ import { doctor } from "./doctor.ts";
 import { explain } from "./explain.ts";
 import { identities } from "./identities.ts";
 import { opens } from "./opens.ts";
+import { reply } from "./reply.ts";
 import { unknown } from "./unknown.ts";
 
 /** Defines the commands of the group. */
@@ -13,5 +14,6 @@ export function email(group: Command, run: Run): void {
   doctor(group, run);
   explain(group, run);
   opens(group, run);
+  reply(group, run);
   unknown(group.command("unknown").description("mails of which nobody knows whether they went"), run);
 }

@@ -150,7 +150,7 @@ export class TelegramSimulator {
 
   /** Sets the webhook, as setWebhook does. */
   setWebhook(url: string, secret: string): void {
-    this.#webhooks.set(url, secret, ["message", "callback_query", "my_chat_member"]);
+    this.#webhooks.set(url, secret, ["message", "edited_message", "callback_query", "my_chat_member"]);
   }
 
   stop(): void {

@@ -125,7 +125,7 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
     ),
     counter(
       "telegram_updates_total",
-      "Updates of Telegram's that are committed, by kind: chat, moved, start, press, other, repeated, unreadable.",
+      "Updates of Telegram's that are committed, by kind: chat, moved, start, press, reply, edited, reply_press, other, repeated, unreadable.",
       counted("telegram_updates", "kind"),
     ),
     counter(
@@ -137,6 +137,11 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       "telegram_cards_total",
       "Cards that were not shown as meant: topic_gone (to the chat itself), format_refused (plain), file_failed.",
       counted("telegram_cards", "what"),
+    ),
+    counter(
+      "chat_replies_total",
+      "Answers of the team from chats and the command line, by outcome: queued, asked, undone, expired, edited, left, delivered, failed, or refused_ and why.",
+      counted("chat_replies", "outcome"),
     ),
     counter(
       "texts_recovered_total",

@@ -34,6 +34,7 @@ campaigns: Read<{ bounce_limit: number; complaint_limit: number; created_at: str
 canned_replies: Read<{ name: string; text: string; updated_at: string; updated_by: string; }>;
 card_presses: Read<{ action: "ack" | "mine" | "snooze" | "resolve" | "spam" | "wake" | "undo"; at: string; delivery_id: string; holder_before: string | null; id: string; outcome: "done" | "stale" | "refused"; state_before: string; user_id: string | null; version: number; }, [Key<"card_presses_delivery_id_fkey", ["delivery_id"], false, "cards", ["delivery_id"]>]>;
 cards: Read<{ changed_at: string | null; chat_id: number; created_at: string; delivery_id: string; edit_due_at: string | null; edit_lease: string | null; holder: string | null; message_ids: number[]; snoozed_until: string | null; state: "open" | "acknowledged" | "snoozed" | "resolved" | "spam"; token: string; topic_id: number | null; version: number; }, [Key<"cards_delivery_id_fkey", ["delivery_id"], true, "deliveries", ["id"]>]>;
+chat_replies: Read<{ ask_id: number | null; by: string; chat_id: number | null; created_at: string; decided_by: string | null; due_at: string | null; edit_due_at: string | null; edit_lease: string | null; files: JsonOf<"chat_replies.files">; files_due_at: string | null; id: string; key: string | null; media_group: string | null; message_id: string; note_id: number | null; out_id: string | null; out_status: string | null; reason: string | null; recipient: string; sender_id: string; settled_at: string | null; source: "chat" | "cli"; state: "asked" | "waiting" | "leaving" | "left" | "undone" | "refused"; text: string | null; thread: string; token: string; topic_id: number | null; user_id: string | null; version: number; }, [Key<"chat_replies_message_id_fkey", ["message_id"], false, "messages", ["id"]>, Key<"chat_replies_out_id_fkey", ["out_id"], true, "messages", ["id"]>]>;
 click_counts: Read<{ bot: number; code: string; day: string; human: number; own: number; prefetch: number; preview: number; slot: number; }>;
 click_days: Read<{ bot: number; code: string; countries: JsonOf<"click_days.countries">; day: string; human: number; own: number; platforms: JsonOf<"click_days.platforms">; prefetch: number; preview: number; referrers: JsonOf<"click_days.referrers">; rules: JsonOf<"click_days.rules">; sources: JsonOf<"click_days.sources">; targets: JsonOf<"click_days.targets">; visitors: number; }>;
 clicks: Read<{ at: string; claimed_at: string | null; claimed_by: number | null; code: string; country: string | null; fingerprint: number | null; platform: string; qr: boolean | null; reason: string | null; referrer: string | null; rule: number | null; target: "web" | "app" | "store" | "whatsapp" | "fallback" | "preview"; token: string | null; user_id: string | null; verdict: "human" | "bot" | "preview" | "prefetch" | "own"; visitor: number | null; visits: number; }>;
@@ -158,6 +159,7 @@ check_identity: { Args: { p_id: string; p_what: string; p_code: string; }; Retur
 check_links: { Args: { p_links: Json; p_actor: string; }; Returns: Json };
 claim_card_clears: { Args: { p_limit: number; }; Returns: Json };
 claim_card_edits: { Args: { p_limit: number; }; Returns: Json };
+claim_chat_replies: { Args: { p_limit: number; p_on: boolean; }; Returns: Json };
 claim_click: { Args: { p_token: string; p_fingerprints?: readonly string[] | null; p_claimers?: readonly string[] | null; }; Returns: Json };
 claim_deliveries: { Args: { p_limit: number; p_lease_seconds?: number; p_busy?: Json; p_channels?: readonly string[]; }; Returns: Json };
 claim_mailbox_readings: { Args: { p_limit?: number; }; Returns: Json };
@@ -330,6 +332,7 @@ remove_template: { Args: { p_account: string; p_name: string; p_language: string
 remove_text_number: { Args: { p_number: string; }; Returns: null };
 remove_view: { Args: { p_id: string; }; Returns: boolean };
 reply_in_conversation: { Args: { p_conversation_id: string; p_text: string; p_key: string; }; Returns: Json };
+reply_in_thread: { Args: { p_thread: string; p_text: string; p_key?: string | null; p_anyway?: boolean; }; Returns: Json };
 report_kill_switches: { Args: { p_flags: readonly string[]; }; Returns: null };
 report_now: { Args: { p_flag_key?: string | null; }; Returns: Json };
 reseal_headers: { Args: { p_headers: Json; }; Returns: number };
@@ -354,6 +357,7 @@ schema_version: { Args: Record<never, never>; Returns: string };
 sealed_headers: { Args: Record<never, never>; Returns: Json };
 search_conversations: { Args: { p_query: string; p_limit?: number; p_before?: Json; }; Returns: Json };
 search_everything: { Args: { p_query: string; p_limit?: number; }; Returns: Json };
+send_chat_reply: { Args: { p_id: string; }; Returns: string };
 send_in_thread: { Args: { p_send: Json; }; Returns: Json };
 send_template: { Args: { p_conversation_id: string; p_message: Json; p_key: string; }; Returns: Json };
 set_booking: { Args: { p_org: string; p_external_id: string; p_booking: Json; }; Returns: Json };
@@ -383,6 +387,8 @@ set_traffic: { Args: { p_environment: string; p_percentage: number; p_reason?: s
 settle_accesses: { Args: { p_verdicts: Json; }; Returns: number };
 settle_card_clear: { Args: { p_chat_id: number; p_message_id: number; p_retry_ms?: number | null; }; Returns: null };
 settle_card_edit: { Args: { p_delivery_id: string; p_lease: string; p_retry_ms?: number | null; }; Returns: boolean };
+settle_chat_files: { Args: { p_id: string; p_files: Json; p_error?: string | null; p_retry_ms?: number | null; }; Returns: null };
+settle_chat_note: { Args: { p_id: string; p_lease: string; p_note_id?: number | null; p_retry_ms?: number | null; }; Returns: boolean };
 settle_deliveries: { Args: { p_results: Json; p_claim?: Json; }; Returns: Json };
 settle_invitation: { Args: { p_id: string; p_user_id: string; }; Returns: boolean };
 settle_mailbox_reading: { Args: { p_settled: Json; }; Returns: null };
@@ -434,6 +440,7 @@ traffic_figures: { Args: { p_minutes?: number; }; Returns: Json };
 traffic_split: { Args: Record<never, never>; Returns: Json };
 unassign_sitter: { Args: { p_booking: string; p_member: string; }; Returns: boolean };
 undo_backfill: { Args: { p_org: string; }; Returns: number };
+undo_chat_reply: { Args: { p_id: string; }; Returns: Json };
 undo_merge: { Args: { p_id: string; p_reason?: string | null; }; Returns: Json };
 update_incident: { Args: { p_number: number; p_expected_version: number; p_changes?: Json; p_note?: string | null; p_public_text?: string | null; }; Returns: Database["public"]["Tables"]["incidents"]["Row"] };
 update_link: { Args: { p_code: string; p_version: number; p_link: Json; p_actor: string; }; Returns: Json };

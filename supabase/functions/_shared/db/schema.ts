@@ -14,7 +14,7 @@
  * Version of the newest migration in supabase/migrations. Code deploys after the migrations it needs, so
  * a database may be ahead of this, never behind.
  */
-export const SCHEMA_VERSION = "20261129002901";
+export const SCHEMA_VERSION = "20261129002907";
 
 /**
  * Versions of all migrations in supabase/migrations, oldest first: those that must be recorded. Other
@@ -106,6 +106,8 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002831",
   "20261129002900",
   "20261129002901",
+  "20261129002906",
+  "20261129002907",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */
