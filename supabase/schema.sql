@@ -24567,6 +24567,20 @@ begin
   return v_rollout;
 end $function$;
 
+-- Keeps who wrote a message. Definer: nobody may write contact_acts otherwise.
+CREATE OR REPLACE FUNCTION private.note_chat_author(p_message_id uuid, p_by text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.contact_acts (act, contact_id, message_id, by)
+  select 'replied', c.contact_id, m.id, p_by
+  from public.messages m join public.conversations c on c.id = m.conversation_id where m.id = p_message_id;
+end $function$;
+grant execute on function private.note_chat_author(p_message_id uuid, p_by text) to service_role;
+
 -- Keeps those events that a destination subscribed to, and queues a delivery of each to each such destination. False
 -- if nobody wants any. The caller holds the locks of their conversations.
 CREATE OR REPLACE FUNCTION private.note_events(p_events private.noted_event[])
@@ -29767,7 +29781,6 @@ declare
   v_target jsonb;
   v_text text;
   v_answer jsonb;
-  v_contact uuid;
   v_error text;
 begin
   select * into v_reply from public.chat_replies r where r.id = p_id and r.state = 'leaving';
@@ -29776,7 +29789,7 @@ begin
   end if;
   v_target := private.reply_target(v_reply.message_id, p_now);
   v_error := v_target ->> 'error';
-  if v_reply.by ~ '^[0-9a-f]{8}-' and not exists (
+  if v_reply."by" ~ '^[0-9a-f]{8}-' and not exists (
     select from public.team_members m where m.user_id = v_reply.user_id and m.role in ('operator', 'admin')) then
     v_error := 'right';
   elsif v_error is null and (v_target ->> 'to') <> v_reply.recipient then
@@ -29798,7 +29811,7 @@ begin
             from jsonb_array_elements(v_reply.files) with ordinality as f (item, place)) end)) end)
       || case v_target ->> 'channel' when 'email' then jsonb_build_object('identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_reply.recipient)))
         else jsonb_build_object('identities', jsonb_build_array(jsonb_build_object('kind', 'contact', 'value', v_target ->> 'contact_id')),
-          'takeover', jsonb_build_object('by', v_reply.by)) end), p_now) -> 0;
+          'takeover', jsonb_build_object('by', v_reply."by")) end), p_now) -> 0;
     v_error := v_answer ->> 'error';
   end if;
   if v_error is not null then
@@ -29810,8 +29823,7 @@ begin
     edit_due_at = case when r.chat_id is not null then p_now end, edit_lease = null
   where r.id = p_id and r.state = 'leaving';
   if found and not v_answer ? 'repeated' then
-    select c.contact_id into v_contact from public.messages m join public.conversations c on c.id = m.conversation_id where m.id = (v_answer ->> 'id')::uuid;
-    insert into public.contact_acts (act, contact_id, message_id, by) values ('replied', v_contact, (v_answer ->> 'id')::uuid, v_reply.by);
+    perform private.note_chat_author((v_answer ->> 'id')::uuid, v_reply."by");
     perform private.count_chat_reply('left');
   end if;
   return 'left';

@@ -93,6 +93,15 @@ begin
 end $$;
 comment on function public.claim_chat_replies(integer, boolean) is 'What is to be done for answers from chats, leased to the caller: {sends (ids, for send_chat_reply), files: [{id, files}] to fetch, notes to write or bring up to date in chats}. With p_on false, while the kill switch is set, everything that waits is refused. For secret keys.';
 
+create function private.note_chat_author(p_message_id uuid, p_by text) returns void
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+  insert into public.contact_acts (act, contact_id, message_id, by)
+  select 'replied', c.contact_id, m.id, p_by
+  from public.messages m join public.conversations c on c.id = m.conversation_id where m.id = p_message_id;
+end $$;
+comment on function private.note_chat_author(uuid, text) is 'Keeps who wrote a message. Definer: nobody may write contact_acts otherwise.';
+
 create function private.send_chat_reply(p_id uuid, p_now timestamptz) returns text
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -100,7 +109,6 @@ declare
   v_target jsonb;
   v_text text;
   v_answer jsonb;
-  v_contact uuid;
   v_error text;
 begin
   select * into v_reply from public.chat_replies r where r.id = p_id and r.state = 'leaving';
@@ -109,7 +117,7 @@ begin
   end if;
   v_target := private.reply_target(v_reply.message_id, p_now);
   v_error := v_target ->> 'error';
-  if v_reply.by ~ '^[0-9a-f]{8}-' and not exists (
+  if v_reply."by" ~ '^[0-9a-f]{8}-' and not exists (
     select from public.team_members m where m.user_id = v_reply.user_id and m.role in ('operator', 'admin')) then
     v_error := 'right';
   elsif v_error is null and (v_target ->> 'to') <> v_reply.recipient then
@@ -131,7 +139,7 @@ begin
             from jsonb_array_elements(v_reply.files) with ordinality as f (item, place)) end)) end)
       || case v_target ->> 'channel' when 'email' then jsonb_build_object('identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_reply.recipient)))
         else jsonb_build_object('identities', jsonb_build_array(jsonb_build_object('kind', 'contact', 'value', v_target ->> 'contact_id')),
-          'takeover', jsonb_build_object('by', v_reply.by)) end), p_now) -> 0;
+          'takeover', jsonb_build_object('by', v_reply."by")) end), p_now) -> 0;
     v_error := v_answer ->> 'error';
   end if;
   if v_error is not null then
@@ -143,8 +151,7 @@ begin
     edit_due_at = case when r.chat_id is not null then p_now end, edit_lease = null
   where r.id = p_id and r.state = 'leaving';
   if found and not v_answer ? 'repeated' then
-    select c.contact_id into v_contact from public.messages m join public.conversations c on c.id = m.conversation_id where m.id = (v_answer ->> 'id')::uuid;
-    insert into public.contact_acts (act, contact_id, message_id, by) values ('replied', v_contact, (v_answer ->> 'id')::uuid, v_reply.by);
+    perform private.note_chat_author((v_answer ->> 'id')::uuid, v_reply."by");
     perform private.count_chat_reply('left');
   end if;
   return 'left';
@@ -317,6 +324,7 @@ grant execute on function
   private.settle_chat_replies(timestamptz),
   private.claim_chat_replies(integer, boolean, timestamptz),
   public.claim_chat_replies(integer, boolean),
+  private.note_chat_author(uuid, text),
   private.send_chat_reply(uuid, timestamptz),
   public.send_chat_reply(uuid),
   public.settle_chat_note(uuid, uuid, bigint, bigint),
