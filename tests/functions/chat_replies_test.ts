@@ -475,7 +475,7 @@ edgeTest("a card of a chat on WhatsApp is answered there, within its 24 hours", 
 edgeTest("a mail that bounces is said to have bounced; what is erased goes from the chat", async (edge) => {
   const { sql, mail, telegram } = edge;
   const { chat } = await ground(edge);
-  mail.configure({ fate: "bounced" });
+  mail.configure({ fate: "bounce" });
   const card = await cardOf(edge, chat);
   const said = await answers(edge, chat, card, "Hello");
   await later(edge);
