@@ -31,6 +31,9 @@ export function replyTo(message: JsonObject): number | undefined {
   if (!isObject(to) || isObject(to.forum_topic_created) || !isObject(to.from) || to.from.is_bot !== true) {
     return undefined;
   }
+  // A command is for a bot, and for nobody else.
+  const [first] = (list(message.entities) ?? []).filter(isObject);
+  if (first?.type === "bot_command" && first.offset === 0) return undefined;
   return Number.isSafeInteger(to.message_id) ? to.message_id as number : undefined;
 }
 

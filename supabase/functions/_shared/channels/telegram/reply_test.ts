@@ -40,8 +40,9 @@ Deno.test("readUpdate(): what is no answer: a topic's creation, another bot's wo
     { ...MESSAGE, reply_to_message: { ...CARD, from: ANA } },
     { ...MESSAGE, from: { ...BOT, id: 7000000002 } },
     { ...MESSAGE, is_automatic_forward: true },
+    { ...MESSAGE, text: "/oncall", entities: [{ type: "bot_command", offset: 0, length: 7 }] },
   ].map((message) => read(message)?.update.kind);
-  assertEquals(kinds, Array(5).fill("chat"));
+  assertEquals(kinds, Array(6).fill("chat"));
   // Nobody could say who these were; they are told so.
   for (const from of [{ id: 1087968824, is_bot: true }, { id: 136817688, is_bot: true }]) {
     const { update } = read({ ...MESSAGE, from, sender_chat: GROUP })!;
