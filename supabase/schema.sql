@@ -18942,7 +18942,8 @@ begin
   update public.chat_replies r
   set state = p_state, reason = p_reason, decided_by = coalesce(p_by, r.decided_by), text = null, files = '[]', due_at = null, files_due_at = null,
     settled_at = p_now, version = r.version + 1, edit_due_at = case when r.chat_id is not null then p_now end, edit_lease = null
-  where r.id = p_id and r.state in ('asked', 'waiting', 'leaving');
+  -- One that is leaving may be in the queue already: only who puts it there may still refuse it.
+  where r.id = p_id and (r.state in ('asked', 'waiting') or r.state = 'leaving' and p_state = 'refused');
   if found then
     perform private.count_chat_reply(case when p_reason is null then p_state when p_reason = 'unconfirmed' then 'expired' else 'refused_' || p_reason end);
     return true;
