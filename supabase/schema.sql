@@ -935,6 +935,8 @@ alter table public.chat_replies enable row level security;
 grant select, insert, update, delete on public.chat_replies to service_role;
 -- What is erased here is erased there.
 create TRIGGER clear_chat_reply AFTER DELETE ON public.chat_replies FOR EACH ROW WHEN ((old.note_id IS NOT NULL)) EXECUTE FUNCTION private.clear_chat_reply();
+-- The panel shows who wrote an answer.
+create TRIGGER note_chat_author AFTER UPDATE OF state ON public.chat_replies FOR EACH ROW WHEN (((new.state = 'left'::text) AND (old.state <> 'left'::text))) EXECUTE FUNCTION private.note_chat_author();
 
 -- Clicks of a link and day, in as many slots as isolates count, so that none waits for another. The value is the sum
 -- over the slots. Rolled up into click_days when the day is over.
@@ -24568,19 +24570,20 @@ begin
   return v_rollout;
 end $function$;
 
--- Keeps who wrote a message. Definer: nobody may write contact_acts otherwise.
-CREATE OR REPLACE FUNCTION private.note_chat_author(p_message_id uuid, p_by text)
- RETURNS void
+-- Trigger, after an answer became a message: keeps who wrote it. Definer, because nobody may write contact_acts
+-- otherwise.
+CREATE OR REPLACE FUNCTION private.note_chat_author()
+ RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
 AS $function$
 begin
   insert into public.contact_acts (act, contact_id, message_id, by)
-  select 'replied', c.contact_id, m.id, p_by
-  from public.messages m join public.conversations c on c.id = m.conversation_id where m.id = p_message_id;
+  select 'replied', c.contact_id, m.id, new."by"
+  from public.messages m join public.conversations c on c.id = m.conversation_id where m.id = new.out_id;
+  return null;
 end $function$;
-grant execute on function private.note_chat_author(p_message_id uuid, p_by text) to service_role;
 
 -- Keeps those events that a destination subscribed to, and queues a delivery of each to each such destination. False
 -- if nobody wants any. The caller holds the locks of their conversations.
@@ -29823,8 +29826,7 @@ begin
   set state = 'left', out_id = (v_answer ->> 'id')::uuid, out_status = 'queued', text = null, files = '[]', due_at = null, version = r.version + 1,
     edit_due_at = case when r.chat_id is not null then p_now end, edit_lease = null
   where r.id = p_id and r.state = 'leaving';
-  if found and not v_answer ? 'repeated' then
-    perform private.note_chat_author((v_answer ->> 'id')::uuid, v_reply."by");
+  if found then
     perform private.count_chat_reply('left');
   end if;
   return 'left';

@@ -93,14 +93,18 @@ begin
 end $$;
 comment on function public.claim_chat_replies(integer, boolean) is 'What is to be done for answers from chats, leased to the caller: {sends (ids, for send_chat_reply), files: [{id, files}] to fetch, notes to write or bring up to date in chats}. With p_on false, while the kill switch is set, everything that waits is refused. For secret keys.';
 
-create function private.note_chat_author(p_message_id uuid, p_by text) returns void
-language plpgsql volatile security definer set search_path = '' as $$
+create function private.note_chat_author() returns trigger
+language plpgsql security definer set search_path = '' as $$
 begin
   insert into public.contact_acts (act, contact_id, message_id, by)
-  select 'replied', c.contact_id, m.id, p_by
-  from public.messages m join public.conversations c on c.id = m.conversation_id where m.id = p_message_id;
+  select 'replied', c.contact_id, m.id, new."by"
+  from public.messages m join public.conversations c on c.id = m.conversation_id where m.id = new.out_id;
+  return null;
 end $$;
-comment on function private.note_chat_author(uuid, text) is 'Keeps who wrote a message. Definer: nobody may write contact_acts otherwise.';
+comment on function private.note_chat_author() is 'Trigger, after an answer became a message: keeps who wrote it. Definer, because nobody may write contact_acts otherwise.';
+create trigger note_chat_author after update of state on public.chat_replies for each row
+  when (new.state = 'left' and old.state <> 'left') execute function private.note_chat_author();
+comment on trigger note_chat_author on public.chat_replies is 'The panel shows who wrote an answer.';
 
 create function private.send_chat_reply(p_id uuid, p_now timestamptz) returns text
 language plpgsql volatile set search_path = '' as $$
@@ -150,8 +154,7 @@ begin
   set state = 'left', out_id = (v_answer ->> 'id')::uuid, out_status = 'queued', text = null, files = '[]', due_at = null, version = r.version + 1,
     edit_due_at = case when r.chat_id is not null then p_now end, edit_lease = null
   where r.id = p_id and r.state = 'leaving';
-  if found and not v_answer ? 'repeated' then
-    perform private.note_chat_author((v_answer ->> 'id')::uuid, v_reply."by");
+  if found then
     perform private.count_chat_reply('left');
   end if;
   return 'left';
@@ -324,7 +327,6 @@ grant execute on function
   private.settle_chat_replies(timestamptz),
   private.claim_chat_replies(integer, boolean, timestamptz),
   public.claim_chat_replies(integer, boolean),
-  private.note_chat_author(uuid, text),
   private.send_chat_reply(uuid, timestamptz),
   public.send_chat_reply(uuid),
   public.settle_chat_note(uuid, uuid, bigint, bigint),

@@ -12,11 +12,12 @@ begin
   end if;
 end $$;
 
+drop trigger note_chat_author on public.chat_replies;
 drop function
+  private.note_chat_author(),
   private.settle_chat_replies(timestamptz),
   private.claim_chat_replies(integer, boolean, timestamptz),
   public.claim_chat_replies(integer, boolean),
-  private.note_chat_author(uuid, text),
   private.send_chat_reply(uuid, timestamptz),
   public.send_chat_reply(uuid),
   public.settle_chat_note(uuid, uuid, bigint, bigint),
