@@ -13377,6 +13377,7 @@ AS $function$
 declare
   v_now timestamptz := clock_timestamp();
 begin
+  perform private.refuse_older_code();
   if p_error is not null then
     perform private.end_chat_reply(p_id, 'refused', p_error, null, v_now);
   elsif p_retry_ms is not null then

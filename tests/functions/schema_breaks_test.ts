@@ -33,6 +33,7 @@ const OPEN = [
   "note_card",
   "settle_card_edit",
   "settle_card_clear",
+  "settle_chat_note",
   "pause_telegram_chat",
   "whoami",
   "my_orgs",
