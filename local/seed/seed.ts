@@ -37,6 +37,9 @@ const FLAGS = {
     "of those that went go on to work, and nothing is recorded.",
   "mail_analysis.enabled":
     "Mails that are shown as cards get a mood, an urgency and, with a model, a summary. Off: cards stay as they were sent.",
+  "email_replies.enabled":
+    "The team answers from Telegram, and with `gatelink email reply`, asked with the member's id. Off, and with `EMAIL_REPLIES=false`: " +
+    "nothing leaves, and who answers is told.",
   "sms_router.enabled": "Texts are routed to services. Off: they are stored and wait, in order.",
   "sms_send.enabled": "Texts are sent. Off: new ones are refused, queued ones wait.",
   "messaging_v1.enabled":
@@ -80,6 +83,7 @@ const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promi
     seedFlags(sql, ["email_router.enabled", "email_send.enabled", "email_reply_tokens.enabled"]),
   tracking: (sql) => seedFlags(sql, ["email_tracking.enabled"]),
   telegram: (sql) => seedFlags(sql, ["telegram_cards.enabled"]),
+  replies: (sql) => seedFlags(sql, ["email_replies.enabled"]),
   loopback: async (sql) => {
     await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')
       on conflict (key) do nothing`;

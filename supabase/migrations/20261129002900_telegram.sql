@@ -188,7 +188,9 @@ comment on column public.cards.edit_due_at is 'When the message in the chat is t
 comment on column public.cards.edit_lease is 'Of whoever edits it at the moment.';
 comment on column public.cards.created_at is 'When it was sent.';
 create index cards_message_idx on public.cards (chat_id, (message_ids[1]));
-comment on index public.cards_message_idx is 'Finds the card that somebody answers or presses.';
+comment on index public.cards_message_idx is 'Finds the card that somebody presses.';
+create index cards_parts_idx on public.cards using gin (message_ids);
+comment on index public.cards_parts_idx is 'Finds the card that somebody answers, by any of its messages.';
 create index cards_edit_idx on public.cards (edit_due_at) where edit_due_at is not null;
 comment on index public.cards_edit_idx is 'Cards to be brought up to date. Nearly always empty.';
 create index cards_snoozed_idx on public.cards (snoozed_until) where state = 'snoozed';

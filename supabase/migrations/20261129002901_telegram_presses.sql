@@ -252,7 +252,7 @@ comment on function private.in_words(interval) is 'A time that has passed, rough
 create function private.take_telegram_update(p_update jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
-  v_taken jsonb := '{"is_new": true, "answer": null, "alert": false, "edits": false}';
+  v_taken jsonb := '{"is_new": true, "answer": null, "alert": false, "edits": false, "replies": false}';
 begin
   insert into private.telegram_updates (update_id, received_at) values ((p_update ->> 'update_id')::bigint, p_now)
   on conflict (update_id) do nothing;
@@ -269,6 +269,13 @@ begin
     perform private.keep_chat(p_update -> 'chat', (p_update ->> 'from')::bigint, p_now);
   end if;
   begin
+    -- A later migration has the answers from chats, and a team may take it back.
+    if p_update ->> 'kind' in ('reply', 'edited', 'reply_press') then
+      if to_regclass('public.chat_replies') is null then
+        return v_taken;
+      end if;
+      return v_taken || private.take_chat_reply(p_update, p_now);
+    end if;
     return v_taken || case p_update ->> 'kind'
       when 'start' then private.open_link(p_update, p_now)
       when 'press' then private.press_card(p_update, p_now)
@@ -286,7 +293,7 @@ begin
   perform private.refuse_older_code();
   return private.take_telegram_update(p_update, clock_timestamp());
 end $$;
-comment on function public.take_telegram_update(jsonb) is 'Does once what an update of Telegram''s says, in one transaction: {update_id, kind (chat, moved, start, press, other), chat, from, name, token, card, action, version, message_id, to}. Returns {is_new, answer, alert, edits}. For secret keys.';
+comment on function public.take_telegram_update(jsonb) is 'Does once what an update of Telegram''s says, in one transaction: {update_id, kind (chat, moved, start, press, reply, edited, reply_press, other), chat, from, name, token, card, action, version, message_id, to, and of an answer those of private.take_chat_reply}. Returns {is_new, answer, alert, edits, replies (answers from chats wait for work)}. For secret keys.';
 
 create function private.claim_card_edits(p_limit integer, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$

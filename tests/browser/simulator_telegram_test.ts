@@ -4,7 +4,11 @@ import type { Browser, Page } from "playwright-core";
 import { createSimulator, type Simulator } from "../../local/simulator/mod.ts";
 import { OPTIONS } from "../../local/simulator/testing.ts";
 import { browserTest, PATIENCE_MS } from "../support/chromium.ts";
+import { configSeen } from "../support/config_seen.ts";
+import { fileStack } from "../support/file_stack.ts";
+import { addIdentity, ALEX, mailOn } from "../support/mail_stack.ts";
 import { seriousFaults, watch } from "../support/page.ts";
+import { until } from "../support/until.ts";
 
 const TOKEN = "7000000001:token-of-the-page";
 
@@ -127,3 +131,74 @@ browserTest("on a phone nothing is wider than the screen, and faults are switche
     assertEquals(await seriousFaults(page), []);
   });
 });
+
+fileStack({ prepare: (_stack, sql) => addIdentity(sql) })(
+  "on the stack: a mail in, its card, a press, an answer, and the mail that goes out in the thread",
+  async ({ browser, stack, sql }) => {
+    const mail = mailOn(stack, sql);
+    const page = await browser.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
+    const { errors, foreign } = watch(page, stack.url);
+    await page.goto(`${stack.url}/simulator/telegram`);
+    await page.getByText("Connected", { exact: true }).waitFor();
+    await page.locator("#people").getByRole("button", { name: /Operations/ }).click();
+    await page.getByRole("button", { name: "Add the bot" }).click();
+    const [chat] = await until(
+      "the chat is known",
+      async () => {
+        const chats = await sql`select id::float8 as id from public.telegram_chats where state = 'member'`;
+        return chats.length > 0 && chats;
+      },
+    );
+    await sql.begin(async (sql) => {
+      await sql`select public.add_telegram_destination('on-call', ${chat.id})`;
+      await sql`select public.add_route('{on-call}', '{"type": "address", "types": ["alert"]}', 1, ${
+        sql.json({ name: "alerts", channels: ["email"] })
+      })`;
+    });
+    await configSeen({ url: stack.url, stack: stack.stack }, sql);
+    const [{ link }] = await sql`select public.link_telegram(u.email) as link from public.team_members m
+      join auth.users u on u.id = m.user_id where m.role = 'admin' limit 1`;
+    await page.locator("#people").getByRole("button", { name: /Ana/ }).click();
+    await page.getByLabel("Text").fill(`/start ${link.token}`);
+    await page.getByLabel("Text").press("Enter");
+    await page.getByText("You are linked.").waitFor();
+
+    await mail.receive({
+      from: { address: "casey@example.org", name: "Casey Brooks" },
+      to: "shop.db.alert@reply.example.com",
+      subject: "The shop is down",
+      text: "Nobody can pay.",
+      messageId: "down@example.org",
+    });
+    await page.locator("#people").getByRole("button", { name: /Operations/ }).click();
+    await page.getByText("The shop is down", { exact: true }).last().waitFor();
+    await page.getByRole("button", { name: "Acknowledge" }).click();
+    await page.getByText(/Acknowledged by Ana/).waitFor();
+    const card = page.locator("#messages > li", { hasText: "The shop is down" });
+    await card.getByRole("button", { name: "Answer" }).click();
+    await page.getByLabel("Text").fill("Not this one");
+    await page.getByLabel("Text").press("Enter");
+    await page.getByRole("button", { name: "Undo" }).last().click();
+    await page.getByText("Not sent: undone by Ana.").waitFor();
+    await card.getByRole("button", { name: "Answer" }).click();
+    await page.getByLabel("Text").fill("We are on it.");
+    await page.getByLabel("Text").press("Enter");
+    await page.getByText(/Leaves in 10 s to casey@example\.org/).waitFor();
+    await page.getByText(/Delivered to casey@example\.org/).waitFor();
+    assertEquals(await seriousFaults(page), []);
+
+    await page.getByRole("link", { name: "Mail" }).click();
+    await page.locator("#people").getByRole("button", { name: /Casey|casey@example\.org/ }).click();
+    await page.locator("#mails button").filter({
+      has: page.locator(".subject", { hasText: "Re: The shop is down" }),
+    }).first().click();
+    await page.getByText("We are on it.").last().waitFor();
+    const sent = await mail.mailTo("casey@example.org");
+    assertEquals([sent.from.email, sent.headers["In-Reply-To"]], [ALEX.from, "<down@example.org>"]);
+    assertEquals((await mail.mails()).sent.filter(({ to }) => to[0].email === "casey@example.org").length, 1);
+    assertEquals(errors, []);
+    assertEquals(foreign, []);
+    await page.close();
+  },
+);

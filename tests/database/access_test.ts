@@ -388,6 +388,11 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     why: "Operators say where messages go; only to chats that the bot was added to.",
   },
   "link_telegram(text)": { role: "operator", why: "Members link themselves; for others it takes an admin." },
+  "reply_in_thread(text,text,uuid,boolean)": {
+    role: "operator",
+    why: "Operators answer people, as from the panel and from chats.",
+  },
+  "undo_chat_reply(uuid)": { role: "operator", why: "Any operator may stop an answer that has not left." },
   "list_text_numbers()": { role: "viewer", why: "The team sees which numbers are ours." },
   "set_text_number(text,jsonb)": { role: "operator", why: "Operators keep the numbers for texts." },
   "remove_text_number(text)": { role: "admin", why: "An admin says which numbers are ours." },

@@ -29,6 +29,7 @@ databaseTest("an idle project calls its functions fewer than 100,000 times in 30
   assertEquals(answers, {
     gatelink_analyses: false,
     gatelink_cards: false,
+    gatelink_chat_replies: false,
     gatelink_check_texts: false,
     gatelink_drain: false,
     gatelink_heartbeat: true,

@@ -69,6 +69,8 @@ const FREE: Record<string, string> = {
     "state source sentiment urgency confidence rules_version model latency_ms fault is_asking attempts due_at lease created_at done_at judged_at",
   "public.analysis_labels": "user_id sentiment urgency at",
   "private.provider_circuits": "provider failures recent_ms open_until open_seconds probe_until changed_at",
+  "public.chat_replies":
+    "id token source user_id by state reason sender_id due_at files_due_at out_status settled_at decided_by version chat_id topic_id ask_id media_group note_id edit_due_at edit_lease key created_at",
   "public.card_presses": "id user_id action outcome state_before holder_before version at",
   "public.card_folds": "at",
   "private.card_storms": "destination_id pattern last_at",
@@ -337,6 +339,9 @@ async function plant(sql: Sql) {
   await sql`insert into auth.users (id, email) values (gen_random_uuid(), 'labeller@team.example')`;
   await sql`insert into public.analysis_labels (message_id, user_id, sentiment)
     select a.message_id, u.id, 'negative' from public.analyses a, (select x.id from auth.users x order by x.id limit 1) u`;
+  await sql`insert into public.chat_replies (message_id, thread, source, by, state, text, files, recipient, sender_id, chat_id, ask_id, note_id, created_at)
+    select d.message_id, d.conversation_id, 'chat', 'service_role', 'waiting', ${`Is it ${PHONE}?`}, '[]', ${PHONE}, '1', -1002000000001, 4001, 4002, now()
+    from public.deliveries d order by d.id limit 1`;
   await sql`insert into private.delivery_lanes (destination_id, conversation_id) select distinct destination_id, conversation_id from public.deliveries`;
   await sql`update public.conversations set unrouted_since = null, routed_seq = 1000 where contact_id = ${id}`;
   await sql`update public.conversations set opted_out_at = null`;

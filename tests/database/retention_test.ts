@@ -78,6 +78,7 @@ const BOUNDED: Record<string, string> = {
   "public.analyses": "with messages",
   "public.analysis_labels": "with messages",
   "private.provider_circuits": "one row a provider",
+  "public.chat_replies": "with messages",
   "private.visitor_keys": "purge_clicks",
   "public.orgs": "the team's",
   "public.org_members": "the organisation's",

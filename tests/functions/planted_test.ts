@@ -489,6 +489,8 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "list_telegram_chats()": () => [""],
   "add_telegram_destination(text,bigint,bigint)": () => ["'chat', -1002000000001"],
   "link_telegram(text)": () => [""],
+  "reply_in_thread(text,text,uuid,boolean)": ({ conversation }) => [`'${conversation}', 'On it'`],
+  "undo_chat_reply(uuid)": ({ contact }) => [`'${contact}'`],
   "set_text_number(text,jsonb)": () => ["'12025550100', '{}'"],
   "remove_text_number(text)": () => ["'12025550199'"],
 };

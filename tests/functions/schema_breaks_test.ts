@@ -35,6 +35,7 @@ const OPEN = [
   "settle_card_clear",
   "settle_analysis",
   "leave_circuit",
+  "settle_chat_note",
   "pause_telegram_chat",
   "whoami",
   "my_orgs",

@@ -370,7 +370,7 @@ edgeTest("telegram-webhook/setup says what Telegram says, and sets the webhook",
   assertEquals([set.status, set.body.webhook.url, set.body.webhook.allowed_updates], [
     200,
     `${edge.url}/functions/v1/telegram-webhook`,
-    ["message", "callback_query", "my_chat_member"],
+    ["message", "edited_message", "callback_query", "my_chat_member"],
   ]);
   assertEquals(
     edge.telegram.calls.findLast(({ method }) => method === "setWebhook")!.body.secret_token,

@@ -454,6 +454,10 @@ export const FILL: Record<string, string> = {
     values ('00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-000000000001', 'negative')`,
   "private.provider_circuits": `
     insert into private.provider_circuits (provider, failures) values ('openai', 1)`,
+  "public.chat_replies": `
+    insert into public.chat_replies (message_id, thread, source, user_id, by, state, text, recipient, sender_id, due_at, chat_id, ask_id, created_at)
+    values ('00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-0000000000a1', 'chat', '00000000-0000-7000-8000-000000000001',
+      '00000000-0000-7000-8000-000000000001', 'waiting', 'On it', '12025550143', '1', now() + interval '10 seconds', -1002000000001, 4002, now())`,
   "private.card_clears": `
     insert into private.card_clears (chat_id, message_id, is_file) values (-1002000000001, 3999, false)`,
   "public.route_history": `

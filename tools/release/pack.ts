@@ -46,7 +46,8 @@ function manifest(version: string): Record<string, unknown> {
     description: "The command line of Gatelink, the WhatsApp and deep-link gateway for Supabase",
     license: "MIT",
     type: "module",
-    bin: { gatelink: "bin/gatelink.js" },
+    // tgk: the name that a team's manual has for it.
+    bin: { gatelink: "bin/gatelink.js", tgk: "bin/gatelink.js" },
     engines: { node: ">=20" },
   };
 }

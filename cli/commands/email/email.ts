@@ -8,6 +8,7 @@ import { explain } from "./explain.ts";
 import { exporting } from "./export.ts";
 import { identities } from "./identities.ts";
 import { opens } from "./opens.ts";
+import { reply } from "./reply.ts";
 import { unknown } from "./unknown.ts";
 import { weight } from "./weight.ts";
 
@@ -24,5 +25,6 @@ export function email(group: Command, run: Run): void {
     group.command("analysis").description("how well mails are understood whose cards go to chats"),
     run,
   );
+  reply(group, run);
   unknown(group.command("unknown").description("mails of which nobody knows whether they went"), run);
 }

@@ -13,7 +13,7 @@ export interface TelegramFinding {
 export const LEVEL_COLOURS = { ok: "green", warning: "yellow", problem: "red" } as const;
 
 /** What Telegram must report. */
-const NEEDED = ["message", "callback_query", "my_chat_member"];
+const NEEDED = ["message", "edited_message", "callback_query", "my_chat_member"];
 /** Updates that wait at Telegram are normal for moments. */
 const MANY_PENDING = 20;
 

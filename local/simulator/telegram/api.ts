@@ -4,7 +4,8 @@
  * | path | |
  * |---|---|
  * | `GET events` | server-sent events: first `{type: "state", …}`, then what changes |
- * | `POST say` | `{chat, text, from?, replyTo?, topic?}`: somebody writes |
+ * | `POST say` | `{chat, text, from?, replyTo?, topic?, file?: {name, type, content}}`: somebody writes, or sends a file (content in base64) |
+ * | `POST edit` | `{chat, message, text}`: somebody edits what was written |
  * | `POST press` | `{chat, message, data, from?}`: somebody presses a button |
  * | `POST group` | `{title, kind}`: a group, supergroup or forum -> the chat |
  * | `POST member` | `{chat, member}`: the bot is added or removed |
@@ -23,11 +24,17 @@ const id = z.int();
 const from = z.int().optional();
 const SAY = z.strictObject({
   chat: id,
-  text: z.string().min(1).max(4096),
+  text: z.string().max(4096),
   from,
   replyTo: id.nullish(),
   topic: id.nullish(),
+  file: z.strictObject({
+    name: z.string().min(1).max(200),
+    type: z.string().max(100),
+    content: z.base64().max(30_000_000),
+  }).optional(),
 });
+const EDIT = z.strictObject({ chat: id, message: id, text: z.string().min(1).max(4096) });
 const PRESS = z.strictObject({ chat: id, message: id, data: z.string().min(1).max(64), from });
 const GROUP = z.strictObject({ title: z.string(), kind: z.enum(["group", "supergroup", "forum"]) });
 const MEMBER = z.strictObject({ chat: id, member: z.boolean() });
@@ -76,13 +83,19 @@ export class TelegramApi {
     const telegram = this.#telegram;
     switch (path) {
       case "say": {
-        const { chat, text, from, replyTo, topic } = read(SAY, body);
+        const { chat, text, from, replyTo, topic, file } = read(SAY, body);
         const message = telegram.say(chat, text, {
           from: person(from),
           replyTo: replyTo ?? null,
           topic: topic ?? null,
+          ...(file === undefined ? {} : { file: { ...file, bytes: decoded(file.content) } }),
         });
         return { message_id: message.message_id };
+      }
+      case "edit": {
+        const { chat, message, text } = read(EDIT, body);
+        telegram.edit(chat, message, text);
+        return {};
       }
       case "press": {
         const { chat, message, data, from } = read(PRESS, body);
@@ -114,6 +127,10 @@ export class TelegramApi {
 
 function person(id: number | undefined) {
   return TELEGRAM_PEOPLE.find((each) => each.id === id) ?? TELEGRAM_PEOPLE[0];
+}
+
+function decoded(content: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
 }
 
 /** Validates a body; a RangeError names the first member that is wrong. */

@@ -3,7 +3,8 @@
  *
  * | path | |
  * |---|---|
- * | `POST /simulator/telegram/bot{token}/{method}` | the Bot API: getMe, setWebhook, getWebhookInfo, sendMessage, sendDocument, editMessageText, editMessageReplyMarkup, editMessageMedia, deleteMessage, answerCallbackQuery |
+ * | `POST /simulator/telegram/bot{token}/{method}` | the Bot API: getMe, setWebhook, getWebhookInfo, sendMessage, sendDocument, editMessageText, editMessageReplyMarkup, editMessageMedia, deleteMessage, answerCallbackQuery, getFile |
+ * | `GET /simulator/telegram/file/bot{token}/{path}` | a file that somebody sent, as getFile names it |
  * | `GET /simulator/telegram/chats` | chats with their messages |
  * | `GET /simulator/telegram/posts` | what was posted to the webhook |
  */
@@ -44,7 +45,11 @@ export interface TelegramMessage {
   entities: readonly Json[];
   buttons: readonly (readonly { readonly text: string; readonly callback_data: string }[])[];
   /** A file that was sent with it. */
-  readonly file: { readonly name: string; readonly size: number; readonly text: string } | null;
+  readonly file:
+    | { readonly name: string; readonly size: number; readonly text: string; readonly id?: string }
+    | null;
+  /** The album that it is a part of. */
+  readonly group?: string;
   edits: number;
 }
 
@@ -74,6 +79,8 @@ export const TELEGRAM_PEOPLE: readonly TelegramUser[] = [
 ];
 const FIRST_GROUP = -1002000000001;
 const TEXT_UNITS = 4096;
+/** Most bytes of a file that a bot may fetch. */
+const FILE_BYTES = 20_000_000;
 const KEEP_POSTS = 500;
 const GROUP_A_MINUTE = 20;
 const MINUTE_MS = 60_000;
@@ -95,6 +102,8 @@ export class TelegramSimulator {
   #nextMessage = 4000;
   #nextUpdate = 700_000_001;
   #nextQuery = 1;
+  /** Files that people sent, by the id that getFile takes. */
+  readonly #files = new Map<string, { readonly type: string; readonly bytes: Uint8Array<ArrayBuffer> }>();
   /** Chats by id. */
   readonly chats = new Map<number, TelegramChat>();
   /** What was posted to the webhook, oldest first. */
@@ -149,13 +158,14 @@ export class TelegramSimulator {
     this.#sentAt.clear();
     this.#sentLately = [];
     this.#toasts.clear();
+    this.#files.clear();
     this.#settings = TELEGRAM_CALM;
     this.#newcomers();
   }
 
   /** Sets the webhook, as setWebhook does. */
   setWebhook(url: string, secret: string): void {
-    this.#webhooks.set(url, secret, ["message", "callback_query", "my_chat_member"]);
+    this.#webhooks.set(url, secret, ["message", "edited_message", "callback_query", "my_chat_member"]);
   }
 
   stop(): void {
@@ -264,27 +274,73 @@ export class TelegramSimulator {
     this.#changed(chat);
   }
 
-  /** Somebody writes. What the bot does not see in a group is not posted (privacy mode). */
+  /** Somebody writes, or sends a file with a caption. What the bot does not see in a group is not posted (privacy mode). */
   say(
     chatId: number,
     text: string,
-    { from = TELEGRAM_PEOPLE[0], replyTo = null, topic = null }: {
+    { from = TELEGRAM_PEOPLE[0], replyTo = null, topic = null, file, group }: {
       from?: TelegramUser;
       replyTo?: number | null;
       topic?: number | null;
+      file?: { name: string; type: string; bytes: Uint8Array<ArrayBuffer> };
+      /** Id of the album that it is a part of. */
+      group?: string;
     } = {},
   ): TelegramMessage {
     const chat = this.#get(chatId);
-    if (text === "" || text.length > TEXT_UNITS) throw new RangeError("text: 1 to 4096 characters");
-    const message = this.#put(chat, { from: { ...from, is_bot: false }, text, replyTo, topic });
-    const replied = chat.messages.find(({ message_id }) => message_id === replyTo);
-    if (chat.type === "private" || text.startsWith("/") || replied?.from.is_bot === true) {
-      this.#update("message", {
-        ...wire(chat, message),
-        ...(replied === undefined ? {} : { reply_to_message: wire(chat, replied) }),
-      }, `${from.first_name}: ${text.slice(0, 40)}`);
+    if (text === "" && file === undefined || text.length > TEXT_UNITS) {
+      throw new RangeError("text: 1 to 4096 characters");
     }
+    const id = file && `BQAC${this.#nextMessage}`;
+    if (file !== undefined) this.#files.set(id!, { type: file.type, bytes: file.bytes });
+    const message = this.#put(chat, {
+      from: { ...from, is_bot: false },
+      text,
+      replyTo,
+      topic,
+      ...(group === undefined ? {} : { group }),
+      file: file === undefined ? null : { name: file.name, size: file.bytes.length, text: "", id },
+    });
+    this.#post(chat, "message", message);
     return message;
+  }
+
+  /** Somebody edits what was written. */
+  edit(chatId: number, messageId: number, text: string): void {
+    const chat = this.#get(chatId);
+    const message = chat.messages.find(({ message_id }) => message_id === messageId);
+    if (message === undefined || message.from.is_bot) {
+      throw new RangeError(`there is no message ${messageId}`);
+    }
+    message.text = text;
+    message.edits++;
+    this.#changed(chat);
+    this.#post(chat, "edited_message", message);
+  }
+
+  #post(chat: TelegramChat, kind: "message" | "edited_message", message: TelegramMessage): void {
+    const replied = chat.messages.find(({ message_id }) => message_id === message.replyTo);
+    if (chat.type !== "private" && !message.text.startsWith("/") && replied?.from.is_bot !== true) return;
+    this.#update(kind, {
+      ...this.#withFile(wire(chat, message), message),
+      ...(replied === undefined ? {} : { reply_to_message: wire(chat, replied) }),
+    }, `${message.from.first_name}: ${message.text.slice(0, 40) || message.file?.name}`);
+  }
+
+  #withFile({ text, ...message }: Json, { file, group }: TelegramMessage): Json {
+    if (file?.id === undefined) return { ...message, ...(text === undefined ? {} : { text }) };
+    return {
+      ...message,
+      ...(text === undefined ? {} : { caption: text }),
+      ...(group === undefined ? {} : { media_group_id: group }),
+      document: {
+        file_id: file.id,
+        file_unique_id: `AgAD${file.id}`,
+        file_name: file.name,
+        mime_type: this.#files.get(file.id)?.type,
+        file_size: file.size,
+      },
+    };
   }
 
   /** Somebody presses a button, by its data. */
@@ -330,6 +386,13 @@ export class TelegramSimulator {
     const path = new URL(request.url).pathname.split("/simulator/telegram/")[1] ?? "";
     if (request.method === "GET" && path === "chats") return Response.json([...this.chats.values()]);
     if (request.method === "GET" && path === "posts") return Response.json(this.posts);
+    const fetched = /^file\/bot([^/]+)\/documents\/(\w+)$/.exec(path);
+    if (request.method === "GET" && fetched !== null) {
+      const file = this.#files.get(fetched[2]);
+      return file === undefined || decodeURIComponent(fetched[1]) !== this.#options.token
+        ? new Response("Not Found", { status: 404 })
+        : new Response(file.bytes, { headers: { "content-type": "application/octet-stream" } });
+    }
     const called = /^bot([^/]+)\/(\w+)$/.exec(path);
     if (called === null) {
       return Response.json({ ok: false, error_code: 404, description: "Not Found" }, { status: 404 });
@@ -388,6 +451,18 @@ export class TelegramSimulator {
       case "sendMessage":
       case "sendDocument":
         return this.#send(body);
+      case "getFile": {
+        const file = this.#files.get(String(body.file_id));
+        if (file === undefined) {
+          return refusal(400, "Bad Request: wrong file_id or the file is temporarily unavailable");
+        }
+        if (file.bytes.length > FILE_BYTES) return refusal(400, "Bad Request: file is too big");
+        return result({
+          file_id: body.file_id,
+          file_size: file.bytes.length,
+          file_path: `documents/${body.file_id}`,
+        });
+      }
       case "deleteMessage":
         return this.#delete(body);
       case "editMessageMedia":

@@ -126,7 +126,7 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
     ),
     counter(
       "telegram_updates_total",
-      "Updates of Telegram's that are committed, by kind: chat, moved, start, press, other, repeated, unreadable.",
+      "Updates of Telegram's that are committed, by kind: chat, moved, start, press, reply, edited, reply_press, other, repeated, unreadable.",
       counted("telegram_updates", "kind"),
     ),
     counter(
@@ -140,6 +140,11 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       counted("telegram_cards", "what"),
     ),
     ...mailMetrics({ counted, measured, timed, snapshot }),
+    counter(
+      "chat_replies_total",
+      "Answers of the team from chats and the command line, by outcome: queued, asked, undone, expired, edited, left, delivered, failed, or refused_ and why.",
+      counted("chat_replies", "outcome"),
+    ),
     counter(
       "texts_recovered_total",
       "Texts and statuses that came by a provider's list and by no webhook.",

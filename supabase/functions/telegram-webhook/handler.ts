@@ -5,6 +5,8 @@
  * |---|---|---|
  * | `POST /` | Telegram, with the secret of setWebhook in its header | 200 once what it says is committed; the answer to a press |
  * | `POST /edit` | the clock and the pipeline, with a secret key | 202; analyses mails that have a card, and brings cards up to date |
+ * | `POST /edit` | the clock, with a secret key | 202; brings cards up to date |
+ * | `POST /replies` | the clock, with a secret key | 202; answers from chats leave, and their notes are written |
  * | `GET /setup` | the team, with a secret key | the bot, and what Telegram says of its webhook |
  * | `POST /setup` | the same | sets the webhook to this function |
  *
@@ -25,6 +27,7 @@ import type { Context, Handler } from "../_shared/serve/serve.ts";
 export const ROUTES = [
   { method: "POST", path: "/", auth: "none", handler: "update" },
   { method: "POST", path: "/edit", auth: "secret", handler: "edit" },
+  { method: "POST", path: "/replies", auth: "secret", handler: "replies" },
   { method: "GET", path: "/setup", auth: "secret", handler: "setup" },
   { method: "POST", path: "/setup", auth: "secret", handler: "connect" },
 ] as const satisfies readonly Route[];
@@ -45,6 +48,7 @@ export interface TelegramWebhookDeps {
   editCards(): Promise<void>;
   /** Analyses mails whose cards were sent. */
   analyse(): Promise<void>;
+  workOnReplies(): Promise<void>;
   /** Counts an update by kind. */
   count(kind: string): void;
   waitUntil(work: Promise<unknown>): void;
@@ -52,17 +56,19 @@ export interface TelegramWebhookDeps {
 
 /** Kill switch of the intake: `TELEGRAM_WEBHOOK_ENABLED`. Telegram repeats for about a day what is refused meanwhile. */
 const FEATURE = "telegram_webhook";
+/** Kill switch of answers: `EMAIL_REPLIES`. */
+const REPLIES = "email_replies.enabled";
 const SECRET_HEADER = "x-telegram-bot-api-secret-token";
 const BODY_BYTES = 512 * 1024;
 /** What Telegram is asked to report: no more than what means something here. */
-export const ALLOWED_UPDATES = ["message", "callback_query", "my_chat_member"] as const;
+export const ALLOWED_UPDATES = ["message", "edited_message", "callback_query", "my_chat_member"] as const;
 
 /** The handler of `telegram-webhook`. */
 export function createHandler(deps: TelegramWebhookDeps): Handler {
   return createRouter<Name, Context>("telegram-webhook", ROUTES, {
     killed: () => deps.killed(FEATURE),
     gates: { secret: (headers) => deps.requireSecretKey(headers).name },
-    handlers: { update, edit, setup, connect },
+    handlers: { update, edit, replies, setup, connect },
   });
 
   /**
@@ -83,9 +89,13 @@ export function createHandler(deps: TelegramWebhookDeps): Handler {
       deps.count("unreadable");
       return Response.json({ stored: false });
     }
-    const taken = await deps.rpc("take_telegram_update", { p_update: { ...read.update } });
+    const off = read.update.kind === "reply" && deps.killed(REPLIES);
+    const taken = await deps.rpc("take_telegram_update", {
+      p_update: { ...read.update, ...(off ? { off } : {}) },
+    });
     deps.count(taken.is_new ? read.update.kind : "repeated");
     if (taken.edits) deps.waitUntil(deps.editCards());
+    if (taken.replies) deps.waitUntil(deps.workOnReplies());
     // A press without an answer would turn for ever, also one that came twice.
     return Response.json(read.answer?.(taken.answer, taken.alert) ?? { stored: taken.is_new });
   }
@@ -94,6 +104,11 @@ export function createHandler(deps: TelegramWebhookDeps): Handler {
     // Whoever pressed does not wait for what is found out about others.
     deps.waitUntil(Promise.all([deps.editCards(), deps.analyse().then(() => deps.editCards())]));
     return Response.json({ status: "editing" }, { status: 202 });
+  }
+
+  function replies(): Response {
+    deps.waitUntil(deps.workOnReplies());
+    return Response.json({ status: "answering" }, { status: 202 });
   }
 
   async function setup(): Promise<Response> {

@@ -11,8 +11,21 @@ import { waitUntil } from "../_shared/http/background.ts";
 import { log } from "../_shared/log/log.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import { createAnalyse } from "./analyse.ts";
+import { attachmentPath } from "../_shared/storage/paths.ts";
+import { storage } from "../_shared/storage/storage.ts";
 import { createEditCards } from "./edit.ts";
 import { createHandler } from "./handler.ts";
+import { createChatReplies } from "./replies.ts";
+
+/** Noted before it is uploaded: what no message comes to own is removed after a day. */
+async function keepFile(id: string, index: number, type: string, bytes: Uint8Array) {
+  const file = attachmentPath(new Date().toISOString().slice(0, 10), id, index);
+  await rpc("note_storage_objects", {
+    p_objects: [{ ...file, kind: "attachment", index, bytes: bytes.length }],
+  });
+  await storage.put(file, bytes, type);
+  return file;
+}
 
 const call = (url: string, init: RequestInit) => fetch(url, init);
 
@@ -54,6 +67,12 @@ export default serve(
       clock: () => performance.now(),
       count,
       measure,
+    workOnReplies: createChatReplies({
+      rpc,
+      bot,
+      fetch: call,
+      stopped: () => killed("email_replies.enabled"),
+      keepFile,
       onError: (message, error) => log.warn(message, { error }),
     }),
     count: (kind) => count("telegram_updates", kind),

@@ -2,6 +2,7 @@
 import { Text, UnstyledButton } from "@mantine/core";
 import { routingReasonInWords } from "../../../../supabase/functions/_shared/contract/words/routing.ts";
 import { useMay } from "../../session/me.tsx";
+import { useNames } from "../../session/team.ts";
 import { Contact } from "../../ui/Contact.tsx";
 import { State } from "../../ui/State.tsx";
 import { Time } from "../../ui/Time.tsx";
@@ -15,12 +16,18 @@ import classes from "./messages.module.css";
 export function Bubble({ message, open }: { message: Message; open: (id: string) => void }) {
   const out = message.direction === "out";
   const words = useMay("operator");
+  const names = useNames();
   return (
     <div className={`${classes.row} ${out ? classes.out : ""}`}>
       <div className={classes.bubble}>
         {message.author && (
           <Text size="xs" c="dimmed" component="div">
             <Contact id={message.author.last_four ?? "????"} name={message.author.name} />
+          </Text>
+        )}
+        {message.written_by && (
+          <Text size="xs" c="dimmed" component="div" title="Who of the team wrote it">
+            {names(message.written_by)}
           </Text>
         )}
         {message.mail && <MailHead mail={message.mail} direction={message.direction} />}

@@ -46,6 +46,7 @@ const foreseen = (text: string, key: string): Message => ({
   sent_at: null,
   imported: false,
   author: null,
+  written_by: null,
   created_at: new Date().toISOString(),
   link: null,
   route: null,

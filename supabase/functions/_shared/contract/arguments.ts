@@ -578,6 +578,7 @@ type OfThePipeline =
   | "reseal_headers"
   | "resolve_mails"
   | "settle_accesses"
+  | "settle_chat_files"
   | "settle_deliveries"
   | "settle_notifications"
   | "settle_outbound"

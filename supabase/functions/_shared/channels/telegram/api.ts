@@ -116,6 +116,66 @@ export async function callBot(
   return { ok: false, fault: faultOf(status, message), status, message };
 }
 
+/** Most bytes of a file that a bot may fetch. Source: Bot API, getFile. */
+export const FILE_BYTES = 20_000_000;
+const FILE_TIMEOUT_MS = 20_000;
+
+/**
+ * The bytes of a file that somebody sent. Its address holds the token: it is asked here and given to nobody.
+ *
+ * Failure policy: `final` if the file is too big or gone, `retry` for everything else. Never throws.
+ */
+export async function fetchFile(
+  bot: Bot,
+  fileId: string,
+  fetch: (url: string, init: RequestInit) => Promise<Response>,
+): Promise<{ ok: true; bytes: Uint8Array } | { ok: false; kind: "retry" | "final"; fault: string }> {
+  const answer = await callBot(bot, "getFile", { file_id: fileId }, fetch);
+  if (!answer.ok) {
+    const kind = answer.fault === "refused" ? "final" : "retry";
+    return { ok: false, kind, fault: answer.fault };
+  }
+  const path = isObject(answer.result) ? textOf(answer.result.file_path) : undefined;
+  if (path === undefined || !/^[\w./-]{1,300}$/.test(path) || path.includes("..")) {
+    return { ok: false, kind: "final", fault: "no_path" };
+  }
+  try {
+    const response = await fetch(`${bot.url}/file/bot${bot.token}/${path}`, {
+      redirect: "manual",
+      signal: AbortSignal.timeout(FILE_TIMEOUT_MS),
+    });
+    if (!response.ok) {
+      await response.body?.cancel();
+      return {
+        ok: false,
+        kind: response.status === 404 ? "final" : "retry",
+        fault: `http_${response.status}`,
+      };
+    }
+    const bytes = await readWhole(response, FILE_BYTES);
+    return bytes === undefined ? { ok: false, kind: "final", fault: "too_big" } : { ok: true, bytes };
+  } catch {
+    return { ok: false, kind: "retry", fault: "unanswered" };
+  }
+}
+
+async function readWhole({ body }: Response, most: number): Promise<Uint8Array | undefined> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of body ?? []) {
+    size += part.length;
+    if (size > most) return undefined;
+    parts.push(part);
+  }
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
 function faultOf(status: number, description: string): BotFault {
   if (status === 401 || status === 404) return "unauthorised";
   if (status === 403) return "no_chat";

@@ -7,6 +7,7 @@
  */
 import { isObject, type JsonObject, text as textOf } from "../../json/json.ts";
 import { type Action, pressOf } from "./card.ts";
+import { answerPressOf, type Repliable, repliableIn, replyTo } from "./reply.ts";
 
 /** A chat, as the SQL function `take_telegram_update` takes it. */
 export interface UpdateChat {
@@ -22,7 +23,7 @@ export interface UpdateChat {
 /** An update, as the SQL function `take_telegram_update` takes it. */
 export interface TelegramUpdate {
   readonly update_id: number;
-  readonly kind: "chat" | "moved" | "start" | "press" | "other";
+  readonly kind: "chat" | "moved" | "start" | "press" | "reply" | "edited" | "reply_press" | "other";
   readonly chat?: UpdateChat;
   /** Telegram's id of the person. */
   readonly from?: number;
@@ -32,21 +33,29 @@ export interface TelegramUpdate {
   readonly token?: string;
   /** Of a press. */
   readonly card?: string;
-  readonly action?: Action;
+  readonly action?: Action | "unsend" | "sendnow";
   readonly version?: number;
-  /** Of a press: the message that the button belongs to. */
+  /** Of a press: the message that the button belongs to. Of a reply, or an edit: the message that was written. */
   readonly message_id?: number;
   /** Of a press: whether the message is a bot's, and no person's. */
   readonly is_ours?: boolean;
-  /** Of a move: the id of the supergroup. */
+  /** Of a move: the id of the supergroup. Of a reply: the message that it answers. */
   readonly to?: number;
+  /** Of a reply: whether it was written as an anonymous admin or as a channel. */
+  readonly nobody?: boolean;
+  /** Of a reply: the topic that it was written in. */
+  readonly topic?: number;
+  /** Of a reply; absent where it has none. */
+  readonly text?: string;
+  readonly media_group?: string;
+  readonly file?: Repliable["file"];
 }
 
 /** What an update says, and how the person who caused it is answered in the answer to the webhook. */
 export interface ReadUpdate {
   readonly update: TelegramUpdate;
   /** The call that answers; undefined for what has no answer. */
-  answer?(text: string | null, alert: boolean): JsonObject;
+  answer?(text: string | null, alert: boolean): JsonObject | undefined;
 }
 
 /** Who may never press: all anonymous admins, and all channels, have these ids in common. */
@@ -76,6 +85,7 @@ export function readUpdate(body: unknown): ReadUpdate | undefined {
     };
   }
   if (isObject(body.message)) return readMessage(base, body.message);
+  if (isObject(body.edited_message)) return readEdit(base, body.edited_message);
   return { update: { ...base, kind: "other" } };
 }
 
@@ -95,21 +105,21 @@ function readPress(base: { update_id: number }, query: JsonObject): ReadUpdate {
     ...(text === null ? {} : { text: text.slice(0, 200), show_alert: alert }),
   });
   const from = isObject(query.from) ? numberIn(query.from, "id") : undefined;
-  const press = pressOf(query.data);
+  const press = pressOf(query.data), answerPress = answerPressOf(query.data);
   const message = isObject(query.message) ? query.message : undefined;
   const messageId = message && numberIn(message, "message_id");
   const chat = chatOf(message?.chat);
   if (
-    from === undefined || NOBODY.has(from) || press === undefined || messageId === undefined ||
-    chat === undefined
+    from === undefined || NOBODY.has(from) || (press ?? answerPress) === undefined ||
+    messageId === undefined || chat === undefined
   ) {
     return { update: { ...base, kind: "other" }, ...(queryId === undefined ? {} : { answer }) };
   }
-  const { token, ...rest } = press;
+  const { token, ...rest } = (press ?? answerPress)!;
   return {
     update: {
       ...base,
-      kind: "press",
+      kind: press === undefined ? "reply_press" : "press",
       from,
       card: token,
       ...rest,
@@ -124,8 +134,8 @@ function readPress(base: { update_id: number }, query: JsonObject): ReadUpdate {
 function readMessage(base: { update_id: number }, message: JsonObject): ReadUpdate {
   const chat = chatOf(message.chat);
   if (chat === undefined) return { update: { ...base, kind: "other" } };
-  const to = numberIn(message, "migrate_to_chat_id");
-  if (to !== undefined) return { update: { ...base, kind: "moved", chat, to } };
+  const moved = numberIn(message, "migrate_to_chat_id");
+  if (moved !== undefined) return { update: { ...base, kind: "moved", chat, to: moved } };
   const old = numberIn(message, "migrate_from_chat_id");
   if (old !== undefined) {
     return { update: { ...base, kind: "moved", chat: { ...chat, id: old }, to: chat.id } };
@@ -141,7 +151,52 @@ function readMessage(base: { update_id: number }, message: JsonObject): ReadUpda
       answer: (text) => ({ method: "sendMessage", chat_id: chat.id, text: text ?? "" }),
     };
   }
-  return { update: { ...base, kind: "chat", chat } };
+  const to = replyTo(message);
+  if (to === undefined || id === undefined) return { update: { ...base, kind: "chat", chat } };
+  const messageId = numberIn(message, "message_id");
+  const nobody = NOBODY.has(id) || isObject(message.sender_chat);
+  // Two bots that answer each other would never end, and Telegram itself forwards what channels post.
+  if (messageId === undefined || !nobody && from?.is_bot === true || message.is_automatic_forward === true) {
+    return { update: { ...base, kind: "chat", chat } };
+  }
+  const topic = message.is_topic_message === true ? numberIn(message, "message_thread_id") : undefined;
+  return {
+    update: {
+      ...base,
+      kind: "reply",
+      chat,
+      from: id,
+      ...(nobody ? { nobody } : {}),
+      message_id: messageId,
+      to,
+      ...(topic === undefined ? {} : { topic }),
+      ...repliableIn(message),
+    },
+    answer: toldBelow(chat, messageId),
+  };
+}
+
+/** What was written already was edited: it goes as it was. */
+function readEdit(base: { update_id: number }, message: JsonObject): ReadUpdate {
+  const chat = chatOf(message.chat), messageId = numberIn(message, "message_id");
+  if (chat === undefined || messageId === undefined || replyTo(message) === undefined) {
+    return { update: { ...base, kind: "other" } };
+  }
+  return {
+    update: { ...base, kind: "edited", chat, message_id: messageId },
+    answer: toldBelow(chat, messageId),
+  };
+}
+
+/** A message below what somebody wrote; nothing where there is nothing to say. */
+function toldBelow({ id }: UpdateChat, messageId: number): NonNullable<ReadUpdate["answer"]> {
+  return (text) =>
+    text === null ? undefined : {
+      method: "sendMessage",
+      chat_id: id,
+      text,
+      reply_parameters: { message_id: messageId, allow_sending_without_reply: true },
+    };
 }
 
 function chatOf(value: unknown): UpdateChat | undefined {

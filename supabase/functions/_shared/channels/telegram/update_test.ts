@@ -37,7 +37,7 @@ Deno.test("readUpdate(): a press names card, action, version, message, chat and 
     text: "It is yours.",
     show_alert: false,
   });
-  assertEquals(read?.answer?.("x".repeat(300), true).text, "x".repeat(200));
+  assertEquals(read?.answer?.("x".repeat(300), true)?.text, "x".repeat(200));
 });
 
 Deno.test("readUpdate(): presses that cannot be somebody's are answered, and nothing else happens", () => {

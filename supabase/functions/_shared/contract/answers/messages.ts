@@ -110,6 +110,8 @@ const message = z.strictObject({
   imported: z.boolean(),
   /** Who of a group wrote it; null in a conversation with one person. The name is null for viewers. */
   author: z.strictObject({ id, last_four: z.string().nullable(), name: z.string().nullable() }).nullable(),
+  /** The member of the team who wrote it, or a database role; null for services, and for viewers. */
+  written_by: z.string().nullable(),
   /** Code of the link that the message came from. */
   link: z.string().nullable(),
   route: z.strictObject({ name: z.string().nullable(), reason: z.string() }).nullable(),

@@ -108,7 +108,52 @@ const takenUpdate = z.strictObject({
   alert: z.boolean(),
   /** Whether cards are to be brought up to date. */
   edits: z.boolean(),
+  /** Whether answers from chats are to be worked on. */
+  replies: z.boolean(),
 });
+
+const replyFile = z.strictObject({
+  file_id: z.string(),
+  name: z.string(),
+  type: z.string(),
+  size: count,
+  /** Where it is kept, once it was fetched. */
+  bucket: z.string().optional(),
+  path: z.string().optional(),
+});
+
+const chatReplyFiles = z.strictObject({ id, files: z.array(replyFile) });
+/** Files of an answer that are to be fetched. */
+export type ChatReplyFiles = z.infer<typeof chatReplyFiles>;
+
+/** The states of an answer from a chat. */
+export const REPLY_STATES = ["asked", "waiting", "leaving", "left", "undone", "refused"] as const;
+
+const chatReplyNote = z.strictObject({
+  id,
+  lease: id,
+  chat_id: telegramId,
+  topic_id: telegramId.nullable(),
+  /** What somebody wrote. */
+  ask_id: telegramId,
+  /** Null before the note is written. */
+  note_id: telegramId.nullable(),
+  token: z.string(),
+  version: count,
+  state: z.enum(REPLY_STATES),
+  channel: z.string(),
+  to: z.string(),
+  from: z.string(),
+  asks: z.string().nullable(),
+  refused: z.string().nullable(),
+  expired: z.boolean(),
+  files: count,
+  status: z.string().nullable(),
+  error: z.string().nullable(),
+  by: z.string().nullable(),
+});
+/** A note below an answer that is to be written, or brought up to date. */
+export type ChatReplyNote = z.infer<typeof chatReplyNote>;
 
 export const TELEGRAM = {
   add_telegram_destination: z.strictObject({
@@ -134,5 +179,25 @@ export const TELEGRAM = {
     subject: z.string().nullable(),
     text: z.string().nullable(),
   })),
+  claim_chat_replies: z.strictObject({
+    /** Answers whose time has come. */
+    sends: z.array(id),
+    files: z.array(chatReplyFiles),
+    notes: z.array(chatReplyNote),
+  }),
+  reply_in_thread: z.union([
+    z.strictObject({
+      id,
+      state: z.enum(REPLY_STATES),
+      /** When it leaves; null once it has, or was undone. */
+      due_at: at.nullable(),
+      /** The message that it answers. */
+      message_id: id,
+      to: z.string(),
+      from: z.string(),
+    }),
+    z.strictObject({ error: z.string(), words: z.string() }),
+  ]),
+  undo_chat_reply: z.strictObject({ state: z.enum(REPLY_STATES) }),
   link_telegram: z.strictObject({ token: z.string(), expires_at: at }),
 };

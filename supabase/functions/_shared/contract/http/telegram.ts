@@ -43,10 +43,14 @@ export const telegramAnswer = z.union([
 /** Cards are being brought up to date. */
 export const cardWork = z.strictObject({ status: z.literal("editing") });
 
+/** Answers from chats are being worked on. */
+export const replyWork = z.strictObject({ status: z.literal("answering") });
+
 /** Schemas of this module that docs/openapi.yaml names. */
 export const TELEGRAM_HTTP = {
   TelegramSetup: telegramSetup,
   CardWork: cardWork,
+  ReplyWork: replyWork,
   TelegramUpdate: telegramUpdate,
   TelegramAnswer: telegramAnswer,
 };
