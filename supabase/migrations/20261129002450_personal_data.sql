@@ -281,7 +281,6 @@ language sql stable set search_path = '' as $$
     ('public.analysis_labels', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.analyses', '{message_id,summary}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.analyses', '{summary}', '', 'words'),
-    -- The clock removes them from the chat.
     -- The clock removes them, and the notes of answers, from the chat.
     ('public.chat_replies', '{message_id,thread,text,files,recipient,out_id}', 't.message_id = any (($1).messages) or t.out_id = any (($1).messages)', 'deleted'),
     ('public.card_presses', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),

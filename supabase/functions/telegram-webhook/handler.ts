@@ -5,7 +5,6 @@
  * |---|---|---|
  * | `POST /` | Telegram, with the secret of setWebhook in its header | 200 once what it says is committed; the answer to a press |
  * | `POST /edit` | the clock and the pipeline, with a secret key | 202; analyses mails that have a card, and brings cards up to date |
- * | `POST /edit` | the clock, with a secret key | 202; brings cards up to date |
  * | `POST /replies` | the clock, with a secret key | 202; answers from chats leave, and their notes are written |
  * | `GET /setup` | the team, with a secret key | the bot, and what Telegram says of its webhook |
  * | `POST /setup` | the same | sets the webhook to this function |

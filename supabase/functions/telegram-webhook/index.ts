@@ -67,6 +67,8 @@ export default serve(
       clock: () => performance.now(),
       count,
       measure,
+      onError: (message, error) => log.warn(message, { error }),
+    }),
     workOnReplies: createChatReplies({
       rpc,
       bot,
