@@ -756,12 +756,15 @@ create table public.card_presses (
   holder_before uuid,
   -- The version of the card that it led to; of those in vain, the current one.
   version integer not null,
+  -- Who did it at a provider of on-call schedules, in its words; null for what was pressed here.
+  by_name text,
   -- When.
   at timestamp with time zone default now() not null,
   constraint card_presses_pkey PRIMARY KEY (id),
   constraint card_presses_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES cards(delivery_id) ON DELETE CASCADE,
   constraint card_presses_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE SET NULL,
   constraint card_presses_action_check CHECK ((action = ANY (ARRAY['ack'::text, 'mine'::text, 'snooze'::text, 'resolve'::text, 'spam'::text, 'wake'::text, 'undo'::text]))),
+  constraint card_presses_by_name_check CHECK (((char_length(by_name) >= 1) AND (char_length(by_name) <= 200))),
   constraint card_presses_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'stale'::text, 'refused'::text])))
 );
 -- The presses of a card.
@@ -797,6 +800,9 @@ create table public.cards (
   version integer default 1 not null,
   -- When somebody last pressed; null if nobody has.
   changed_at timestamp with time zone,
+  -- Who is on call, as the card says it: {schedule, outcome, at, people [{name, telegram_id}]}; null while that is
+  -- not looked up.
+  oncall jsonb,
   -- When the message in the chat is to be brought up to date, or its lease ends; null while it is.
   edit_due_at timestamp with time zone,
   -- Of whoever edits it at the moment.
@@ -825,6 +831,8 @@ grant select, insert, update, delete on public.cards to service_role;
 -- They say where a message went and who takes care.
 create policy "team reads cards" on public.cards for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Looked up behind the card, never before it.
+create TRIGGER ask_oncall AFTER INSERT ON public.cards FOR EACH ROW EXECUTE FUNCTION private.ask_oncall();
 -- What is erased here is erased there.
 create TRIGGER clear_card AFTER DELETE ON public.cards FOR EACH ROW EXECUTE FUNCTION private.clear_card();
 
@@ -2607,6 +2615,57 @@ grant select on public.notifications to authenticated;
 grant select, insert, update on public.notifications to service_role;
 -- The team sees what was told and whether it arrived.
 create policy notifications_read on public.notifications for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Schedules of who is on call, and the cards that mention the person.
+create table public.oncall_schedules (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- Short name: lower-case letters, digits, - and _.
+  name text not null,
+  -- Who knows: rota (the layers and overrides here), pagerduty, opsgenie, or jsm (Jira Service Management).
+  source text default 'rota'::text not null,
+  -- The provider's id of the schedule; null for a rota.
+  external_id text,
+  -- IANA time zone of a rota.
+  zone text default 'UTC'::text not null,
+  -- The chat whose cards mention who is on call: where messages go whether or not somebody is. Null for none.
+  destination_id uuid,
+  -- Only cards of mails to addresses of these scopes; null for all.
+  scopes text[],
+  -- Only cards of mails to addresses of these types, such as alert; null for all.
+  types text[],
+  -- Whether each card opens an incident at the provider, which follows the card and the card follows.
+  opens_incidents boolean default false not null,
+  -- Who is told when nobody is on call, or the provider does not answer.
+  owner uuid,
+  -- When it was added.
+  created_at timestamp with time zone default now() not null,
+  -- A schedule's id.
+  constraint oncall_schedules_pkey PRIMARY KEY (id),
+  -- A schedule is named by people.
+  constraint oncall_schedules_name_key UNIQUE (name),
+  constraint oncall_schedules_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE SET NULL,
+  constraint oncall_schedules_owner_fkey FOREIGN KEY (owner) REFERENCES team_members(user_id) ON DELETE SET NULL,
+  -- A rota is kept here, everything else there.
+  constraint oncall_schedules_external CHECK (((source = 'rota'::text) = (external_id IS NULL))),
+  constraint oncall_schedules_external_id_check CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 128))),
+  constraint oncall_schedules_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
+  -- Only a provider has incidents.
+  constraint oncall_schedules_opens CHECK (((NOT opens_incidents) OR (source <> 'rota'::text))),
+  constraint oncall_schedules_scopes_check CHECK (((cardinality(scopes) >= 1) AND (cardinality(scopes) <= 50))),
+  constraint oncall_schedules_source_known CHECK ((source = ANY (ARRAY['rota'::text, 'pagerduty'::text, 'opsgenie'::text, 'jsm'::text]))),
+  constraint oncall_schedules_types_check CHECK (((cardinality(types) >= 1) AND (cardinality(types) <= 50)))
+);
+-- Finds the schedule of a card; serves the foreign key.
+create INDEX oncall_schedules_destination_idx ON public.oncall_schedules USING btree (destination_id) WHERE (destination_id IS NOT NULL);
+-- For the removal of a member.
+create INDEX oncall_schedules_owner_idx ON public.oncall_schedules USING btree (owner) WHERE (owner IS NOT NULL);
+alter table public.oncall_schedules enable row level security;
+grant select on public.oncall_schedules to authenticated;
+grant select, insert, update, delete on public.oncall_schedules to service_role;
+-- Who is on call is no secret within the team.
+create policy "team reads schedules" on public.oncall_schedules for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- People of an organisation. Each sees their organisation alone, and a sitter their own threads alone.
@@ -5277,6 +5336,174 @@ create table private.notification_addresses (
 alter table private.notification_addresses enable row level security;
 grant select on private.notification_addresses to service_role;
 
+-- The last answer about each schedule, which serves as long as there is no newer one.
+create table private.oncall_answers (
+  -- The schedule.
+  schedule_id uuid not null,
+  -- Who is on call, as the provider names them: [{id, name, email}]; null while there was no answer, and for rotas.
+  people jsonb,
+  -- When it was answered.
+  answered_at timestamp with time zone,
+  -- When somebody else is on call, as far as the provider said.
+  ends_at timestamp with time zone,
+  -- Why there was no answer last time; null after one.
+  fault text,
+  -- When that was.
+  fault_at timestamp with time zone,
+  -- gap: nobody was on call at the last card; silent: there was no answer; null for neither.
+  trouble text,
+  -- When the owner was told of it.
+  told_at timestamp with time zone,
+  -- One answer a schedule.
+  constraint oncall_answers_pkey PRIMARY KEY (schedule_id),
+  constraint oncall_answers_schedule_id_fkey FOREIGN KEY (schedule_id) REFERENCES oncall_schedules(id) ON DELETE CASCADE,
+  constraint oncall_answers_trouble_known CHECK ((trouble = ANY (ARRAY['gap'::text, 'silent'::text])))
+);
+alter table private.oncall_answers enable row level security;
+grant select, insert, update, delete on private.oncall_answers to service_role;
+
+-- Providers that fail are left alone for a while: here, because isolates come and go.
+create table private.oncall_circuits (
+  -- The provider.
+  source text not null,
+  -- Failures in a row.
+  failures integer default 0 not null,
+  -- Until when it is not asked; then one call probes. Null while it is asked.
+  open_until timestamp with time zone,
+  -- How long it is left alone next time: doubled at each failed probe, to ten minutes.
+  open_ms integer default 30000 not null,
+  -- One circuit a provider.
+  constraint oncall_circuits_pkey PRIMARY KEY (source)
+);
+alter table private.oncall_circuits enable row level security;
+grant select, insert, update, delete on private.oncall_circuits to service_role;
+
+-- Layers of a rota: people who take turns. A later layer comes before an earlier one while it is in force.
+create table private.oncall_layers (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The schedule.
+  schedule_id uuid not null,
+  -- Whose turn it is, one after the other, again and again: ids of private.oncall_people.
+  people uuid[] not null,
+  -- day or week.
+  unit text not null,
+  -- How many of them a turn lasts.
+  every integer not null,
+  -- The day of the first turn, in the schedule's zone; nobody is on call before.
+  starts_on date not null,
+  -- When a turn begins, by the clock on the wall: across both changes of the clock.
+  handover time without time zone not null,
+  -- ISO days of the week (1 is Monday) on which it is in force; null for all.
+  days smallint[],
+  -- From when on these days; null for the whole day.
+  from_time time without time zone,
+  -- Until when; up to from_time it is on the next day.
+  until_time time without time zone,
+  -- A layer's id; layers are ordered by it.
+  constraint oncall_layers_pkey PRIMARY KEY (id),
+  constraint oncall_layers_schedule_id_fkey FOREIGN KEY (schedule_id) REFERENCES oncall_schedules(id) ON DELETE CASCADE,
+  constraint oncall_layers_days_check CHECK (((days <@ '{1,2,3,4,5,6,7}'::smallint[]) AND ((cardinality(days) >= 1) AND (cardinality(days) <= 7)))),
+  constraint oncall_layers_every_check CHECK (((every >= 1) AND (every <= 52))),
+  constraint oncall_layers_people_check CHECK (((cardinality(people) >= 1) AND (cardinality(people) <= 50))),
+  -- Both ends or none.
+  constraint oncall_layers_times CHECK (((from_time IS NULL) = (until_time IS NULL))),
+  constraint oncall_layers_unit_known CHECK ((unit = ANY (ARRAY['day'::text, 'week'::text])))
+);
+-- The layers of a schedule; serves the foreign key.
+create INDEX oncall_layers_schedule_idx ON private.oncall_layers USING btree (schedule_id);
+alter table private.oncall_layers enable row level security;
+grant select, insert, update, delete on private.oncall_layers to service_role;
+
+-- Who takes over from whoever the layers say, and when. Of two that overlap the later one counts.
+create table private.oncall_overrides (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The schedule.
+  schedule_id uuid not null,
+  -- Who takes over.
+  person_id uuid not null,
+  -- From when until when.
+  during tstzrange not null,
+  -- Who said so.
+  created_by text default private.actor() not null,
+  -- When.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- An override's id; the greatest counts.
+  constraint oncall_overrides_pkey PRIMARY KEY (id),
+  constraint oncall_overrides_person_id_fkey FOREIGN KEY (person_id) REFERENCES private.oncall_people(id) ON DELETE CASCADE,
+  constraint oncall_overrides_schedule_id_fkey FOREIGN KEY (schedule_id) REFERENCES oncall_schedules(id) ON DELETE CASCADE,
+  constraint oncall_overrides_during_check CHECK (((NOT isempty(during)) AND (NOT lower_inf(during)) AND (NOT upper_inf(during))))
+);
+-- For their purge.
+create INDEX oncall_overrides_end_idx ON private.oncall_overrides USING btree (upper(during));
+-- Serves the foreign key.
+create INDEX oncall_overrides_person_idx ON private.oncall_overrides USING btree (person_id);
+-- The overrides of a schedule; serves the foreign key.
+create INDEX oncall_overrides_schedule_idx ON private.oncall_overrides USING btree (schedule_id);
+alter table private.oncall_overrides enable row level security;
+grant select, insert, update, delete on private.oncall_overrides to service_role;
+
+-- Cards that are to mention who is on call. The card itself is there already and waits for nothing.
+create table private.oncall_pages (
+  -- The card.
+  delivery_id uuid not null,
+  -- Its schedule.
+  schedule_id uuid not null,
+  -- waiting (for the answer), paging (the person is to be called by a short message), done.
+  state text default 'waiting'::text not null,
+  -- When it is due, or its lease ends; null once it is done.
+  due_at timestamp with time zone,
+  -- Of whoever looks it up at the moment.
+  lease uuid,
+  -- Leases so far.
+  attempts integer default 0 not null,
+  -- Who is called: [{name, telegram_id}].
+  people jsonb,
+  -- found, unlinked, stale, empty or failed; null until it is known.
+  outcome text,
+  -- When somebody was called by a message.
+  paged_at timestamp with time zone,
+  -- When the card was sent.
+  created_at timestamp with time zone not null,
+  -- A card once.
+  constraint oncall_pages_pkey PRIMARY KEY (delivery_id),
+  constraint oncall_pages_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES cards(delivery_id) ON DELETE CASCADE,
+  constraint oncall_pages_schedule_id_fkey FOREIGN KEY (schedule_id) REFERENCES oncall_schedules(id) ON DELETE CASCADE,
+  constraint oncall_pages_state_known CHECK ((state = ANY (ARRAY['waiting'::text, 'paging'::text, 'done'::text])))
+);
+-- What is due. Nearly always empty.
+create INDEX oncall_pages_due_idx ON private.oncall_pages USING btree (due_at) WHERE (due_at IS NOT NULL);
+-- Who was called lately; serves the foreign key.
+create INDEX oncall_pages_schedule_idx ON private.oncall_pages USING btree (schedule_id, paged_at);
+alter table private.oncall_pages enable row level security;
+grant select, insert, update, delete on private.oncall_pages to service_role;
+
+-- People who can be on call: of the team's rotas, and those whom a provider names without an address.
+create table private.oncall_people (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- As cards name the person.
+  name text not null,
+  -- In lower case. It leads to the member of the team, and so to Telegram.
+  email text,
+  -- Account id at Atlassian, which Jira Service Management names instead of an address.
+  atlassian_id text,
+  -- When the person was added.
+  created_at timestamp with time zone default now() not null,
+  -- A person's id.
+  constraint oncall_people_pkey PRIMARY KEY (id),
+  -- An account is one person's.
+  constraint oncall_people_atlassian_key UNIQUE (atlassian_id),
+  -- An address is one person's.
+  constraint oncall_people_email_key UNIQUE (email),
+  constraint oncall_people_atlassian_id_check CHECK (((char_length(atlassian_id) >= 1) AND (char_length(atlassian_id) <= 128))),
+  constraint oncall_people_email_check CHECK (((email = lower(email)) AND (email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text) AND (length(email) <= 254))),
+  constraint oncall_people_name_check CHECK (((char_length(btrim(name)) >= 1) AND (char_length(btrim(name)) <= 100)))
+);
+alter table private.oncall_people enable row level security;
+grant select, insert, update, delete on private.oncall_people to service_role;
+
 -- What of messaging an organisation has, and since when: kept for organisations whose members are told.
 create table private.org_topics (
   -- The organisation.
@@ -6051,6 +6278,57 @@ begin
 end $function$;
 grant execute on function public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[]) to authenticated, service_role;
 
+-- Adds a schedule {name, source, external_id, zone, destination, scopes, types, opens_incidents, owner (address),
+-- layer}, or a layer {people [{name, email, atlassian_id}], unit, every, starts_on, handover, days, from, until} to a
+-- rota that exists. Returns {id, name, source, layers}. For operators and secret keys. Errors: 42501, GL404, GL409,
+-- GL422, 23514.
+CREATE OR REPLACE FUNCTION public.add_oncall(p_schedule jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_schedule public.oncall_schedules;
+  v_given record;
+  v_destination uuid;
+  v_owner uuid;
+begin
+  perform private.require_role('operator');
+  select * into v_given from jsonb_to_record(p_schedule) as x (
+    name text, source text, external_id text, zone text, destination text, scopes text[], types text[], opens_incidents boolean, owner text, layer jsonb);
+  select * into v_schedule from public.oncall_schedules s where s.name = v_given.name for update;
+  if v_schedule.id is null then
+    if not private.is_zone(coalesce(v_given.zone, 'UTC')) then
+      raise exception 'zone is an IANA time zone, such as Europe/Berlin' using errcode = 'GL422';
+    end if;
+    if v_given.destination is not null then
+      select d.id into v_destination from public.destinations d where d.name = v_given.destination and d.kind = 'telegram' and d.removed_at is null;
+      if v_destination is null then
+        raise exception 'no chat is a destination named %', v_given.destination using errcode = 'GL404', hint = 'gatelink telegram chats';
+      end if;
+    end if;
+    if v_given.owner is not null then
+      select m.user_id into v_owner from public.team_members m join auth.users u on u.id = m.user_id where lower(u.email) = lower(v_given.owner);
+      if v_owner is null then
+        raise exception 'nobody of the team has the address %', v_given.owner using errcode = 'GL404';
+      end if;
+    end if;
+    insert into public.oncall_schedules (name, source, external_id, zone, destination_id, scopes, types, opens_incidents, owner)
+    values (v_given.name, coalesce(v_given.source, 'rota'), v_given.external_id, coalesce(v_given.zone, 'UTC'), v_destination, v_given.scopes,
+      v_given.types, coalesce(v_given.opens_incidents, false), v_owner)
+    returning * into v_schedule;
+  elsif v_given.layer is null then
+    raise exception 'a schedule named % exists already', v_given.name using errcode = 'GL409', hint = 'With --people it gets another layer; to change the rest, remove it first.';
+  end if;
+  if v_given.layer is not null then
+    perform private.add_oncall_layer(v_schedule, v_given.layer);
+  end if;
+  return jsonb_build_object('id', v_schedule.id, 'name', v_schedule.name, 'source', v_schedule.source,
+    'layers', (select count(*) from private.oncall_layers l where l.schedule_id = v_schedule.id));
+end $function$;
+grant execute on function public.add_oncall(p_schedule jsonb) to authenticated, service_role;
+
 -- Adds a route to destinations by name. Options: id (a UUID of the caller's; the same again is the same route), name,
 -- mode (first, all), flag_key, sticky_minutes, channels (["whatsapp"] if absent). GL404 for an unknown destination,
 -- GL409 if the id is another route's, GL422 if there is no destination, 23514 for an invalid condition.
@@ -6428,6 +6706,18 @@ begin
 end $function$;
 grant execute on function public.begin_mailbox(p_start jsonb) to service_role;
 
+-- Whether a provider may be asked: not while its circuit is open. For secret keys.
+CREATE OR REPLACE FUNCTION public.begin_oncall_lookup(p_source text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.begin_oncall_lookup(p_source, clock_timestamp());
+end $function$;
+grant execute on function public.begin_oncall_lookup(p_source text) to service_role;
+
 -- A blocked text that an owner may let pass: {thread_id, from_role, text, message_id, media}; null if there is none.
 -- For secret keys.
 CREATE OR REPLACE FUNCTION public.blocked_text(p_org uuid, p_decision uuid)
@@ -6799,6 +7089,19 @@ AS $function$
   join private.notification_addresses a on a.endpoint_id = l.endpoint_id
 $function$;
 grant execute on function public.claim_notifications(p_limit integer, p_lease_seconds integer) to service_role;
+
+-- Leases up to p_limit cards for a minute that are to mention who is on call, with the answer where it is known; with
+-- p_is_on false (the kill switch) those that are due mention nobody. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_oncall_pages(p_limit integer, p_is_on boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.claim_oncall_pages(p_limit, p_is_on, clock_timestamp());
+end $function$;
+grant execute on function public.claim_oncall_pages(p_limit integer, p_is_on boolean) to service_role;
 
 -- Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how
 -- many of each channel (by name) it has under way, within the limits of pair and sender and if the channel's flag
@@ -8947,6 +9250,40 @@ begin
 end $function$;
 grant execute on function public.list_numbers() to authenticated, service_role;
 
+-- The schedules with their layers, overrides that are not over, and who is on call in the next 14 days (person null:
+-- nobody). For every role.
+CREATE OR REPLACE FUNCTION public.list_oncall()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('name', s.name, 'source', s.source, 'external_id', s.external_id, 'zone', s.zone,
+      'destination', d.name, 'scopes', s.scopes, 'types', s.types, 'opens_incidents', s.opens_incidents, 'owner', u.email,
+      'layers', (
+        select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'unit', l.unit, 'every', l.every, 'starts_on', l.starts_on,
+          'handover', to_char(l.handover, 'HH24:MI'), 'days', l.days, 'from', to_char(l.from_time, 'HH24:MI'), 'until', to_char(l.until_time, 'HH24:MI'),
+          'people', (select coalesce(jsonb_agg(p.name order by x.place), '[]') from unnest(l.people) with ordinality as x (id, place)
+            join private.oncall_people p on p.id = x.id)) order by l.id), '[]')
+        from private.oncall_layers l where l.schedule_id = s.id),
+      'overrides', (
+        select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'person', p.name, 'from', lower(o.during), 'until', upper(o.during)) order by lower(o.during)), '[]')
+        from private.oncall_overrides o join private.oncall_people p on p.id = o.person_id where o.schedule_id = s.id and upper(o.during) > v_now),
+      'shifts', case s.source when 'rota' then (
+        select coalesce(jsonb_agg(jsonb_build_object('person', p.name, 'from', r.since, 'until', r.until) order by r.since), '[]')
+        from private.rota_shifts(s.id, v_now, v_now + interval '14 days') r left join private.oncall_people p on p.id = r.person_id) else '[]' end)
+      order by s.name), '[]')
+    from public.oncall_schedules s
+    left join public.destinations d on d.id = s.destination_id
+    left join auth.users u on u.id = s.owner);
+end $function$;
+grant execute on function public.list_oncall() to authenticated, service_role;
+
 -- What members of an organisation were told: {tell_members, topics: [{topic, is_on, since}], due: how many are to be
 -- told now, notices: the last 200, [{at, member_id, role, topic, begins, way, why}]}; null if there is no such
 -- organisation. For secret keys.
@@ -10329,6 +10666,38 @@ begin
 end $function$;
 grant execute on function public.outbound_outcome(p_id uuid) to service_role;
 
+-- Somebody {name, email} is on call from p_from (null: now) until p_until, whatever the layers say. Returns {id,
+-- schedule, from, until, person}. For operators and secret keys. Errors: 42501, GL404, GL409 a provider keeps the
+-- schedule, GL422.
+CREATE OR REPLACE FUNCTION public.override_oncall(p_schedule text, p_person jsonb, p_from timestamp with time zone, p_until timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_schedule public.oncall_schedules;
+  v_override private.oncall_overrides;
+begin
+  perform private.require_role('operator');
+  v_schedule := private.oncall_schedule(p_schedule);
+  if v_schedule.source <> 'rota' then
+    raise exception 'the schedule % is kept by %', v_schedule.name, v_schedule.source using errcode = 'GL409', hint = 'Override it there.';
+  end if;
+  if p_until is null or p_until <= coalesce(p_from, clock_timestamp()) or p_until > coalesce(p_from, clock_timestamp()) + interval '1 year' then
+    raise exception 'an override ends after it begins, within a year' using errcode = 'GL422';
+  end if;
+  if (select count(*) from private.oncall_overrides o where o.schedule_id = v_schedule.id and upper(o.during) > clock_timestamp()) >= 500 then
+    raise exception 'there are 500 overrides already' using errcode = 'GL422', hint = 'Change the layers.';
+  end if;
+  insert into private.oncall_overrides (schedule_id, person_id, during)
+  values (v_schedule.id, private.oncall_person(p_person), tstzrange(coalesce(p_from, clock_timestamp()), p_until))
+  returning * into v_override;
+  return jsonb_build_object('id', v_override.id, 'schedule', v_schedule.name, 'from', lower(v_override.during), 'until', upper(v_override.during),
+    'person', (select p.name from private.oncall_people p where p.id = v_override.person_id));
+end $function$;
+grant execute on function public.override_oncall(p_schedule text, p_person jsonb, p_from timestamp with time zone, p_until timestamp with time zone) to authenticated, service_role;
+
 -- Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, because, figures}],
 -- per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted,
 -- deliveries, outbound: {n, oldest_seconds}}, dead_letters, incidents: those that are open [{number, title, kind,
@@ -11320,6 +11689,35 @@ begin
   end if;
 end $function$;
 grant execute on function public.remove_number(p_id text) to authenticated, service_role;
+
+-- Removes a schedule, or of it the layer or override with this id; says which: schedule, layer, override. For
+-- operators and secret keys. Errors: 42501, GL404.
+CREATE OR REPLACE FUNCTION public.remove_oncall(p_schedule text, p_id uuid DEFAULT NULL::uuid)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_schedule public.oncall_schedules;
+begin
+  perform private.require_role('operator');
+  v_schedule := private.oncall_schedule(p_schedule);
+  if p_id is null then
+    delete from public.oncall_schedules s where s.id = v_schedule.id;
+    return 'schedule';
+  end if;
+  delete from private.oncall_overrides o where o.schedule_id = v_schedule.id and o.id = p_id;
+  if found then
+    return 'override';
+  end if;
+  delete from private.oncall_layers l where l.schedule_id = v_schedule.id and l.id = p_id;
+  if found then
+    return 'layer';
+  end if;
+  raise exception 'schedule % has no layer and no override %', p_schedule, p_id using errcode = 'GL404', hint = 'gatelink oncall list';
+end $function$;
+grant execute on function public.remove_oncall(p_schedule text, p_id uuid) to authenticated, service_role;
 
 -- Removes a route; its past decisions stay. False if it did not exist.
 CREATE OR REPLACE FUNCTION public.remove_route(p_id uuid)
@@ -12685,6 +13083,25 @@ begin
 end $function$;
 grant execute on function public.set_number_pace(p_id text, p_max_per_second integer, p_pair_seconds numeric, p_pair_burst integer) to authenticated, service_role;
 
+-- Keeps a person {name, email, atlassian_id} who can be on call: needed where the provider names accounts instead of
+-- addresses. Returns {id, name, email, atlassian_id}. For operators and secret keys. Errors: 42501, GL422, 23505 the
+-- account is another person's.
+CREATE OR REPLACE FUNCTION public.set_oncall_person(p_person jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+begin
+  perform private.require_role('operator');
+  v_id := private.oncall_person(p_person);
+  return (select jsonb_build_object('id', p.id, 'name', p.name, 'email', p.email, 'atlassian_id', p.atlassian_id)
+    from private.oncall_people p where p.id = v_id);
+end $function$;
+grant execute on function public.set_oncall_person(p_person jsonb) to authenticated, service_role;
+
 -- Records a service's report that a person has opted out (or, with false, in again), by phone number or id, for one
 -- sender or for all on the channel. The channel's policy says what it blocks: on WhatsApp, marketing templates.
 -- Returns {contact_id, opted_out, numbers}. For secret keys. Errors: GL404 no such sender, GL422 no person can have
@@ -13301,6 +13718,48 @@ begin
   return v_count;
 end $function$;
 grant execute on function public.settle_notifications(p_results jsonb) to service_role;
+
+-- Keeps what a provider answered [{id, name, email}], or why it did not; five failures in a row open its circuit for
+-- 30 s, doubled to ten minutes. Returns who is on call as far as is known, from an older answer if need be; null for
+-- not at all. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_oncall_lookup(p_schedule_id uuid, p_people jsonb DEFAULT NULL::jsonb, p_ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_fault text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  return private.settle_oncall_lookup(p_schedule_id, p_people, p_ends_at, p_fault, clock_timestamp());
+end $function$;
+grant execute on function public.settle_oncall_lookup(p_schedule_id uuid, p_people jsonb, p_ends_at timestamp with time zone, p_fault text) to service_role;
+
+-- A card is to mention who is on call, as settle_oncall_lookup and claim_oncall_pages give the answer (null: it is
+-- not known). Returns {outcome (found, unlinked, stale, empty, failed), pages (whether a message is to call people),
+-- people, owner (who is to be told of a gap: {telegram_id, trouble, schedule})}; null if the lease is over. For
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.settle_oncall_page(p_delivery_id uuid, p_lease uuid, p_answer jsonb DEFAULT NULL::jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  return private.settle_oncall_page(p_delivery_id, p_lease, p_answer, clock_timestamp());
+end $function$;
+grant execute on function public.settle_oncall_page(p_delivery_id uuid, p_lease uuid, p_answer jsonb) to service_role;
+
+-- Who is on call was called by a message, or is after p_retry_ms, ten times at most. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_oncall_ping(p_delivery_id uuid, p_lease uuid, p_retry_ms bigint DEFAULT NULL::bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  update private.oncall_pages p
+  set state = case when p_retry_ms is null or p.attempts >= 10 then 'done' else p.state end,
+    due_at = case when p_retry_ms is not null and p.attempts < 10 then clock_timestamp() + make_interval(secs => p_retry_ms / 1000.0) end, lease = null
+  where p.delivery_id = p_delivery_id and p.lease = p_lease;
+  return found;
+end $function$;
+grant execute on function public.settle_oncall_ping(p_delivery_id uuid, p_lease uuid, p_retry_ms bigint) to service_role;
 
 -- Records the provider's answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the
 -- provider must not be called again), provider_id, identities (of the person, as the provider knows them), error,
@@ -14606,6 +15065,39 @@ begin
 end $function$;
 grant execute on function public.who_blocks() to authenticated, service_role;
 
+-- Who is on call, of one schedule or all, now or (rotas alone) at another time: [{schedule, source, people [{name,
+-- email, telegram_id}], known, at (when that was said), is_stale, fault, until}]. For every role. Errors: 42501,
+-- GL404, GL422.
+CREATE OR REPLACE FUNCTION public.who_is_on_call(p_schedule text DEFAULT NULL::text, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  perform private.require_role('viewer');
+  if p_schedule is not null then
+    perform private.oncall_schedule(p_schedule);
+  end if;
+  if p_at is not null and exists (select from public.oncall_schedules s where s.name = p_schedule and s.source <> 'rota') then
+    raise exception 'only of a rota is it known who is on call at another time' using errcode = 'GL422', hint = 'Look it up at the provider.';
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('schedule', s.name, 'source', s.source, 'people', coalesce(x.answer -> 'people', '[]'),
+      'known', x.answer is not null, 'at', x.answer -> 'at', 'is_stale', coalesce((x.answer ->> 'is_stale')::boolean, false), 'fault', a.fault,
+      'until', case s.source when 'rota' then (
+          select case when r.until < coalesce(p_at, v_now) + interval '28 days' then r.until end
+          from private.rota_shifts(s.id, coalesce(p_at, v_now), coalesce(p_at, v_now) + interval '28 days') r order by r.since limit 1)
+        else a.ends_at end) order by s.name), '[]')
+    from public.oncall_schedules s
+    left join private.oncall_answers a on a.schedule_id = s.id
+    cross join lateral (select private.oncall_answer(s, coalesce(p_at, v_now), true) as answer) x
+    where (p_schedule is null or s.name = p_schedule) and (p_at is null or s.source = 'rota'));
+end $function$;
+grant execute on function public.who_is_on_call(p_schedule text, p_at timestamp with time zone) to authenticated, service_role;
+
 -- The signed-in user as a member of the team, {user_id, role}; null for others. Edge functions use it to check a
 -- caller's token.
 CREATE OR REPLACE FUNCTION public.whoami()
@@ -14743,6 +15235,37 @@ AS $function$
       last_at = excluded.last_at
 $function$;
 grant execute on function private.add_measurements(p_measurements jsonb, p_now timestamp with time zone) to service_role;
+
+-- Adds a layer to a rota; without a day it begins with the present turn.
+CREATE OR REPLACE FUNCTION private.add_oncall_layer(p_schedule oncall_schedules, p_layer jsonb)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+  v_handover time := coalesce((p_layer ->> 'handover')::time, '09:00');
+  -- Before the hour of handover it is still the turn of before.
+  v_day date := (clock_timestamp() at time zone p_schedule.zone - v_handover)::date;
+begin
+  if jsonb_typeof(p_layer -> 'people') is distinct from 'array' then
+    raise exception 'a layer has people' using errcode = 'GL422';
+  end if;
+  if p_schedule.source <> 'rota' then
+    raise exception 'the schedule % is kept by %', p_schedule.name, p_schedule.source using errcode = 'GL409', hint = 'Change it there.';
+  end if;
+  insert into private.oncall_layers (schedule_id, people, unit, every, starts_on, handover, days, from_time, until_time)
+  values (p_schedule.id,
+    array(select private.oncall_person(x.person) from jsonb_array_elements(p_layer -> 'people') with ordinality as x (person, place) order by x.place),
+    coalesce(p_layer ->> 'unit', 'week'), coalesce((p_layer ->> 'every')::integer, 1),
+    coalesce((p_layer ->> 'starts_on')::date, case p_layer ->> 'unit' when 'day' then v_day else v_day - extract(isodow from v_day)::integer + 1 end),
+    v_handover,
+    case when jsonb_typeof(p_layer -> 'days') = 'array' then array(select d::smallint from jsonb_array_elements_text(p_layer -> 'days') d) end,
+    (p_layer ->> 'from')::time, (p_layer ->> 'until')::time)
+  returning id into v_id;
+  return v_id;
+end $function$;
+grant execute on function private.add_oncall_layer(p_schedule oncall_schedules, p_layer jsonb) to service_role;
 
 -- Sums objects of counts by key.
 CREATE OR REPLACE FUNCTION private.add_up(p_groups jsonb[])
@@ -15593,6 +16116,30 @@ begin
 end $function$;
 grant execute on function private.ask_forward(p_id uuid, p_address text) to service_role;
 
+-- Trigger, after a card was sent: notes that it is to mention who is on call.
+CREATE OR REPLACE FUNCTION private.ask_oncall()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_schedule public.oncall_schedules;
+begin
+  if not exists (select from public.oncall_schedules) then
+    return null;
+  end if;
+  v_schedule := private.card_schedule(new.delivery_id, clock_timestamp());
+  if v_schedule.id is not null then
+    insert into private.oncall_pages (delivery_id, schedule_id, due_at, created_at)
+    values (new.delivery_id, v_schedule.id, clock_timestamp(), clock_timestamp()) on conflict do nothing;
+  end if;
+  return null;
+exception when others then
+  raise warning 'who is on call for a card cannot be asked: % (%)', sqlerrm, sqlstate;
+  return null;
+end $function$;
+
 -- The contact of each message's author, in its place; null for messages outside groups. Takes the contacts' lock if
 -- one is new.
 CREATE OR REPLACE FUNCTION private.assign_authors(p_updates private.inbound_update[])
@@ -16042,6 +16589,25 @@ AS $function$
 $function$;
 grant execute on function private.begin_again(p_ids uuid[]) to service_role;
 
+-- begin_oncall_lookup with a given time.
+CREATE OR REPLACE FUNCTION private.begin_oncall_lookup(p_source text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_circuit private.oncall_circuits;
+begin
+  select * into v_circuit from private.oncall_circuits c where c.source = p_source for update;
+  if v_circuit.open_until > p_now then
+    return false;
+  end if;
+  -- One call probes; the others wait for what becomes of it.
+  update private.oncall_circuits c set open_until = p_now + interval '10 seconds' where c.source = p_source and c.open_until is not null;
+  return true;
+end $function$;
+grant execute on function private.begin_oncall_lookup(p_source text, p_now timestamp with time zone) to service_role;
+
 -- Trigger, after insert of segment_members: GL422 where a segment has more than 10,000 members, or all targets
 -- together are more than the functions can hold.
 CREATE OR REPLACE FUNCTION private.bound_members()
@@ -16441,6 +17007,28 @@ begin
   return null;
 end $function$;
 
+-- The schedule of a card: of those of its chat the one that names scope and type most closely; none where the flag is
+-- off.
+CREATE OR REPLACE FUNCTION private.card_schedule(p_delivery_id uuid, p_now timestamp with time zone)
+ RETURNS oncall_schedules
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select s.*
+  from public.deliveries d
+  join public.messages m on m.id = d.message_id
+  join public.conversations v on v.id = d.conversation_id
+  join public.oncall_schedules s on s.destination_id = d.destination_id
+  cross join lateral (select case when m.channel = 'email' then m.native ->> 'recipient' end as recipient) a
+  where d.id = p_delivery_id
+    and (s.scopes is null or private.mail_address_part(a.recipient, 2) = any (s.scopes))
+    and (s.types is null or private.mail_address_part(a.recipient, 3) = any (s.types))
+    and private.dynamic_routing_is_on(v.contact_id, coalesce(private.mail_address_part(a.recipient, 3), ''), p_now)
+  order by s.scopes is null, s.types is null, s.created_at, s.id limit 1
+$function$;
+grant execute on function private.card_schedule(p_delivery_id uuid, p_now timestamp with time zone) to service_role;
+
 -- The token of a delivery's card: 16 characters of base32.
 CREATE OR REPLACE FUNCTION private.card_token(p_delivery_id uuid)
  RETURNS text
@@ -16719,8 +17307,9 @@ begin
     'delivery_id', c.delivery_id, 'lease', c.edit_lease, 'token', c.token, 'version', c.version, 'chat_id', c.chat_id, 'topic_id', c.topic_id,
     'message_id', c.message_ids[1], 'state', c.state, 'at', c.changed_at, 'until', c.snoozed_until,
     'is_woken', coalesce(a.user_id is null and a.action = 'wake', false),
-    'by', (select p.name from public.telegram_people p
-      where p.user_id = case c.state when 'snoozed' then a.user_id else coalesce(c.holder, a.user_id) end),
+    'by', coalesce((select p.name from public.telegram_people p
+      where p.user_id = case c.state when 'snoozed' then a.user_id else coalesce(c.holder, a.user_id) end), a.by_name),
+    'oncall', c.oncall,
     'message', jsonb_build_object('channel', m.channel, 'type', m.type, 'text',
       case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'native', m.native,
       'contact', jsonb_build_object('name', p.name, 'identities', (
@@ -16913,6 +17502,36 @@ begin
     where r.mailbox_id = any (v_ids));
 end $function$;
 grant execute on function private.claim_mailbox_readings(p_limit integer, p_now timestamp with time zone) to service_role;
+
+-- claim_oncall_pages with a given time.
+CREATE OR REPLACE FUNCTION private.claim_oncall_pages(p_limit integer, p_is_on boolean, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_pages jsonb;
+begin
+  if not p_is_on then
+    update private.oncall_pages p set state = 'done', due_at = null, lease = null
+    where p.delivery_id in (select x.delivery_id from private.oncall_pages x where x.due_at <= p_now order by x.due_at limit 1000 for update skip locked);
+    return '[]';
+  end if;
+  with due as (
+    update private.oncall_pages p set due_at = p_now + interval '60 seconds', lease = gen_random_uuid(), attempts = p.attempts + 1
+    where p.delivery_id in (
+      select x.delivery_id from private.oncall_pages x where x.due_at <= p_now order by x.due_at limit p_limit for update skip locked)
+    returning p.*
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('delivery_id', d.delivery_id, 'lease', d.lease, 'state', d.state,
+    'schedule', jsonb_build_object('id', s.id, 'name', s.name, 'source', s.source, 'external_id', s.external_id),
+    'answer', case d.state when 'waiting' then private.oncall_answer(s, p_now, false) end, 'people', coalesce(d.people, '[]'),
+    'chat_id', c.chat_id, 'topic_id', c.topic_id, 'message_id', c.message_ids[1])), '[]')
+  into v_pages
+  from due d join public.oncall_schedules s on s.id = d.schedule_id join public.cards c on c.delivery_id = d.delivery_id;
+  return v_pages;
+end $function$;
+grant execute on function private.claim_oncall_pages(p_limit integer, p_is_on boolean, p_now timestamp with time zone) to service_role;
 
 -- claim_outbound with a given time.
 CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
@@ -17373,6 +17992,7 @@ AS $function$
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
     ('gatelink_cards', 5, 'http', 'telegram-webhook/edit', 'private.cards_are_due(now())'),
+    ('gatelink_oncall', 3, 'http', 'oncall-webhook/work', 'private.oncall_is_due(now())'),
     ('gatelink_text_files', 5, 'http', 'sms-webhook/files', 'private.text_files_are_due(now())'),
     ('gatelink_read_mailboxes', 30, 'http', 'mailboxes', 'private.mailboxes_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
@@ -17384,6 +18004,7 @@ AS $function$
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_purge_telegram', 3600, 'sql', 'select private.purge_telegram(now())', null),
+    ('gatelink_purge_oncall', 3600, 'sql', 'select private.purge_oncall(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
@@ -17410,6 +18031,7 @@ AS $function$
     and (j.name <> 'gatelink_read_mailboxes' or to_regclass('private.mailbox_reads') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
     and (j.name not in ('gatelink_cards', 'gatelink_purge_telegram') or to_regclass('private.card_clears') is not null)
+    and (j.name not in ('gatelink_oncall', 'gatelink_purge_oncall') or to_regclass('private.oncall_pages') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
@@ -18454,6 +19076,20 @@ AS $function$
     and case when t.is_on then last.begins is distinct from true else last.begins and last.way <> 'none' end
 $function$;
 grant execute on function private.due_org_notices(p_now timestamp with time zone, p_member uuid) to service_role;
+
+-- Whether cards of this person, or of mails to addresses of this type, mention who is on call: the flag names types
+-- as targets, type:alert.
+CREATE OR REPLACE FUNCTION private.dynamic_routing_is_on(p_contact_id uuid, p_type text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select private.killed_since('dynamic_routing.enabled', p_now) is null
+    and ((select e.value from private.evaluate_flag('dynamic_routing.enabled', p_contact_id::text) e)
+      or (select e.value and e.reason = 'TARGETING_MATCH' from private.evaluate_flag('dynamic_routing.enabled', 'type:' || p_type) e))
+$function$;
+grant execute on function private.dynamic_routing_is_on(p_contact_id uuid, p_type text, p_now timestamp with time zone) to service_role;
 
 -- The message that an edit edits, if that is attributed; else the edit itself.
 CREATE OR REPLACE FUNCTION private.edited_message(p_edit_id uuid)
@@ -22636,6 +23272,36 @@ AS $function$
           and private.opens_to_everybody('true', h.after -> 'metadata'))))
 $function$;
 
+-- Whose turn it is in a layer at a time; null while the layer is not in force.
+CREATE OR REPLACE FUNCTION private.layer_person(p_layer private.oncall_layers, p_zone text, p_at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_today date := (p_at at time zone p_zone)::date;
+  v_days integer := p_layer.every * case p_layer.unit when 'week' then 7 else 1 end;
+  v_turn integer := floor((v_today - p_layer.starts_on)::numeric / v_days);
+begin
+  if (p_layer.starts_on + v_turn * v_days + p_layer.handover) at time zone p_zone > p_at then
+    v_turn := v_turn - 1;
+  end if;
+  if v_turn < 0 then
+    return null;
+  end if;
+  if (p_layer.days is not null or p_layer.from_time is not null) and not exists (
+    select from generate_series(-1, 1) as o (days)
+    where (p_layer.days is null or extract(isodow from v_today + o.days)::smallint = any (p_layer.days))
+      and p_at >= (v_today + o.days + coalesce(p_layer.from_time, '00:00')) at time zone p_zone
+      and p_at < (v_today + o.days + case when coalesce(p_layer.until_time, '00:00') > coalesce(p_layer.from_time, '00:00') then 0 else 1 end
+        + coalesce(p_layer.until_time, '00:00')) at time zone p_zone) then
+    return null;
+  end if;
+  return p_layer.people[1 + v_turn % cardinality(p_layer.people)];
+end $function$;
+grant execute on function private.layer_person(p_layer private.oncall_layers, p_zone text, p_at timestamp with time zone) to service_role;
+
 -- The quantile (0 to 1) of a cumulative histogram of flag_metrics in milliseconds, linear between two edges; null
 -- where nothing was timed. What took longer than the last edge counts as that.
 CREATE OR REPLACE FUNCTION private.le_quantile(p_timed bigint, p_le bigint[], p_quantile double precision)
@@ -23110,6 +23776,18 @@ begin
     perform private.notify(v_event);
   end if;
 end $function$;
+
+-- A part of a mail address: 1 domain, 2 scope, 3 type; null where there is none.
+CREATE OR REPLACE FUNCTION private.mail_address_part(p_recipient text, p_part integer)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when cardinality(a.parts) between 1 and 3 then a.parts[p_part] end
+  from (select string_to_array(lower(split_part(split_part(p_recipient, '@', 1), '+', 1)), '.') as parts) a
+$function$;
+grant execute on function private.mail_address_part(p_recipient text, p_part integer) to service_role;
 
 -- The domain of the Message-IDs that we give: SEND_DOMAIN as the message was queued or came in with it, else the
 -- domain of the identity.
@@ -24541,6 +25219,114 @@ AS $function$
 $function$;
 grant execute on function private.on_for_everybody(p_key text) to service_role;
 
+-- Who is on call {people [{name, email, telegram_id}], at, is_stale}: by the rota, or by what the provider said
+-- within a minute, or of any age. Null where it has to be asked.
+CREATE OR REPLACE FUNCTION private.oncall_answer(p_schedule oncall_schedules, p_now timestamp with time zone, p_any_age boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_answer private.oncall_answers;
+begin
+  if p_schedule.source = 'rota' then
+    return jsonb_build_object('at', p_now, 'is_stale', false, 'people', (
+      select coalesce(jsonb_agg(private.oncall_person_json(p)), '[]') from private.oncall_people p where p.id = private.rota_person(p_schedule.id, p_now)));
+  end if;
+  select * into v_answer from private.oncall_answers a where a.schedule_id = p_schedule.id and a.people is not null;
+  if v_answer.schedule_id is null
+    or not p_any_age and (v_answer.answered_at < p_now - interval '60 seconds' or v_answer.ends_at <= p_now or v_answer.fault is not null) then
+    return null;
+  end if;
+  return jsonb_build_object('at', v_answer.answered_at, 'people', private.oncall_resolved(v_answer.people),
+    'is_stale', v_answer.fault is not null or v_answer.ends_at <= p_now or v_answer.answered_at < p_now - interval '5 minutes');
+end $function$;
+grant execute on function private.oncall_answer(p_schedule oncall_schedules, p_now timestamp with time zone, p_any_age boolean) to service_role;
+
+-- Whether a card is to mention who is on call. For the clock.
+CREATE OR REPLACE FUNCTION private.oncall_is_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from private.oncall_pages p where p.due_at <= p_now);
+end $function$;
+grant execute on function private.oncall_is_due(p_now timestamp with time zone) to service_role;
+
+-- The id of a person {name, email, atlassian_id}, who is added or brought up to date: by address, else by name.
+CREATE OR REPLACE FUNCTION private.oncall_person(p_given jsonb)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_email text := lower(btrim(p_given ->> 'email'));
+  v_name text := coalesce(nullif(btrim(p_given ->> 'name'), ''), split_part(v_email, '@', 1));
+  v_atlassian text := nullif(btrim(p_given ->> 'atlassian_id'), '');
+  v_id uuid;
+begin
+  if coalesce(v_name, '') = '' then
+    raise exception 'a person on call has a name or an address' using errcode = 'GL422', hint = 'ana@example.com, or "Ana <ana@example.com>"';
+  end if;
+  select p.id into v_id from private.oncall_people p
+  where case when v_email is not null then p.email = v_email else p.email is null and lower(p.name) = lower(v_name) end;
+  if v_id is null then
+    insert into private.oncall_people (name, email, atlassian_id) values (v_name, v_email, v_atlassian) returning id into v_id;
+  else
+    update private.oncall_people p
+    set name = coalesce(nullif(btrim(p_given ->> 'name'), ''), p.name), atlassian_id = coalesce(v_atlassian, p.atlassian_id) where p.id = v_id;
+  end if;
+  return v_id;
+end $function$;
+grant execute on function private.oncall_person(p_given jsonb) to service_role;
+
+-- A person who can be on call: {name, email, telegram_id}.
+CREATE OR REPLACE FUNCTION private.oncall_person_json(p_person private.oncall_people)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('name', p_person.name, 'email', p_person.email, 'telegram_id', private.telegram_of(p_person.email))
+$function$;
+grant execute on function private.oncall_person_json(p_person private.oncall_people) to service_role;
+
+-- People as a provider names them [{id, name, email}], as cards do: [{name, email, telegram_id}].
+CREATE OR REPLACE FUNCTION private.oncall_resolved(p_people jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'name', coalesce(x.person ->> 'name', p.name, split_part(x.person ->> 'email', '@', 1), x.person ->> 'id'), 'email', coalesce(x.person ->> 'email', p.email),
+    'telegram_id', private.telegram_of(coalesce(x.person ->> 'email', p.email))) order by x.place), '[]')
+  from jsonb_array_elements(p_people) with ordinality as x (person, place)
+  left join private.oncall_people p on case when x.person ->> 'email' is null then p.atlassian_id = x.person ->> 'id' else p.email = lower(x.person ->> 'email') end
+$function$;
+grant execute on function private.oncall_resolved(p_people jsonb) to service_role;
+
+-- The schedule of a name. GL404.
+CREATE OR REPLACE FUNCTION private.oncall_schedule(p_name text)
+ RETURNS oncall_schedules
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_schedule public.oncall_schedules;
+begin
+  select * into v_schedule from public.oncall_schedules s where s.name = p_name;
+  if v_schedule.id is null then
+    raise exception 'there is no schedule named %', p_name using errcode = 'GL404', hint = 'gatelink oncall list';
+  end if;
+  return v_schedule;
+end $function$;
+grant execute on function private.oncall_schedule(p_name text) to service_role;
+
 -- What of our schemas strangers could reach: {without_rls, open_to_anon, policies_for_anon}, each a list of names;
 -- all empty where nothing is.
 CREATE OR REPLACE FUNCTION private.open_doors()
@@ -25211,6 +25997,7 @@ AS $function$
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
     -- The clock removes them from the chat.
     ('public.card_presses', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
+    ('private.oncall_pages', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.cards', '{delivery_id,token,chat_id,message_ids}',
       't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.delivery_attempts', '{delivery_id,error,answer}',
@@ -25599,7 +26386,7 @@ begin
   if v_card.delivery_id is null then
     return '{"answer": "This card is not known here (any more).", "alert": true}';
   end if;
-  select a.*, coalesce(p.name, 'Somebody') as name into v_last
+  select a.*, coalesce(p.name, a.by_name, 'Somebody') as name into v_last
   from public.card_presses a left join public.telegram_people p on p.user_id = a.user_id
   where a.delivery_id = v_card.delivery_id and a.version = v_card.version and a.outcome = 'done';
 
@@ -25826,6 +26613,20 @@ begin
   delete from public.measurements where minute > '-infinity' and minute < p_now - interval '49 hours';
   get diagnostics v_count = row_count;
   return v_count;
+end $function$;
+
+-- Forgets overrides 90 days after they ended. Returns how many.
+CREATE OR REPLACE FUNCTION private.purge_oncall(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_purged integer;
+begin
+  delete from private.oncall_overrides o where upper(o.during) < p_now - interval '90 days';
+  get diagnostics v_purged = row_count;
+  return v_purged;
 end $function$;
 
 -- Deletes the limits that are fully replenished at p_now, and returns how many. For the clock.
@@ -26729,6 +27530,24 @@ begin
   group by m.created_by;
   return null;
 end $function$;
+
+-- Counts the business metrics oncall.asked and, where the card names somebody who can be reached in Telegram,
+-- oncall.right.
+CREATE OR REPLACE FUNCTION private.record_oncall(p_delivery_id uuid, p_is_right boolean, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.record_metrics((
+    select jsonb_agg(jsonb_build_object('name', n.name, 'subject', v.contact_id, 'key', p_delivery_id))
+    from public.deliveries d join public.conversations v on v.id = d.conversation_id
+    cross join (values ('oncall.asked', true), ('oncall.right', p_is_right)) as n (name, counts)
+    where d.id = p_delivery_id and n.counts), p_now);
+exception when others then
+  raise warning 'a lookup of who is on call could not be counted: % (%)', sqlerrm, sqlstate;
+end $function$;
+grant execute on function private.record_oncall(p_delivery_id uuid, p_is_right boolean, p_now timestamp with time zone) to service_role;
 
 -- The outcomes part of record_outcomes, with the time given.
 CREATE OR REPLACE FUNCTION private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone)
@@ -28472,6 +29291,71 @@ AS $function$
     where e.rollout_id = p_id and e.at > p_since and e.stage = p_stage and e.kind = p_kind and e.rule = p_rule)
 $function$;
 
+-- Who is on call by a rota at a time: the last override, else the last layer that is in force; null for nobody.
+CREATE OR REPLACE FUNCTION private.rota_person(p_schedule_id uuid, p_at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_zone text := (select s.zone from public.oncall_schedules s where s.id = p_schedule_id);
+  v_layer private.oncall_layers;
+  v_person uuid := (
+    select o.person_id from private.oncall_overrides o where o.schedule_id = p_schedule_id and o.during @> p_at order by o.id desc limit 1);
+begin
+  if v_person is not null then
+    return v_person;
+  end if;
+  for v_layer in select * from private.oncall_layers l where l.schedule_id = p_schedule_id order by l.id desc loop
+    v_person := private.layer_person(v_layer, v_zone, p_at);
+    if exists (select from private.oncall_people p where p.id = v_person) then
+      return v_person;
+    end if;
+  end loop;
+  return null;
+end $function$;
+grant execute on function private.rota_person(p_schedule_id uuid, p_at timestamp with time zone) to service_role;
+
+-- Who is on call when between two times, gaps with person_id null.
+CREATE OR REPLACE FUNCTION private.rota_shifts(p_schedule_id uuid, p_from timestamp with time zone, p_until timestamp with time zone)
+ RETURNS TABLE(person_id uuid, since timestamp with time zone, until timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_zone text := (select s.zone from public.oncall_schedules s where s.id = p_schedule_id);
+  v_at timestamptz;
+  v_next uuid;
+begin
+  person_id := private.rota_person(p_schedule_id, p_from);
+  since := p_from;
+  for v_at in
+    select x.at from (
+      select lower(o.during) as at from private.oncall_overrides o where o.schedule_id = p_schedule_id
+      union select upper(o.during) from private.oncall_overrides o where o.schedule_id = p_schedule_id
+      union
+      select (d.day::date + t.time) at time zone v_zone
+      from private.oncall_layers l
+      cross join generate_series((p_from at time zone v_zone)::date - 1, (p_until at time zone v_zone)::date + 1, interval '1 day') as d (day)
+      cross join lateral (values (l.handover), (coalesce(l.from_time, '00:00')), (coalesce(l.until_time, '00:00'))) as t (time)
+      where l.schedule_id = p_schedule_id) x
+    where x.at > p_from and x.at < p_until order by 1
+  loop
+    v_next := private.rota_person(p_schedule_id, v_at);
+    if v_next is distinct from person_id then
+      until := v_at;
+      return next;
+      person_id := v_next;
+      since := v_at;
+    end if;
+  end loop;
+  until := p_until;
+  return next;
+end $function$;
+grant execute on function private.rota_shifts(p_schedule_id uuid, p_from timestamp with time zone, p_until timestamp with time zone) to service_role;
+
 -- Locks and returns a route if it is at this version. GL404 if it does not exist, GL409 if it was changed in the
 -- meantime.
 CREATE OR REPLACE FUNCTION private.route_at(p_id uuid, p_version integer)
@@ -29705,6 +30589,82 @@ begin
   return '{"settled": true}';
 end $function$;
 grant execute on function private.settle_mailbox_token(p_settled jsonb, p_now timestamp with time zone) to service_role;
+
+-- settle_oncall_lookup with a given time.
+CREATE OR REPLACE FUNCTION private.settle_oncall_lookup(p_schedule_id uuid, p_people jsonb, p_ends_at timestamp with time zone, p_fault text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_schedule public.oncall_schedules;
+begin
+  select * into v_schedule from public.oncall_schedules s where s.id = p_schedule_id;
+  if v_schedule.id is null then
+    return null;
+  end if;
+  if p_people is not null then
+    insert into private.oncall_answers as a (schedule_id, people, answered_at, ends_at) values (p_schedule_id, p_people, p_now, p_ends_at)
+    on conflict (schedule_id) do update
+    set people = excluded.people, answered_at = excluded.answered_at, ends_at = excluded.ends_at, fault = null, fault_at = null;
+    delete from private.oncall_circuits c where c.source = v_schedule.source;
+  else
+    insert into private.oncall_answers as a (schedule_id, fault, fault_at) values (p_schedule_id, left(p_fault, 200), p_now)
+    on conflict (schedule_id) do update set fault = excluded.fault, fault_at = excluded.fault_at;
+    if p_fault <> 'circuit_open' then
+      insert into private.oncall_circuits as c (source, failures) values (v_schedule.source, 1)
+      on conflict (source) do update set failures = c.failures + 1,
+        open_until = case when c.failures + 1 >= 5 then p_now + make_interval(secs => c.open_ms / 1000.0) end,
+        open_ms = case when c.failures + 1 >= 5 then least(c.open_ms * 2, 600000) else c.open_ms end;
+    end if;
+  end if;
+  return private.oncall_answer(v_schedule, p_now, true);
+end $function$;
+grant execute on function private.settle_oncall_lookup(p_schedule_id uuid, p_people jsonb, p_ends_at timestamp with time zone, p_fault text, p_now timestamp with time zone) to service_role;
+
+-- settle_oncall_page with a given time.
+CREATE OR REPLACE FUNCTION private.settle_oncall_page(p_delivery_id uuid, p_lease uuid, p_answer jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_page private.oncall_pages;
+  v_schedule public.oncall_schedules;
+  v_card public.cards;
+  v_people jsonb := coalesce(p_answer -> 'people', '[]');
+  v_linked jsonb;
+  v_outcome text;
+  v_pages boolean;
+  v_owner jsonb;
+begin
+  select * into v_page from private.oncall_pages p where p.delivery_id = p_delivery_id and p.lease = p_lease and p.state = 'waiting' for update;
+  if v_page.delivery_id is null then
+    return null;
+  end if;
+  select * into v_schedule from public.oncall_schedules s where s.id = v_page.schedule_id;
+  select coalesce(jsonb_agg(e), '[]') into v_linked from jsonb_array_elements(v_people) e where e ->> 'telegram_id' is not null;
+  v_outcome := case when p_answer is null then 'failed' when v_people = '[]' then 'empty' when v_linked = '[]' then 'unlinked'
+    when (p_answer ->> 'is_stale')::boolean then 'stale' else 'found' end;
+  v_owner := private.tell_oncall_trouble(v_schedule, case v_outcome when 'empty' then 'gap' when 'failed' then 'silent' end, p_now);
+  select * into v_card from public.cards c where c.delivery_id = p_delivery_id for update;
+  -- Of many cards at once one calls; what is old, or in hand already, calls nobody.
+  v_pages := v_linked <> '[]' and v_card.state = 'open' and v_page.created_at > p_now - interval '15 minutes' and not exists (
+    select from private.oncall_pages o join public.cards c on c.delivery_id = o.delivery_id
+    where o.schedule_id = v_page.schedule_id and o.paged_at > p_now - interval '60 seconds' and c.chat_id = v_card.chat_id);
+  update private.oncall_pages p
+  set outcome = v_outcome, people = v_linked, state = case when v_pages then 'paging' else 'done' end,
+    paged_at = case when v_pages then p_now end, due_at = case when v_pages then p.due_at end, lease = case when v_pages then p.lease end
+  where p.delivery_id = p_delivery_id;
+  update public.cards c
+  set oncall = jsonb_build_object('schedule', v_schedule.name, 'outcome', v_outcome, 'at', p_answer -> 'at', 'people', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', e -> 'name', 'telegram_id', e -> 'telegram_id')), '[]') from jsonb_array_elements(v_people) e)),
+    edit_due_at = p_now, edit_lease = null
+  where c.delivery_id = p_delivery_id;
+  perform private.record_oncall(p_delivery_id, v_outcome in ('found', 'stale'), p_now);
+  return jsonb_build_object('outcome', v_outcome, 'pages', v_pages, 'people', v_linked, 'owner', v_owner);
+end $function$;
+grant execute on function private.settle_oncall_page(p_delivery_id uuid, p_lease uuid, p_answer jsonb, p_now timestamp with time zone) to service_role;
 
 -- settle_outbound with a given time.
 CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timestamp with time zone)
@@ -31144,6 +32104,18 @@ AS $function$
 $function$;
 grant execute on function private.team_zone() to service_role;
 
+-- Telegram's id of the member of the team with an address; null for who is not linked.
+CREATE OR REPLACE FUNCTION private.telegram_of(p_email text)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select t.telegram_id from auth.users u join public.team_members m on m.user_id = u.id join public.telegram_people t on t.user_id = m.user_id
+  where lower(u.email) = lower(p_email) limit 1
+$function$;
+grant execute on function private.telegram_of(p_email text) to service_role;
+
 -- Notes what became of a message for the figures of its campaign; nothing for a message of none.
 CREATE OR REPLACE FUNCTION private.tell_campaign(p_message_id uuid, p_what text[], p_verdict text DEFAULT NULL::text, p_n integer DEFAULT 1)
  RETURNS void
@@ -31279,6 +32251,32 @@ begin
   end loop;
   return v_count;
 end $function$;
+
+-- Nobody is on call (gap), or it is not known who (silent), or all is well (null): endpoints that are told of failing
+-- parts are told once, and again after an hour. Returns the owner {telegram_id, trouble, schedule}, who is to be told
+-- now; null otherwise.
+CREATE OR REPLACE FUNCTION private.tell_oncall_trouble(p_schedule oncall_schedules, p_trouble text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_was private.oncall_answers;
+  v_part jsonb := jsonb_build_object('component', 'on_call', 'status', case when p_trouble is null then 'healthy' else 'degraded' end,
+    'because', coalesce(p_trouble, 'covered'), 'figures', jsonb_build_object('schedule', p_schedule.name, 'source', p_schedule.source));
+begin
+  insert into private.oncall_answers as a (schedule_id) values (p_schedule.id) on conflict (schedule_id) do nothing;
+  select * into v_was from private.oncall_answers a where a.schedule_id = p_schedule.id for update;
+  if v_was.trouble is not distinct from p_trouble and (p_trouble is null or v_was.told_at > p_now - interval '1 hour') then
+    return null;
+  end if;
+  update private.oncall_answers a set trouble = p_trouble, told_at = case when p_trouble is not null then p_now end where a.schedule_id = p_schedule.id;
+  perform private.notify(case when p_trouble is null then 'recovered' else 'failing' end, v_part, p_now);
+  return case when p_trouble is not null then (
+    select jsonb_build_object('telegram_id', t.telegram_id, 'trouble', p_trouble, 'schedule', p_schedule.name)
+    from public.telegram_people t where t.user_id = p_schedule.owner) end;
+end $function$;
+grant execute on function private.tell_oncall_trouble(p_schedule oncall_schedules, p_trouble text, p_now timestamp with time zone) to service_role;
 
 -- Remembers, until the end of the transaction, that events wait for their delivery.
 CREATE OR REPLACE FUNCTION private.tell_pipeline()

@@ -90,6 +90,7 @@ const READERS: Record<string, TeamRole> = {
   "public.announcements": "viewer",
   "public.campaigns": "viewer",
   "public.announcement_recipients": "viewer",
+  "public.oncall_schedules": "viewer",
   "public.telegram_chats": "viewer",
   "public.telegram_people": "viewer",
   "public.cards": "viewer",
@@ -366,6 +367,15 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "remove_number(text)": { role: "admin", why: "An admin says which numbers are ours." },
   "list_mailboxes()": { role: "viewer", why: "The team sees which mailboxes are connected, without tokens." },
   "set_mailbox(uuid,text)": { role: "admin", why: "Admins decide how much of a mailbox is read." },
+  "who_is_on_call(text,timestamptz)": { role: "viewer", why: "Who is on call is no secret within the team." },
+  "list_oncall()": { role: "viewer", why: "The team sees its schedules." },
+  "add_oncall(jsonb)": { role: "operator", why: "Operators keep the schedules." },
+  "set_oncall_person(jsonb)": { role: "operator", why: "Operators keep who can be on call." },
+  "override_oncall(text,jsonb,timestamptz,timestamptz)": {
+    role: "operator",
+    why: "Operators say who takes over.",
+  },
+  "remove_oncall(text,uuid)": { role: "operator", why: "Operators keep the schedules." },
   "list_telegram_chats()": { role: "viewer", why: "The team sees which chats the bot is in." },
   "add_telegram_destination(text,bigint,bigint)": {
     role: "operator",

@@ -64,8 +64,18 @@ const FREE: Record<string, string> = {
   "private.telegram_links": "token_hash user_id expires_at",
   "private.card_clears": "chat_id message_id is_file noted_at due_at",
   "public.telegram_people": "user_id telegram_id name linked_at",
-  "public.cards": "topic_id state holder snoozed_until version changed_at edit_due_at edit_lease created_at",
-  "public.card_presses": "id user_id action outcome state_before holder_before version at",
+  // Of the team's own people: who can be on call.
+  "public.oncall_schedules":
+    "id name source external_id zone destination_id scopes types opens_incidents owner created_at",
+  "private.oncall_people": "id name email atlassian_id created_at",
+  "private.oncall_layers": "id schedule_id people unit every starts_on handover days from_time until_time",
+  "private.oncall_overrides": "id schedule_id person_id during created_by created_at",
+  "private.oncall_answers": "schedule_id people answered_at ends_at fault fault_at trouble told_at",
+  "private.oncall_circuits": "source failures open_until open_ms",
+  "private.oncall_pages": "schedule_id state due_at lease attempts people outcome paged_at created_at",
+  "public.cards":
+    "topic_id state holder snoozed_until version changed_at oncall edit_due_at edit_lease created_at",
+  "public.card_presses": "id user_id action outcome state_before holder_before version by_name at",
   "private.visitor_keys": "day key",
   "private.purges": "what due_at reached began_at rows error",
   "private.status_posts": "update_id incident_id state attempt next_attempt_at lease last_error",

@@ -99,6 +99,7 @@ type Function =
   | "sms-webhook"
   | "sms-send"
   | "telegram-webhook"
+  | "oncall-webhook"
   | "deeplinks"
   | "gateway"
   | "flags"
@@ -119,6 +120,7 @@ const NAMES: readonly Function[] = [
   "sms-webhook",
   "sms-send",
   "telegram-webhook",
+  "oncall-webhook",
   "deeplinks",
   "gateway",
   "flags",

@@ -113,6 +113,7 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
         token: card.token,
         version: card.version,
         status: { state: card.state, by: card.by, at: card.at, until: card.until },
+        ...(card.oncall === null ? {} : { onCall: card.oncall }),
       });
       const place = { chat_id: card.chat_id, message_id: card.message_id };
       const rest = {

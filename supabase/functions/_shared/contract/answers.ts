@@ -27,6 +27,7 @@ import { ROUTES } from "./answers/routes.ts";
 import { SEARCH } from "./answers/search.ts";
 import { SIGNALS } from "./answers/signals.ts";
 import { SMS } from "./answers/sms.ts";
+import { ONCALL } from "./answers/oncall.ts";
 import { TELEGRAM } from "./answers/telegram.ts";
 import { TEMPLATES } from "./answers/templates.ts";
 import { TRACKING } from "./answers/tracking.ts";
@@ -66,6 +67,7 @@ export const ANSWERS = {
   ...SEARCH,
   ...SIGNALS,
   ...SMS,
+  ...ONCALL,
   ...TELEGRAM,
   ...TEMPLATES,
   ...TRACKING,

@@ -106,6 +106,8 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002831",
   "20261129002900",
   "20261129002901",
+  "20261129002910",
+  "20261129002911",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */

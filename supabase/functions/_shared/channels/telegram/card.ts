@@ -4,6 +4,7 @@
  * @module
  */
 import { isObject, list, text as textOf } from "../../json/json.ts";
+import { onCallParts, type OnCallShown } from "./oncall.ts";
 import { beginning, format, type Formatted, line, type Part, shortened, shown } from "./text.ts";
 
 /** The message that a card shows. */
@@ -100,7 +101,13 @@ export function pressOf(data: unknown): { action: Action; token: string; version
  */
 export function cardOf(
   message: CardMessage,
-  { token, version, status }: { token: string; version: number; status: CardStatus },
+  { token, version, status, onCall }: {
+    token: string;
+    version: number;
+    status: CardStatus;
+    /** Who is on call, once that is known. */
+    onCall?: OnCallShown;
+  },
 ): Card {
   const mail = message.channel === "email" && message.native !== null ? message.native : undefined;
   const subject = mail && line(textOf(mail.subject) ?? "");
@@ -118,7 +125,8 @@ export function cardOf(
   if (body === "" && files === "") {
     head.push("\n", { type: "italic", text: mail === undefined ? `(${line(message.type)})` : "(no text)" });
   }
-  const foot: Part[] = status.state === "open" ? [] : ["\n\n", { type: "bold", text: statusLine(status) }];
+  const foot: Part[] = onCall === undefined ? [] : ["\n\n", ...onCallParts(onCall)];
+  if (status.state !== "open") foot.push("\n\n", { type: "bold", text: statusLine(status) });
 
   const room = MESSAGE_UNITS - format([...head, ...foot]).text.length - 4;
   const open = openPart(body, Math.min(OPEN_UNITS, room));
