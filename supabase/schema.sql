@@ -25232,7 +25232,7 @@ declare
 begin
   if p_schedule.source = 'rota' then
     return jsonb_build_object('at', p_now, 'is_stale', false, 'people', (
-      select coalesce(jsonb_agg(private.oncall_person_json(p)), '[]') from private.oncall_people p where p.id = private.rota_person(p_schedule.id, p_now)));
+      select coalesce(jsonb_agg(private.oncall_shown(p.name, p.email)), '[]') from private.oncall_people p where p.id = private.rota_person(p_schedule.id, p_now)));
   end if;
   select * into v_answer from private.oncall_answers a where a.schedule_id = p_schedule.id and a.people is not null;
   if v_answer.schedule_id is null
@@ -25283,17 +25283,6 @@ begin
 end $function$;
 grant execute on function private.oncall_person(p_given jsonb) to service_role;
 
--- A person who can be on call: {name, email, telegram_id}.
-CREATE OR REPLACE FUNCTION private.oncall_person_json(p_person private.oncall_people)
- RETURNS jsonb
- LANGUAGE sql
- STABLE
- SET search_path TO ''
-AS $function$
-  select jsonb_build_object('name', p_person.name, 'email', p_person.email, 'telegram_id', private.telegram_of(p_person.email))
-$function$;
-grant execute on function private.oncall_person_json(p_person private.oncall_people) to service_role;
-
 -- People as a provider names them [{id, name, email}], as cards do: [{name, email, telegram_id}].
 CREATE OR REPLACE FUNCTION private.oncall_resolved(p_people jsonb)
  RETURNS jsonb
@@ -25301,9 +25290,9 @@ CREATE OR REPLACE FUNCTION private.oncall_resolved(p_people jsonb)
  STABLE
  SET search_path TO ''
 AS $function$
-  select coalesce(jsonb_agg(jsonb_build_object(
-    'name', coalesce(x.person ->> 'name', p.name, split_part(x.person ->> 'email', '@', 1), x.person ->> 'id'), 'email', coalesce(x.person ->> 'email', p.email),
-    'telegram_id', private.telegram_of(coalesce(x.person ->> 'email', p.email))) order by x.place), '[]')
+  select coalesce(jsonb_agg(private.oncall_shown(
+    coalesce(x.person ->> 'name', p.name, split_part(x.person ->> 'email', '@', 1), x.person ->> 'id', '?'), coalesce(x.person ->> 'email', p.email))
+    order by x.place), '[]')
   from jsonb_array_elements(p_people) with ordinality as x (person, place)
   left join private.oncall_people p on case when x.person ->> 'email' is null then p.atlassian_id = x.person ->> 'id' else p.email = lower(x.person ->> 'email') end
 $function$;
@@ -25326,6 +25315,23 @@ begin
   return v_schedule;
 end $function$;
 grant execute on function private.oncall_schedule(p_name text) to service_role;
+
+-- A person who is on call, as cards name them: {name, email, telegram_id}. The address leads to the member of the
+-- team; who is linked is named as in Telegram.
+CREATE OR REPLACE FUNCTION private.oncall_shown(p_name text, p_email text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('name', coalesce(t.name, p_name, split_part(p_email, '@', 1)), 'email', p_email, 'telegram_id', t.telegram_id)
+  from (values (true)) as one (row)
+  left join auth.users u on lower(u.email) = lower(p_email)
+  left join public.team_members m on m.user_id = u.id
+  left join public.telegram_people t on t.user_id = m.user_id
+  order by t.telegram_id limit 1
+$function$;
+grant execute on function private.oncall_shown(p_name text, p_email text) to service_role;
 
 -- What of our schemas strangers could reach: {without_rls, open_to_anon, policies_for_anon}, each a list of names;
 -- all empty where nothing is.
@@ -32103,18 +32109,6 @@ AS $function$
   select coalesce((select s.value from public.settings s where s.key = 'team.zone'), 'UTC')
 $function$;
 grant execute on function private.team_zone() to service_role;
-
--- Telegram's id of the member of the team with an address; null for who is not linked.
-CREATE OR REPLACE FUNCTION private.telegram_of(p_email text)
- RETURNS bigint
- LANGUAGE sql
- STABLE SECURITY DEFINER
- SET search_path TO ''
-AS $function$
-  select t.telegram_id from auth.users u join public.team_members m on m.user_id = u.id join public.telegram_people t on t.user_id = m.user_id
-  where lower(u.email) = lower(p_email) limit 1
-$function$;
-grant execute on function private.telegram_of(p_email text) to service_role;
 
 -- Notes what became of a message for the figures of its campaign; nothing for a message of none.
 CREATE OR REPLACE FUNCTION private.tell_campaign(p_message_id uuid, p_what text[], p_verdict text DEFAULT NULL::text, p_n integer DEFAULT 1)

@@ -209,18 +209,16 @@ begin
 end $$;
 comment on function private.rota_shifts(uuid, timestamptz, timestamptz) is 'Who is on call when between two times, gaps with person_id null.';
 
-create function private.telegram_of(p_email text) returns bigint
+create function private.oncall_shown(p_name text, p_email text) returns jsonb
 language sql stable security definer set search_path = '' as $$
-  select t.telegram_id from auth.users u join public.team_members m on m.user_id = u.id join public.telegram_people t on t.user_id = m.user_id
-  where lower(u.email) = lower(p_email) limit 1
+  select jsonb_build_object('name', coalesce(t.name, p_name, split_part(p_email, '@', 1)), 'email', p_email, 'telegram_id', t.telegram_id)
+  from (values (true)) as one (row)
+  left join auth.users u on lower(u.email) = lower(p_email)
+  left join public.team_members m on m.user_id = u.id
+  left join public.telegram_people t on t.user_id = m.user_id
+  order by t.telegram_id limit 1
 $$;
-comment on function private.telegram_of(text) is 'Telegram''s id of the member of the team with an address; null for who is not linked.';
-
-create function private.oncall_person_json(p_person private.oncall_people) returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_build_object('name', p_person.name, 'email', p_person.email, 'telegram_id', private.telegram_of(p_person.email))
-$$;
-comment on function private.oncall_person_json(private.oncall_people) is 'A person who can be on call: {name, email, telegram_id}.';
+comment on function private.oncall_shown(text, text) is 'A person who is on call, as cards name them: {name, email, telegram_id}. The address leads to the member of the team; who is linked is named as in Telegram.';
 
 -- For people --------------------------------------------------------------------------------------
 
@@ -401,8 +399,7 @@ grant execute on function
   private.layer_person(private.oncall_layers, text, timestamptz),
   private.rota_person(uuid, timestamptz),
   private.rota_shifts(uuid, timestamptz, timestamptz),
-  private.telegram_of(text),
-  private.oncall_person_json(private.oncall_people),
+  private.oncall_shown(text, text),
   private.oncall_person(jsonb),
   private.oncall_schedule(text),
   private.add_oncall_layer(public.oncall_schedules, jsonb)

@@ -136,9 +136,9 @@ comment on trigger ask_oncall on public.cards is 'Looked up behind the card, nev
 
 create function private.oncall_resolved(p_people jsonb) returns jsonb
 language sql stable set search_path = '' as $$
-  select coalesce(jsonb_agg(jsonb_build_object(
-    'name', coalesce(x.person ->> 'name', p.name, split_part(x.person ->> 'email', '@', 1), x.person ->> 'id'), 'email', coalesce(x.person ->> 'email', p.email),
-    'telegram_id', private.telegram_of(coalesce(x.person ->> 'email', p.email))) order by x.place), '[]')
+  select coalesce(jsonb_agg(private.oncall_shown(
+    coalesce(x.person ->> 'name', p.name, split_part(x.person ->> 'email', '@', 1), x.person ->> 'id', '?'), coalesce(x.person ->> 'email', p.email))
+    order by x.place), '[]')
   from jsonb_array_elements(p_people) with ordinality as x (person, place)
   left join private.oncall_people p on case when x.person ->> 'email' is null then p.atlassian_id = x.person ->> 'id' else p.email = lower(x.person ->> 'email') end
 $$;
@@ -151,7 +151,7 @@ declare
 begin
   if p_schedule.source = 'rota' then
     return jsonb_build_object('at', p_now, 'is_stale', false, 'people', (
-      select coalesce(jsonb_agg(private.oncall_person_json(p)), '[]') from private.oncall_people p where p.id = private.rota_person(p_schedule.id, p_now)));
+      select coalesce(jsonb_agg(private.oncall_shown(p.name, p.email)), '[]') from private.oncall_people p where p.id = private.rota_person(p_schedule.id, p_now)));
   end if;
   select * into v_answer from private.oncall_answers a where a.schedule_id = p_schedule.id and a.people is not null;
   if v_answer.schedule_id is null

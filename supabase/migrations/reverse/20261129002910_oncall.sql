@@ -13,8 +13,7 @@ drop function
   private.add_oncall_layer(public.oncall_schedules, jsonb),
   private.oncall_schedule(text),
   private.oncall_person(jsonb),
-  private.oncall_person_json(private.oncall_people),
-  private.telegram_of(text),
+  private.oncall_shown(text, text),
   private.rota_shifts(uuid, timestamptz, timestamptz),
   private.rota_person(uuid, timestamptz),
   private.layer_person(private.oncall_layers, text, timestamptz);
