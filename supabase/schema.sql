@@ -9261,6 +9261,7 @@ AS $function$
 declare
   v_now timestamptz := clock_timestamp();
 begin
+  perform private.refuse_older_code();
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object('name', s.name, 'source', s.source, 'external_id', s.external_id, 'zone', s.zone,

@@ -151,7 +151,7 @@ databaseTest(
           assertEquals(shift?.person_id, person, new Date(look).toISOString());
         }
       }),
-      { numRuns: 25 },
+      { cases: 25 },
     );
   },
 );

@@ -332,6 +332,9 @@ async function plant(sql: Sql) {
     select id, 'abcdefghijklmnop', -1002000000001, '{4000}' from public.deliveries order by id limit 1`;
   await sql`insert into public.card_presses (delivery_id, action, outcome, state_before, version)
     select delivery_id, 'wake', 'done', 'snoozed', 2 from public.cards`;
+  await sql`insert into public.oncall_schedules (name) values ('planted')`;
+  await sql`insert into private.oncall_pages (delivery_id, schedule_id, created_at)
+    select c.delivery_id, s.id, now() from public.cards c, public.oncall_schedules s`;
   await sql`insert into private.delivery_lanes (destination_id, conversation_id) select distinct destination_id, conversation_id from public.deliveries`;
   await sql`update public.conversations set unrouted_since = null, routed_seq = 1000 where contact_id = ${id}`;
   await sql`update public.conversations set opted_out_at = null`;

@@ -478,11 +478,11 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "set_mailbox(uuid,text)": ({ contact }) => [`'${contact}', 'all'`],
   "list_text_numbers()": () => [""],
   "list_telegram_chats()": () => [""],
-  "who_is_on_call(text,timestamptz)": () => [""],
+  "who_is_on_call(text,timestamp with time zone)": () => [""],
   "list_oncall()": () => [""],
   "add_oncall(jsonb)": () => [`'{"name": "nights"}'`],
   "set_oncall_person(jsonb)": () => [`'{"name": "Ana"}'`],
-  "override_oncall(text,jsonb,timestamptz,timestamptz)": () => [
+  "override_oncall(text,jsonb,timestamp with time zone,timestamp with time zone)": () => [
     `'planted', '{"name": "Ana"}', null, now() + interval '1 hour'`,
   ],
   "remove_oncall(text,uuid)": () => ["'planted'"],
