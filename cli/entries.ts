@@ -138,6 +138,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "chats that messages go to as cards, who is who there, and a check of the bot",
     load: async () => (await import("./commands/telegram/telegram.ts")).telegram,
   },
+  oncall: {
+    about: "who is on call: rotas, schedules of providers, and a check of them",
+    load: async () => (await import("./commands/oncall/oncall.ts")).oncall,
+  },
   contact: {
     about: "export or erase a person's data",
     load: async () => (await import("./commands/contact.ts")).contact,

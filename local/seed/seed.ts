@@ -50,6 +50,9 @@ const FLAGS = {
     "first text.",
   "sitter_messages_v1.enabled":
     "Sitters write to clients; as above, `ENABLE_SITTER_MESSAGES_V1`. Off: sitters get 404, owners go on.",
+  "dynamic_routing.enabled":
+    "Cards in chats mention who is on call. A target `type:alert` turns it on for mails to addresses of that type. Off: cards come " +
+    "as ever.",
   "green.enabled":
     "Visitors get the [green environment](two-environments.md), the others blue. Set with `gatelink traffic`; a ramp is a " +
     "rollout of it. Off, and with `GREEN_ENABLED=false`: everybody gets blue.",

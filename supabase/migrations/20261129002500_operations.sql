@@ -276,6 +276,7 @@ language sql stable set search_path = '' as $$
     ('gatelink_cards', 5, 'http', 'telegram-webhook/edit', 'private.cards_are_due(now())'),
     ('gatelink_analyses', 5, 'http', 'telegram-webhook/edit', 'private.analyses_are_due(now())'),
     ('gatelink_chat_replies', 2, 'http', 'telegram-webhook/replies', 'private.chat_replies_are_due(now())'),
+    ('gatelink_oncall', 3, 'http', 'oncall-webhook/work', 'private.oncall_is_due(now())'),
     ('gatelink_text_files', 5, 'http', 'sms-webhook/files', 'private.text_files_are_due(now())'),
     ('gatelink_read_mailboxes', 30, 'http', 'mailboxes', 'private.mailboxes_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
@@ -287,6 +288,7 @@ language sql stable set search_path = '' as $$
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_purge_telegram', 3600, 'sql', 'select private.purge_telegram(now())', null),
+    ('gatelink_purge_oncall', 3600, 'sql', 'select private.purge_oncall(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
@@ -316,6 +318,7 @@ language sql stable set search_path = '' as $$
     and (j.name not in ('gatelink_cards', 'gatelink_purge_telegram') or to_regclass('private.card_clears') is not null)
     and (j.name not in ('gatelink_analyses', 'gatelink_judge_analyses') or to_regclass('public.analyses') is not null)
     and (j.name <> 'gatelink_chat_replies' or to_regprocedure('private.chat_replies_are_due(timestamptz)') is not null)
+    and (j.name not in ('gatelink_oncall', 'gatelink_purge_oncall') or to_regclass('private.oncall_pages') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $$;
 comment on function private.clock_jobs() is

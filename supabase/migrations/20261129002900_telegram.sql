@@ -169,6 +169,7 @@ create table public.cards (
   snoozed_until timestamptz,
   version integer not null default 1,
   changed_at timestamptz,
+  oncall jsonb,
   edit_due_at timestamptz,
   edit_lease uuid,
   created_at timestamptz not null default now()
@@ -184,6 +185,7 @@ comment on column public.cards.holder is 'Who takes care; null for nobody.';
 comment on column public.cards.snoozed_until is 'When it is open again; null unless snoozed.';
 comment on column public.cards.version is 'Incremented by each change; a press names the version that it saw.';
 comment on column public.cards.changed_at is 'When somebody last pressed; null if nobody has.';
+comment on column public.cards.oncall is 'Who is on call, as the card says it: {schedule, outcome, at, people [{name, telegram_id}]}; null while that is not looked up.';
 comment on column public.cards.edit_due_at is 'When the message in the chat is to be brought up to date, or its lease ends; null while it is.';
 comment on column public.cards.edit_lease is 'Of whoever edits it at the moment.';
 comment on column public.cards.created_at is 'When it was sent.';

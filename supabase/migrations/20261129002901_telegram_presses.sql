@@ -56,6 +56,7 @@ create table public.card_presses (
   state_before text not null,
   holder_before uuid,
   version integer not null,
+  by_name text check (char_length(by_name) between 1 and 200),
   at timestamptz not null default now()
 );
 comment on table public.card_presses is 'What members of the team pressed on cards, also in vain. Append-only in practice: nothing changes a row.';
@@ -67,6 +68,7 @@ comment on column public.card_presses.outcome is 'done, stale (somebody was fast
 comment on column public.card_presses.state_before is 'The state of the card when it was pressed.';
 comment on column public.card_presses.holder_before is 'Who took care then.';
 comment on column public.card_presses.version is 'The version of the card that it led to; of those in vain, the current one.';
+comment on column public.card_presses.by_name is 'Who did it at a provider of on-call schedules, in its words; null for what was pressed here.';
 comment on column public.card_presses.at is 'When.';
 create index card_presses_card_idx on public.card_presses (delivery_id, version);
 comment on index public.card_presses_card_idx is 'The presses of a card.';
@@ -180,7 +182,7 @@ begin
   if v_card.delivery_id is null then
     return '{"answer": "This card is not known here (any more).", "alert": true}';
   end if;
-  select a.*, coalesce(p.name, 'Somebody') as name into v_last
+  select a.*, coalesce(p.name, a.by_name, 'Somebody') as name into v_last
   from public.card_presses a left join public.telegram_people p on p.user_id = a.user_id
   where a.delivery_id = v_card.delivery_id and a.version = v_card.version and a.outcome = 'done';
 
@@ -321,8 +323,9 @@ begin
     'delivery_id', c.delivery_id, 'lease', c.edit_lease, 'token', c.token, 'version', c.version, 'chat_id', c.chat_id, 'topic_id', c.topic_id,
     'message_id', c.message_ids[1], 'state', c.state, 'at', c.changed_at, 'until', c.snoozed_until,
     'is_woken', coalesce(a.user_id is null and a.action = 'wake', false),
-    'by', (select p.name from public.telegram_people p
-      where p.user_id = case c.state when 'snoozed' then a.user_id else coalesce(c.holder, a.user_id) end),
+    'by', coalesce((select p.name from public.telegram_people p
+      where p.user_id = case c.state when 'snoozed' then a.user_id else coalesce(c.holder, a.user_id) end), a.by_name),
+    'oncall', c.oncall,
     'message', jsonb_build_object('channel', m.channel, 'type', m.type, 'text',
       case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'native', m.native,
       'contact', jsonb_build_object('name', p.name, 'identities', (

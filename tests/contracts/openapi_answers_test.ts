@@ -246,7 +246,7 @@ edgeTest(
     }
 
     assertAllMet((path) =>
-      !/^\/(deeplinks|flags|email-|mailboxes|messages|sms-|telegram-|wa-media|wa-graph|wa-router\/(destinations|numbers|templates|team))/
+      !/^\/(deeplinks|flags|email-|mailboxes|messages|sms-|telegram-|oncall-|wa-media|wa-graph|wa-router\/(destinations|numbers|templates|team))/
         .test(path)
     );
   },

@@ -8,6 +8,7 @@ import { inbound, type InboundDeps } from "../../supabase/functions/_shared/pipe
 import { ROUTES as SEND } from "../../supabase/functions/_shared/pipeline/outbound.ts";
 import { ROUTES as DEEPLINKS } from "../../supabase/functions/deeplinks/routes.ts";
 import { ROUTES as DIAGNOSTICS } from "../../supabase/functions/diagnostics/handler.ts";
+import { ROUTES as ONCALL_WEBHOOK } from "../../supabase/functions/oncall-webhook/handler.ts";
 import { ROUTES as TELEGRAM_WEBHOOK } from "../../supabase/functions/telegram-webhook/handler.ts";
 import { ROUTES as SMS_WEBHOOK } from "../../supabase/functions/sms-webhook/handler.ts";
 import { ROUTES as EMAIL_SEND } from "../../supabase/functions/email-send/handler.ts";
@@ -119,6 +120,7 @@ const TABLES: Record<string, readonly Route[]> = {
   metrics: METRICS,
   "sms-send": SEND,
   "sms-webhook": SMS_WEBHOOK,
+  "oncall-webhook": ONCALL_WEBHOOK,
   "telegram-webhook": TELEGRAM_WEBHOOK,
   "wa-graph": GRAPH,
   "wa-media": MEDIA,

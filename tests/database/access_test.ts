@@ -90,6 +90,7 @@ const READERS: Record<string, TeamRole> = {
   "public.announcements": "viewer",
   "public.campaigns": "viewer",
   "public.announcement_recipients": "viewer",
+  "public.oncall_schedules": "viewer",
   "public.telegram_chats": "viewer",
   "public.telegram_people": "viewer",
   "public.cards": "viewer",
@@ -382,6 +383,18 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "list_mailboxes()": { role: "viewer", why: "The team sees which mailboxes are connected, without tokens." },
   "set_mailbox(uuid,text)": { role: "admin", why: "Admins decide how much of a mailbox is read." },
   "analysis_report()": { role: "viewer", why: "The team sees how often analyses of mails were right." },
+  "who_is_on_call(text,timestamp with time zone)": {
+    role: "viewer",
+    why: "Who is on call is no secret within the team.",
+  },
+  "list_oncall()": { role: "viewer", why: "The team sees its schedules." },
+  "add_oncall(jsonb)": { role: "operator", why: "Operators keep the schedules." },
+  "set_oncall_person(jsonb)": { role: "operator", why: "Operators keep who can be on call." },
+  "override_oncall(text,jsonb,timestamp with time zone,timestamp with time zone)": {
+    role: "operator",
+    why: "Operators say who takes over.",
+  },
+  "remove_oncall(text,uuid)": { role: "operator", why: "Operators keep the schedules." },
   "list_telegram_chats()": { role: "viewer", why: "The team sees which chats the bot is in." },
   "add_telegram_destination(text,bigint,bigint)": {
     role: "operator",
@@ -674,7 +687,7 @@ accessTest(
 );
 
 accessTest(
-  "security definer functions are for people or triggers, except ten that are named here",
+  "security definer functions are for people or triggers, except eleven that are named here",
   async (sql) => {
     const definers = await names(
       sql,
@@ -686,7 +699,7 @@ accessTest(
     // and how pg_net's last call went, for secret keys only; lock_holders() other roles' sessions, in brief; the two of
     // incidents write them for the clock, which has no other door to them. The two of invitations read the accounts of Auth
     // and write the history, for a secret key whose caller was found to be an admin. The two of organisations' people read
-    // the accounts of Auth, for secret keys only.
+    // the accounts of Auth, for secret keys only, and so does the one that finds who is on call in Telegram.
     assertEquals(definers.filter((name) => !open.has(name)), [
       "list_org_people(uuid)",
       "private.applied_migrations()",
@@ -694,6 +707,7 @@ accessTest(
       "private.escalate_incidents(timestamp with time zone)",
       "private.incident_of_part(text,jsonb,timestamp with time zone)",
       "private.lock_holders(text[])",
+      "private.oncall_shown(text,text)",
       "private.require_role(text)",
       "set_org_person(uuid,text,jsonb)",
       "settle_invitation(uuid,uuid)",

@@ -37,6 +37,7 @@ databaseTest("an idle project calls its functions fewer than 100,000 times in 30
     gatelink_media: false,
     gatelink_text_files: false,
     gatelink_notify: false,
+    gatelink_oncall: false,
     gatelink_org_notices: false,
     gatelink_purge_storage: false,
     gatelink_read_mailboxes: false,

@@ -74,6 +74,18 @@ const FREE: Record<string, string> = {
   "public.card_presses": "id user_id action outcome state_before holder_before version at",
   "public.card_folds": "at",
   "private.card_storms": "destination_id pattern last_at",
+  // Of the team's own people: who can be on call.
+  "public.oncall_schedules":
+    "id name source external_id zone destination_id scopes types opens_incidents owner created_at",
+  "private.oncall_people": "id name email atlassian_id created_at",
+  "private.oncall_layers": "id schedule_id people unit every starts_on handover days from_time until_time",
+  "private.oncall_overrides": "id schedule_id person_id during created_by created_at",
+  "private.oncall_answers": "schedule_id people answered_at ends_at fault fault_at trouble told_at",
+  "private.oncall_circuits": "source failures open_until open_ms",
+  "private.oncall_pages": "schedule_id state due_at lease attempts people outcome paged_at created_at",
+  "public.cards":
+    "topic_id state holder snoozed_until version changed_at oncall edit_due_at edit_lease created_at",
+  "public.card_presses": "id user_id action outcome state_before holder_before version by_name at",
   "private.visitor_keys": "day key",
   "private.purges": "what due_at reached began_at rows error",
   "private.status_posts": "update_id incident_id state attempt next_attempt_at lease last_error",
@@ -342,6 +354,9 @@ async function plant(sql: Sql) {
   await sql`insert into public.chat_replies (message_id, thread, source, by, state, text, files, recipient, sender_id, chat_id, ask_id, note_id, created_at)
     select d.message_id, d.conversation_id, 'chat', 'service_role', 'waiting', ${`Is it ${PHONE}?`}, '[]', ${PHONE}, '1', -1002000000001, 4001, 4002, now()
     from public.deliveries d order by d.id limit 1`;
+  await sql`insert into public.oncall_schedules (name) values ('planted')`;
+  await sql`insert into private.oncall_pages (delivery_id, schedule_id, created_at)
+    select c.delivery_id, s.id, now() from public.cards c, public.oncall_schedules s`;
   await sql`insert into private.delivery_lanes (destination_id, conversation_id) select distinct destination_id, conversation_id from public.deliveries`;
   await sql`update public.conversations set unrouted_since = null, routed_seq = 1000 where contact_id = ${id}`;
   await sql`update public.conversations set opted_out_at = null`;

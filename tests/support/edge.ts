@@ -101,6 +101,7 @@ type Function =
   | "sms-webhook"
   | "sms-send"
   | "telegram-webhook"
+  | "oncall-webhook"
   | "deeplinks"
   | "gateway"
   | "flags"
@@ -121,6 +122,7 @@ const NAMES: readonly Function[] = [
   "sms-webhook",
   "sms-send",
   "telegram-webhook",
+  "oncall-webhook",
   "deeplinks",
   "gateway",
   "flags",

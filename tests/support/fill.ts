@@ -423,6 +423,20 @@ export const FILL: Record<string, string> = {
     insert into public.destinations (id, name, kind, url, rate_per_second) values
       ('00000000-0000-7000-8000-000000000b01', 'operations', 'telegram', 'telegram:-1002000000001', 0.25) on conflict do nothing;
     insert into private.telegram_targets (destination_id, chat_id) values ('00000000-0000-7000-8000-000000000b01', -1002000000001)`,
+  "public.oncall_schedules": `
+    insert into public.oncall_schedules (id, name) values ('00000000-0000-7000-8000-000000000c01', 'planted')`,
+  "private.oncall_people": `
+    insert into private.oncall_people (id, name, email) values ('00000000-0000-7000-8000-000000000c02', 'Ana', 'ana@team.example')`,
+  "private.oncall_layers": `
+    insert into private.oncall_layers (schedule_id, people, unit, every, starts_on, handover)
+    values ('00000000-0000-7000-8000-000000000c01', '{00000000-0000-7000-8000-000000000c02}', 'week', 1, '2026-11-02', '09:00')`,
+  "private.oncall_overrides": `
+    insert into private.oncall_overrides (schedule_id, person_id, during)
+    values ('00000000-0000-7000-8000-000000000c01', '00000000-0000-7000-8000-000000000c02', tstzrange(now(), now() + interval '1 hour'))`,
+  "private.oncall_answers": `
+    insert into private.oncall_answers (schedule_id, fault) values ('00000000-0000-7000-8000-000000000c01', 'timeout')`,
+  "private.oncall_circuits": `
+    insert into private.oncall_circuits (source, failures) values ('pagerduty', 1)`,
   "public.telegram_people": `
     insert into public.telegram_people (user_id, telegram_id, name)
     values ('00000000-0000-7000-8000-000000000001', 5100000001, 'Ana')`,
@@ -437,6 +451,9 @@ export const FILL: Record<string, string> = {
         '00000000-0000-7000-8000-000000000b01', '00000000-0000-7000-8000-0000000000a1', 1, 'delivered', now());
     insert into public.cards (delivery_id, token, chat_id, message_ids) values
       ('00000000-0000-7000-8000-000000000b02', 'abcdefghijklmnop', -1002000000001, '{4000}')`,
+  "private.oncall_pages": `
+    insert into private.oncall_pages (delivery_id, schedule_id, created_at)
+    values ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000c01', now())`,
   "public.card_presses": `
     insert into public.card_presses (delivery_id, user_id, action, outcome, state_before, version) values
       ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000001', 'ack', 'refused', 'open', 1)`,

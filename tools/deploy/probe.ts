@@ -126,6 +126,13 @@ export const PROBES: Record<string, Probe[]> = {
     type: PROBLEM,
     body: { code: "signature_missing" },
   }],
+  "oncall-webhook": [{
+    what: "keeps its work from who has no key",
+    request: () => ({ query: "/work", init: { method: "POST" } }),
+    status: 401,
+    type: PROBLEM,
+    body: { code: "unauthorized" },
+  }],
   "gateway": [{
     what: "keeps the split from who has no token",
     request: () => ({ query: "/api/traffic", init: { method: "POST", body: "{}" } }),

@@ -24,6 +24,7 @@ import { MASKED } from "../../supabase/functions/_shared/contract/http/masking.t
 import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.ts";
 import { MAILBOXES_HTTP } from "../../supabase/functions/_shared/contract/http/mailboxes.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
+import { ONCALL_HTTP } from "../../supabase/functions/_shared/contract/http/oncall.ts";
 import { TELEGRAM_HTTP } from "../../supabase/functions/_shared/contract/http/telegram.ts";
 import { SMS_HTTP } from "../../supabase/functions/_shared/contract/http/sms.ts";
 import { TRAFFIC_HTTP } from "../../supabase/functions/_shared/contract/http/traffic.ts";
@@ -49,6 +50,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   MAILBOXES_HTTP,
   SMS,
   SMS_HTTP,
+  ONCALL_HTTP,
   TELEGRAM_HTTP,
   TRAFFIC_HTTP,
   DESTINATIONS,

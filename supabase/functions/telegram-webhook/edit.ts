@@ -108,6 +108,7 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
         status: { state: card.state, by: card.by, at: card.at, until: card.until },
         ...(card.folded && { folded: card.folded }),
         analysis: card.analysis ?? null,
+        ...(card.oncall === null ? {} : { onCall: card.oncall }),
       });
       const place = { chat_id: card.chat_id, message_id: card.message_id };
       const rest = {

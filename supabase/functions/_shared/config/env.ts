@@ -304,6 +304,61 @@ const VARIABLES = {
     purpose: "reach Telegram somewhere else",
     schema: z.string().default("https://api.telegram.org").pipe(url),
   },
+  PD_TOKEN: {
+    purpose: "ask PagerDuty who is on call: a key of its REST API",
+    schema: text.optional(),
+    secret: true,
+  },
+  PD_ROUTING_KEY: {
+    purpose: "open incidents at PagerDuty: the integration key of a service (Events API v2)",
+    schema: text.optional(),
+    secret: true,
+  },
+  PD_WEBHOOK_SECRET: {
+    purpose: "recognise PagerDuty's webhooks; several, comma-separated, while rotating",
+    schema: secrets,
+    secret: true,
+  },
+  PD_URL: {
+    purpose: "reach PagerDuty's REST API somewhere else: https://api.eu.pagerduty.com in the EU",
+    schema: z.string().default("https://api.pagerduty.com").pipe(url),
+  },
+  PD_EVENTS_URL: {
+    purpose: "reach PagerDuty's Events API somewhere else: https://events.eu.pagerduty.com in the EU",
+    schema: z.string().default("https://events.pagerduty.com").pipe(url),
+  },
+  OPSGENIE_API_KEY: {
+    purpose: "ask Opsgenie who is on call, and open alerts there",
+    schema: text.optional(),
+    secret: true,
+  },
+  OPSGENIE_WEBHOOK_SECRET: {
+    purpose:
+      "recognise webhooks of Opsgenie and Jira Service Management: a word that they send along; several, comma-separated",
+    schema: secrets,
+    secret: true,
+  },
+  OPSGENIE_URL: {
+    purpose: "reach Opsgenie somewhere else: https://api.eu.opsgenie.com in the EU",
+    schema: z.string().default("https://api.opsgenie.com").pipe(url),
+  },
+  JSM_CLOUD_ID: {
+    purpose: "reach Jira Service Management: the id of your site",
+    schema: text.optional(),
+  },
+  JSM_EMAIL: {
+    purpose: "ask Jira Service Management who is on call: the account of the API token",
+    schema: text.optional(),
+  },
+  JSM_API_TOKEN: {
+    purpose: "ask Jira Service Management who is on call: an API token of that account",
+    schema: text.optional(),
+    secret: true,
+  },
+  JSM_URL: {
+    purpose: "reach Jira Service Management somewhere else",
+    schema: z.string().default("https://api.atlassian.com/jsm/ops/api").pipe(url),
+  },
   INBOUND_PARSE_DOMAIN: {
     part: "mail",
     purpose: "receive answers to mails: the domain whose MX leads to the provider",

@@ -28,6 +28,7 @@ import { SEARCH } from "./answers/search.ts";
 import { SIGNALS } from "./answers/signals.ts";
 import { SMS } from "./answers/sms.ts";
 import { ANALYSIS } from "./answers/analysis.ts";
+import { ONCALL } from "./answers/oncall.ts";
 import { TELEGRAM } from "./answers/telegram.ts";
 import { TEMPLATES } from "./answers/templates.ts";
 import { TRACKING } from "./answers/tracking.ts";
@@ -67,6 +68,7 @@ export const ANSWERS = {
   ...SEARCH,
   ...SIGNALS,
   ...SMS,
+  ...ONCALL,
   ...TELEGRAM,
   ...ANALYSIS,
   ...TEMPLATES,

@@ -68,6 +68,37 @@ export interface BookingDraft {
   cancelled?: boolean;
 }
 
+/** Somebody who can be on call: an address or a name. */
+export interface OnCallPersonDraft {
+  name?: string;
+  email?: string;
+  atlassian_id?: string;
+}
+
+/** A schedule, or a layer of one that exists. */
+export interface OnCallScheduleDraft {
+  name: string;
+  source?: "rota" | "pagerduty" | "opsgenie" | "jsm";
+  external_id?: string;
+  zone?: string;
+  destination?: string;
+  scopes?: readonly string[];
+  types?: readonly string[];
+  opens_incidents?: boolean;
+  /** Address of a member of the team. */
+  owner?: string;
+  layer?: {
+    people: readonly OnCallPersonDraft[];
+    unit?: "day" | "week";
+    every?: number;
+    starts_on?: string;
+    handover?: string;
+    days?: readonly number[];
+    from?: string;
+    until?: string;
+  };
+}
+
 /** Where a text of a masked thread went and why. */
 export interface ThreadDecision {
   org_id: string;
@@ -494,6 +525,9 @@ export interface JsonArguments {
       after?: { name: string; language: string; account: string };
     };
   };
+  add_oncall: { p_schedule: OnCallScheduleDraft };
+  override_oncall: { p_person: OnCallPersonDraft };
+  set_oncall_person: { p_person: OnCallPersonDraft };
   list_team: { p_filter: { search?: string; after?: string } };
   list_identities: { p_filter: { search?: string; after?: string } };
   list_incidents: { p_filter: { search?: string; after?: number } };
@@ -580,6 +614,8 @@ type OfThePipeline =
   | "settle_accesses"
   | "settle_chat_files"
   | "settle_deliveries"
+  | "settle_oncall_lookup"
+  | "settle_oncall_page"
   | "settle_notifications"
   | "settle_outbound"
   | "settle_status_posts"

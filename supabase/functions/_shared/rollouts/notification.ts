@@ -183,7 +183,11 @@ function bodyOfPart(
   { kind, at, part }: PartNotification,
 ): HealthEvent | SlackText {
   const [{ component, status, why }] = healthInWords([part]);
-  const what = component === "pool" ? `the pool of ${part.figures.name}` : component;
+  const what = component === "pool"
+    ? `the pool of ${part.figures.name}`
+    : component === "on_call"
+    ? `the schedule ${part.figures.schedule}`
+    : component;
   const message = kind === "recovered" ? `${what} does well again` : `${what} is ${status}: ${why}`;
   const what_to_do = kind === "recovered" ? "Nothing." : healthAdvice(component);
   return endpoint === "slack"

@@ -5,6 +5,7 @@
  */
 import type { Sentiment, Urgency } from "../../analysis/types.ts";
 import { isObject, list, text as textOf } from "../../json/json.ts";
+import { onCallParts, type OnCallShown } from "./oncall.ts";
 import { beginning, format, type Formatted, line, type Part, shortened, shown } from "./text.ts";
 
 /** The message that a card shows. */
@@ -159,6 +160,12 @@ export function cardOf(
     folded?: Folded;
     /** Null or absent as long as nothing is known. */
     analysis?: CardAnalysis | null;
+  { token, version, status, onCall }: {
+    token: string;
+    version: number;
+    status: CardStatus;
+    /** Who is on call, once that is known. */
+    onCall?: OnCallShown;
   },
 ): Card {
   const mail = message.channel === "email" && message.native !== null ? message.native : undefined;
@@ -184,6 +191,8 @@ export function cardOf(
   }
   if (more !== undefined) head.push("\n", ...foldedParts(more, token));
   const foot: Part[] = status.state === "open" ? [] : ["\n\n", { type: "bold", text: statusLine(status) }];
+  const foot: Part[] = onCall === undefined ? [] : ["\n\n", ...onCallParts(onCall)];
+  if (status.state !== "open") foot.push("\n\n", { type: "bold", text: statusLine(status) });
 
   const room = MESSAGE_UNITS - format([...head, ...foot]).text.length - 4;
   const open = openPart(body, Math.min(OPEN_UNITS, room));

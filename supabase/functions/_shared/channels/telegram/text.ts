@@ -9,9 +9,11 @@
 
 /** What a stretch of a text is. */
 export interface Entity {
-  readonly type: "bold" | "italic" | "code" | "blockquote" | "expandable_blockquote";
+  readonly type: "bold" | "italic" | "code" | "blockquote" | "expandable_blockquote" | "text_mention";
   readonly offset: number;
   readonly length: number;
+  /** Of a mention: the account. Telegram drops mentions of those who have never written to the bot. */
+  readonly user?: { readonly id: number };
 }
 
 /** A text with its entities, in the order of their offsets. */
@@ -21,7 +23,11 @@ export interface Formatted {
 }
 
 /** A part of a text; a string is one without format. */
-export type Part = string | { readonly type: Entity["type"]; readonly text: string };
+export type Part = string | {
+  readonly type: Entity["type"];
+  readonly text: string;
+  readonly user?: Entity["user"];
+};
 
 /** Joins parts. Entities begin and end at visible characters, because Telegram moves those that do not. */
 export function format(parts: readonly Part[]): Formatted {
@@ -31,7 +37,12 @@ export function format(parts: readonly Part[]): Formatted {
     const piece = typeof part === "string" ? part : part.text;
     if (typeof part !== "string" && piece.trim() !== "") {
       const offset = text.length + piece.length - piece.trimStart().length;
-      entities.push({ type: part.type, offset, length: piece.trim().length });
+      entities.push({
+        type: part.type,
+        offset,
+        length: piece.trim().length,
+        ...(part.user === undefined ? {} : { user: part.user }),
+      });
     }
     text += piece;
   }

@@ -37,6 +37,17 @@ export const cardToSend = z.strictObject({
 
 const SENTIMENTS = ["positive", "neutral", "negative"] as const;
 const URGENCIES = ["critical", "high", "normal", "low"] as const;
+const cardOnCall = z.strictObject({
+  /** Name of the schedule. */
+  schedule: z.string(),
+  /** How sure it is: `unlinked`: known, but not in Telegram; `stale`: as it was a while ago; `failed`: nobody knows. */
+  outcome: z.enum(["found", "unlinked", "stale", "empty", "failed"]),
+  /** When the answer was given. */
+  at: at.nullable(),
+  people: z.array(z.strictObject({ name: z.string(), telegram_id: telegramId.nullable() })),
+});
+/** Who is on call, as a card says it. */
+export type CardOnCall = z.infer<typeof cardOnCall>;
 
 /** The states of a card. */
 export const CARD_STATES = ["open", "acknowledged", "snoozed", "resolved", "spam"] as const;
@@ -55,6 +66,7 @@ const cardEdit = z.strictObject({
   by: z.string().nullable(),
   at: at.nullable(),
   until: at.nullable(),
+  oncall: cardOnCall.nullable(),
   /** Its snooze is over: somebody is to notice. */
   is_woken: z.boolean(),
   folded: folded.optional(),

@@ -10,7 +10,7 @@ import { errorInWords, errorMeaning } from "./provider_errors.ts";
 import { repliesInWords } from "./replies.ts";
 
 /** A part whose state is told: a component, or something that is looked after as one. */
-export interface JudgedPart<C extends string = HealthPart["component"] | "pool"> {
+export interface JudgedPart<C extends string = HealthPart["component"] | "pool" | "on_call"> {
   component: C;
   status: HealthState;
   because: string;
@@ -129,6 +129,12 @@ const REASONS: Readonly<
     exhausted: (figures) =>
       `${poolInWords(figures)}: new threads go to the front desk, with the owner in between`,
     ok: (figures) => poolInWords(figures),
+  },
+  on_call: {
+    gap: ({ schedule }) => `nobody is on call for ${schedule}: cards mention nobody`,
+    silent: ({ schedule, source }) =>
+      `${source} does not say who is on call for ${schedule}, and never has: cards mention nobody`,
+    covered: ({ schedule }) => `somebody is on call for ${schedule}`,
   },
   functions: {
     failing: ({ functions }) => `failed in 10 minutes: ${(functions as Failing[]).map(failing).join(", ")}`,
@@ -292,6 +298,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   guard:
     "End the named process (select pg_terminate_backend(pid)), or turn the flag off: gatelink rollback 2.",
   pool: "Add numbers of class pool with set_org_number: gatelink messages pools.",
+  on_call: "gatelink oncall who, gatelink oncall doctor. See docs/oncall.md.",
   storage: "Free some space, or shorten a retention: docs/personal-data.md.",
 };
 

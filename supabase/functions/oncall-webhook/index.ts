@@ -1,0 +1,31 @@
+import { bot } from "../_shared/channels/telegram/config.ts";
+import { killed } from "../_shared/config/kill_switch.ts";
+import { rpc } from "../_shared/db/client.ts";
+import { count } from "../_shared/db/counters.ts";
+import { requireKey } from "../_shared/gates/keys.ts";
+import { waitUntil } from "../_shared/http/background.ts";
+import { log } from "../_shared/log/log.ts";
+import { onCallProvider } from "../_shared/oncall/config.ts";
+import { serve } from "../_shared/serve/serve.ts";
+import { createHandler } from "./handler.ts";
+import { createOnCallWork } from "./work.ts";
+
+export default serve(
+  "oncall-webhook",
+  createHandler({
+    killed,
+    requireSecretKey: requireKey,
+    rpc,
+    provider: onCallProvider,
+    work: createOnCallWork({
+      rpc,
+      isKilled: () => killed("dynamic_routing"),
+      provider: onCallProvider,
+      bot,
+      fetch: (url, init) => fetch(url, init),
+      count: (source, outcome) => count("oncall_lookups", `${source} ${outcome}`),
+      onError: (message, error) => log.warn(message, { error }),
+    }),
+    waitUntil,
+  }),
+);

@@ -1,0 +1,219 @@
+/** Rotas: whose turn it is, across both changes of the clock, with layers and overrides; and what is remembered of providers. */
+import { assert, assertEquals } from "../support/assert.ts";
+import fc from "fast-check";
+import type { Sql } from "postgres";
+import { refusal } from "../support/callers.ts";
+import { databaseTest } from "../support/database.ts";
+import { holds } from "../support/property.ts";
+
+/** Adds a rota, or a layer to one, with what the layer differs in. */
+async function rota(sql: Sql, layer: Record<string, unknown>, name = "infra", zone = "Europe/Berlin") {
+  const schedule = {
+    name,
+    zone,
+    layer: {
+      people: [{ name: "Ana" }, { name: "Ben" }],
+      starts_on: "2026-01-05",
+      handover: "09:00",
+      ...layer,
+    },
+  };
+  await sql`select public.add_oncall(${sql.json(schedule as never)})`;
+}
+
+/** Who is on call at these times. */
+async function at(sql: Sql, ...times: string[]): Promise<(string | null)[]> {
+  const rows = await sql`
+    select p.name from unnest(${times}::timestamptz[]) with ordinality as t (at, place)
+    cross join public.oncall_schedules s
+    left join private.oncall_people p on p.id = private.rota_person(s.id, t.at)
+    where s.name = 'infra' order by t.place`;
+  return rows.map(({ name }) => name);
+}
+
+databaseTest("a weekly rota changes at the same time on the wall, in winter and in summer", async (sql) => {
+  await rota(sql, {});
+  // Mondays, 9:00 in Berlin: 8:00 UTC in winter, 7:00 UTC in summer. The clock goes forward on 29 March, back on 25 October.
+  assertEquals(
+    await at(sql, "2026-01-05T07:59Z", "2026-01-05T08:00Z", "2026-01-12T07:59Z", "2026-01-12T08:00Z"),
+    [null, "Ana", "Ana", "Ben"],
+  );
+  assertEquals(await at(sql, "2026-03-23T07:59Z", "2026-03-23T08:00Z"), ["Ana", "Ben"]);
+  assertEquals(await at(sql, "2026-03-30T06:59Z", "2026-03-30T07:00Z"), ["Ben", "Ana"]);
+  assertEquals(await at(sql, "2026-10-26T07:59Z", "2026-10-26T08:00Z"), ["Ben", "Ana"]);
+});
+
+databaseTest("a turn that changes within the hour that comes twice, or never, changes once", async (sql) => {
+  await rota(sql, { unit: "day", handover: "02:30" });
+  for (const night of ["2026-03-29", "2026-10-25"]) {
+    // From midnight UTC on, each ten minutes for four hours.
+    const times = Array.from(
+      { length: 24 },
+      (_, i) => new Date(Date.parse(`${night}T00:00Z`) + i * 600_000).toISOString(),
+    );
+    const people = await at(sql, ...times);
+    const changes = people.filter((one, i) => i > 0 && one !== people[i - 1]).length;
+    assertEquals(changes, 1, `${night}: ${people.join(" ")}`);
+  }
+});
+
+databaseTest("layers: a later one comes first while it is in force, over midnight too", async (sql) => {
+  await rota(sql, {});
+  await rota(sql, { people: [{ name: "Cleo" }], days: [5, 6], from: "18:00", until: "08:00" });
+  assertEquals(
+    // A Friday and Saturday in winter: 18:00 in Berlin is 17:00 UTC.
+    await at(
+      sql,
+      "2026-01-09T16:59Z",
+      "2026-01-09T17:00Z",
+      "2026-01-10T06:59Z",
+      "2026-01-10T07:00Z",
+      "2026-01-11T06:59Z",
+      "2026-01-11T17:00Z",
+    ),
+    ["Ana", "Cleo", "Cleo", "Ana", "Cleo", "Ana"],
+  );
+});
+
+databaseTest(
+  "overrides: the last one counts, from its beginning to its end, and what is removed does not",
+  async (sql) => {
+    await rota(sql, {});
+    const over = async (who: string, from: string, until: string) =>
+      (await sql`select public.override_oncall('infra', ${
+        sql.json({ name: who })
+      }, ${from}, ${until}) as made`)[0].made;
+    await over("Cleo", "2026-01-06T00:00Z", "2026-01-08T00:00Z");
+    const { id } = await over("Ben", "2026-01-07T00:00Z", "2026-01-09T00:00Z");
+    const times = [
+      "2026-01-05T23:59Z",
+      "2026-01-06T00:00Z",
+      "2026-01-07T00:00Z",
+      "2026-01-08T23:59Z",
+      "2026-01-09T00:00Z",
+    ];
+    assertEquals(await at(sql, ...times), ["Ana", "Cleo", "Ben", "Ben", "Ana"]);
+    assertEquals((await sql`select public.remove_oncall('infra', ${id}) as removed`)[0].removed, "override");
+    assertEquals(await at(sql, ...times), ["Ana", "Cleo", "Cleo", "Ana", "Ana"]);
+    assertEquals(await refusal(sql`select public.remove_oncall('infra', ${id})`), "GL404");
+    assertEquals(await refusal(over("Ben", "2026-01-07T00:00Z", "2026-01-07T00:00Z")), "GL422");
+  },
+);
+
+databaseTest(
+  "rota_shifts(): says of every moment what rota_person() says, without overlap, whatever the rota",
+  async (sql) => {
+    const FROM = Date.parse("2026-03-20T00:00Z"), UNTIL = Date.parse("2026-04-10T00:00Z");
+    const time = fc.tuple(fc.integer({ min: 0, max: 23 }), fc.constantFrom("00", "30")).map(([h, m]) =>
+      `${String(h).padStart(2, "0")}:${m}`
+    );
+    const layer = fc.record({
+      people: fc.uniqueArray(fc.constantFrom("Ana", "Ben", "Cleo"), { minLength: 1 }).map((names) =>
+        names.map((name) => ({ name }))
+      ),
+      unit: fc.constantFrom("day", "week"),
+      every: fc.integer({ min: 1, max: 3 }),
+      handover: time,
+      starts_on: fc.constantFrom("2026-01-05", "2026-03-25"),
+      window: fc.option(fc.record({ from: time, until: time })),
+      days: fc.option(fc.uniqueArray(fc.integer({ min: 1, max: 7 }), { minLength: 1 })),
+    }).map(({ window, days, ...rest }) => ({ ...rest, ...window, ...(days === null ? {} : { days }) }));
+    const hours = fc.integer({ min: 0, max: 500 });
+    const world = fc.record({
+      zone: fc.constantFrom("Europe/Berlin", "America/New_York", "UTC", "Australia/Lord_Howe"),
+      layers: fc.array(layer, { minLength: 1, maxLength: 3 }),
+      overrides: fc.array(fc.tuple(hours, fc.integer({ min: 1, max: 30 })), { maxLength: 2 }),
+      looks: fc.array(fc.integer({ min: FROM, max: UNTIL - 1 }), { minLength: 5, maxLength: 12 }),
+    });
+    await holds(
+      fc.asyncProperty(world, async ({ zone, layers, overrides, looks }) => {
+        await sql`delete from public.oncall_schedules`;
+        for (const one of layers) await rota(sql, one, "infra", zone);
+        for (const [start, length] of overrides) {
+          const from = new Date(FROM + start * 3_600_000).toISOString();
+          const until = new Date(FROM + (start + length) * 3_600_000).toISOString();
+          await sql`select public.override_oncall('infra', '{"name": "Dan"}', ${from}, ${until})`;
+        }
+        const shifts = await sql`
+        select r.person_id, extract(epoch from r.since) * 1000 as since, extract(epoch from r.until) * 1000 as until
+        from public.oncall_schedules s, private.rota_shifts(s.id, ${new Date(FROM)}, ${new Date(
+          UNTIL,
+        )}) r order by r.since`;
+        assertEquals([Number(shifts[0].since), Number(shifts.at(-1)!.until)], [FROM, UNTIL]);
+        for (let i = 1; i < shifts.length; i++) {
+          assertEquals(shifts[i].since, shifts[i - 1].until);
+          assert(shifts[i].person_id !== shifts[i - 1].person_id);
+        }
+        for (const look of looks) {
+          const [{ person }] = await sql`
+          select private.rota_person(s.id, ${new Date(look)}) as person from public.oncall_schedules s`;
+          const shift = shifts.find(({ since, until }) => Number(since) <= look && look < Number(until));
+          assertEquals(shift?.person_id, person, new Date(look).toISOString());
+        }
+      }),
+      { cases: 25 },
+    );
+  },
+);
+
+databaseTest(
+  "a provider's answer serves for a minute, and at any age once it fails; the circuit opens after five failures",
+  async (sql) => {
+    await sql`select public.add_oncall('{"name": "infra", "source": "pagerduty", "external_id": "PSCH001"}')`;
+    const [{ id }] = await sql`select id from public.oncall_schedules`;
+    const start = Date.parse("2030-01-01T00:00:00Z");
+    const when = (seconds: number) => new Date(start + seconds * 1000);
+    const answer = async (seconds: number, anyAge = false) =>
+      (await sql`select private.oncall_answer(s, ${
+        when(seconds)
+      }, ${anyAge}) as answer from public.oncall_schedules s`)[0].answer;
+    const settle = async (seconds: number, people: unknown, fault: string | null = null) =>
+      (await sql`select private.settle_oncall_lookup(${id}, ${
+        people === null ? null : sql.json(people as never)
+      }, null, ${fault}, ${when(seconds)}) as answer`)[0].answer;
+    const may = async (seconds: number) =>
+      (await sql`select private.begin_oncall_lookup('pagerduty', ${when(seconds)}) as may`)[0].may;
+
+    assertEquals(await answer(0), null);
+    assertEquals(await settle(0, null, "timeout"), null);
+    const ana = [{ id: "P1", name: "Ana", email: "ana@team.example" }];
+    const people = [{ name: "Ana", email: "ana@team.example", telegram_id: null }];
+    assertEquals((await settle(1, ana)).people, people);
+    assertEquals((await answer(60)).people, people);
+    assertEquals(await answer(62), null);
+    // Two hours later it fails: the old answer serves, and says that it is old.
+    for (let i = 0; i < 5; i++) {
+      assertEquals(await may(7200 + i), true);
+      const stale = await settle(7200 + i, null, "status 503");
+      assertEquals([stale.people, stale.is_stale], [people, true]);
+    }
+    assertEquals([await may(7210), await may(7233)], [false, false]);
+    // One probes, the others wait; it fails, and twice as long nobody asks.
+    assertEquals([await may(7235), await may(7236)], [true, false]);
+    await settle(7236, null, "timeout");
+    assertEquals([await may(7295), await may(7297)], [false, true]);
+    assertEquals((await settle(7297, [])).people, []);
+    assertEquals([await may(7298), await may(7299)], [true, true]);
+  },
+);
+
+databaseTest("add_oncall(): what cannot be is refused, and a layer needs a rota", async (sql) => {
+  await rota(sql, {});
+  const add = (schedule: unknown) => refusal(sql`select public.add_oncall(${sql.json(schedule as never)})`);
+  assertEquals(await add({ name: "infra" }), "GL409");
+  assertEquals(await add({ name: "x", zone: "Nowhere" }), "GL422");
+  assertEquals(await add({ name: "x", destination: "nowhere" }), "GL404");
+  assertEquals(await add({ name: "x", owner: "nobody@team.example" }), "GL404");
+  assertEquals(await add({ name: "x", source: "pagerduty" }), "23514");
+  assertEquals(await add({ name: "x", layer: { people: [] } }), "23514");
+  assertEquals(await add({ name: "x", layer: { people: [{}] } }), "GL422");
+  await sql`select public.add_oncall('{"name": "theirs", "source": "opsgenie", "external_id": "1"}')`;
+  assertEquals(await add({ name: "theirs", layer: { people: [{ name: "Ana" }] } }), "GL409");
+  assertEquals(
+    await refusal(
+      sql`select public.override_oncall('theirs', '{"name": "Ana"}', null, now() + interval '1 hour')`,
+    ),
+    "GL409",
+  );
+  assertEquals((await sql`select count(*)::int as n from public.oncall_schedules`)[0].n, 2);
+});
