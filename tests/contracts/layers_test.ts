@@ -57,8 +57,7 @@ const SHELVES: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders of `_shared`: each may import those before it, so that there is no circle. Functions come after all. */
 const ORDER =
-  ("log crypto json contract agents time mail sms http config analysis storage db gates flags routing masking delivery links tracking incidents media rollouts traffic serve " +
-  ("log crypto json contract agents time mail sms http config storage db gates flags routing masking delivery links tracking oncall incidents media rollouts traffic serve " +
+  ("log crypto json contract agents time mail sms http config analysis storage db gates flags routing masking delivery links tracking oncall incidents media rollouts traffic serve " +
     "channels mailboxes pipeline compose.ts").split(" ");
 
 /** What may import less than what comes before it, and what that is. */

@@ -64,14 +64,12 @@ const FREE: Record<string, string> = {
   "private.telegram_links": "token_hash user_id expires_at",
   "private.card_clears": "chat_id message_id is_file noted_at due_at",
   "public.telegram_people": "user_id telegram_id name linked_at",
-  "public.cards": "topic_id state holder snoozed_until version changed_at edit_due_at edit_lease created_at",
   "public.analyses":
     "state source sentiment urgency confidence rules_version model latency_ms fault is_asking attempts due_at lease created_at done_at judged_at",
   "public.analysis_labels": "user_id sentiment urgency at",
   "private.provider_circuits": "provider failures recent_ms open_until open_seconds probe_until changed_at",
   "public.chat_replies":
     "id token source user_id by state reason sender_id due_at files_due_at out_status settled_at decided_by version chat_id topic_id ask_id media_group note_id edit_due_at edit_lease key created_at",
-  "public.card_presses": "id user_id action outcome state_before holder_before version at",
   "public.card_folds": "at",
   "private.card_storms": "destination_id pattern last_at",
   // Of the team's own people: who can be on call.

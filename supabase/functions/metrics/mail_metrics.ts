@@ -83,11 +83,6 @@ export function mailMetrics({ snapshot, counted, measured, timed }: Recorded): M
       "Questions who is on call, by source and outcome: found, stale, empty, failed, unlinked.",
       counted("oncall_lookups", "source", "outcome"),
     ),
-    counter(
-      "gatelink_chat_replies_total",
-      "Answers from chats by mail, by outcome: queued, undone, left, delivered, failed, refused_…",
-      counted("chat_replies", "outcome"),
-    ),
     gauge(
       "gatelink_chats",
       "Chats that got a card within 30 days, and those of them in which somebody of the team acted on one.",

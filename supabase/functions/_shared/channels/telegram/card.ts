@@ -153,17 +153,13 @@ export function pressOf(data: unknown): { action: Action; token: string; version
  */
 export function cardOf(
   message: CardMessage,
-  { token, version, status, folded: more, analysis }: {
+  { token, version, status, folded: more, analysis, onCall }: {
     token: string;
     version: number;
     status: CardStatus;
     folded?: Folded;
     /** Null or absent as long as nothing is known. */
     analysis?: CardAnalysis | null;
-  { token, version, status, onCall }: {
-    token: string;
-    version: number;
-    status: CardStatus;
     /** Who is on call, once that is known. */
     onCall?: OnCallShown;
   },
@@ -190,7 +186,6 @@ export function cardOf(
     head.push("\n", { type: "italic", text: mail === undefined ? `(${line(message.type)})` : "(no text)" });
   }
   if (more !== undefined) head.push("\n", ...foldedParts(more, token));
-  const foot: Part[] = status.state === "open" ? [] : ["\n\n", { type: "bold", text: statusLine(status) }];
   const foot: Part[] = onCall === undefined ? [] : ["\n\n", ...onCallParts(onCall)];
   if (status.state !== "open") foot.push("\n\n", { type: "bold", text: statusLine(status) });
 

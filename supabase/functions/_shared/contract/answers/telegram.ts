@@ -37,6 +37,7 @@ export const cardToSend = z.strictObject({
 
 const SENTIMENTS = ["positive", "neutral", "negative"] as const;
 const URGENCIES = ["critical", "high", "normal", "low"] as const;
+
 const cardOnCall = z.strictObject({
   /** Name of the schedule. */
   schedule: z.string(),
