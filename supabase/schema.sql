@@ -348,6 +348,97 @@ create policy allowlist_history_read on public.allowlist_history for select to a
 -- History cannot be changed.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.allowlist_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
+-- What was found out about mails that are shown as cards. It may raise attention; it never lowers it, and decides of
+-- no delivery.
+create table public.analyses (
+  -- The mail.
+  message_id uuid not null,
+  -- queued, done, or given_up: its words are gone, or nobody came to it within ten minutes.
+  state text default 'queued'::text not null,
+  -- Whose word the mood is: a model's, or that of the rules and the classifier that come with the code.
+  source text,
+  -- positive, neutral or negative; null if that is not clear enough.
+  sentiment text,
+  -- critical, high, normal or low, the more urgent one of what rules and model say; null if that is not clear.
+  urgency text,
+  -- The model's, in one line, without addresses, numbers and links; null without one.
+  summary text,
+  -- Of the classifier, 0 to 1; null of a model.
+  confidence real,
+  -- Version of rules and classifier.
+  rules_version text,
+  -- Name of the model that was asked; null for none.
+  model text,
+  -- From the question to the model's answer, in milliseconds; of rules from the claim to the result.
+  latency_ms integer,
+  -- Why the model gave nothing usable, in one word; null if it was not asked, or did.
+  fault text,
+  -- Whether the card asks what is right, because somebody pressed that it is wrong.
+  is_asking boolean default false not null,
+  -- How often somebody took it up.
+  attempts smallint default 0 not null,
+  -- When it is taken up, or its lease ends; null once it is over.
+  due_at timestamp with time zone default now(),
+  -- Of whoever works on it.
+  lease uuid,
+  -- When the card was sent.
+  created_at timestamp with time zone default now() not null,
+  -- When it was done.
+  done_at timestamp with time zone,
+  -- When it was counted for rollouts as right or wrong; null if it was not (yet).
+  judged_at timestamp with time zone,
+  constraint analyses_pkey PRIMARY KEY (message_id),
+  constraint analyses_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint analyses_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
+  constraint analyses_fault_check CHECK ((length(fault) <= 40)),
+  constraint analyses_model_check CHECK ((length(model) <= 100)),
+  constraint analyses_sentiment_known CHECK ((sentiment = ANY (ARRAY['positive'::text, 'neutral'::text, 'negative'::text]))),
+  constraint analyses_source_known CHECK ((source = ANY (ARRAY['model'::text, 'rules'::text]))),
+  constraint analyses_state_known CHECK ((state = ANY (ARRAY['queued'::text, 'done'::text, 'given_up'::text]))),
+  constraint analyses_summary_check CHECK ((length(summary) <= 200)),
+  constraint analyses_urgency_known CHECK ((urgency = ANY (ARRAY['critical'::text, 'high'::text, 'normal'::text, 'low'::text])))
+) with (fillfactor=80);
+-- For the accuracy of the last weeks.
+create INDEX analyses_done_idx ON public.analyses USING btree (done_at) WHERE (state = 'done'::text);
+-- What is to be analysed. Nearly always empty.
+create INDEX analyses_due_idx ON public.analyses USING btree (due_at) WHERE (due_at IS NOT NULL);
+-- Those of the model that are to be counted for rollouts.
+create INDEX analyses_unjudged_idx ON public.analyses USING btree (done_at) WHERE ((state = 'done'::text) AND (source = 'model'::text) AND (judged_at IS NULL));
+alter table public.analyses enable row level security;
+grant select on public.analyses to authenticated;
+grant select, insert, update, delete on public.analyses to service_role;
+-- They are shown on cards.
+create policy "team reads analyses" on public.analyses for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- What people of the team say a mail really was. Accuracy is measured by it.
+create table public.analysis_labels (
+  -- The mail.
+  message_id uuid not null,
+  -- Who says so.
+  user_id uuid not null,
+  -- The right mood; null if the person said nothing of it.
+  sentiment text,
+  -- The right urgency; null if the person said nothing of it.
+  urgency text,
+  -- When the person last said something.
+  at timestamp with time zone default now() not null,
+  -- One word a person.
+  constraint analysis_labels_pkey PRIMARY KEY (message_id, user_id),
+  constraint analysis_labels_message_id_fkey FOREIGN KEY (message_id) REFERENCES analyses(message_id) ON DELETE CASCADE,
+  constraint analysis_labels_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE,
+  constraint analysis_labels_sentiment_known CHECK ((sentiment = ANY (ARRAY['positive'::text, 'neutral'::text, 'negative'::text]))),
+  constraint analysis_labels_urgency_known CHECK ((urgency = ANY (ARRAY['critical'::text, 'high'::text, 'normal'::text, 'low'::text])))
+);
+-- For the removal of a user.
+create INDEX analysis_labels_user_idx ON public.analysis_labels USING btree (user_id);
+alter table public.analysis_labels enable row level security;
+grant select on public.analysis_labels to authenticated;
+grant select, insert, update, delete on public.analysis_labels to service_role;
+-- Who corrected what is the team's.
+create policy "team reads labels" on public.analysis_labels for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Who gets an announcement: the audience as it was when the announcement was made.
 create table public.announcement_recipients (
   -- The announcement.
@@ -779,12 +870,15 @@ create table public.card_presses (
   holder_before uuid,
   -- The version of the card that it led to; of those in vain, the current one.
   version integer not null,
+  -- Who did it at a provider of on-call schedules, in its words; null for what was pressed here.
+  by_name text,
   -- When.
   at timestamp with time zone default now() not null,
   constraint card_presses_pkey PRIMARY KEY (id),
   constraint card_presses_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES cards(delivery_id) ON DELETE CASCADE,
   constraint card_presses_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE SET NULL,
   constraint card_presses_action_check CHECK ((action = ANY (ARRAY['ack'::text, 'mine'::text, 'snooze'::text, 'resolve'::text, 'spam'::text, 'wake'::text, 'undo'::text]))),
+  constraint card_presses_by_name_check CHECK (((char_length(by_name) >= 1) AND (char_length(by_name) <= 200))),
   constraint card_presses_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'stale'::text, 'refused'::text])))
 );
 -- The presses of a card.
@@ -820,6 +914,9 @@ create table public.cards (
   version integer default 1 not null,
   -- When somebody last pressed; null if nobody has.
   changed_at timestamp with time zone,
+  -- Who is on call, as the card says it: {schedule, outcome, at, people [{name, telegram_id}]}; null while that is
+  -- not looked up.
+  oncall jsonb,
   -- When the message in the chat is to be brought up to date, or its lease ends; null while it is.
   edit_due_at timestamp with time zone,
   -- Of whoever edits it at the moment.
@@ -838,8 +935,10 @@ create table public.cards (
 create INDEX cards_edit_idx ON public.cards USING btree (edit_due_at) WHERE (edit_due_at IS NOT NULL);
 -- For the removal of a user.
 create INDEX cards_holder_idx ON public.cards USING btree (holder) WHERE (holder IS NOT NULL);
--- Finds the card that somebody answers or presses.
+-- Finds the card that somebody presses.
 create INDEX cards_message_idx ON public.cards USING btree (chat_id, (message_ids[1]));
+-- Finds the card that somebody answers, by any of its messages.
+create INDEX cards_parts_idx ON public.cards USING gin (message_ids);
 -- Cards to be opened again.
 create INDEX cards_snoozed_idx ON public.cards USING btree (snoozed_until) WHERE (state = 'snoozed'::text);
 alter table public.cards enable row level security;
@@ -848,8 +947,120 @@ grant select, insert, update, delete on public.cards to service_role;
 -- They say where a message went and who takes care.
 create policy "team reads cards" on public.cards for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Looked up behind the card, never before it.
+create TRIGGER ask_oncall AFTER INSERT ON public.cards FOR EACH ROW EXECUTE FUNCTION private.ask_oncall();
 -- What is erased here is erased there.
 create TRIGGER clear_card AFTER DELETE ON public.cards FOR EACH ROW EXECUTE FUNCTION private.clear_card();
+-- The card comes first, what is found out about it later.
+create TRIGGER queue_analysis AFTER INSERT ON public.cards FOR EACH ROW EXECUTE FUNCTION private.queue_analysis();
+
+-- Answers of the team to what cards show: written in the chat, or with gatelink email reply. What became of one that
+-- left is told by its message.
+create table public.chat_replies (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- Names it in the buttons of its note. No secret: who may press is asked at each press.
+  token text collate "C" default private.new_reply_token() not null,
+  -- The message that is answered.
+  message_id uuid not null,
+  -- The thread of that message, or its conversation: answers are counted by it. Not a reference.
+  thread uuid not null,
+  -- chat (Telegram) or cli (the command line).
+  source text not null,
+  -- The member who wrote it; null for a secret key, and for somebody whose account was deleted.
+  user_id uuid,
+  -- Who wrote it: a user's id, or the database role.
+  by text not null,
+  -- asked (it waits until its author confirms it), waiting (for its time), leaving (somebody queues it), left, undone
+  -- or refused.
+  state text not null,
+  -- Why it was refused, or what its author is asked about.
+  reason text,
+  -- Its words, until it leaves or is given up: then its message has them.
+  text text,
+  -- Its files until then: [{file_id, name, type, size, bucket, path}]; bucket and path once they were fetched.
+  files jsonb default '[]'::jsonb not null,
+  -- The address that it goes to.
+  recipient text not null,
+  -- The sender that it goes from (senders.id).
+  sender_id text not null,
+  -- When it leaves; while it is leaving, when that is tried again; while it is asked, until when it can be confirmed.
+  due_at timestamp with time zone,
+  -- When its files are fetched, or whoever fetches them is given up; null if there is nothing to fetch.
+  files_due_at timestamp with time zone,
+  -- The message that it became.
+  out_id uuid,
+  -- The status of that message, as its note shows it.
+  out_status text,
+  -- When nothing more was to be expected; null while something is.
+  settled_at timestamp with time zone,
+  -- Who undid or confirmed it.
+  decided_by uuid,
+  -- Incremented by each change of its state; a press names the version that it saw.
+  version integer default 1 not null,
+  -- The chat in which it was written; null for the command line.
+  chat_id bigint,
+  -- The topic in which it was written; null for none.
+  topic_id bigint,
+  -- Telegram's id of what was written.
+  ask_id bigint,
+  -- Telegram's id of the album that it is a part of.
+  media_group text,
+  -- Telegram's id of our note about it, which has the button.
+  note_id bigint,
+  -- When its note is to be written or brought up to date, or the lease ends; null while it is.
+  edit_due_at timestamp with time zone,
+  -- Of whoever writes the note at the moment.
+  edit_lease uuid,
+  -- The caller's key.
+  key uuid,
+  -- When it was written.
+  created_at timestamp with time zone not null,
+  -- Names an answer.
+  constraint chat_replies_pkey PRIMARY KEY (id),
+  -- What somebody wrote in a chat is one answer, however often Telegram reports it.
+  constraint chat_replies_ask_key UNIQUE (chat_id, ask_id),
+  -- A request of somebody with the same key is the same answer.
+  constraint chat_replies_key_key UNIQUE (key, by),
+  -- The answer that became a message; serves the foreign key.
+  constraint chat_replies_out_key UNIQUE (out_id),
+  -- A press of a button names an answer by it.
+  constraint chat_replies_token_key UNIQUE (token),
+  constraint chat_replies_decided_by_fkey FOREIGN KEY (decided_by) REFERENCES auth.users(id) ON DELETE SET NULL,
+  constraint chat_replies_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint chat_replies_out_id_fkey FOREIGN KEY (out_id) REFERENCES messages(id) ON DELETE SET NULL,
+  constraint chat_replies_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE SET NULL,
+  constraint chat_replies_source_known CHECK ((source = ANY (ARRAY['chat'::text, 'cli'::text]))),
+  constraint chat_replies_state_known CHECK ((state = ANY (ARRAY['asked'::text, 'waiting'::text, 'leaving'::text, 'left'::text, 'undone'::text, 'refused'::text])))
+) with (fillfactor=80);
+-- An album is one answer.
+create UNIQUE INDEX chat_replies_album_key ON public.chat_replies USING btree (chat_id, media_group) WHERE (media_group IS NOT NULL);
+-- The answers of an hour of somebody.
+create INDEX chat_replies_by_idx ON public.chat_replies USING btree (by, created_at);
+-- For the removal of a user.
+create INDEX chat_replies_decided_idx ON public.chat_replies USING btree (decided_by) WHERE (decided_by IS NOT NULL);
+-- Answers that are to leave. Nearly always empty.
+create INDEX chat_replies_due_idx ON public.chat_replies USING btree (due_at) WHERE (state = ANY (ARRAY['asked'::text, 'waiting'::text, 'leaving'::text]));
+-- Notes to be written or brought up to date.
+create INDEX chat_replies_edit_idx ON public.chat_replies USING btree (edit_due_at) WHERE (edit_due_at IS NOT NULL);
+-- Answers whose files are to be fetched.
+create INDEX chat_replies_files_idx ON public.chat_replies USING btree (files_due_at) WHERE (files_due_at IS NOT NULL);
+-- The answers to a message; serves the foreign key.
+create INDEX chat_replies_message_idx ON public.chat_replies USING btree (message_id);
+-- Finds the answer whose note somebody answers.
+create INDEX chat_replies_note_idx ON public.chat_replies USING btree (chat_id, note_id) WHERE (note_id IS NOT NULL);
+-- Answers of which more is to be told.
+create INDEX chat_replies_open_idx ON public.chat_replies USING btree (created_at) WHERE ((state = 'left'::text) AND (settled_at IS NULL));
+-- The answers of an hour in a thread.
+create INDEX chat_replies_thread_idx ON public.chat_replies USING btree (thread, created_at);
+-- For the removal of a user.
+create INDEX chat_replies_user_idx ON public.chat_replies USING btree (user_id) WHERE (user_id IS NOT NULL);
+alter table public.chat_replies enable row level security;
+grant select, insert, update, delete on public.chat_replies to service_role;
+-- What is erased here is erased there.
+create TRIGGER clear_chat_reply AFTER DELETE ON public.chat_replies FOR EACH ROW WHEN ((old.note_id IS NOT NULL)) EXECUTE FUNCTION private.clear_chat_reply();
+-- The panel shows who wrote an answer.
+create TRIGGER note_chat_author AFTER UPDATE OF state ON public.chat_replies FOR EACH ROW WHEN (((new.state = 'left'::text) AND (old.state <> 'left'::text))) EXECUTE FUNCTION private.note_chat_author();
 
 -- Clicks of a link and day, in as many slots as isolates count, so that none waits for another. The value is the sum
 -- over the slots. Rolled up into click_days when the day is over.
@@ -2520,6 +2731,8 @@ grant select, insert, update, delete on public.messages to service_role;
 create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.direction = 'in'::text) AND ((new.link_token IS NOT NULL) OR (new.referral IS NOT NULL)))) EXECUTE FUNCTION private.attribute_new_message();
 -- What is gone here goes from chats.
 create TRIGGER clear_cards AFTER UPDATE OF text, native ON public.messages FOR EACH ROW WHEN (((new.text IS NULL) AND (new.native IS NULL) AND ((old.text IS NOT NULL) OR (old.native IS NOT NULL)))) EXECUTE FUNCTION private.clear_cards();
+-- A summary is made of the words.
+create TRIGGER forget_analysis AFTER UPDATE OF text, native ON public.messages FOR EACH ROW WHEN (((new.text IS NULL) AND (new.native IS NULL) AND ((old.text IS NOT NULL) OR (old.native IS NOT NULL)))) EXECUTE FUNCTION private.forget_analysis();
 -- Whoever wrote or was written to may write again, and be lost.
 create TRIGGER note_text AFTER INSERT ON public.messages FOR EACH ROW WHEN ((new.channel = 'sms'::text)) EXECUTE FUNCTION private.note_text();
 -- What is acknowledged to the provider is also queued for storing.
@@ -2640,6 +2853,57 @@ grant select on public.notifications to authenticated;
 grant select, insert, update on public.notifications to service_role;
 -- The team sees what was told and whether it arrived.
 create policy notifications_read on public.notifications for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Schedules of who is on call, and the cards that mention the person.
+create table public.oncall_schedules (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- Short name: lower-case letters, digits, - and _.
+  name text not null,
+  -- Who knows: rota (the layers and overrides here), pagerduty, opsgenie, or jsm (Jira Service Management).
+  source text default 'rota'::text not null,
+  -- The provider's id of the schedule; null for a rota.
+  external_id text,
+  -- IANA time zone of a rota.
+  zone text default 'UTC'::text not null,
+  -- The chat whose cards mention who is on call: where messages go whether or not somebody is. Null for none.
+  destination_id uuid,
+  -- Only cards of mails to addresses of these scopes; null for all.
+  scopes text[],
+  -- Only cards of mails to addresses of these types, such as alert; null for all.
+  types text[],
+  -- Whether each card opens an incident at the provider, which follows the card and the card follows.
+  opens_incidents boolean default false not null,
+  -- Who is told when nobody is on call, or the provider does not answer.
+  owner uuid,
+  -- When it was added.
+  created_at timestamp with time zone default now() not null,
+  -- A schedule's id.
+  constraint oncall_schedules_pkey PRIMARY KEY (id),
+  -- A schedule is named by people.
+  constraint oncall_schedules_name_key UNIQUE (name),
+  constraint oncall_schedules_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE SET NULL,
+  constraint oncall_schedules_owner_fkey FOREIGN KEY (owner) REFERENCES team_members(user_id) ON DELETE SET NULL,
+  -- A rota is kept here, everything else there.
+  constraint oncall_schedules_external CHECK (((source = 'rota'::text) = (external_id IS NULL))),
+  constraint oncall_schedules_external_id_check CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 128))),
+  constraint oncall_schedules_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
+  -- Only a provider has incidents.
+  constraint oncall_schedules_opens CHECK (((NOT opens_incidents) OR (source <> 'rota'::text))),
+  constraint oncall_schedules_scopes_check CHECK (((cardinality(scopes) >= 1) AND (cardinality(scopes) <= 50))),
+  constraint oncall_schedules_source_known CHECK ((source = ANY (ARRAY['rota'::text, 'pagerduty'::text, 'opsgenie'::text, 'jsm'::text]))),
+  constraint oncall_schedules_types_check CHECK (((cardinality(types) >= 1) AND (cardinality(types) <= 50)))
+);
+-- Finds the schedule of a card; serves the foreign key.
+create INDEX oncall_schedules_destination_idx ON public.oncall_schedules USING btree (destination_id) WHERE (destination_id IS NOT NULL);
+-- For the removal of a member.
+create INDEX oncall_schedules_owner_idx ON public.oncall_schedules USING btree (owner) WHERE (owner IS NOT NULL);
+alter table public.oncall_schedules enable row level security;
+grant select on public.oncall_schedules to authenticated;
+grant select, insert, update, delete on public.oncall_schedules to service_role;
+-- Who is on call is no secret within the team.
+create policy "team reads schedules" on public.oncall_schedules for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- People of an organisation. Each sees their organisation alone, and a sitter their own threads alone.
@@ -5331,6 +5595,174 @@ create table private.notification_addresses (
 alter table private.notification_addresses enable row level security;
 grant select on private.notification_addresses to service_role;
 
+-- The last answer about each schedule, which serves as long as there is no newer one.
+create table private.oncall_answers (
+  -- The schedule.
+  schedule_id uuid not null,
+  -- Who is on call, as the provider names them: [{id, name, email}]; null while there was no answer, and for rotas.
+  people jsonb,
+  -- When it was answered.
+  answered_at timestamp with time zone,
+  -- When somebody else is on call, as far as the provider said.
+  ends_at timestamp with time zone,
+  -- Why there was no answer last time; null after one.
+  fault text,
+  -- When that was.
+  fault_at timestamp with time zone,
+  -- gap: nobody was on call at the last card; silent: there was no answer; null for neither.
+  trouble text,
+  -- When the owner was told of it.
+  told_at timestamp with time zone,
+  -- One answer a schedule.
+  constraint oncall_answers_pkey PRIMARY KEY (schedule_id),
+  constraint oncall_answers_schedule_id_fkey FOREIGN KEY (schedule_id) REFERENCES oncall_schedules(id) ON DELETE CASCADE,
+  constraint oncall_answers_trouble_known CHECK ((trouble = ANY (ARRAY['gap'::text, 'silent'::text])))
+);
+alter table private.oncall_answers enable row level security;
+grant select, insert, update, delete on private.oncall_answers to service_role;
+
+-- Providers that fail are left alone for a while: here, because isolates come and go.
+create table private.oncall_circuits (
+  -- The provider.
+  source text not null,
+  -- Failures in a row.
+  failures integer default 0 not null,
+  -- Until when it is not asked; then one call probes. Null while it is asked.
+  open_until timestamp with time zone,
+  -- How long it is left alone next time: doubled at each failed probe, to ten minutes.
+  open_ms integer default 30000 not null,
+  -- One circuit a provider.
+  constraint oncall_circuits_pkey PRIMARY KEY (source)
+);
+alter table private.oncall_circuits enable row level security;
+grant select, insert, update, delete on private.oncall_circuits to service_role;
+
+-- Layers of a rota: people who take turns. A later layer comes before an earlier one while it is in force.
+create table private.oncall_layers (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The schedule.
+  schedule_id uuid not null,
+  -- Whose turn it is, one after the other, again and again: ids of private.oncall_people.
+  people uuid[] not null,
+  -- day or week.
+  unit text not null,
+  -- How many of them a turn lasts.
+  every integer not null,
+  -- The day of the first turn, in the schedule's zone; nobody is on call before.
+  starts_on date not null,
+  -- When a turn begins, by the clock on the wall: across both changes of the clock.
+  handover time without time zone not null,
+  -- ISO days of the week (1 is Monday) on which it is in force; null for all.
+  days smallint[],
+  -- From when on these days; null for the whole day.
+  from_time time without time zone,
+  -- Until when; up to from_time it is on the next day.
+  until_time time without time zone,
+  -- A layer's id; layers are ordered by it.
+  constraint oncall_layers_pkey PRIMARY KEY (id),
+  constraint oncall_layers_schedule_id_fkey FOREIGN KEY (schedule_id) REFERENCES oncall_schedules(id) ON DELETE CASCADE,
+  constraint oncall_layers_days_check CHECK (((days <@ '{1,2,3,4,5,6,7}'::smallint[]) AND ((cardinality(days) >= 1) AND (cardinality(days) <= 7)))),
+  constraint oncall_layers_every_check CHECK (((every >= 1) AND (every <= 52))),
+  constraint oncall_layers_people_check CHECK (((cardinality(people) >= 1) AND (cardinality(people) <= 50))),
+  -- Both ends or none.
+  constraint oncall_layers_times CHECK (((from_time IS NULL) = (until_time IS NULL))),
+  constraint oncall_layers_unit_known CHECK ((unit = ANY (ARRAY['day'::text, 'week'::text])))
+);
+-- The layers of a schedule; serves the foreign key.
+create INDEX oncall_layers_schedule_idx ON private.oncall_layers USING btree (schedule_id);
+alter table private.oncall_layers enable row level security;
+grant select, insert, update, delete on private.oncall_layers to service_role;
+
+-- Who takes over from whoever the layers say, and when. Of two that overlap the later one counts.
+create table private.oncall_overrides (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The schedule.
+  schedule_id uuid not null,
+  -- Who takes over.
+  person_id uuid not null,
+  -- From when until when.
+  during tstzrange not null,
+  -- Who said so.
+  created_by text default private.actor() not null,
+  -- When.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- An override's id; the greatest counts.
+  constraint oncall_overrides_pkey PRIMARY KEY (id),
+  constraint oncall_overrides_person_id_fkey FOREIGN KEY (person_id) REFERENCES private.oncall_people(id) ON DELETE CASCADE,
+  constraint oncall_overrides_schedule_id_fkey FOREIGN KEY (schedule_id) REFERENCES oncall_schedules(id) ON DELETE CASCADE,
+  constraint oncall_overrides_during_check CHECK (((NOT isempty(during)) AND (NOT lower_inf(during)) AND (NOT upper_inf(during))))
+);
+-- For their purge.
+create INDEX oncall_overrides_end_idx ON private.oncall_overrides USING btree (upper(during));
+-- Serves the foreign key.
+create INDEX oncall_overrides_person_idx ON private.oncall_overrides USING btree (person_id);
+-- The overrides of a schedule; serves the foreign key.
+create INDEX oncall_overrides_schedule_idx ON private.oncall_overrides USING btree (schedule_id);
+alter table private.oncall_overrides enable row level security;
+grant select, insert, update, delete on private.oncall_overrides to service_role;
+
+-- Cards that are to mention who is on call. The card itself is there already and waits for nothing.
+create table private.oncall_pages (
+  -- The card.
+  delivery_id uuid not null,
+  -- Its schedule.
+  schedule_id uuid not null,
+  -- waiting (for the answer), paging (the person is to be called by a short message), done.
+  state text default 'waiting'::text not null,
+  -- When it is due, or its lease ends; null once it is done.
+  due_at timestamp with time zone,
+  -- Of whoever looks it up at the moment.
+  lease uuid,
+  -- Leases so far.
+  attempts integer default 0 not null,
+  -- Who is called: [{name, telegram_id}].
+  people jsonb,
+  -- found, unlinked, stale, empty or failed; null until it is known.
+  outcome text,
+  -- When somebody was called by a message.
+  paged_at timestamp with time zone,
+  -- When the card was sent.
+  created_at timestamp with time zone not null,
+  -- A card once.
+  constraint oncall_pages_pkey PRIMARY KEY (delivery_id),
+  constraint oncall_pages_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES cards(delivery_id) ON DELETE CASCADE,
+  constraint oncall_pages_schedule_id_fkey FOREIGN KEY (schedule_id) REFERENCES oncall_schedules(id) ON DELETE CASCADE,
+  constraint oncall_pages_state_known CHECK ((state = ANY (ARRAY['waiting'::text, 'paging'::text, 'done'::text])))
+);
+-- What is due. Nearly always empty.
+create INDEX oncall_pages_due_idx ON private.oncall_pages USING btree (due_at) WHERE (due_at IS NOT NULL);
+-- Who was called lately; serves the foreign key.
+create INDEX oncall_pages_schedule_idx ON private.oncall_pages USING btree (schedule_id, paged_at);
+alter table private.oncall_pages enable row level security;
+grant select, insert, update, delete on private.oncall_pages to service_role;
+
+-- People who can be on call: of the team's rotas, and those whom a provider names without an address.
+create table private.oncall_people (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- As cards name the person.
+  name text not null,
+  -- In lower case. It leads to the member of the team, and so to Telegram.
+  email text,
+  -- Account id at Atlassian, which Jira Service Management names instead of an address.
+  atlassian_id text,
+  -- When the person was added.
+  created_at timestamp with time zone default now() not null,
+  -- A person's id.
+  constraint oncall_people_pkey PRIMARY KEY (id),
+  -- An account is one person's.
+  constraint oncall_people_atlassian_key UNIQUE (atlassian_id),
+  -- An address is one person's.
+  constraint oncall_people_email_key UNIQUE (email),
+  constraint oncall_people_atlassian_id_check CHECK (((char_length(atlassian_id) >= 1) AND (char_length(atlassian_id) <= 128))),
+  constraint oncall_people_email_check CHECK (((email = lower(email)) AND (email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text) AND (length(email) <= 254))),
+  constraint oncall_people_name_check CHECK (((char_length(btrim(name)) >= 1) AND (char_length(btrim(name)) <= 100)))
+);
+alter table private.oncall_people enable row level security;
+grant select, insert, update, delete on private.oncall_people to service_role;
+
 -- What of messaging an organisation has, and since when: kept for organisations whose members are told.
 create table private.org_topics (
   -- The organisation.
@@ -5452,6 +5884,29 @@ create table private.pool_states (
 ) with (fillfactor=50);
 alter table private.pool_states enable row level security;
 grant select, insert, update, delete on private.pool_states to service_role;
+
+-- Whether providers that are asked behind a card may be asked at the moment.
+create table private.provider_circuits (
+  -- Its name in the code, such as openai.
+  provider text not null,
+  -- Failures in a row while it is closed.
+  failures integer default 0 not null,
+  -- Milliseconds of the last calls, at most 20, the newest last.
+  recent_ms integer[] default '{}'::integer[] not null,
+  -- Until when nothing is asked; then one call probes. Null while it is closed.
+  open_until timestamp with time zone,
+  -- For how long it opens the next time: 30 s, doubled by each probe that fails, to 10 minutes.
+  open_seconds integer default 30 not null,
+  -- Until when a probe is under way; null for none.
+  probe_until timestamp with time zone,
+  -- When it last opened or closed.
+  changed_at timestamp with time zone default now() not null,
+  constraint provider_circuits_pkey PRIMARY KEY (provider),
+  constraint provider_circuits_open_seconds_check CHECK (((open_seconds >= 30) AND (open_seconds <= 600))),
+  constraint provider_circuits_provider CHECK ((provider ~ '^[a-z][a-z0-9_]{0,39}$'::text))
+);
+alter table private.provider_circuits enable row level security;
+grant select, insert, update, delete on private.provider_circuits to service_role;
 
 -- How far each retention has come.
 create table private.purges (
@@ -6105,6 +6560,57 @@ begin
 end $function$;
 grant execute on function public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[]) to authenticated, service_role;
 
+-- Adds a schedule {name, source, external_id, zone, destination, scopes, types, opens_incidents, owner (address),
+-- layer}, or a layer {people [{name, email, atlassian_id}], unit, every, starts_on, handover, days, from, until} to a
+-- rota that exists. Returns {id, name, source, layers}. For operators and secret keys. Errors: 42501, GL404, GL409,
+-- GL422, 23514.
+CREATE OR REPLACE FUNCTION public.add_oncall(p_schedule jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_schedule public.oncall_schedules;
+  v_given record;
+  v_destination uuid;
+  v_owner uuid;
+begin
+  perform private.require_role('operator');
+  select * into v_given from jsonb_to_record(p_schedule) as x (
+    name text, source text, external_id text, zone text, destination text, scopes text[], types text[], opens_incidents boolean, owner text, layer jsonb);
+  select * into v_schedule from public.oncall_schedules s where s.name = v_given.name for update;
+  if v_schedule.id is null then
+    if not private.is_zone(coalesce(v_given.zone, 'UTC')) then
+      raise exception 'zone is an IANA time zone, such as Europe/Berlin' using errcode = 'GL422';
+    end if;
+    if v_given.destination is not null then
+      select d.id into v_destination from public.destinations d where d.name = v_given.destination and d.kind = 'telegram' and d.removed_at is null;
+      if v_destination is null then
+        raise exception 'no chat is a destination named %', v_given.destination using errcode = 'GL404', hint = 'gatelink telegram chats';
+      end if;
+    end if;
+    if v_given.owner is not null then
+      select m.user_id into v_owner from public.team_members m join auth.users u on u.id = m.user_id where lower(u.email) = lower(v_given.owner);
+      if v_owner is null then
+        raise exception 'nobody of the team has the address %', v_given.owner using errcode = 'GL404';
+      end if;
+    end if;
+    insert into public.oncall_schedules (name, source, external_id, zone, destination_id, scopes, types, opens_incidents, owner)
+    values (v_given.name, coalesce(v_given.source, 'rota'), v_given.external_id, coalesce(v_given.zone, 'UTC'), v_destination, v_given.scopes,
+      v_given.types, coalesce(v_given.opens_incidents, false), v_owner)
+    returning * into v_schedule;
+  elsif v_given.layer is null then
+    raise exception 'a schedule named % exists already', v_given.name using errcode = 'GL409', hint = 'With --people it gets another layer; to change the rest, remove it first.';
+  end if;
+  if v_given.layer is not null then
+    perform private.add_oncall_layer(v_schedule, v_given.layer);
+  end if;
+  return jsonb_build_object('id', v_schedule.id, 'name', v_schedule.name, 'source', v_schedule.source,
+    'layers', (select count(*) from private.oncall_layers l where l.schedule_id = v_schedule.id));
+end $function$;
+grant execute on function public.add_oncall(p_schedule jsonb) to authenticated, service_role;
+
 -- Adds a route to destinations by name. Options: id (a UUID of the caller's; the same again is the same route), name,
 -- mode (first, all), flag_key, sticky_minutes, channels (["whatsapp"] if absent). GL404 for an unknown destination,
 -- GL409 if the id is another route's, GL422 if there is no destination, 23514 for an invalid condition.
@@ -6305,6 +6811,29 @@ begin
 end $function$;
 grant execute on function public.allow_host(p_pattern text, p_purpose text) to authenticated, service_role;
 
+-- How analyses of the last 30 days did: {gate (pass, fail, wait), accuracy: [{source, ratio, n, right, low, high}],
+-- analyses: [{source, n, sentiment, urgency (how many had one), faults, ms (95th percentile)}], given_up, circuit}.
+-- For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.analysis_report()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return jsonb_build_object('gate', private.analysis_gate(now()), 'accuracy', private.analysis_accuracy(now()), 'analyses', (
+    select coalesce(jsonb_agg(jsonb_build_object('source', g.source, 'n', g.n, 'sentiment', g.sentiment, 'urgency', g.urgency,
+      'faults', g.faults, 'ms', g.ms) order by g.source), '[]')
+    from (
+      select a.source, count(*) as n, count(a.sentiment) as sentiment, count(a.urgency) as urgency, count(a.fault) as faults,
+        round(percentile_cont(0.95) within group (order by a.latency_ms)) as ms
+      from public.analyses a where a.state = 'done' and a.done_at > now() - interval '30 days' group by a.source) g), 'given_up', (
+    select count(*) from public.analyses a where a.state = 'given_up' and a.created_at > now() - interval '30 days'), 'circuit', (
+    select jsonb_build_object('open_until', c.open_until, 'failures', c.failures) from private.provider_circuits c where c.provider = 'openai'));
+end $function$;
+grant execute on function public.analysis_report() to authenticated, service_role;
+
 -- Records the provider's answer about the template of a queued message [{id, language, category}], including that it
 -- knows none, and returns whether this blocks the message: {opted_out}.
 CREATE OR REPLACE FUNCTION public.answer_category(p_message_id uuid, p_found jsonb)
@@ -6481,6 +7010,18 @@ begin
   return jsonb_build_object('address', v_address);
 end $function$;
 grant execute on function public.begin_mailbox(p_start jsonb) to service_role;
+
+-- Whether a provider may be asked: not while its circuit is open. For secret keys.
+CREATE OR REPLACE FUNCTION public.begin_oncall_lookup(p_source text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.begin_oncall_lookup(p_source, clock_timestamp());
+end $function$;
+grant execute on function public.begin_oncall_lookup(p_source text) to service_role;
 
 -- A blocked text that an owner may let pass: {thread_id, from_role, text, message_id, media}; null if there is none.
 -- For secret keys.
@@ -6702,6 +7243,20 @@ begin
 end $function$;
 grant execute on function public.check_links(p_links jsonb, p_actor text) to service_role;
 
+-- Leases up to p_limit mails for 30 s that are to be analysed: [{message_id, lease, subject, text, text_full,
+-- recipient, sender, automatic, kind}]. Gives up those whose card is older than ten minutes, and those taken up three
+-- times. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_analyses(p_limit integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.claim_analyses(p_limit, clock_timestamp());
+end $function$;
+grant execute on function public.claim_analyses(p_limit integer) to service_role;
+
 -- Leases up to p_limit messages in chats for a minute that are to be removed: [{chat_id, message_id, is_file}]. For
 -- secret keys.
 CREATE OR REPLACE FUNCTION public.claim_card_clears(p_limit integer)
@@ -6737,6 +7292,20 @@ begin
   return private.claim_card_edits(p_limit, clock_timestamp());
 end $function$;
 grant execute on function public.claim_card_edits(p_limit integer) to service_role;
+
+-- What is to be done for answers from chats, leased to the caller: {sends (ids, for send_chat_reply), files: [{id,
+-- files}] to fetch, notes to write or bring up to date in chats}. With p_on false, while the kill switch is set,
+-- everything that waits is refused. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_chat_replies(p_limit integer, p_on boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.claim_chat_replies(p_limit, p_on, clock_timestamp());
+end $function$;
+grant execute on function public.claim_chat_replies(p_limit integer, p_on boolean) to service_role;
 
 -- Ties an app's first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex)
 -- of a click within the setting deeplinks.fingerprint_hours (1) if only one link and one person is in question. For
@@ -6883,6 +7452,19 @@ AS $function$
   join private.notification_addresses a on a.endpoint_id = l.endpoint_id
 $function$;
 grant execute on function public.claim_notifications(p_limit integer, p_lease_seconds integer) to service_role;
+
+-- Leases up to p_limit cards for a minute that are to mention who is on call, with the answer where it is known; with
+-- p_is_on false (the kill switch) those that are due mention nobody. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_oncall_pages(p_limit integer, p_is_on boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.claim_oncall_pages(p_limit, p_is_on, clock_timestamp());
+end $function$;
+grant execute on function public.claim_oncall_pages(p_limit integer, p_is_on boolean) to service_role;
 
 -- Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how
 -- many of each channel (by name) it has under way, within the limits of pair and sender and if the channel's flag
@@ -7113,9 +7695,10 @@ grant execute on function public.connect_mailbox(p_mailbox jsonb) to service_rol
 
 -- A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice,
 -- status, status_at, error: {code, message}, sent_at, created_at, imported, author: {id, last_four, name} of a group,
--- link, route: {name, reason}, deliveries, mail: {subject, thread_id, kind, verdict, via, verified, automatic,
--- other_sender, relayed, attachments}, null for other channels}]}; null if there is none. p_before is the seq of the
--- last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.
+-- written_by (the member of the team who wrote it), link, route: {name, reason}, deliveries, mail: {subject,
+-- thread_id, kind, verdict, via, verified, automatic, other_sender, relayed, attachments}, null for other
+-- channels}]}; null if there is none. p_before is the seq of the last of the page before; at most 500. Words are null
+-- for viewers. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.conversation_messages(p_conversation_id uuid, p_before bigint DEFAULT NULL::bigint, p_limit integer DEFAULT 100)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7795,6 +8378,19 @@ begin
 end $function$;
 grant execute on function public.enqueue_outbound(p_items jsonb) to service_role;
 
+-- Whether a provider may be asked now. While its circuit is open: false, except for one caller once it has been open
+-- long enough, whose call is the probe. leave_circuit follows each true. For secret keys.
+CREATE OR REPLACE FUNCTION public.enter_circuit(p_provider text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.enter_circuit(p_provider, clock_timestamp());
+end $function$;
+grant execute on function public.enter_circuit(p_provider text) to service_role;
+
 -- What is watched of both environments besides outcomes: {minutes, connections: {used, most, share}, environments:
 -- {blue, green: {requests, failed, mean_ms, database_errors, memory_mb, memory_growth_mb, cpu}}, findings: [{rule,
 -- verdict, figures}]}; null is not known. For viewers and secret keys.
@@ -8374,6 +8970,19 @@ begin
     || private.open_doors();
 end $function$;
 grant execute on function public.launch_facts(p_flag_key text) to authenticated, service_role;
+
+-- A provider answered, or failed, after so many milliseconds. Five failures in a row, or a 95th percentile above 3 s
+-- over the last 20 calls, open its circuit for 30 s; each probe that fails doubles that, to 10 minutes. For secret
+-- keys.
+CREATE OR REPLACE FUNCTION public.leave_circuit(p_provider text, p_ok boolean, p_ms integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.leave_circuit(p_provider, p_ok, p_ms, clock_timestamp());
+end $function$;
+grant execute on function public.leave_circuit(p_provider text, p_ok boolean, p_ms integer) to service_role;
 
 -- Takes an address off the list: {lifted}, false where it was not on it. For operators and secret keys. Errors: 42501
 -- not allowed.
@@ -9120,6 +9729,41 @@ begin
   return private.numbers();
 end $function$;
 grant execute on function public.list_numbers() to authenticated, service_role;
+
+-- The schedules with their layers, overrides that are not over, and who is on call in the next 14 days (person null:
+-- nobody). For every role.
+CREATE OR REPLACE FUNCTION public.list_oncall()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  perform private.refuse_older_code();
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('name', s.name, 'source', s.source, 'external_id', s.external_id, 'zone', s.zone,
+      'destination', d.name, 'scopes', s.scopes, 'types', s.types, 'opens_incidents', s.opens_incidents, 'owner', u.email,
+      'layers', (
+        select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'unit', l.unit, 'every', l.every, 'starts_on', l.starts_on,
+          'handover', to_char(l.handover, 'HH24:MI'), 'days', l.days, 'from', to_char(l.from_time, 'HH24:MI'), 'until', to_char(l.until_time, 'HH24:MI'),
+          'people', (select coalesce(jsonb_agg(p.name order by x.place), '[]') from unnest(l.people) with ordinality as x (id, place)
+            join private.oncall_people p on p.id = x.id)) order by l.id), '[]')
+        from private.oncall_layers l where l.schedule_id = s.id),
+      'overrides', (
+        select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'person', p.name, 'from', lower(o.during), 'until', upper(o.during)) order by lower(o.during)), '[]')
+        from private.oncall_overrides o join private.oncall_people p on p.id = o.person_id where o.schedule_id = s.id and upper(o.during) > v_now),
+      'shifts', case s.source when 'rota' then (
+        select coalesce(jsonb_agg(jsonb_build_object('person', p.name, 'from', r.since, 'until', r.until) order by r.since), '[]')
+        from private.rota_shifts(s.id, v_now, v_now + interval '14 days') r left join private.oncall_people p on p.id = r.person_id) else '[]' end)
+      order by s.name), '[]')
+    from public.oncall_schedules s
+    left join public.destinations d on d.id = s.destination_id
+    left join auth.users u on u.id = s.owner);
+end $function$;
+grant execute on function public.list_oncall() to authenticated, service_role;
 
 -- What members of an organisation were told: {tell_members, topics: [{topic, is_on, since}], due: how many are to be
 -- told now, notices: the last 200, [{at, member_id, role, topic, begins, way, why}]}; null if there is no such
@@ -10249,6 +10893,9 @@ begin
     select array_agg(m.id order by m.place) from (
       select x.id, min(x.place) as place from unnest(c.message_ids || excluded.message_ids) with ordinality as x (id, place) group by x.id) m)
   where c.chat_id = excluded.chat_id;
+  if to_regclass('public.card_folds') is not null then
+    perform private.note_folds(p_delivery_id);
+  end if;
 end $function$;
 grant execute on function public.note_card(p_delivery_id uuid, p_chat_id bigint, p_message_ids bigint[], p_topic_id bigint) to service_role;
 
@@ -10556,6 +11203,38 @@ begin
     where o.id = p_id);
 end $function$;
 grant execute on function public.outbound_outcome(p_id uuid) to service_role;
+
+-- Somebody {name, email} is on call from p_from (null: now) until p_until, whatever the layers say. Returns {id,
+-- schedule, from, until, person}. For operators and secret keys. Errors: 42501, GL404, GL409 a provider keeps the
+-- schedule, GL422.
+CREATE OR REPLACE FUNCTION public.override_oncall(p_schedule text, p_person jsonb, p_from timestamp with time zone, p_until timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_schedule public.oncall_schedules;
+  v_override private.oncall_overrides;
+begin
+  perform private.require_role('operator');
+  v_schedule := private.oncall_schedule(p_schedule);
+  if v_schedule.source <> 'rota' then
+    raise exception 'the schedule % is kept by %', v_schedule.name, v_schedule.source using errcode = 'GL409', hint = 'Override it there.';
+  end if;
+  if p_until is null or p_until <= coalesce(p_from, clock_timestamp()) or p_until > coalesce(p_from, clock_timestamp()) + interval '1 year' then
+    raise exception 'an override ends after it begins, within a year' using errcode = 'GL422';
+  end if;
+  if (select count(*) from private.oncall_overrides o where o.schedule_id = v_schedule.id and upper(o.during) > clock_timestamp()) >= 500 then
+    raise exception 'there are 500 overrides already' using errcode = 'GL422', hint = 'Change the layers.';
+  end if;
+  insert into private.oncall_overrides (schedule_id, person_id, during)
+  values (v_schedule.id, private.oncall_person(p_person), tstzrange(coalesce(p_from, clock_timestamp()), p_until))
+  returning * into v_override;
+  return jsonb_build_object('id', v_override.id, 'schedule', v_schedule.name, 'from', lower(v_override.during), 'until', upper(v_override.during),
+    'person', (select p.name from private.oncall_people p where p.id = v_override.person_id));
+end $function$;
+grant execute on function public.override_oncall(p_schedule text, p_person jsonb, p_from timestamp with time zone, p_until timestamp with time zone) to authenticated, service_role;
 
 -- Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, because, figures}],
 -- per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted,
@@ -11549,6 +12228,35 @@ begin
 end $function$;
 grant execute on function public.remove_number(p_id text) to authenticated, service_role;
 
+-- Removes a schedule, or of it the layer or override with this id; says which: schedule, layer, override. For
+-- operators and secret keys. Errors: 42501, GL404.
+CREATE OR REPLACE FUNCTION public.remove_oncall(p_schedule text, p_id uuid DEFAULT NULL::uuid)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_schedule public.oncall_schedules;
+begin
+  perform private.require_role('operator');
+  v_schedule := private.oncall_schedule(p_schedule);
+  if p_id is null then
+    delete from public.oncall_schedules s where s.id = v_schedule.id;
+    return 'schedule';
+  end if;
+  delete from private.oncall_overrides o where o.schedule_id = v_schedule.id and o.id = p_id;
+  if found then
+    return 'override';
+  end if;
+  delete from private.oncall_layers l where l.schedule_id = v_schedule.id and l.id = p_id;
+  if found then
+    return 'layer';
+  end if;
+  raise exception 'schedule % has no layer and no override %', p_schedule, p_id using errcode = 'GL404', hint = 'gatelink oncall list';
+end $function$;
+grant execute on function public.remove_oncall(p_schedule text, p_id uuid) to authenticated, service_role;
+
 -- Removes a route; its past decisions stay. False if it did not exist.
 CREATE OR REPLACE FUNCTION public.remove_route(p_id uuid)
  RETURNS boolean
@@ -11734,6 +12442,57 @@ begin
   return v_answer;
 end $function$;
 grant execute on function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) to authenticated, service_role;
+
+-- Answers the last message of a person in a thread, ten seconds from now: {id, state, due_at, message_id, to, from},
+-- or {error, words}; the same p_key is the same answer. p_anyway: also where a machine or a list wrote. Counts as an
+-- answer from the chat does. For operators and secret keys. Errors: 42501, GL404 no such thread, GL422 no words or
+-- too many.
+CREATE OR REPLACE FUNCTION public.reply_in_thread(p_thread text, p_text text, p_key uuid DEFAULT NULL::uuid, p_anyway boolean DEFAULT false)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_by text := private.actor();
+  v_message uuid;
+  v_target jsonb;
+  v_error text;
+  v_reply public.chat_replies;
+begin
+  perform private.require_role('operator');
+  if coalesce(btrim(p_text, E' \n\r\t'), '') = '' or char_length(p_text) > 20000 then
+    raise exception 'an answer has 1 to 20,000 characters' using errcode = 'GL422';
+  end if;
+  v_message := private.thread_message(btrim(p_thread));
+  if v_message is null then
+    raise exception 'nobody has written in such a thread' using errcode = 'GL404', hint = 'An id of a message, of its thread or conversation, or a reply token.';
+  end if;
+  select * into v_reply from public.chat_replies r where r.key = p_key and r.by = v_by;
+  if v_reply.id is null then
+    v_target := private.reply_target(v_message, v_now);
+    v_error := coalesce(v_target ->> 'error',
+      case when not (select f.value from private.evaluate_flag('email_replies.enabled', v_by) f) then 'off'
+        when v_target ->> 'channel' = 'sms' and char_length(p_text) > 1600 then 'too_long'
+        when v_target ->> 'channel' = 'whatsapp' and char_length(p_text) > 4096 then 'content'
+        when v_target ? 'asks' and v_target ->> 'asks' is not null and not p_anyway then 'automatic' end,
+      private.reply_rate(v_by, (v_target ->> 'thread')::uuid, v_now));
+    if v_error is not null then
+      perform private.count_chat_reply('refused_' || v_error);
+      return jsonb_build_object('error', v_error, 'words', case v_error
+        when 'automatic' then 'A machine or a list wrote the last mail. Say that the answer goes all the same.' else private.reply_refusal(v_error) end);
+    end if;
+    insert into public.chat_replies (message_id, thread, source, user_id, by, state, text, recipient, sender_id, due_at, key, created_at)
+    values (v_message, (v_target ->> 'thread')::uuid, 'cli', (select u.id from auth.users u where u.id = auth.uid()), v_by, 'waiting',
+      btrim(replace(p_text, E'\r\n', E'\n'), E' \n\r\t'), v_target ->> 'to', v_target ->> 'from', v_now + interval '10 seconds', p_key, v_now)
+    returning * into v_reply;
+    perform private.count_chat_reply('queued');
+  end if;
+  return jsonb_build_object('id', v_reply.id, 'state', v_reply.state, 'due_at', v_reply.due_at, 'message_id', v_reply.message_id,
+    'to', v_reply.recipient, 'from', v_reply.sender_id);
+end $function$;
+grant execute on function public.reply_in_thread(p_thread text, p_text text, p_key uuid, p_anyway boolean) to authenticated, service_role;
 
 -- Which flags' kill switches are set in the environment of the functions; all others are not. For secret keys.
 CREATE OR REPLACE FUNCTION public.report_kill_switches(p_flags text[])
@@ -12416,6 +13175,27 @@ begin
 end $function$;
 grant execute on function public.search_everything(p_query text, p_limit integer) to authenticated, service_role;
 
+-- Queues an answer whose time has come, in the thread of the message that it answers; right, recipient and window are
+-- asked again. Returns left, gone (it was erased or ended), or why it was refused. For secret keys.
+CREATE OR REPLACE FUNCTION public.send_chat_reply(p_id uuid)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.send_chat_reply(p_id, clock_timestamp());
+    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.send_chat_reply(p_id uuid) to service_role;
+
 -- Writes down a text from the app as it was decided, and queues it to the legs, in one transaction, once for each
 -- key: a decision as record_decision takes it, with member_id (the sitter who writes; absent for the owner), legs,
 -- message and findings. Returns {decision_id, outcome, reason, types, repeated}. For secret keys. Errors: GL404 no
@@ -12974,6 +13754,25 @@ begin
 end $function$;
 grant execute on function public.set_number_pace(p_id text, p_max_per_second integer, p_pair_seconds numeric, p_pair_burst integer) to authenticated, service_role;
 
+-- Keeps a person {name, email, atlassian_id} who can be on call: needed where the provider names accounts instead of
+-- addresses. Returns {id, name, email, atlassian_id}. For operators and secret keys. Errors: 42501, GL422, 23505 the
+-- account is another person's.
+CREATE OR REPLACE FUNCTION public.set_oncall_person(p_person jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+begin
+  perform private.require_role('operator');
+  v_id := private.oncall_person(p_person);
+  return (select jsonb_build_object('id', p.id, 'name', p.name, 'email', p.email, 'atlassian_id', p.atlassian_id)
+    from private.oncall_people p where p.id = v_id);
+end $function$;
+grant execute on function public.set_oncall_person(p_person jsonb) to authenticated, service_role;
+
 -- Records a service's report that a person has opted out (or, with false, in again), by phone number or id, for one
 -- sender or for all on the channel. The channel's policy says what it blocks: on WhatsApp, marketing templates.
 -- Returns {contact_id, opted_out, numbers}. For secret keys. Errors: GL404 no such sender, GL422 no person can have
@@ -13427,6 +14226,20 @@ begin
 end $function$;
 grant execute on function public.settle_accesses(p_verdicts jsonb) to service_role;
 
+-- Keeps what was found out about a mail: {source, sentiment, urgency, summary, confidence, rules_version, model,
+-- latency_ms, fault, rises}, and has its cards brought up to date. Returns the open cards that are to be called
+-- attention to, because rises says that it is more urgent than its address says: [{chat_id, topic_id, message_id}]. A
+-- lease that is over changes nothing. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_analysis(p_message_id uuid, p_lease uuid, p_result jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  return private.settle_analysis(p_message_id, p_lease, p_result, clock_timestamp());
+end $function$;
+grant execute on function public.settle_analysis(p_message_id uuid, p_lease uuid, p_result jsonb) to service_role;
+
 -- A message is removed from its chat, or cannot be; or it is tried again after p_retry_ms. For secret keys.
 CREATE OR REPLACE FUNCTION public.settle_card_clear(p_chat_id bigint, p_message_id bigint, p_retry_ms bigint DEFAULT NULL::bigint)
  RETURNS void
@@ -13458,6 +14271,59 @@ begin
   return found;
 end $function$;
 grant execute on function public.settle_card_edit(p_delivery_id uuid, p_lease uuid, p_retry_ms bigint) to service_role;
+
+-- The files of an answer were fetched: p_files with bucket and path; or they cannot be (p_error), or are tried again
+-- after p_retry_ms, for half an hour. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_chat_files(p_id uuid, p_files jsonb, p_error text DEFAULT NULL::text, p_retry_ms bigint DEFAULT NULL::bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  perform private.refuse_older_code();
+  if p_error is not null then
+    perform private.end_chat_reply(p_id, 'refused', p_error, null, v_now);
+  elsif p_retry_ms is not null then
+    update public.chat_replies r set files_due_at = v_now + make_interval(secs => p_retry_ms / 1000.0)
+    where r.id = p_id and r.state = 'waiting' and r.created_at > v_now - interval '30 minutes';
+    if not found then
+      perform private.end_chat_reply(p_id, 'refused', 'file', null, v_now);
+    end if;
+  else
+    -- Another part of the album may have come meanwhile.
+    update public.chat_replies r
+    set files = coalesce((
+        select jsonb_agg(coalesce((select p.item from jsonb_array_elements(p_files) as p (item) where p.item ->> 'file_id' = f.item ->> 'file_id' limit 1), f.item) order by f.place)
+        from jsonb_array_elements(r.files) with ordinality as f (item, place)), '[]'),
+      files_due_at = case when exists (
+        select from jsonb_array_elements(r.files) as f (item)
+        where f.item ->> 'file_id' not in (select p.item ->> 'file_id' from jsonb_array_elements(p_files) as p (item))) then v_now end
+    where r.id = p_id and r.state = 'waiting';
+  end if;
+end $function$;
+grant execute on function public.settle_chat_files(p_id uuid, p_files jsonb, p_error text, p_retry_ms bigint) to service_role;
+
+-- The note of an answer is up to date, at p_note_id if it is new, or is tried again after p_retry_ms. False if the
+-- answer was erased meanwhile: a new note is to be removed. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_chat_note(p_id uuid, p_lease uuid, p_note_id bigint DEFAULT NULL::bigint, p_retry_ms bigint DEFAULT NULL::bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- Also where it changed meanwhile: the note is there.
+  update public.chat_replies r
+  set note_id = coalesce(p_note_id, r.note_id), edit_lease = case when r.edit_lease = p_lease then null else r.edit_lease end,
+    edit_due_at = case when r.edit_lease = p_lease then clock_timestamp() + make_interval(secs => p_retry_ms / 1000.0) else r.edit_due_at end
+  where r.id = p_id;
+  if not found and p_note_id is not null then
+    return false;
+  end if;
+  return true;
+end $function$;
+grant execute on function public.settle_chat_note(p_id uuid, p_lease uuid, p_note_id bigint, p_retry_ms bigint) to service_role;
 
 -- Records the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was
 -- not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false if
@@ -13590,6 +14456,48 @@ begin
   return v_count;
 end $function$;
 grant execute on function public.settle_notifications(p_results jsonb) to service_role;
+
+-- Keeps what a provider answered [{id, name, email}], or why it did not; five failures in a row open its circuit for
+-- 30 s, doubled to ten minutes. Returns who is on call as far as is known, from an older answer if need be; null for
+-- not at all. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_oncall_lookup(p_schedule_id uuid, p_people jsonb DEFAULT NULL::jsonb, p_ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_fault text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  return private.settle_oncall_lookup(p_schedule_id, p_people, p_ends_at, p_fault, clock_timestamp());
+end $function$;
+grant execute on function public.settle_oncall_lookup(p_schedule_id uuid, p_people jsonb, p_ends_at timestamp with time zone, p_fault text) to service_role;
+
+-- A card is to mention who is on call, as settle_oncall_lookup and claim_oncall_pages give the answer (null: it is
+-- not known). Returns {outcome (found, unlinked, stale, empty, failed), pages (whether a message is to call people),
+-- people, owner (who is to be told of a gap: {telegram_id, trouble, schedule})}; null if the lease is over. For
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.settle_oncall_page(p_delivery_id uuid, p_lease uuid, p_answer jsonb DEFAULT NULL::jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  return private.settle_oncall_page(p_delivery_id, p_lease, p_answer, clock_timestamp());
+end $function$;
+grant execute on function public.settle_oncall_page(p_delivery_id uuid, p_lease uuid, p_answer jsonb) to service_role;
+
+-- Who is on call was called by a message, or is after p_retry_ms, ten times at most. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_oncall_ping(p_delivery_id uuid, p_lease uuid, p_retry_ms bigint DEFAULT NULL::bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  update private.oncall_pages p
+  set state = case when p_retry_ms is null or p.attempts >= 10 then 'done' else p.state end,
+    due_at = case when p_retry_ms is not null and p.attempts < 10 then clock_timestamp() + make_interval(secs => p_retry_ms / 1000.0) end, lease = null
+  where p.delivery_id = p_delivery_id and p.lease = p_lease;
+  return found;
+end $function$;
+grant execute on function public.settle_oncall_ping(p_delivery_id uuid, p_lease uuid, p_retry_ms bigint) to service_role;
 
 -- Records the provider's answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the
 -- provider must not be called again), provider_id, identities (of the person, as the provider knows them), error,
@@ -14304,8 +15212,9 @@ $function$;
 grant execute on function public.take_rate(p_key text, p_rate numeric, p_burst integer, p_cost integer) to service_role;
 
 -- Does once what an update of Telegram's says, in one transaction: {update_id, kind (chat, moved, start, press,
--- other), chat, from, name, token, card, action, version, message_id, to}. Returns {is_new, answer, alert, edits}.
--- For secret keys.
+-- reply, edited, reply_press, other), chat, from, name, token, card, action, version, message_id, to, and of an
+-- answer those of private.take_chat_reply}. Returns {is_new, answer, alert, edits, replies (answers from chats wait
+-- for work)}. For secret keys.
 CREATE OR REPLACE FUNCTION public.take_telegram_update(p_update jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -14735,6 +15644,29 @@ begin
 end $function$;
 grant execute on function public.undo_backfill(p_org uuid) to service_role;
 
+-- Undoes an answer that waits: {state: undone}; any other state says that it was too late. For operators and secret
+-- keys. Errors: 42501, GL404.
+CREATE OR REPLACE FUNCTION public.undo_chat_reply(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_state text;
+begin
+  perform private.require_role('operator');
+  if private.end_chat_reply(p_id, 'undone', null, (select u.id from auth.users u where u.id = auth.uid()), clock_timestamp()) then
+    return '{"state": "undone"}';
+  end if;
+  select r.state into v_state from public.chat_replies r where r.id = p_id;
+  if v_state is null then
+    raise exception 'there is no such answer' using errcode = 'GL404';
+  end if;
+  return jsonb_build_object('state', v_state);
+end $function$;
+grant execute on function public.undo_chat_reply(p_id uuid) to authenticated, service_role;
+
 -- Undoes a merge by hand: the two are as they were, with what each has said since. Returns the merge. For operators
 -- and secret keys. Errors: 42501 not allowed, GL404 no such merge, GL409 undone already.
 CREATE OR REPLACE FUNCTION public.undo_merge(p_id uuid, p_reason text DEFAULT NULL::text)
@@ -14898,6 +15830,39 @@ begin
 end $function$;
 grant execute on function public.who_blocks() to authenticated, service_role;
 
+-- Who is on call, of one schedule or all, now or (rotas alone) at another time: [{schedule, source, people [{name,
+-- email, telegram_id}], known, at (when that was said), is_stale, fault, until}]. For every role. Errors: 42501,
+-- GL404, GL422.
+CREATE OR REPLACE FUNCTION public.who_is_on_call(p_schedule text DEFAULT NULL::text, p_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  perform private.require_role('viewer');
+  if p_schedule is not null then
+    perform private.oncall_schedule(p_schedule);
+  end if;
+  if p_at is not null and exists (select from public.oncall_schedules s where s.name = p_schedule and s.source <> 'rota') then
+    raise exception 'only of a rota is it known who is on call at another time' using errcode = 'GL422', hint = 'Look it up at the provider.';
+  end if;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('schedule', s.name, 'source', s.source, 'people', coalesce(x.answer -> 'people', '[]'),
+      'known', x.answer is not null, 'at', x.answer -> 'at', 'is_stale', coalesce((x.answer ->> 'is_stale')::boolean, false), 'fault', a.fault,
+      'until', case s.source when 'rota' then (
+          select case when r.until < coalesce(p_at, v_now) + interval '28 days' then r.until end
+          from private.rota_shifts(s.id, coalesce(p_at, v_now), coalesce(p_at, v_now) + interval '28 days') r order by r.since limit 1)
+        else a.ends_at end) order by s.name), '[]')
+    from public.oncall_schedules s
+    left join private.oncall_answers a on a.schedule_id = s.id
+    cross join lateral (select private.oncall_answer(s, coalesce(p_at, v_now), true) as answer) x
+    where (p_schedule is null or s.name = p_schedule) and (p_at is null or s.source = 'rota'));
+end $function$;
+grant execute on function public.who_is_on_call(p_schedule text, p_at timestamp with time zone) to authenticated, service_role;
+
 -- The signed-in user as a member of the team, {user_id, role}; null for others. Edge functions use it to check a
 -- caller's token.
 CREATE OR REPLACE FUNCTION public.whoami()
@@ -15036,6 +16001,37 @@ AS $function$
 $function$;
 grant execute on function private.add_measurements(p_measurements jsonb, p_now timestamp with time zone) to service_role;
 
+-- Adds a layer to a rota; without a day it begins with the present turn.
+CREATE OR REPLACE FUNCTION private.add_oncall_layer(p_schedule oncall_schedules, p_layer jsonb)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+  v_handover time := coalesce((p_layer ->> 'handover')::time, '09:00');
+  -- Before the hour of handover it is still the turn of before.
+  v_day date := (clock_timestamp() at time zone p_schedule.zone - v_handover)::date;
+begin
+  if jsonb_typeof(p_layer -> 'people') is distinct from 'array' then
+    raise exception 'a layer has people' using errcode = 'GL422';
+  end if;
+  if p_schedule.source <> 'rota' then
+    raise exception 'the schedule % is kept by %', p_schedule.name, p_schedule.source using errcode = 'GL409', hint = 'Change it there.';
+  end if;
+  insert into private.oncall_layers (schedule_id, people, unit, every, starts_on, handover, days, from_time, until_time)
+  values (p_schedule.id,
+    array(select private.oncall_person(x.person) from jsonb_array_elements(p_layer -> 'people') with ordinality as x (person, place) order by x.place),
+    coalesce(p_layer ->> 'unit', 'week'), coalesce((p_layer ->> 'every')::integer, 1),
+    coalesce((p_layer ->> 'starts_on')::date, case p_layer ->> 'unit' when 'day' then v_day else v_day - extract(isodow from v_day)::integer + 1 end),
+    v_handover,
+    case when jsonb_typeof(p_layer -> 'days') = 'array' then array(select d::smallint from jsonb_array_elements_text(p_layer -> 'days') d) end,
+    (p_layer ->> 'from')::time, (p_layer ->> 'until')::time)
+  returning id into v_id;
+  return v_id;
+end $function$;
+grant execute on function private.add_oncall_layer(p_schedule oncall_schedules, p_layer jsonb) to service_role;
+
 -- Sums objects of counts by key.
 CREATE OR REPLACE FUNCTION private.add_up(p_groups jsonb[])
  RETURNS jsonb
@@ -15156,6 +16152,77 @@ AS $function$
     else jsonb_build_object('error_rate', p_watch -> 'error_rate') end
 $function$;
 
+-- Whether a mail is to be analysed. For the clock.
+CREATE OR REPLACE FUNCTION private.analyses_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from public.analyses a where a.due_at <= p_now);
+end $function$;
+grant execute on function private.analyses_are_due(p_now timestamp with time zone) to service_role;
+
+-- How often the mood that analyses found in the last 30 days was right, by source: [{source, ratio, n, right, low,
+-- high}] with Wilson's interval at 95 %; a source without samples is absent. An analysis is judged once somebody of
+-- the team handled its card or said what is right, and right unless said otherwise: who does not look counts as
+-- right.
+CREATE OR REPLACE FUNCTION private.analysis_accuracy()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select private.analysis_accuracy(now())
+$function$;
+grant execute on function private.analysis_accuracy() to service_role;
+
+-- analysis_accuracy at a given time.
+CREATE OR REPLACE FUNCTION private.analysis_accuracy(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with judged as (
+    select a.source, coalesce(l.sentiment, a.sentiment) = a.sentiment as is_right
+    from public.analyses a
+    left join lateral (
+      select x.sentiment from public.analysis_labels x where x.message_id = a.message_id and x.sentiment is not null order by x.at desc limit 1) l on true
+    where a.state = 'done' and a.done_at > p_now - interval '30 days' and a.done_at <= p_now and a.sentiment is not null
+      and (l.sentiment is not null or exists (
+        select from public.deliveries d join public.card_presses p on p.delivery_id = d.id
+        where d.message_id = a.message_id and p.outcome = 'done' and p.user_id is not null))
+  ), counted as (
+    select j.source, count(*)::double precision as n, count(*) filter (where j.is_right)::double precision as k from judged j group by j.source
+  ), bounded as (
+    -- Wilson's interval at 95 %.
+    select c.source, c.n, c.k, (c.k / c.n + 1.9207 / c.n) / (1 + 3.8415 / c.n) as middle,
+      1.96 / (1 + 3.8415 / c.n) * sqrt(c.k / c.n * (1 - c.k / c.n) / c.n + 0.9604 / (c.n * c.n)) as half
+    from counted c
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('source', b.source, 'ratio', b.k / b.n, 'n', b.n, 'right', b.k,
+    'low', round(greatest(0, b.middle - b.half)::numeric, 4), 'high', round(least(1, b.middle + b.half)::numeric, 4)) order by b.source), '[]')
+  from bounded b
+$function$;
+grant execute on function private.analysis_accuracy(p_now timestamp with time zone) to service_role;
+
+-- Whether the model is accurate enough for its rollout to go on: pass (above 85 %), fail (below 70 %: back), or wait;
+-- at least 50 judged mails are asked for. What rules found does not count.
+CREATE OR REPLACE FUNCTION private.analysis_gate(p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce((
+    select case when (m.value ->> 'n')::double precision < 50 then 'wait' when (m.value ->> 'ratio')::double precision > 0.85 then 'pass'
+      when (m.value ->> 'ratio')::double precision < 0.70 then 'fail' else 'wait' end
+    from jsonb_array_elements(private.analysis_accuracy(p_now)) as m (value) where m.value ->> 'source' = 'model'), 'wait')
+$function$;
+grant execute on function private.analysis_gate(p_now timestamp with time zone) to service_role;
+
 -- Locks an announcement that is at this version and in one of these states; GL404 or GL409 when it is not.
 CREATE OR REPLACE FUNCTION private.announcement_at(p_id uuid, p_expected_version bigint, p_states text[])
  RETURNS announcements
@@ -15238,6 +16305,20 @@ begin
       when p_template then 'template' else 'window_closed' end;
   end if;
 end $function$;
+
+-- The subject of an answer: Re: once, in the sender's words, without line breaks.
+CREATE OR REPLACE FUNCTION private.answer_subject(p_subject text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_subject text := btrim(left(regexp_replace(coalesce(p_subject, ''), '[[:cntrl:]]+', ' ', 'g'), 880));
+begin
+  return case when v_subject ~* '^(re|aw|sv|antw|rif|odp|vs)\s?:' then v_subject else btrim('Re: ' || v_subject) end;
+end $function$;
+grant execute on function private.answer_subject(p_subject text) to service_role;
 
 -- Which message of ours a mail answers: by a token in its addresses, by the id in a legacy address, by In-Reply-To
 -- and References; none. The first that finds a message.
@@ -15904,6 +16985,30 @@ begin
 end $function$;
 grant execute on function private.ask_forward(p_id uuid, p_address text) to service_role;
 
+-- Trigger, after a card was sent: notes that it is to mention who is on call.
+CREATE OR REPLACE FUNCTION private.ask_oncall()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_schedule public.oncall_schedules;
+begin
+  if not exists (select from public.oncall_schedules) then
+    return null;
+  end if;
+  v_schedule := private.card_schedule(new.delivery_id, clock_timestamp());
+  if v_schedule.id is not null then
+    insert into private.oncall_pages (delivery_id, schedule_id, due_at, created_at)
+    values (new.delivery_id, v_schedule.id, clock_timestamp(), clock_timestamp()) on conflict do nothing;
+  end if;
+  return null;
+exception when others then
+  raise warning 'who is on call for a card cannot be asked: % (%)', sqlerrm, sqlstate;
+  return null;
+end $function$;
+
 -- The contact of each message's author, in its place; null for messages outside groups. Takes the contacts' lock if
 -- one is new.
 CREATE OR REPLACE FUNCTION private.assign_authors(p_updates private.inbound_update[])
@@ -16353,6 +17458,25 @@ AS $function$
 $function$;
 grant execute on function private.begin_again(p_ids uuid[]) to service_role;
 
+-- begin_oncall_lookup with a given time.
+CREATE OR REPLACE FUNCTION private.begin_oncall_lookup(p_source text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_circuit private.oncall_circuits;
+begin
+  select * into v_circuit from private.oncall_circuits c where c.source = p_source for update;
+  if v_circuit.open_until > p_now then
+    return false;
+  end if;
+  -- One call probes; the others wait for what becomes of it.
+  update private.oncall_circuits c set open_until = p_now + interval '10 seconds' where c.source = p_source and c.open_until is not null;
+  return true;
+end $function$;
+grant execute on function private.begin_oncall_lookup(p_source text, p_now timestamp with time zone) to service_role;
+
 -- Trigger, after insert of segment_members: GL422 where a segment has more than 10,000 members, or all targets
 -- together are more than the functions can hold.
 CREATE OR REPLACE FUNCTION private.bound_members()
@@ -16766,6 +17890,28 @@ AS $function$
 $function$;
 grant execute on function private.card_pattern(p_native jsonb) to service_role;
 
+-- The schedule of a card: of those of its chat the one that names scope and type most closely; none where the flag is
+-- off.
+CREATE OR REPLACE FUNCTION private.card_schedule(p_delivery_id uuid, p_now timestamp with time zone)
+ RETURNS oncall_schedules
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select s.*
+  from public.deliveries d
+  join public.messages m on m.id = d.message_id
+  join public.conversations v on v.id = d.conversation_id
+  join public.oncall_schedules s on s.destination_id = d.destination_id
+  cross join lateral (select case when m.channel = 'email' then m.native ->> 'recipient' end as recipient) a
+  where d.id = p_delivery_id
+    and (s.scopes is null or private.mail_address_part(a.recipient, 2) = any (s.scopes))
+    and (s.types is null or private.mail_address_part(a.recipient, 3) = any (s.types))
+    and private.dynamic_routing_is_on(v.contact_id, coalesce(private.mail_address_part(a.recipient, 3), ''), p_now)
+  order by s.scopes is null, s.types is null, s.created_at, s.id limit 1
+$function$;
+grant execute on function private.card_schedule(p_delivery_id uuid, p_now timestamp with time zone) to service_role;
+
 -- The token of a delivery's card: 16 characters of base32.
 CREATE OR REPLACE FUNCTION private.card_token(p_delivery_id uuid)
  RETURNS text
@@ -16943,6 +18089,37 @@ AS $function$
 $function$;
 grant execute on function private.chat_of(p_url text) to service_role;
 
+-- Whether something is to be done for an answer. For the clock.
+CREATE OR REPLACE FUNCTION private.chat_replies_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from public.chat_replies r where r.due_at <= p_now and r.state in ('asked', 'waiting', 'leaving'))
+    or exists (select from public.chat_replies r where r.files_due_at <= p_now)
+    or exists (select from public.chat_replies r where r.edit_due_at <= p_now)
+    or exists (
+      select from public.chat_replies r left join public.messages m on m.id = r.out_id
+      where r.state = 'left' and r.settled_at is null and (m.status is distinct from r.out_status or r.created_at < p_now - interval '3 days'));
+end $function$;
+grant execute on function private.chat_replies_are_due(p_now timestamp with time zone) to service_role;
+
+-- Why files cannot go with a mail: file_size; null if they can.
+CREATE OR REPLACE FUNCTION private.chat_reply_files(p_files jsonb)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_sizes numeric := (select coalesce(sum((f.item ->> 'size')::numeric), 0) from jsonb_array_elements(p_files) as f (item));
+begin
+  return case when v_sizes > 20000000 then 'file_size' end;
+end $function$;
+grant execute on function private.chat_reply_files(p_files jsonb) to service_role;
+
 -- Who uses cards, within 30 days: {reached: chats with a card, active: those in which somebody acted, linked: people
 -- of the team, acting: those who acted}.
 CREATE OR REPLACE FUNCTION private.chats_seen()
@@ -17043,6 +18220,37 @@ begin
 end $function$;
 grant execute on function private.claim_also(p_claim jsonb, p_now timestamp with time zone) to service_role;
 
+-- claim_analyses with a given time.
+CREATE OR REPLACE FUNCTION private.claim_analyses(p_limit integer, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_claimed jsonb;
+begin
+  -- What is said of a card after so long helps nobody, and would come in a crowd.
+  update public.analyses a set state = 'given_up', due_at = null, lease = null
+  where a.message_id in (
+    select x.message_id from public.analyses x
+    where x.due_at <= p_now and (x.created_at < p_now - interval '10 minutes' or x.attempts >= 3)
+    order by x.due_at limit 500 for update skip locked);
+  with due as (
+    update public.analyses a set due_at = p_now + interval '30 seconds', lease = gen_random_uuid(), attempts = a.attempts + 1
+    where a.message_id in (
+      select x.message_id from public.analyses x where x.due_at <= p_now order by x.due_at limit p_limit for update skip locked)
+    returning a.message_id, a.lease
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'message_id', d.message_id, 'lease', d.lease, 'subject', m.native ->> 'subject', 'text', m.text, 'text_full', m.native ->> 'text_full',
+    'recipient', m.native ->> 'recipient', 'sender', m.native #> '{from}', 'automatic', coalesce((m.native ->> 'automatic')::boolean, false),
+    'kind', m.native ->> 'kind') order by d.message_id), '[]')
+  into v_claimed
+  from due d join public.messages m on m.id = d.message_id;
+  return v_claimed;
+end $function$;
+grant execute on function private.claim_analyses(p_limit integer, p_now timestamp with time zone) to service_role;
+
 -- claim_card_edits with a given time.
 CREATE OR REPLACE FUNCTION private.claim_card_edits(p_limit integer, p_now timestamp with time zone)
  RETURNS jsonb
@@ -17073,8 +18281,9 @@ begin
     'delivery_id', c.delivery_id, 'lease', c.edit_lease, 'token', c.token, 'version', c.version, 'chat_id', c.chat_id, 'topic_id', c.topic_id,
     'message_id', c.message_ids[1], 'state', c.state, 'at', c.changed_at, 'until', c.snoozed_until,
     'is_woken', coalesce(a.user_id is null and a.action = 'wake', false),
-    'by', (select p.name from public.telegram_people p
-      where p.user_id = case c.state when 'snoozed' then a.user_id else coalesce(c.holder, a.user_id) end),
+    'by', coalesce((select p.name from public.telegram_people p
+      where p.user_id = case c.state when 'snoozed' then a.user_id else coalesce(c.holder, a.user_id) end), a.by_name),
+    'oncall', c.oncall,
     'message', jsonb_build_object('channel', m.channel, 'type', m.type, 'text',
       case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'native', m.native,
       'contact', jsonb_build_object('name', p.name, 'identities', (
@@ -17090,9 +18299,66 @@ begin
   if to_regclass('public.card_folds') is not null then
     v_edits := private.with_folds(v_edits, '{folded}');
   end if;
+  if to_regclass('public.analyses') is not null then
+    v_edits := private.with_analyses(v_edits);
+  end if;
   return v_edits;
 end $function$;
 grant execute on function private.claim_card_edits(p_limit integer, p_now timestamp with time zone) to service_role;
+
+-- claim_chat_replies with a given time.
+CREATE OR REPLACE FUNCTION private.claim_chat_replies(p_limit integer, p_on boolean, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_sends jsonb;
+  v_files jsonb;
+  v_notes jsonb;
+begin
+  perform private.end_chat_reply(x.id, case when p_on then 'undone' else 'refused' end, case when p_on then 'unconfirmed' else 'off' end, null, p_now)
+  from (
+    select r.id from public.chat_replies r
+    where r.state in ('asked', 'waiting') and (not p_on or r.state = 'asked' and r.due_at <= p_now)
+    order by r.due_at limit 100 for update skip locked) x;
+  perform private.settle_chat_replies(p_now);
+  -- In a transaction of its own, so that an undo finds either the one state or the other. Who does not come back from
+  -- sending is followed by another; the queue knows the answer by its key.
+  with due as (
+    update public.chat_replies r set state = 'leaving', due_at = p_now + interval '30 seconds', version = r.version + case r.state when 'waiting' then 1 else 0 end
+    where p_on and r.id in (
+      select x.id from public.chat_replies x
+      where x.state in ('waiting', 'leaving') and x.due_at <= p_now and x.files_due_at is null
+      order by x.due_at limit p_limit for update skip locked)
+    returning r.id
+  )
+  select coalesce(jsonb_agg(d.id), '[]') into v_sends from due d;
+  with due as (
+    update public.chat_replies r set files_due_at = p_now + interval '60 seconds'
+    where r.id in (
+      select x.id from public.chat_replies x where x.files_due_at <= p_now and x.state = 'waiting'
+      order by x.files_due_at limit 3 for update skip locked)
+    returning r.id, r.files
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'files', d.files)), '[]') into v_files from due d;
+  with due as (
+    update public.chat_replies r set edit_due_at = p_now + interval '60 seconds', edit_lease = gen_random_uuid()
+    where r.id in (
+      select x.id from public.chat_replies x where x.edit_due_at <= p_now order by x.edit_due_at limit p_limit for update skip locked)
+    returning r.*
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'id', d.id, 'lease', d.edit_lease, 'chat_id', d.chat_id, 'topic_id', d.topic_id, 'ask_id', d.ask_id, 'note_id', d.note_id,
+    'token', d.token, 'version', d.version, 'state', d.state, 'channel', m.channel, 'to', d.recipient, 'from', d.sender_id,
+    'asks', case d.state when 'asked' then d.reason end,
+    'refused', case d.state when 'refused' then private.reply_refusal(d.reason) end,
+    'expired', d.reason is not distinct from 'unconfirmed', 'files', jsonb_array_length(d.files), 'status', d.out_status, 'error', private.error_code(o.error),
+    'by', (select p.name from public.telegram_people p where p.user_id = d.decided_by))), '[]') into v_notes
+  from due d join public.messages m on m.id = d.message_id left join public.messages o on o.id = d.out_id;
+  return jsonb_build_object('sends', v_sends, 'files', v_files, 'notes', v_notes);
+end $function$;
+grant execute on function private.claim_chat_replies(p_limit integer, p_on boolean, p_now timestamp with time zone) to service_role;
 
 -- claim_deliveries with a given time, whether to look for expired leases, and how many of the caller's places to fill
 -- if not all.
@@ -17273,6 +18539,36 @@ begin
     where r.mailbox_id = any (v_ids));
 end $function$;
 grant execute on function private.claim_mailbox_readings(p_limit integer, p_now timestamp with time zone) to service_role;
+
+-- claim_oncall_pages with a given time.
+CREATE OR REPLACE FUNCTION private.claim_oncall_pages(p_limit integer, p_is_on boolean, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_pages jsonb;
+begin
+  if not p_is_on then
+    update private.oncall_pages p set state = 'done', due_at = null, lease = null
+    where p.delivery_id in (select x.delivery_id from private.oncall_pages x where x.due_at <= p_now order by x.due_at limit 1000 for update skip locked);
+    return '[]';
+  end if;
+  with due as (
+    update private.oncall_pages p set due_at = p_now + interval '60 seconds', lease = gen_random_uuid(), attempts = p.attempts + 1
+    where p.delivery_id in (
+      select x.delivery_id from private.oncall_pages x where x.due_at <= p_now order by x.due_at limit p_limit for update skip locked)
+    returning p.*
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('delivery_id', d.delivery_id, 'lease', d.lease, 'state', d.state,
+    'schedule', jsonb_build_object('id', s.id, 'name', s.name, 'source', s.source, 'external_id', s.external_id),
+    'answer', case d.state when 'waiting' then private.oncall_answer(s, p_now, false) end, 'people', coalesce(d.people, '[]'),
+    'chat_id', c.chat_id, 'topic_id', c.topic_id, 'message_id', c.message_ids[1])), '[]')
+  into v_pages
+  from due d join public.oncall_schedules s on s.id = d.schedule_id join public.cards c on c.delivery_id = d.delivery_id;
+  return v_pages;
+end $function$;
+grant execute on function private.claim_oncall_pages(p_limit integer, p_is_on boolean, p_now timestamp with time zone) to service_role;
 
 -- claim_outbound with a given time.
 CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
@@ -17615,6 +18911,18 @@ begin
   return null;
 end $function$;
 
+-- Trigger, after an answer was deleted: its note names the recipient, and is removed from the chat.
+CREATE OR REPLACE FUNCTION private.clear_chat_reply()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.card_clears (chat_id, message_id, is_file) values (old.chat_id, old.note_id, false) on conflict do nothing;
+  return null;
+end $function$;
+
 -- For how many days before today clicks are kept: the setting retention.click_days (90), at least 2.
 CREATE OR REPLACE FUNCTION private.click_days_kept()
  RETURNS integer
@@ -17733,6 +19041,9 @@ AS $function$
     ('gatelink_media', 5, 'http', 'wa-media/worker', 'private.media_is_due(now())'),
     ('gatelink_check_texts', 30, 'http', 'sms-webhook/check', 'private.text_check_is_due(now())'),
     ('gatelink_cards', 5, 'http', 'telegram-webhook/edit', 'private.cards_are_due(now())'),
+    ('gatelink_analyses', 5, 'http', 'telegram-webhook/edit', 'private.analyses_are_due(now())'),
+    ('gatelink_chat_replies', 2, 'http', 'telegram-webhook/replies', 'private.chat_replies_are_due(now())'),
+    ('gatelink_oncall', 3, 'http', 'oncall-webhook/work', 'private.oncall_is_due(now())'),
     ('gatelink_text_files', 5, 'http', 'sms-webhook/files', 'private.text_files_are_due(now())'),
     ('gatelink_read_mailboxes', 30, 'http', 'mailboxes', 'private.mailboxes_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
@@ -17744,6 +19055,7 @@ AS $function$
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_purge_telegram', 3600, 'sql', 'select private.purge_telegram(now())', null),
+    ('gatelink_purge_oncall', 3600, 'sql', 'select private.purge_oncall(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
     ('gatelink_release_conversations', 60, 'sql', 'select private.release_conversations(now())', null),
@@ -17752,6 +19064,7 @@ AS $function$
     ('gatelink_org_topics', 60, 'sql', 'select private.note_org_topics(now())', null),
     ('gatelink_org_notices', 60, 'http', 'sms-webhook/notices', 'private.org_notices_are_due(now())'),
     ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
+    ('gatelink_judge_analyses', 300, 'sql', 'select private.judge_analyses(now())', null),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
     ('gatelink_environments', 60, 'sql', 'select private.watch_environments(now())', null),
@@ -17770,6 +19083,9 @@ AS $function$
     and (j.name <> 'gatelink_read_mailboxes' or to_regclass('private.mailbox_reads') is not null)
     and (j.name <> 'gatelink_check_texts' or to_regclass('private.text_checks') is not null)
     and (j.name not in ('gatelink_cards', 'gatelink_purge_telegram') or to_regclass('private.card_clears') is not null)
+    and (j.name not in ('gatelink_analyses', 'gatelink_judge_analyses') or to_regclass('public.analyses') is not null)
+    and (j.name <> 'gatelink_chat_replies' or to_regprocedure('private.chat_replies_are_due(timestamptz)') is not null)
+    and (j.name not in ('gatelink_oncall', 'gatelink_purge_oncall') or to_regclass('private.oncall_pages') is not null)
     and (j.name <> 'gatelink_text_files' or to_regclass('public.text_files') is not null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
@@ -18275,6 +19591,17 @@ begin
   return v_gone;
 end $function$;
 grant execute on function private.count_campaign_news(p_now timestamp with time zone, p_limit integer) to service_role;
+
+-- Counts an answer by its outcome.
+CREATE OR REPLACE FUNCTION private.count_chat_reply(p_outcome text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'chat_replies', 'label', p_outcome, 'n', 1)));
+end $function$;
+grant execute on function private.count_chat_reply(p_outcome text) to service_role;
 
 -- Trigger, after insert of attributions: counts the business metric link.converted, for the first message that came
 -- from a click.
@@ -18834,6 +20161,42 @@ AS $function$
 $function$;
 grant execute on function private.due_org_notices(p_now timestamp with time zone, p_member uuid) to service_role;
 
+-- Whether cards of this person, or of mails to addresses of this type, mention who is on call: the flag names types
+-- as targets, type:alert.
+CREATE OR REPLACE FUNCTION private.dynamic_routing_is_on(p_contact_id uuid, p_type text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select private.killed_since('dynamic_routing.enabled', p_now) is null
+    and ((select e.value from private.evaluate_flag('dynamic_routing.enabled', p_contact_id::text) e)
+      or (select e.value and e.reason = 'TARGETING_MATCH' from private.evaluate_flag('dynamic_routing.enabled', 'type:' || p_type) e))
+$function$;
+grant execute on function private.dynamic_routing_is_on(p_contact_id uuid, p_type text, p_now timestamp with time zone) to service_role;
+
+-- Somebody edited what went, or is about to go, as an answer: nothing goes again, and the person is told, once.
+CREATE OR REPLACE FUNCTION private.edit_chat_reply(p_update jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_reply public.chat_replies;
+begin
+  select * into v_reply from public.chat_replies r
+  where r.chat_id = (p_update #>> '{chat,id}')::bigint and r.ask_id = (p_update ->> 'message_id')::bigint;
+  if v_reply.id is null or v_reply.state in ('undone', 'refused')
+    or not (select t.allowed from private.take_rate('chat_reply_edit:' || v_reply.id, 1.0 / 3600, 1, 1, p_now) t) then
+    return '{}';
+  end if;
+  perform private.count_chat_reply('edited');
+  return jsonb_build_object('answer', case when v_reply.state in ('asked', 'waiting')
+    then 'An edit changes nothing: what you wrote first goes. Undo it and write again.'
+    else 'An edit changes nothing: what you wrote first has left.' end);
+end $function$;
+grant execute on function private.edit_chat_reply(p_update jsonb, p_now timestamp with time zone) to service_role;
+
 -- The message that an edit edits, if that is attributed; else the edit itself.
 CREATE OR REPLACE FUNCTION private.edited_message(p_edit_id uuid)
  RETURNS uuid
@@ -18893,6 +20256,26 @@ AS $function$
         case g.pad when 0 then 1 when 1 then 3 else 4 end as from_char) f
     where length(p_phone) >= 7)
 $function$;
+
+-- An answer will not go: undone by somebody, or refused. False if it has left, or was ended before.
+CREATE OR REPLACE FUNCTION private.end_chat_reply(p_id uuid, p_state text, p_reason text, p_by uuid, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  update public.chat_replies r
+  set state = p_state, reason = p_reason, decided_by = coalesce(p_by, r.decided_by), text = null, files = '[]', due_at = null, files_due_at = null,
+    settled_at = p_now, version = r.version + 1, edit_due_at = case when r.chat_id is not null then p_now end, edit_lease = null
+  -- One that is leaving may be in the queue already: only who puts it there may still refuse it.
+  where r.id = p_id and (r.state in ('asked', 'waiting') or r.state = 'leaving' and p_state = 'refused');
+  if found then
+    perform private.count_chat_reply(case when p_reason is null then p_state when p_reason = 'unconfirmed' then 'expired' else 'refused_' || p_reason end);
+    return true;
+  end if;
+  return false;
+end $function$;
+grant execute on function private.end_chat_reply(p_id uuid, p_state text, p_reason text, p_by uuid, p_now timestamp with time zone) to service_role;
 
 -- Ends a rollout whose row the caller has locked: completed (on for everybody, launched) or rolled_back (off).
 CREATE OR REPLACE FUNCTION private.end_rollout(p_rollout rollouts, p_state text, p_now timestamp with time zone)
@@ -19044,6 +20427,20 @@ begin
   return v_answers;
 end $function$;
 grant execute on function private.enqueue_outbound(p_items jsonb, p_now timestamp with time zone) to service_role;
+
+-- enter_circuit with a given time.
+CREATE OR REPLACE FUNCTION private.enter_circuit(p_provider text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- A probe that never came back gives way to the next one.
+  update private.provider_circuits c set probe_until = p_now + interval '15 seconds'
+  where c.provider = p_provider and c.open_until <= p_now and (c.probe_until is null or c.probe_until <= p_now);
+  return found or not exists (select from private.provider_circuits c where c.provider = p_provider and c.open_until is not null);
+end $function$;
+grant execute on function private.enter_circuit(p_provider text, p_now timestamp with time zone) to service_role;
 
 -- Sets the flag to a stage of a rollout whose row the caller has locked, and begins the stage.
 CREATE OR REPLACE FUNCTION private.enter_stage(p_rollout rollouts, p_position integer, p_now timestamp with time zone)
@@ -20074,6 +21471,20 @@ begin
       '2x', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, least(2 * v_limit, 0.95)),
       '5x', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, least(5 * v_limit, 0.95)),
       '20%', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, greatest(0.2, least(2 * v_limit, 0.95)))) end);
+end $function$;
+
+-- Trigger, after the words of a message were removed: its summary goes too. Figures stay.
+CREATE OR REPLACE FUNCTION private.forget_analysis()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  update public.analyses a
+  set summary = null, state = case a.state when 'queued' then 'given_up' else a.state end, due_at = null, lease = null
+  where a.message_id = new.id and (a.summary is not null or a.due_at is not null);
+  return null;
 end $function$;
 
 -- Trigger, after a destination moved to another host or was removed: deletes its custom headers.
@@ -22786,6 +24197,47 @@ begin
 end $function$;
 grant execute on function private.judge_again() to service_role;
 
+-- Counts for rollouts what the model found: analysis.judged, and analysis.right, once each mail; fifteen minutes
+-- after somebody of the team handled its card, or once it was corrected. Returns how many events. For the clock.
+CREATE OR REPLACE FUNCTION private.judge_analyses(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_judged jsonb;
+begin
+  with open as materialized (
+    select a.message_id, a.sentiment from public.analyses a
+    where a.state = 'done' and a.source = 'model' and a.judged_at is null and a.sentiment is not null
+      and a.done_at > p_now - interval '7 days' order by a.done_at limit 2000
+  ), handled as (
+    select o.message_id, (
+        select min(p.at) from public.deliveries d join public.card_presses p on p.delivery_id = d.id
+        where d.message_id = o.message_id and p.outcome = 'done' and p.user_id is not null) as at, l.at as label_at,
+      coalesce(l.sentiment, o.sentiment) = o.sentiment as is_right
+    from open o
+    left join lateral (
+      select x.sentiment, x.at from public.analysis_labels x
+      where x.message_id = o.message_id and x.sentiment is not null order by x.at desc limit 1) l on true
+  ), judged as (
+    -- Who handles a mail first may correct it afterwards.
+    update public.analyses a set judged_at = p_now from handled h
+    where a.message_id = h.message_id and (h.label_at is not null or h.at < p_now - interval '15 minutes')
+    returning a.message_id, h.is_right
+  )
+  select jsonb_agg(jsonb_build_object('name', m.name, 'subject', c.contact_id, 'key', j.message_id) order by j.message_id, m.name) into v_judged
+  from judged j join public.messages x on x.id = j.message_id join public.conversations c on c.id = x.conversation_id
+  cross join lateral (values ('analysis.judged', true), ('analysis.right', j.is_right)) as m (name, counts)
+  where m.counts;
+  if v_judged is null then
+    return 0;
+  end if;
+  perform private.record_metrics(v_judged, p_now);
+  return jsonb_array_length(v_judged);
+end $function$;
+grant execute on function private.judge_analyses(p_now timestamp with time zone) to service_role;
+
 -- Whether this flag, or any, was launched within the last 24 hours: then alarms are told and escalated at once.
 CREATE OR REPLACE FUNCTION private.just_launched(p_now timestamp with time zone, p_flag_key text DEFAULT NULL::text)
  RETURNS boolean
@@ -23008,6 +24460,36 @@ AS $function$
 $function$;
 grant execute on function private.killed_since(p_flag_key text, p_now timestamp with time zone) to service_role;
 
+-- Somebody pressed on a card that its analysis is wrong (wrong), what is right (is_negative, is_high, …), or changed
+-- his mind (back). All cards of the mail show it.
+CREATE OR REPLACE FUNCTION private.label_card(p_card cards, p_user uuid, p_action text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_message uuid := (select d.message_id from public.deliveries d where d.id = p_card.delivery_id);
+  v_label text := split_part(p_action, '_', 2);
+begin
+  perform from public.analyses a where a.message_id = v_message and a.state = 'done' for update;
+  if not found then
+    return '{"alert": true, "answer": "Nothing is known of this mail (any more)."}';
+  end if;
+  update public.analyses a set is_asking = p_action = 'wrong' where a.message_id = v_message;
+  if p_action like 'is\_%' then
+    insert into public.analysis_labels as l (message_id, user_id, sentiment, urgency, at)
+    values (v_message, p_user, case when v_label in ('positive', 'neutral', 'negative') then v_label end,
+      case when v_label in ('critical', 'high', 'normal', 'low') then v_label end, p_now)
+    on conflict (message_id, user_id) do update
+    set sentiment = coalesce(excluded.sentiment, l.sentiment), urgency = coalesce(excluded.urgency, l.urgency), at = excluded.at;
+  end if;
+  update public.cards c set edit_due_at = p_now, edit_lease = null
+  where c.delivery_id in (select d.id from public.deliveries d where d.message_id = v_message);
+  return jsonb_build_object('alert', false, 'edits', true, 'answer', case p_action
+    when 'wrong' then 'What is right?' when 'back' then 'Nothing changed.' else 'Thank you, noted.' end);
+end $function$;
+grant execute on function private.label_card(p_card cards, p_user uuid, p_action text, p_now timestamp with time zone) to service_role;
+
 -- When the first lane of a destination on a channel is due or its lease expires; null if nothing waits.
 CREATE OR REPLACE FUNCTION private.lane_due_at(p_destination_id uuid, p_channel text)
  RETURNS timestamp with time zone
@@ -23141,6 +24623,36 @@ AS $function$
           and private.opens_to_everybody('true', h.after -> 'metadata'))))
 $function$;
 
+-- Whose turn it is in a layer at a time; null while the layer is not in force.
+CREATE OR REPLACE FUNCTION private.layer_person(p_layer private.oncall_layers, p_zone text, p_at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_today date := (p_at at time zone p_zone)::date;
+  v_days integer := p_layer.every * case p_layer.unit when 'week' then 7 else 1 end;
+  v_turn integer := floor((v_today - p_layer.starts_on)::numeric / v_days);
+begin
+  if (p_layer.starts_on + v_turn * v_days + p_layer.handover) at time zone p_zone > p_at then
+    v_turn := v_turn - 1;
+  end if;
+  if v_turn < 0 then
+    return null;
+  end if;
+  if (p_layer.days is not null or p_layer.from_time is not null) and not exists (
+    select from generate_series(-1, 1) as o (days)
+    where (p_layer.days is null or extract(isodow from v_today + o.days)::smallint = any (p_layer.days))
+      and p_at >= (v_today + o.days + coalesce(p_layer.from_time, '00:00')) at time zone p_zone
+      and p_at < (v_today + o.days + case when coalesce(p_layer.until_time, '00:00') > coalesce(p_layer.from_time, '00:00') then 0 else 1 end
+        + coalesce(p_layer.until_time, '00:00')) at time zone p_zone) then
+    return null;
+  end if;
+  return p_layer.people[1 + v_turn % cardinality(p_layer.people)];
+end $function$;
+grant execute on function private.layer_person(p_layer private.oncall_layers, p_zone text, p_at timestamp with time zone) to service_role;
+
 -- The quantile (0 to 1) of a cumulative histogram of flag_metrics in milliseconds, linear between two edges; null
 -- where nothing was timed. What took longer than the last edge counts as that.
 CREATE OR REPLACE FUNCTION private.le_quantile(p_timed bigint, p_le bigint[], p_quantile double precision)
@@ -23241,6 +24753,48 @@ begin
   end loop;
 end $function$;
 grant execute on function private.learn_recipients(p_updates private.inbound_update[]) to service_role;
+
+-- leave_circuit with a given time.
+CREATE OR REPLACE FUNCTION private.leave_circuit(p_provider text, p_ok boolean, p_ms integer, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_circuit private.provider_circuits;
+  v_recent integer[];
+  v_slow boolean;
+begin
+  insert into private.provider_circuits (provider, changed_at) values (p_provider, p_now) on conflict (provider) do nothing;
+  select * into v_circuit from private.provider_circuits c where c.provider = p_provider for update;
+  if v_circuit.open_until is not null then
+    if v_circuit.probe_until is null then
+      -- Began before it opened.
+      return;
+    elsif p_ok then
+      update private.provider_circuits c
+      set failures = 0, recent_ms = '{}', open_until = null, open_seconds = 30, probe_until = null, changed_at = p_now
+      where c.provider = p_provider;
+    else
+      update private.provider_circuits c
+      set open_seconds = least(600, c.open_seconds * 2), open_until = p_now + make_interval(secs => least(600, c.open_seconds * 2)), probe_until = null
+      where c.provider = p_provider;
+    end if;
+    return;
+  end if;
+  v_recent := (v_circuit.recent_ms || greatest(0, p_ms))[greatest(1, cardinality(v_circuit.recent_ms) - 18):];
+  v_slow := cardinality(v_recent) >= 20 and (
+    select percentile_disc(0.95) within group (order by r.ms) from unnest(v_recent) as r (ms)) > 3000;
+  if v_slow or not p_ok and v_circuit.failures + 1 >= 5 then
+    update private.provider_circuits c
+    set failures = 0, recent_ms = '{}', open_seconds = 30, open_until = p_now + interval '30 seconds', probe_until = null, changed_at = p_now
+    where c.provider = p_provider;
+  else
+    update private.provider_circuits c
+    set failures = case when p_ok then 0 else c.failures + 1 end, recent_ms = v_recent where c.provider = p_provider;
+  end if;
+end $function$;
+grant execute on function private.leave_circuit(p_provider text, p_ok boolean, p_ms integer, p_now timestamp with time zone) to service_role;
 
 -- Whether a thread is live, its writer still meets this number in it, and these legs of it are live.
 CREATE OR REPLACE FUNCTION private.legs_stand(p_thread uuid, p_writer uuid, p_number text, p_legs uuid[])
@@ -23615,6 +25169,18 @@ begin
     perform private.notify(v_event);
   end if;
 end $function$;
+
+-- A part of a mail address: 1 domain, 2 scope, 3 type; null where there is none.
+CREATE OR REPLACE FUNCTION private.mail_address_part(p_recipient text, p_part integer)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when cardinality(a.parts) between 1 and 3 then a.parts[p_part] end
+  from (select string_to_array(lower(split_part(split_part(p_recipient, '@', 1), '+', 1)), '.') as parts) a
+$function$;
+grant execute on function private.mail_address_part(p_recipient text, p_part integer) to service_role;
 
 -- mail_addresses with the time given.
 CREATE OR REPLACE FUNCTION private.mail_addresses(p_days integer, p_limit integer, p_now timestamp with time zone)
@@ -24209,6 +25775,20 @@ AS $function$
 $function$;
 grant execute on function private.may_arrive_later(p_code text) to service_role;
 
+-- The member of the team who is this person in Telegram and may write to people; null for anybody else.
+CREATE OR REPLACE FUNCTION private.may_reply(p_telegram_id bigint, OUT user_id uuid, OUT name text)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  select p.user_id, p.name into may_reply.user_id, may_reply.name
+  from public.telegram_people p join public.team_members m on m.user_id = p.user_id
+  where p.telegram_id = p_telegram_id and m.role in ('operator', 'admin');
+end $function$;
+grant execute on function private.may_reply(p_telegram_id bigint, OUT user_id uuid, OUT name text) to service_role;
+
 -- Days by retention.media_days (stored files of messages) or retention.upload_days (uploads without use), else 30.
 CREATE OR REPLACE FUNCTION private.media_days(p_setting text)
  RETURNS integer
@@ -24437,6 +26017,8 @@ AS $function$
     'author', (
       select jsonb_build_object('id', a.contact_id, 'last_four', private.contact_last_four(coalesce(w.merged_into, w.id)), 'name', case when p_words then w.name end)
       from public.message_authors a join public.contacts w on w.id = a.contact_id where a.message_id = p_message.id),
+    'written_by', case when p_words and p_message.direction = 'out' then (
+      select a.by from public.contact_acts a where a.message_id = p_message.id and a.act = 'replied' order by a.id limit 1) end,
     'link', (select a.code from public.attributions a where a.message_id = p_message.id),
     'route', (
       select jsonb_build_object('name', r.route_name, 'reason', r.reason)
@@ -24736,6 +26318,21 @@ begin
   return v_rollout;
 end $function$;
 
+-- Trigger, after an answer became a message: keeps who wrote it. Definer, because nobody may write contact_acts
+-- otherwise.
+CREATE OR REPLACE FUNCTION private.note_chat_author()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.contact_acts (act, contact_id, message_id, by)
+  select 'replied', c.contact_id, m.id, new."by"
+  from public.messages m join public.conversations c on c.id = m.conversation_id where m.id = new.out_id;
+  return null;
+end $function$;
+
 -- Keeps those events that a destination subscribed to, and queues a delivery of each to each such destination. False
 -- if nobody wants any. The caller holds the locks of their conversations.
 CREATE OR REPLACE FUNCTION private.note_events(p_events private.noted_event[])
@@ -24773,6 +26370,18 @@ begin
   return true;
 end $function$;
 grant execute on function private.note_events(p_events private.noted_event[]) to service_role;
+
+-- A card that was just sent counts on from what came while it was under way.
+CREATE OR REPLACE FUNCTION private.note_folds(p_delivery_id uuid)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  update public.cards c set edit_due_at = clock_timestamp() + interval '3 seconds'
+  where c.delivery_id = p_delivery_id and c.edit_due_at is null and exists (
+    select from public.card_folds f join public.deliveries d on d.id = f.leader where f.leader = p_delivery_id and f.at > d.updated_at)
+$function$;
+grant execute on function private.note_folds(p_delivery_id uuid) to service_role;
 
 -- Writes down which forwards went and which were given up: the reply, the events, and the outcome for the guard.
 CREATE OR REPLACE FUNCTION private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone)
@@ -25161,6 +26770,120 @@ AS $function$
         else not s.metadata ?| array['target_user_ids', 'target_segments'] end)
 $function$;
 grant execute on function private.on_for_everybody(p_key text) to service_role;
+
+-- Who is on call {people [{name, email, telegram_id}], at, is_stale}: by the rota, or by what the provider said
+-- within a minute, or of any age. Null where it has to be asked.
+CREATE OR REPLACE FUNCTION private.oncall_answer(p_schedule oncall_schedules, p_now timestamp with time zone, p_any_age boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_answer private.oncall_answers;
+begin
+  if p_schedule.source = 'rota' then
+    return jsonb_build_object('at', p_now, 'is_stale', false, 'people', (
+      select coalesce(jsonb_agg(private.oncall_shown(p.name, p.email)), '[]') from private.oncall_people p where p.id = private.rota_person(p_schedule.id, p_now)));
+  end if;
+  select * into v_answer from private.oncall_answers a where a.schedule_id = p_schedule.id and a.people is not null;
+  if v_answer.schedule_id is null
+    or not p_any_age and (v_answer.answered_at < p_now - interval '60 seconds' or v_answer.ends_at <= p_now or v_answer.fault is not null) then
+    return null;
+  end if;
+  return jsonb_build_object('at', v_answer.answered_at, 'people', private.oncall_resolved(v_answer.people),
+    'is_stale', v_answer.fault is not null or v_answer.ends_at <= p_now or v_answer.answered_at < p_now - interval '5 minutes');
+end $function$;
+grant execute on function private.oncall_answer(p_schedule oncall_schedules, p_now timestamp with time zone, p_any_age boolean) to service_role;
+
+-- Whether a card is to mention who is on call. For the clock.
+CREATE OR REPLACE FUNCTION private.oncall_is_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (select from private.oncall_pages p where p.due_at <= p_now);
+end $function$;
+grant execute on function private.oncall_is_due(p_now timestamp with time zone) to service_role;
+
+-- The id of a person {name, email, atlassian_id}, who is added or brought up to date: by address, else by name.
+CREATE OR REPLACE FUNCTION private.oncall_person(p_given jsonb)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_email text := lower(btrim(p_given ->> 'email'));
+  v_name text := coalesce(nullif(btrim(p_given ->> 'name'), ''), split_part(v_email, '@', 1));
+  v_atlassian text := nullif(btrim(p_given ->> 'atlassian_id'), '');
+  v_id uuid;
+begin
+  if coalesce(v_name, '') = '' then
+    raise exception 'a person on call has a name or an address' using errcode = 'GL422', hint = 'ana@example.com, or "Ana <ana@example.com>"';
+  end if;
+  select p.id into v_id from private.oncall_people p
+  where case when v_email is not null then p.email = v_email else p.email is null and lower(p.name) = lower(v_name) end;
+  if v_id is null then
+    insert into private.oncall_people (name, email, atlassian_id) values (v_name, v_email, v_atlassian) returning id into v_id;
+  else
+    update private.oncall_people p
+    set name = coalesce(nullif(btrim(p_given ->> 'name'), ''), p.name), atlassian_id = coalesce(v_atlassian, p.atlassian_id) where p.id = v_id;
+  end if;
+  return v_id;
+end $function$;
+grant execute on function private.oncall_person(p_given jsonb) to service_role;
+
+-- People as a provider names them [{id, name, email}], as cards do: [{name, email, telegram_id}].
+CREATE OR REPLACE FUNCTION private.oncall_resolved(p_people jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_agg(private.oncall_shown(
+    coalesce(x.person ->> 'name', p.name, split_part(x.person ->> 'email', '@', 1), x.person ->> 'id', '?'), coalesce(x.person ->> 'email', p.email))
+    order by x.place), '[]')
+  from jsonb_array_elements(p_people) with ordinality as x (person, place)
+  left join private.oncall_people p on case when x.person ->> 'email' is null then p.atlassian_id = x.person ->> 'id' else p.email = lower(x.person ->> 'email') end
+$function$;
+grant execute on function private.oncall_resolved(p_people jsonb) to service_role;
+
+-- The schedule of a name. GL404.
+CREATE OR REPLACE FUNCTION private.oncall_schedule(p_name text)
+ RETURNS oncall_schedules
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_schedule public.oncall_schedules;
+begin
+  select * into v_schedule from public.oncall_schedules s where s.name = p_name;
+  if v_schedule.id is null then
+    raise exception 'there is no schedule named %', p_name using errcode = 'GL404', hint = 'gatelink oncall list';
+  end if;
+  return v_schedule;
+end $function$;
+grant execute on function private.oncall_schedule(p_name text) to service_role;
+
+-- A person who is on call, as cards name them: {name, email, telegram_id}. The address leads to the member of the
+-- team; who is linked is named as in Telegram.
+CREATE OR REPLACE FUNCTION private.oncall_shown(p_name text, p_email text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('name', coalesce(t.name, p_name, split_part(p_email, '@', 1)), 'email', p_email, 'telegram_id', t.telegram_id)
+  from (values (true)) as one (row)
+  left join auth.users u on lower(u.email) = lower(p_email)
+  left join public.team_members m on m.user_id = u.id
+  left join public.telegram_people t on t.user_id = m.user_id
+  order by t.telegram_id limit 1
+$function$;
+grant execute on function private.oncall_shown(p_name text, p_email text) to service_role;
 
 -- What of our schemas strangers could reach: {without_rls, open_to_anon, policies_for_anon}, each a list of names;
 -- all empty where nothing is.
@@ -25831,11 +27554,16 @@ AS $function$
     ('private.unknown_tokens', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
-    -- The clock removes them from the chat.
+    ('public.analysis_labels', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
+    ('public.analyses', '{message_id,summary}', 't.message_id = any (($1).messages)', 'deleted'),
+    ('public.analyses', '{summary}', '', 'words'),
+    -- The clock removes them, and the notes of answers, from the chat.
+    ('public.chat_replies', '{message_id,thread,text,files,recipient,out_id}', 't.message_id = any (($1).messages) or t.out_id = any (($1).messages)', 'deleted'),
     ('public.card_presses', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.card_folds', '{delivery_id,leader}',
       't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('private.card_storms', '{leader}', 't.leader in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
+    ('private.oncall_pages', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.cards', '{delivery_id,token,chat_id,message_ids}',
       't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.delivery_attempts', '{delivery_id,error,answer}',
@@ -26224,9 +27952,15 @@ begin
   if v_card.delivery_id is null then
     return '{"answer": "This card is not known here (any more).", "alert": true}';
   end if;
-  select a.*, coalesce(p.name, 'Somebody') as name into v_last
+  select a.*, coalesce(p.name, a.by_name, 'Somebody') as name into v_last
   from public.card_presses a left join public.telegram_people p on p.user_id = a.user_id
   where a.delivery_id = v_card.delivery_id and a.version = v_card.version and a.outcome = 'done';
+
+  -- A later migration brings what is found out about mails.
+  if v_action in ('wrong', 'back') or v_action like 'is\_%' then
+    return case when to_regclass('public.analyses') is null then '{"answer": "Nothing is known of this mail.", "alert": true}'
+      else private.label_card(v_card, v_person.user_id, v_action, p_now) end;
+  end if;
 
   v_state := v_card.state;
   v_holder := v_card.holder;
@@ -26278,6 +28012,48 @@ begin
     when 'resolve' then 'Resolved.' when 'spam' then 'Marked as spam.' when 'wake' then 'Open again.' else 'Undone.' end);
 end $function$;
 grant execute on function private.press_card(p_update jsonb, p_now timestamp with time zone) to service_role;
+
+-- A button of a note was pressed: unsend by anybody who may write, sendnow by the author. The right is asked now.
+-- Undo and departure both change the state of one row: whichever comes first counts.
+CREATE OR REPLACE FUNCTION private.press_chat_reply(p_update jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_who record;
+  v_reply public.chat_replies;
+  v_message bigint := (p_update ->> 'message_id')::bigint;
+begin
+  select * into v_who from private.may_reply((p_update ->> 'from')::bigint);
+  if v_who.user_id is null then
+    return '{"answer": "Only operators of the team may press, once they are linked: gatelink telegram link", "alert": true}';
+  end if;
+  select * into v_reply from public.chat_replies r
+  where r.token = p_update ->> 'card' and r.chat_id = (p_update #>> '{chat,id}')::bigint
+    and (r.note_id is null and (p_update ->> 'is_ours')::boolean or r.note_id = v_message) for update;
+  if v_reply.id is null then
+    return '{"answer": "This answer is not known here (any more).", "alert": true}';
+  elsif v_reply.state in ('leaving', 'left') then
+    return '{"answer": "Too late: it has left.", "alert": true}';
+  elsif v_reply.state not in ('asked', 'waiting') or v_reply.version is distinct from (p_update ->> 'version')::integer then
+    return '{"answer": "It has changed. Look again.", "alert": true}';
+  elsif p_update ->> 'action' = 'sendnow' and v_reply.user_id is distinct from v_who.user_id then
+    return '{"answer": "Only who wrote it can say that it goes.", "alert": true}';
+  elsif p_update ->> 'action' = 'sendnow' and v_reply.state = 'asked' then
+    update public.chat_replies r
+    set state = 'waiting', reason = null, due_at = p_now + interval '10 seconds', files_due_at = case when r.files <> '[]' then p_now end,
+      decided_by = v_who.user_id, version = r.version + 1, note_id = v_message, edit_due_at = p_now, edit_lease = null
+    where r.id = v_reply.id;
+    perform private.count_chat_reply('queued');
+    return '{"answer": "It leaves in 10 s.", "alert": false, "replies": true}';
+  elsif p_update ->> 'action' = 'unsend' then
+    perform private.end_chat_reply(v_reply.id, 'undone', null, v_who.user_id, p_now);
+    return '{"answer": "Nothing was sent.", "alert": false, "replies": true}';
+  end if;
+  return '{"answer": "It has changed. Look again.", "alert": true}';
+end $function$;
+grant execute on function private.press_chat_reply(p_update jsonb, p_now timestamp with time zone) to service_role;
 
 -- Of a flag of masked messaging, what its organisations lack (messages_faults): while that is so, its rollout does
 -- not go on. Null where nothing is missing, and for any other flag.
@@ -26453,6 +28229,20 @@ begin
   return v_count;
 end $function$;
 
+-- Forgets overrides 90 days after they ended. Returns how many.
+CREATE OR REPLACE FUNCTION private.purge_oncall(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_purged integer;
+begin
+  delete from private.oncall_overrides o where upper(o.during) < p_now - interval '90 days';
+  get diagnostics v_purged = row_count;
+  return v_purged;
+end $function$;
+
 -- Deletes the limits that are fully replenished at p_now, and returns how many. For the clock.
 CREATE OR REPLACE FUNCTION private.purge_rate_limits(p_now timestamp with time zone)
  RETURNS bigint
@@ -26548,6 +28338,38 @@ begin
   perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, p_now);
 end $function$;
 grant execute on function private.queue_again(p_id uuid, p_now timestamp with time zone) to service_role;
+
+-- Trigger, after a card was sent: the mail that it shows is analysed, while mail_analysis.enabled is on for who wrote
+-- it.
+CREATE OR REPLACE FUNCTION private.queue_analysis()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_message record;
+begin
+  -- Failure policy: open. The card is in the chat already, and nothing that comes behind it may undo that.
+  begin
+    select m.id, c.contact_id into v_message
+    from public.deliveries d join public.messages m on m.id = d.message_id join public.conversations c on c.id = m.conversation_id
+    where d.id = new.delivery_id and m.channel = 'email' and m.direction = 'in';
+    if v_message.id is not null and (
+      select f.value from private.evaluate_flag('mail_analysis.enabled', v_message.contact_id::text) f) then
+      insert into public.analyses as a (message_id) values (v_message.id) on conflict (message_id) do nothing;
+      -- Another chat has the same mail, and what is known of it is shown here too.
+      if not found then
+        update public.cards c set edit_due_at = clock_timestamp()
+        where c.delivery_id = new.delivery_id and exists (
+          select from public.analyses a where a.message_id = v_message.id and a.state = 'done');
+      end if;
+    end if;
+  exception when others then
+    raise warning 'a mail could not be queued for analysis: % (%)', sqlerrm, sqlstate;
+  end;
+  return null;
+end $function$;
 
 -- Queues the replies of a service to a delivery, each checked on its own. Returns how many, and those that window,
 -- opt-out or flag forbid [{reply, why}], null for none. The caller holds the conversation's lock.
@@ -27373,6 +29195,24 @@ begin
   return null;
 end $function$;
 
+-- Counts the business metrics oncall.asked and, where the card names somebody who can be reached in Telegram,
+-- oncall.right.
+CREATE OR REPLACE FUNCTION private.record_oncall(p_delivery_id uuid, p_is_right boolean, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.record_metrics((
+    select jsonb_agg(jsonb_build_object('name', n.name, 'subject', v.contact_id, 'key', p_delivery_id))
+    from public.deliveries d join public.conversations v on v.id = d.conversation_id
+    cross join (values ('oncall.asked', true), ('oncall.right', p_is_right)) as n (name, counts)
+    where d.id = p_delivery_id and n.counts), p_now);
+exception when others then
+  raise warning 'a lookup of who is on call could not be counted: % (%)', sqlerrm, sqlstate;
+end $function$;
+grant execute on function private.record_oncall(p_delivery_id uuid, p_is_right boolean, p_now timestamp with time zone) to service_role;
+
 -- The outcomes part of record_outcomes, with the time given.
 CREATE OR REPLACE FUNCTION private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone)
  RETURNS void
@@ -27780,6 +29620,25 @@ begin
   raise exception '% on %.% is refused: it would leave a gap in the history',
     lower(tg_op), tg_table_schema, tg_table_name using errcode = '42501';
 end $function$;
+
+-- What is said to somebody whose answer is refused: {answer, alert}; with p_once nothing if something was said within
+-- an hour.
+CREATE OR REPLACE FUNCTION private.refuse_chat_reply(p_update jsonb, p_error text, p_once boolean, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.count_chat_reply('refused_' || p_error);
+  -- Whoever chats below a card in spite of it is told once an hour.
+  if p_once and not (select t.allowed from private.take_rate(
+      format('chat_reply:%s:%s', p_update #>> '{chat,id}', p_update ->> 'from'), 1.0 / 3600, 1, 1, p_now) t) then
+    return '{}';
+  end if;
+  return jsonb_build_object('alert', true, 'answer', case when p_error in ('right', 'nobody', 'card') then '' else 'Nothing was sent. ' end
+    || private.reply_refusal(p_error));
+end $function$;
+grant execute on function private.refuse_chat_reply(p_update jsonb, p_error text, p_once boolean, p_now timestamp with time zone) to service_role;
 
 -- Removes updates of erased people from those just stored: repetitions, and statuses of messages to them. Returns the
 -- outcomes with d for these.
@@ -28195,6 +30054,120 @@ begin
       select count(*) from unnest(private.latency_edges()) as e (edge) where p_ms > e.edge))) else '[]' end));
 end $function$;
 grant execute on function private.reply_outcome(p_arm text, p_subject text, p_failed boolean, p_ms bigint, p_now timestamp with time zone) to service_role;
+
+-- Whether somebody has written too much: rate_person (10 answers within an hour), rate_thread (30 in a thread); null
+-- if not. Undone ones do not count.
+CREATE OR REPLACE FUNCTION private.reply_rate(p_by text, p_thread uuid, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- Two answers at once are counted one after the other: always the person first.
+  perform pg_advisory_xact_lock(hashtextextended('chat_reply by ' || p_by, 0));
+  perform pg_advisory_xact_lock(hashtextextended('chat_reply in ' || p_thread, 0));
+  return case
+    when (select count(*) from public.chat_replies r
+      where r.by = p_by and r.created_at > p_now - interval '1 hour' and r.state not in ('undone', 'refused')) >= 10 then 'rate_person'
+    when (select count(*) from public.chat_replies r
+      where r.thread = p_thread and r.created_at > p_now - interval '1 hour' and r.state not in ('undone', 'refused')) >= 30 then 'rate_thread' end;
+end $function$;
+grant execute on function private.reply_rate(p_by text, p_thread uuid, p_now timestamp with time zone) to service_role;
+
+-- A refusal of an answer in words, for who wrote it.
+CREATE OR REPLACE FUNCTION private.reply_refusal(p_error text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_error
+    when 'gone' then 'The message of this card is not kept any more.'
+    when 'card' then 'Answer a card to write to its sender: this message belongs to none.'
+    when 'channel' then 'Nobody can be answered on this channel from here.'
+    when 'sender' then 'Its sender cannot be answered: it has no address.'
+    when 'own' then 'It came from an address of ours. Such mails are not answered, because answers would go round in circles.'
+    when 'suppressed' then 'This address gets no mail: it bounced, complained or was suppressed.'
+    when 'identity' then 'There is no active identity to write as: gatelink email identities list'
+    when 'window' then 'The person last wrote more than 24 hours ago: WhatsApp takes templates only.'
+    when 'right' then 'Only operators of the team may answer from here, once they are linked: gatelink telegram link'
+    when 'nobody' then 'Anonymous admins and channels cannot answer from here: nobody could say who it was. Write as yourself.'
+    when 'off' then 'Answers from here are switched off.'
+    when 'content' then 'This cannot go as a message. Write a text, or send a file.'
+    when 'too_long' then 'This is too long for a text: at most 1,600 characters.'
+    when 'file_channel' then 'Files go with mails only.'
+    when 'file_size' then 'Files of more than 20 MB cannot be fetched from Telegram, and a mail has at most 20 MB of them.'
+    when 'file' then 'A file could not be fetched from Telegram.'
+    when 'late_file' then 'This file came too late to go with the others.'
+    when 'rate_person' then 'You have sent 10 answers within an hour. Wait a little.'
+    when 'rate_thread' then 'This thread has had 30 answers within an hour. Wait a little.'
+    when 'opted_out' then 'The person has opted out.'
+    when 'feature_off' then 'Sending on this channel is switched off.'
+    else 'It was refused: ' || p_error || '.' end
+$function$;
+grant execute on function private.reply_refusal(p_error text) to service_role;
+
+-- Where an answer to a message goes: {channel, to, from (senders.id), thread, contact_id (not of a mail), of a mail
+-- also to_name, signature, send_domain, subject, asks (why its author is asked first: automatic)}, or {error}: gone,
+-- channel, sender (nobody can be written to), own (an address of our own domains), suppressed, identity, window.
+CREATE OR REPLACE FUNCTION private.reply_target(p_message_id uuid, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_message public.messages;
+  v_conversation public.conversations;
+  v_inbox private.inboxes;
+  v_to text;
+  v_domain text;
+begin
+  select * into v_message from public.messages m where m.id = p_message_id and m.direction = 'in';
+  select * into v_conversation from public.conversations c where c.id = v_message.conversation_id;
+  if v_conversation.id is null or v_message.native is null then
+    return '{"error": "gone"}';
+  end if;
+  if v_message.channel in ('whatsapp', 'sms') then
+    v_to := private.address_of(v_conversation.contact_id, v_message.channel, v_conversation.number_id);
+    return case when v_to is null then '{"error": "sender"}'
+      when coalesce(v_conversation.last_inbound_at, '-infinity') <= p_now - (private.channel_policy(v_message.channel)).reply_window then '{"error": "window"}'
+      else jsonb_build_object('channel', v_message.channel, 'to', v_to, 'from', v_conversation.number_id, 'contact_id', v_conversation.contact_id,
+        'thread', v_conversation.id) end;
+  elsif v_message.channel <> 'email' then
+    return '{"error": "channel"}';
+  end if;
+  v_to := lower(v_message.native #>> '{from,address}');
+  v_domain := split_part(v_to, '@', 2);
+  -- A bounce has no sender in its envelope.
+  if coalesce(v_to, '') = '' then
+    return '{"error": "sender"}';
+  elsif v_domain in (lower(split_part(v_message.native ->> 'recipient', '@', 2)), lower(v_message.native ->> 'send_domain'))
+    or exists (select from private.inboxes i where i.from_email = v_to) then
+    return '{"error": "own"}';
+  elsif private.suppression_of(v_to, false) is not null then
+    return '{"error": "suppressed"}';
+  end if;
+  -- As who was written to; an address that nobody sends as answers as the default identity.
+  select i.* into v_inbox from private.inboxes i where i.from_email = lower(v_message.native ->> 'recipient') and i.state = 'active';
+  if v_inbox.identity is null then
+    select i.* into v_inbox from private.inboxes i where i.from_email = v_conversation.number_id and i.state = 'active';
+  end if;
+  if v_inbox.identity is null then
+    v_inbox := private.inbox_for(null, null);
+  end if;
+  if v_inbox.identity is null or v_inbox.state <> 'active' then
+    return '{"error": "identity"}';
+  end if;
+  return jsonb_build_object('channel', 'email', 'to', v_to, 'from', v_inbox.from_email, 'thread', coalesce(v_message.thread_id, v_message.id),
+    'to_name', nullif(btrim(regexp_replace(left(v_message.native #>> '{from,name}', 200), '[[:cntrl:]]+', ' ', 'g')), ''),
+    'signature', nullif(btrim(v_inbox.display_name), ''), 'send_domain', v_message.native ->> 'send_domain',
+    'subject', private.answer_subject(v_message.native ->> 'subject'),
+    'asks', case
+      when v_message.native -> 'automatic' = 'true' or v_message.native ->> 'kind' not in ('reply', 'new_mail', 'calendar', 'unsubscribe')
+      then 'automatic' end);
+end $function$;
+grant execute on function private.reply_target(p_message_id uuid, p_now timestamp with time zone) to service_role;
 
 -- The token by which replies to a message come back; null for none. One that is past its expires_at, a column that a
 -- team may add, is none.
@@ -29120,6 +31093,71 @@ AS $function$
     where e.rollout_id = p_id and e.at > p_since and e.stage = p_stage and e.kind = p_kind and e.rule = p_rule)
 $function$;
 
+-- Who is on call by a rota at a time: the last override, else the last layer that is in force; null for nobody.
+CREATE OR REPLACE FUNCTION private.rota_person(p_schedule_id uuid, p_at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_zone text := (select s.zone from public.oncall_schedules s where s.id = p_schedule_id);
+  v_layer private.oncall_layers;
+  v_person uuid := (
+    select o.person_id from private.oncall_overrides o where o.schedule_id = p_schedule_id and o.during @> p_at order by o.id desc limit 1);
+begin
+  if v_person is not null then
+    return v_person;
+  end if;
+  for v_layer in select * from private.oncall_layers l where l.schedule_id = p_schedule_id order by l.id desc loop
+    v_person := private.layer_person(v_layer, v_zone, p_at);
+    if exists (select from private.oncall_people p where p.id = v_person) then
+      return v_person;
+    end if;
+  end loop;
+  return null;
+end $function$;
+grant execute on function private.rota_person(p_schedule_id uuid, p_at timestamp with time zone) to service_role;
+
+-- Who is on call when between two times, gaps with person_id null.
+CREATE OR REPLACE FUNCTION private.rota_shifts(p_schedule_id uuid, p_from timestamp with time zone, p_until timestamp with time zone)
+ RETURNS TABLE(person_id uuid, since timestamp with time zone, until timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_zone text := (select s.zone from public.oncall_schedules s where s.id = p_schedule_id);
+  v_at timestamptz;
+  v_next uuid;
+begin
+  person_id := private.rota_person(p_schedule_id, p_from);
+  since := p_from;
+  for v_at in
+    select x.at from (
+      select lower(o.during) as at from private.oncall_overrides o where o.schedule_id = p_schedule_id
+      union select upper(o.during) from private.oncall_overrides o where o.schedule_id = p_schedule_id
+      union
+      select (d.day::date + t.time) at time zone v_zone
+      from private.oncall_layers l
+      cross join generate_series((p_from at time zone v_zone)::date - 1, (p_until at time zone v_zone)::date + 1, interval '1 day') as d (day)
+      cross join lateral (values (l.handover), (coalesce(l.from_time, '00:00')), (coalesce(l.until_time, '00:00'))) as t (time)
+      where l.schedule_id = p_schedule_id) x
+    where x.at > p_from and x.at < p_until order by 1
+  loop
+    v_next := private.rota_person(p_schedule_id, v_at);
+    if v_next is distinct from person_id then
+      until := v_at;
+      return next;
+      person_id := v_next;
+      since := v_at;
+    end if;
+  end loop;
+  until := p_until;
+  return next;
+end $function$;
+grant execute on function private.rota_shifts(p_schedule_id uuid, p_from timestamp with time zone, p_until timestamp with time zone) to service_role;
+
 -- Locks and returns a route if it is at this version. GL404 if it does not exist, GL409 if it was changed in the
 -- meantime.
 CREATE OR REPLACE FUNCTION private.route_at(p_id uuid, p_version integer)
@@ -29807,6 +31845,65 @@ begin
 end $function$;
 grant execute on function private.send_campaigns(p_now timestamp with time zone) to service_role;
 
+-- One attempt of send_chat_reply.
+CREATE OR REPLACE FUNCTION private.send_chat_reply(p_id uuid, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_reply public.chat_replies;
+  v_target jsonb;
+  v_text text;
+  v_answer jsonb;
+  v_error text;
+begin
+  select * into v_reply from public.chat_replies r where r.id = p_id and r.state = 'leaving';
+  if v_reply.id is null then
+    return 'gone';
+  end if;
+  v_target := private.reply_target(v_reply.message_id, p_now);
+  v_error := v_target ->> 'error';
+  if v_reply."by" ~ '^[0-9a-f]{8}-' and not exists (
+    select from public.team_members m where m.user_id = v_reply.user_id and m.role in ('operator', 'admin')) then
+    v_error := 'right';
+  elsif v_error is null and (v_target ->> 'to') <> v_reply.recipient then
+    v_error := 'sender';
+  end if;
+  if v_error is null then
+    v_text := v_reply.text;
+    if v_target ->> 'channel' = 'email' then
+      v_text := btrim(v_text || coalesce(E'\n\n-- \n' || (v_target ->> 'signature'), ''), E'\n');
+    end if;
+    v_answer := private.enqueue_outbound(jsonb_build_array(jsonb_build_object(
+      'channel', v_target ->> 'channel', 'to', v_reply.recipient, 'number_id', v_target ->> 'from', 'idempotency_key', 'chat_reply:' || v_reply.id,
+      'text', v_text, 'message', case v_target ->> 'channel'
+        when 'sms' then private.text_message(v_text)
+        when 'whatsapp' then jsonb_build_object('type', 'text', 'text', jsonb_build_object('body', v_text))
+        else jsonb_strip_nulls(jsonb_build_object('type', 'email', 'subject', v_target ->> 'subject', 'text', v_text, 'reply_to_message', v_reply.message_id,
+          'to_name', v_target ->> 'to_name', 'send_domain', v_target ->> 'send_domain', 'attachments', case when v_reply.files <> '[]' then (
+            select jsonb_agg(f.item - 'file_id' || jsonb_build_object('index', f.place - 1) order by f.place)
+            from jsonb_array_elements(v_reply.files) with ordinality as f (item, place)) end)) end)
+      || case v_target ->> 'channel' when 'email' then jsonb_build_object('identities', jsonb_build_array(jsonb_build_object('kind', 'email', 'value', v_reply.recipient)))
+        else jsonb_build_object('identities', jsonb_build_array(jsonb_build_object('kind', 'contact', 'value', v_target ->> 'contact_id')),
+          'takeover', jsonb_build_object('by', v_reply."by")) end), p_now) -> 0;
+    v_error := v_answer ->> 'error';
+  end if;
+  if v_error is not null then
+    perform private.end_chat_reply(p_id, 'refused', v_error, null, p_now);
+    return v_error;
+  end if;
+  update public.chat_replies r
+  set state = 'left', out_id = (v_answer ->> 'id')::uuid, out_status = 'queued', text = null, files = '[]', due_at = null, version = r.version + 1,
+    edit_due_at = case when r.chat_id is not null then p_now end, edit_lease = null
+  where r.id = p_id and r.state = 'leaving';
+  if found then
+    perform private.count_chat_reply('left');
+  end if;
+  return 'left';
+end $function$;
+grant execute on function private.send_chat_reply(p_id uuid, p_now timestamp with time zone) to service_role;
+
 -- The conversation of an outbound message, created if needed: {id, address (where to send it, if not to), made
 -- (contact or conversation, if it was created)} or {error}: from_required (several numbers and no earlier
 -- conversation), unknown_number, unknown_message, unknown_recipient, opted_out (by a person who has since been
@@ -30177,6 +32274,76 @@ AS $function$
   ) c
 $function$;
 
+-- settle_analysis with a given time.
+CREATE OR REPLACE FUNCTION private.settle_analysis(p_message_id uuid, p_lease uuid, p_result jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_shown boolean;
+  v_calls jsonb;
+begin
+  update public.analyses a
+  set state = 'done', source = p_result ->> 'source', sentiment = p_result ->> 'sentiment', urgency = p_result ->> 'urgency',
+    summary = case when exists (select from public.messages m where m.id = p_message_id and (m.text is not null or m.native is not null))
+      then p_result ->> 'summary' end,
+    confidence = (p_result ->> 'confidence')::real, rules_version = p_result ->> 'rules_version', model = p_result ->> 'model',
+    latency_ms = (p_result ->> 'latency_ms')::integer, fault = p_result ->> 'fault', due_at = null, lease = null, done_at = p_now
+  where a.message_id = p_message_id and a.lease = p_lease and a.state = 'queued'
+  returning coalesce(a.sentiment, a.urgency, a.summary) is not null into v_shown;
+  if v_shown is not true then
+    return '[]';
+  end if;
+  with shown as (
+    update public.cards c set edit_due_at = p_now, edit_lease = null
+    where c.delivery_id in (select d.id from public.deliveries d where d.message_id = p_message_id)
+    returning c.chat_id, c.topic_id, c.message_ids[1] as message_id, c.state
+  )
+  -- Who has seen to it already needs no second call.
+  select coalesce(jsonb_agg(jsonb_build_object('chat_id', s.chat_id, 'topic_id', s.topic_id, 'message_id', s.message_id))
+    filter (where s.state = 'open' and coalesce((p_result ->> 'rises')::boolean, false)), '[]')
+  into v_calls from shown s;
+  return v_calls;
+end $function$;
+grant execute on function private.settle_analysis(p_message_id uuid, p_lease uuid, p_result jsonb, p_now timestamp with time zone) to service_role;
+
+-- Learns what became of answers that left, from their messages; after three days nothing more is expected.
+CREATE OR REPLACE FUNCTION private.settle_chat_replies(p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_reply record;
+begin
+  for v_reply in
+    select r.id, r.user_id, r.created_at, m.status, m.id as out_id, m.status in ('delivered', 'read', 'played') as arrived,
+      m.status = 'failed' as failed
+    from public.chat_replies r left join public.messages m on m.id = r.out_id
+    where r.state = 'left' and r.settled_at is null
+      and (m.status is distinct from r.out_status or r.created_at < p_now - interval '3 days')
+    order by r.created_at limit 100 for update of r skip locked
+  loop
+    update public.chat_replies r
+    set out_status = v_reply.status, edit_due_at = case when r.chat_id is not null then p_now end, edit_lease = null,
+      settled_at = case when v_reply.arrived or v_reply.failed or v_reply.out_id is null or v_reply.created_at < p_now - interval '3 days' then p_now end
+    where r.id = v_reply.id;
+    continue when not coalesce(v_reply.arrived or v_reply.failed, false);
+    perform private.count_chat_reply(case when v_reply.failed then 'failed' else 'delivered' end);
+    -- For the guard of a rollout. Failure policy: open.
+    begin
+      perform private.record_outcomes(jsonb_build_array(jsonb_build_object(
+        'flag', 'email_replies.enabled', 'arm', 'on', 'minute', floor(extract(epoch from p_now) / 60)::bigint, 'n', 1,
+        'failed', v_reply.failed::integer, 'timed', 0, 'ms', 0, 'le', (select jsonb_agg(0) from unnest(private.latency_edges())),
+        'people', case when v_reply.failed then jsonb_build_array(jsonb_build_array(v_reply.user_id, true, 0)) else '[]' end)), p_now);
+    exception when others then
+      raise warning 'an answer could not be counted: % (%)', sqlerrm, sqlstate;
+    end;
+  end loop;
+end $function$;
+grant execute on function private.settle_chat_replies(p_now timestamp with time zone) to service_role;
+
 -- Updates a destination's circuit after attempts: any success closes it and makes failed deliveries due, ten failures
 -- in a row open it, and the failure of its probe opens it again.
 CREATE OR REPLACE FUNCTION private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamp with time zone)
@@ -30394,6 +32561,82 @@ begin
   return '{"settled": true}';
 end $function$;
 grant execute on function private.settle_mailbox_token(p_settled jsonb, p_now timestamp with time zone) to service_role;
+
+-- settle_oncall_lookup with a given time.
+CREATE OR REPLACE FUNCTION private.settle_oncall_lookup(p_schedule_id uuid, p_people jsonb, p_ends_at timestamp with time zone, p_fault text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_schedule public.oncall_schedules;
+begin
+  select * into v_schedule from public.oncall_schedules s where s.id = p_schedule_id;
+  if v_schedule.id is null then
+    return null;
+  end if;
+  if p_people is not null then
+    insert into private.oncall_answers as a (schedule_id, people, answered_at, ends_at) values (p_schedule_id, p_people, p_now, p_ends_at)
+    on conflict (schedule_id) do update
+    set people = excluded.people, answered_at = excluded.answered_at, ends_at = excluded.ends_at, fault = null, fault_at = null;
+    delete from private.oncall_circuits c where c.source = v_schedule.source;
+  else
+    insert into private.oncall_answers as a (schedule_id, fault, fault_at) values (p_schedule_id, left(p_fault, 200), p_now)
+    on conflict (schedule_id) do update set fault = excluded.fault, fault_at = excluded.fault_at;
+    if p_fault <> 'circuit_open' then
+      insert into private.oncall_circuits as c (source, failures) values (v_schedule.source, 1)
+      on conflict (source) do update set failures = c.failures + 1,
+        open_until = case when c.failures + 1 >= 5 then p_now + make_interval(secs => c.open_ms / 1000.0) end,
+        open_ms = case when c.failures + 1 >= 5 then least(c.open_ms * 2, 600000) else c.open_ms end;
+    end if;
+  end if;
+  return private.oncall_answer(v_schedule, p_now, true);
+end $function$;
+grant execute on function private.settle_oncall_lookup(p_schedule_id uuid, p_people jsonb, p_ends_at timestamp with time zone, p_fault text, p_now timestamp with time zone) to service_role;
+
+-- settle_oncall_page with a given time.
+CREATE OR REPLACE FUNCTION private.settle_oncall_page(p_delivery_id uuid, p_lease uuid, p_answer jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_page private.oncall_pages;
+  v_schedule public.oncall_schedules;
+  v_card public.cards;
+  v_people jsonb := coalesce(p_answer -> 'people', '[]');
+  v_linked jsonb;
+  v_outcome text;
+  v_pages boolean;
+  v_owner jsonb;
+begin
+  select * into v_page from private.oncall_pages p where p.delivery_id = p_delivery_id and p.lease = p_lease and p.state = 'waiting' for update;
+  if v_page.delivery_id is null then
+    return null;
+  end if;
+  select * into v_schedule from public.oncall_schedules s where s.id = v_page.schedule_id;
+  select coalesce(jsonb_agg(e), '[]') into v_linked from jsonb_array_elements(v_people) e where e ->> 'telegram_id' is not null;
+  v_outcome := case when p_answer is null then 'failed' when v_people = '[]' then 'empty' when v_linked = '[]' then 'unlinked'
+    when (p_answer ->> 'is_stale')::boolean then 'stale' else 'found' end;
+  v_owner := private.tell_oncall_trouble(v_schedule, case v_outcome when 'empty' then 'gap' when 'failed' then 'silent' end, p_now);
+  select * into v_card from public.cards c where c.delivery_id = p_delivery_id for update;
+  -- Of many cards at once one calls; what is old, or in hand already, calls nobody.
+  v_pages := v_linked <> '[]' and v_card.state = 'open' and v_page.created_at > p_now - interval '15 minutes' and not exists (
+    select from private.oncall_pages o join public.cards c on c.delivery_id = o.delivery_id
+    where o.schedule_id = v_page.schedule_id and o.paged_at > p_now - interval '60 seconds' and c.chat_id = v_card.chat_id);
+  update private.oncall_pages p
+  set outcome = v_outcome, people = v_linked, state = case when v_pages then 'paging' else 'done' end,
+    paged_at = case when v_pages then p_now end, due_at = case when v_pages then p.due_at end, lease = case when v_pages then p.lease end
+  where p.delivery_id = p_delivery_id;
+  update public.cards c
+  set oncall = jsonb_build_object('schedule', v_schedule.name, 'outcome', v_outcome, 'at', p_answer -> 'at', 'people', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', e -> 'name', 'telegram_id', e -> 'telegram_id')), '[]') from jsonb_array_elements(v_people) e)),
+    edit_due_at = p_now, edit_lease = null
+  where c.delivery_id = p_delivery_id;
+  perform private.record_oncall(p_delivery_id, v_outcome in ('found', 'stale'), p_now);
+  return jsonb_build_object('outcome', v_outcome, 'pages', v_pages, 'people', v_linked, 'owner', v_owner);
+end $function$;
+grant execute on function private.settle_oncall_page(p_delivery_id uuid, p_lease uuid, p_answer jsonb, p_now timestamp with time zone) to service_role;
 
 -- settle_outbound with a given time.
 CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timestamp with time zone)
@@ -31586,6 +33829,23 @@ begin
   return v_incident;
 end $function$;
 
+-- Does what an update says of an answer: kind reply {chat, from, nobody (an anonymous admin or a channel), off (the
+-- kill switch is set), message_id, to (the message that is answered), topic, text, media_group, file: {file_id, name,
+-- type, size}}, edited {chat, message_id}, or reply_press {chat, from, card, action (unsend, sendnow), version,
+-- message_id, is_ours}. Returns {answer, alert, replies}.
+CREATE OR REPLACE FUNCTION private.take_chat_reply(p_update jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  return case p_update ->> 'kind'
+    when 'reply' then private.write_chat_reply(p_update, p_now)
+    when 'edited' then private.edit_chat_reply(p_update, p_now)
+    else private.press_chat_reply(p_update, p_now) end;
+end $function$;
+grant execute on function private.take_chat_reply(p_update jsonb, p_now timestamp with time zone) to service_role;
+
 -- Takes a conversation over with a message that a person sent through the API: {by, minutes}. Returns
 -- {conversation_id, by, since, until}. The caller holds its lock.
 CREATE OR REPLACE FUNCTION private.take_for(p_conversation uuid, p_takeover jsonb, p_now timestamp with time zone)
@@ -31791,7 +34051,7 @@ CREATE OR REPLACE FUNCTION private.take_telegram_update(p_update jsonb, p_now ti
  SET search_path TO ''
 AS $function$
 declare
-  v_taken jsonb := '{"is_new": true, "answer": null, "alert": false, "edits": false}';
+  v_taken jsonb := '{"is_new": true, "answer": null, "alert": false, "edits": false, "replies": false}';
 begin
   insert into private.telegram_updates (update_id, received_at) values ((p_update ->> 'update_id')::bigint, p_now)
   on conflict (update_id) do nothing;
@@ -31808,6 +34068,13 @@ begin
     perform private.keep_chat(p_update -> 'chat', (p_update ->> 'from')::bigint, p_now);
   end if;
   begin
+    -- A later migration has the answers from chats, and a team may take it back.
+    if p_update ->> 'kind' in ('reply', 'edited', 'reply_press') then
+      if to_regclass('public.chat_replies') is null then
+        return v_taken;
+      end if;
+      return v_taken || private.take_chat_reply(p_update, p_now);
+    end if;
     return v_taken || case p_update ->> 'kind'
       when 'start' then private.open_link(p_update, p_now)
       when 'press' then private.press_card(p_update, p_now)
@@ -31989,6 +34256,32 @@ begin
   end loop;
   return v_count;
 end $function$;
+
+-- Nobody is on call (gap), or it is not known who (silent), or all is well (null): endpoints that are told of failing
+-- parts are told once, and again after an hour. Returns the owner {telegram_id, trouble, schedule}, who is to be told
+-- now; null otherwise.
+CREATE OR REPLACE FUNCTION private.tell_oncall_trouble(p_schedule oncall_schedules, p_trouble text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_was private.oncall_answers;
+  v_part jsonb := jsonb_build_object('component', 'on_call', 'status', case when p_trouble is null then 'healthy' else 'degraded' end,
+    'because', coalesce(p_trouble, 'covered'), 'figures', jsonb_build_object('schedule', p_schedule.name, 'source', p_schedule.source));
+begin
+  insert into private.oncall_answers as a (schedule_id) values (p_schedule.id) on conflict (schedule_id) do nothing;
+  select * into v_was from private.oncall_answers a where a.schedule_id = p_schedule.id for update;
+  if v_was.trouble is not distinct from p_trouble and (p_trouble is null or v_was.told_at > p_now - interval '1 hour') then
+    return null;
+  end if;
+  update private.oncall_answers a set trouble = p_trouble, told_at = case when p_trouble is not null then p_now end where a.schedule_id = p_schedule.id;
+  perform private.notify(case when p_trouble is null then 'recovered' else 'failing' end, v_part, p_now);
+  return case when p_trouble is not null then (
+    select jsonb_build_object('telegram_id', t.telegram_id, 'trouble', p_trouble, 'schedule', p_schedule.name)
+    from public.telegram_people t where t.user_id = p_schedule.owner) end;
+end $function$;
+grant execute on function private.tell_oncall_trouble(p_schedule oncall_schedules, p_trouble text, p_now timestamp with time zone) to service_role;
 
 -- Remembers, until the end of the transaction, that events wait for their delivery.
 CREATE OR REPLACE FUNCTION private.tell_pipeline()
@@ -32310,6 +34603,37 @@ begin
   thread_id := coalesce(v_parent.thread_id, v_parent.id);
 end $function$;
 grant execute on function private.thread_headers(p_parent_id uuid, OUT in_reply_to text, OUT "references" text[], OUT thread_id uuid) to service_role;
+
+-- The latest message of a person in a thread, which is named by an id of a message, thread or conversation, a reply
+-- token, a card's token or a Message-ID of ours; null if there is none.
+CREATE OR REPLACE FUNCTION private.thread_message(p_thread text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid := case when p_thread ~ '^[0-9a-fA-F-]{36}$' then private.uuid_in(p_thread) end;
+  v_message public.messages;
+begin
+  if v_id is null and p_thread ~ '^[a-z2-7]{16}$' then
+    select d.message_id into v_id from public.cards c join public.deliveries d on d.id = c.delivery_id where c.token = p_thread;
+  end if;
+  if v_id is null then
+    v_id := (private.answered_mail(jsonb_build_object('tokens', jsonb_build_array(p_thread), 'references', jsonb_build_array(p_thread)))).message_id;
+  end if;
+  select * into v_message from public.messages m where m.id = v_id;
+  if v_message.id is null then
+    -- The thread of a mail that is gone, or a conversation.
+    return (
+      select m.id from public.messages m
+      where (m.thread_id = v_id or m.conversation_id = v_id) and m.direction = 'in' order by m.seq desc limit 1);
+  end if;
+  return coalesce((
+    select m.id from public.messages m where m.thread_id = v_message.thread_id and m.direction = 'in' order by m.seq desc limit 1),
+    case v_message.direction when 'in' then v_message.id end);
+end $function$;
+grant execute on function private.thread_message(p_thread text) to service_role;
 
 -- Who is on a thread, for owners: [{role, name, last4, app_only, opted_out, window (of a sitter)}].
 CREATE OR REPLACE FUNCTION private.thread_people(p_thread threads, p_now timestamp with time zone)
@@ -33422,6 +35746,29 @@ AS $function$
 $function$;
 grant execute on function private.window_status(p_thread threads, p_member uuid, p_now timestamp with time zone) to service_role;
 
+-- Edits of cards with analysis: {sentiment, urgency, summary, is_asking, is_corrected}, null where nothing is known.
+-- People's word goes before the analysis'.
+CREATE OR REPLACE FUNCTION private.with_analyses(p_edits jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select coalesce(jsonb_agg(e.value || jsonb_build_object('analysis', case when a.state = 'done' then jsonb_build_object(
+      'sentiment', coalesce(l.sentiment, a.sentiment), 'urgency', coalesce(l.urgency, a.urgency), 'summary', a.summary,
+      'is_asking', a.is_asking, 'is_corrected', l.message_id is not null) end) order by e.place), '[]')
+    from jsonb_array_elements(p_edits) with ordinality as e (value, place)
+    join public.deliveries d on d.id = (e.value ->> 'delivery_id')::uuid
+    left join public.analyses a on a.message_id = d.message_id
+    left join lateral (
+      select x.message_id, (array_agg(x.sentiment order by x.at desc) filter (where x.sentiment is not null))[1] as sentiment,
+        (array_agg(x.urgency order by x.at desc) filter (where x.urgency is not null))[1] as urgency
+      from public.analysis_labels x where x.message_id = a.message_id group by x.message_id) l on true);
+end $function$;
+grant execute on function private.with_analyses(p_edits jsonb) to service_role;
+
 -- Claimed deliveries, those to chats with card {token, is_sent}. is_sent: it was sent, and whoever sent it did not
 -- come back to say so.
 CREATE OR REPLACE FUNCTION private.with_cards(p_deliveries jsonb)
@@ -33439,7 +35786,7 @@ begin
       'is_sent', exists (select from public.cards c where c.delivery_id = (e.value ->> 'delivery_id')::uuid))) end order by e.place)
     from jsonb_array_elements(p_deliveries) with ordinality as e (value, place)
     left join private.telegram_targets t on t.destination_id = (e.value ->> 'destination_id')::uuid);
-  if to_regclass('public.card_folds') is not null then
+  if v_deliveries is not null and to_regclass('public.card_folds') is not null then
     v_deliveries := private.with_folds(v_deliveries, '{card,folded}');
   end if;
   return v_deliveries;
@@ -33682,6 +36029,87 @@ AS $function$
     E' \n\r\t')
 $function$;
 grant execute on function private.without_tokens(p_text text) to service_role;
+
+-- Somebody answers a message of the bot's. Card, right, flag, loops and rates are decided here; what may go waits ten
+-- seconds.
+CREATE OR REPLACE FUNCTION private.write_chat_reply(p_update jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_chat bigint := (p_update #>> '{chat,id}')::bigint;
+  v_to bigint := (p_update ->> 'to')::bigint;
+  v_who record;
+  v_message uuid;
+  v_target jsonb;
+  v_text text := btrim(replace(p_update ->> 'text', E'\r\n', E'\n'), E' \n\r\t');
+  v_files jsonb := case when p_update ? 'file' then jsonb_build_array(p_update -> 'file') else '[]' end;
+  v_album public.chat_replies;
+  v_error text;
+  v_asks text;
+begin
+  select d.message_id into v_message from public.cards c join public.deliveries d on d.id = c.delivery_id
+  where c.message_ids @> array[v_to] and c.chat_id = v_chat limit 1;
+  if v_message is null then
+    select r.message_id into v_message from public.chat_replies r where r.chat_id = v_chat and r.note_id = v_to limit 1;
+  end if;
+  select * into v_who from private.may_reply((p_update ->> 'from')::bigint);
+  if v_message is null then
+    -- Among people who talk, other bots' messages are answered too: only who may write is told.
+    return case when v_who.user_id is null then '{}' else private.refuse_chat_reply(p_update, 'card', true, p_now) end;
+  elsif coalesce((p_update ->> 'nobody')::boolean, false) then
+    return private.refuse_chat_reply(p_update, 'nobody', true, p_now);
+  elsif v_who.user_id is null then
+    return private.refuse_chat_reply(p_update, 'right', true, p_now);
+  elsif coalesce((p_update ->> 'off')::boolean, false)
+    or not (select f.value from private.evaluate_flag('email_replies.enabled', v_who.user_id::text) f) then
+    return private.refuse_chat_reply(p_update, 'off', true, p_now);
+  end if;
+  v_target := private.reply_target(v_message, p_now);
+  v_error := v_target ->> 'error';
+  if v_error is null then
+    v_error := private.reply_rate(v_who.user_id::text, (v_target ->> 'thread')::uuid, p_now);
+    -- The rest of an album is no further answer.
+    if p_update ? 'media_group' then
+      select * into v_album from public.chat_replies r where r.chat_id = v_chat and r.media_group = p_update ->> 'media_group' for update;
+      if v_album.id is not null then
+        v_error := case when v_album.state not in ('asked', 'waiting') then 'late_file' else private.chat_reply_files(v_album.files || v_files) end;
+      end if;
+    end if;
+  end if;
+  v_error := coalesce(v_error, case
+    when coalesce(v_text, '') = '' and v_files = '[]' then 'content'
+    when v_target ->> 'channel' <> 'email' and v_files <> '[]' then 'file_channel'
+    when v_target ->> 'channel' = 'sms' and char_length(v_text) > 1600 then 'too_long'
+    else private.chat_reply_files(v_files) end);
+  if v_error is not null then
+    return private.refuse_chat_reply(p_update, v_error, false, p_now);
+  end if;
+  if v_album.id is not null then
+    update public.chat_replies r
+    set files = r.files || v_files, text = concat_ws(E'\n', nullif(r.text, ''), nullif(v_text, '')), edit_due_at = greatest(r.edit_due_at, p_now), edit_lease = null,
+      files_due_at = case r.state when 'waiting' then p_now end
+    where r.id = v_album.id;
+    return '{"replies": true}';
+  end if;
+  v_asks := v_target ->> 'asks';
+  insert into public.chat_replies (message_id, thread, source, user_id, by, state, reason, text, files, recipient, sender_id, due_at, files_due_at,
+    chat_id, topic_id, ask_id, media_group, edit_due_at, created_at)
+  values (v_message, (v_target ->> 'thread')::uuid, 'chat', v_who.user_id, v_who.user_id::text, case when v_asks is null then 'waiting' else 'asked' end, v_asks,
+    coalesce(v_text, ''), v_files, v_target ->> 'to', v_target ->> 'from',
+    p_now + case when v_asks is null then interval '10 seconds' else interval '10 minutes' end, case when v_asks is null and v_files <> '[]' then p_now end,
+    v_chat, (p_update ->> 'topic')::bigint, (p_update ->> 'message_id')::bigint, p_update ->> 'media_group',
+    -- The other parts of an album come within a second.
+    p_now + case when p_update ? 'media_group' then interval '1 second' else interval '0' end, p_now)
+  on conflict do nothing;
+  if not found then
+    return '{}';
+  end if;
+  perform private.count_chat_reply(case when v_asks is null then 'queued' else 'asked' end);
+  return '{"replies": true}';
+end $function$;
+grant execute on function private.write_chat_reply(p_update jsonb, p_now timestamp with time zone) to service_role;
 
 -- Writes what a person allows, and applies it to mails that were sent before.
 CREATE OR REPLACE FUNCTION private.write_consent(p_contact_id uuid, p_mode text, p_source text, p_campaign_id uuid)

@@ -20,7 +20,8 @@ Deno.test("workflows: every task they run is in deno.json, and every test tier i
   assertEquals(run.filter((task) => !(task in tasks)), []);
   // Checks of a stack that runs are no tier; tests of their own run them. Nor are files by name, which their tiers run.
   const tests = Object.keys(tasks).filter((task) =>
-    task.startsWith("test:") && !/tests\/run\.ts \w+\/|scripts\/checks/.test(tasks[task].command) && task !== "test:smoke"
+    task.startsWith("test:") && !/tests\/run\.ts \w+\/|scripts\/checks/.test(tasks[task].command) &&
+    task !== "test:smoke"
   );
   assertEquals(tests.filter((task) => !run.includes(task)), []);
   for (const task of ["check", "lint:sql", "deploy:check"]) assert(run.includes(task), task);
