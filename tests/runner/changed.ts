@@ -21,6 +21,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "cli/reference.ts": ["docs/cli.md"],
   "cli/commands/rollback/code.ts": [],
   "cli/commands/traffic/deploy.ts": ["supabase/"],
+  "cli/commands/traffic/retire.ts": ["supabase/"],
   "cli/commands/rollback/database.ts": ["supabase/migrations/"],
   "lib/reply_token_test.ts": ["lib/replyToken.js"],
   "lib/version.ts": ["VERSION"],
@@ -49,6 +50,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/cli/answers_test.ts": ["tests/fixtures/answers.json"],
   "tests/cli/cli_test.ts": ["cli/main.ts"],
   "tests/cli/gates_test.ts": ["README.md", "docs/", "ops/", "supabase/"],
+  "tests/cli/green_gates_test.ts": ["ops/"],
   "tests/contracts/architecture_docs_test.ts": ["README.md", "docs/"],
   "tests/contracts/docs_test.ts": [
     ...[

@@ -279,6 +279,10 @@ Deno.test("two environments: scripts and commands split, verify and go back", as
           // Ten minutes later, as the database sees it.
           await sql`delete from public.measurements where name = 'request' and label like '%-green %'`;
           await refused(/the way back for 24 hours/);
+          const hosted = await retire("--anyway", "--project-ref", "abcdefghijklmnopqrst");
+          assertEquals([hosted.code, hosted.json().retired], [0, false], hosted.out);
+          const wanted = "npx supabase functions delete health-green --remote=abcdefghijklmnopqrst --yes";
+          assert(hosted.json().commands.includes(wanted), hosted.out);
           const done = await retire("--anyway");
           assertEquals([done.code, done.json().retired, done.json().green], [0, true, 0], done.err);
           assert(done.json().functions.includes("health-green"), done.out);

@@ -5,7 +5,7 @@
 
 /** Modules that `fromCheckout` loads. They stay names in the bundle, which never loads them. */
 const OF_CHECKOUT =
-  /\/(lib\/flag_places|commands\/(drill\/run|gates\/run|traffic\/deploy|rollback\/(flag|environment|code|database)|setup\/run(_upgrade)?))\.ts$/;
+  /\/(lib\/flag_places|commands\/(drill\/run|gates\/run|traffic\/(deploy|retire)|rollback\/(flag|environment|code|database)|setup\/run(_upgrade)?))\.ts$/;
 
 export default {
   publicDir: false,

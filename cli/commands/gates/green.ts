@@ -9,6 +9,7 @@ import {
   PHASES,
 } from "../../../supabase/functions/_shared/rollouts/green_gates.ts";
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
+import { readFile } from "node:fs/promises";
 import { join } from "../../../lib/paths.ts";
 import type { Api } from "../../core/api.ts";
 import { SCHEDULED } from "../incidents/postmortem.ts";
@@ -129,7 +130,7 @@ async function infrastructure({ api }: GateContext): Promise<Finding> {
 }
 
 async function dashboards({ api, root }: GateContext): Promise<Finding> {
-  const text = await Deno.readTextFile(join(root, "ops", "grafana", "gatelink.json")).catch(() => undefined);
+  const text = await readFile(join(root, "ops", "grafana", "gatelink.json"), "utf8").catch(() => undefined);
   if (text === undefined) return open("ops/grafana/gatelink.json is not there", "Use that of the release");
   const { panels } = JSON.parse(text) as { panels: unknown[] };
   const response = await fetch(`${api.stack.url}/functions/v1/metrics`, {

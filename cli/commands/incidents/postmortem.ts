@@ -56,7 +56,7 @@ export function postmortem(group: Command, run: Run): void {
 It prints Markdown. What only people know is left to fill in: the root cause, what to improve, who does what.
 
 Examples:
-  gatelink incident postmortem 7 > postmortem-7.md
+  gatelink incident postmortem 7
   gatelink incident postmortem 7 --on 2026-12-03`,
     )
     .action((number: number, { on }: { on?: string }) =>

@@ -45,7 +45,7 @@ export async function retireGreen(session: Session, options: RetireOptions): Pro
   const local = stack.functions !== undefined && stack.file !== undefined && options.projectRef === undefined;
   if (!local) {
     const ref = options.projectRef ?? /^https:\/\/([a-z]{20})\.supabase\./.exec(stack.url)?.[1] ?? "<ref>";
-    const commands = slugs.map((slug) => `supabase functions delete ${slug} --project-ref ${ref}`);
+    const commands = slugs.map((slug) => `npx supabase functions delete ${slug} --remote=${ref} --yes`);
     return {
       document: { ...split, retired: false, functions: slugs, commands },
       text: `Everybody is on blue, and nobody uses green. Take its ${
