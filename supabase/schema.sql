@@ -5759,6 +5759,7 @@ declare
   v_added integer;
   v_suppressed integer;
 begin
+  perform private.refuse_older_code();
   perform private.require_role('operator');
   if jsonb_typeof(p_recipients) <> 'array' or jsonb_array_length(p_recipients) > 20000 then
     raise exception 'recipients are a list of at most 20000' using errcode = 'GL422', hint = '[{to, fields: {name: value}}]';
@@ -7184,6 +7185,7 @@ declare
   v_made public.campaigns;
   v_from text := coalesce(lower(p_campaign ->> 'from'), (private.inbox_for(null, null)).from_email);
 begin
+  perform private.refuse_older_code();
   perform private.require_role('operator');
   perform private.refuse_campaign(p_campaign, array['name', 'from', 'subject', 'html', 'text', 'flag_key', 'otherwise', 'track', 'per_minute',
     'bounce_limit', 'complaint_limit', 'start_at']);
@@ -8538,6 +8540,7 @@ CREATE OR REPLACE FUNCTION public.list_campaigns(p_limit integer DEFAULT 50, p_f
  SET search_path TO ''
 AS $function$
 begin
+  perform private.refuse_older_code();
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(private.campaign_view(c) order by c.id desc), '[]')
@@ -10538,6 +10541,7 @@ AS $function$
 declare
   v_campaign public.campaigns;
 begin
+  perform private.refuse_older_code();
   perform private.require_role('viewer');
   select * into v_campaign from public.campaigns c where c.id = p_id;
   if v_campaign.id is null then
@@ -13678,6 +13682,7 @@ AS $function$
 declare
   v_campaign public.campaigns;
 begin
+  perform private.refuse_older_code();
   perform private.require_role('operator');
   perform private.refuse_campaign(p_changes, array['per_minute', 'bounce_limit', 'complaint_limit', 'start_at']);
   v_campaign := private.campaign_at(p_id, p_expected_version, array['draft', 'stopped']);
@@ -13859,6 +13864,7 @@ AS $function$
 declare
   v_campaign public.campaigns;
 begin
+  perform private.refuse_older_code();
   perform private.require_role('operator');
   perform private.campaign_at(p_id, p_expected_version, case when p_cancel then array['draft', 'sending', 'stopped'] else array['sending'] end);
   update public.campaigns c
