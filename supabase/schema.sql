@@ -1347,6 +1347,8 @@ create policy "operators read contacts" on public.contacts for select to authent
   using (( SELECT private.has_role('operator'::text) AS has_role));
 -- Who was targeted stays targeted.
 create TRIGGER follow_merge AFTER UPDATE OF merged_into ON public.contacts FOR EACH ROW WHEN (((new.merged_into IS NOT NULL) AND (new.merged_into IS DISTINCT FROM old.merged_into))) EXECUTE FUNCTION private.follow_merge();
+-- A merge never allows more than either of the two did.
+create TRIGGER join_consents AFTER UPDATE OF merged_into ON public.contacts FOR EACH ROW WHEN (((new.merged_into IS NOT NULL) AND (new.merged_into IS DISTINCT FROM old.merged_into))) EXECUTE FUNCTION private.join_consents();
 
 -- What the team keeps about a conversation: to whom it is assigned, and how far it has been read.
 create table public.conversation_desk (
@@ -5136,6 +5138,18 @@ create table private.destination_secrets (
 alter table private.destination_secrets enable row level security;
 grant select, insert, update, delete on private.destination_secrets to service_role;
 
+-- Addresses of people who were erased and wanted no tracking: they are not tracked for that.
+create table private.erased_declines (
+  -- Keyed hash of the address.
+  hash bytea not null,
+  -- Since when.
+  since timestamp with time zone not null,
+  -- Asked by the hash of an address.
+  constraint erased_declines_pkey PRIMARY KEY (hash)
+);
+alter table private.erased_declines enable row level security;
+grant select, insert, update, delete on private.erased_declines to service_role;
+
 -- Updates of erased people: if the provider repeats one, it must not recreate the person. Kept for 8 days, longer
 -- than any provider repeats.
 create table private.erased_keys (
@@ -6248,6 +6262,7 @@ declare
   v_added integer;
   v_suppressed integer;
 begin
+  perform private.refuse_older_code();
   perform private.require_role('operator');
   if jsonb_typeof(p_recipients) <> 'array' or jsonb_array_length(p_recipients) > 20000 then
     raise exception 'recipients are a list of at most 20000' using errcode = 'GL422', hint = '[{to, fields: {name: value}}]';
@@ -7831,6 +7846,7 @@ declare
   v_made public.campaigns;
   v_from text := coalesce(lower(p_campaign ->> 'from'), (private.inbox_for(null, null)).from_email);
 begin
+  perform private.refuse_older_code();
   perform private.require_role('operator');
   perform private.refuse_campaign(p_campaign, array['name', 'from', 'subject', 'html', 'text', 'flag_key', 'otherwise', 'track', 'per_minute',
     'bounce_limit', 'complaint_limit', 'start_at']);
@@ -9261,6 +9277,7 @@ CREATE OR REPLACE FUNCTION public.list_campaigns(p_limit integer DEFAULT 50, p_f
  SET search_path TO ''
 AS $function$
 begin
+  perform private.refuse_older_code();
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(private.campaign_view(c) order by c.id desc), '[]')
@@ -11384,6 +11401,7 @@ AS $function$
 declare
   v_campaign public.campaigns;
 begin
+  perform private.refuse_older_code();
   perform private.require_role('viewer');
   select * into v_campaign from public.campaigns c where c.id = p_id;
   if v_campaign.id is null then
@@ -14817,6 +14835,7 @@ AS $function$
 declare
   v_campaign public.campaigns;
 begin
+  perform private.refuse_older_code();
   perform private.require_role('operator');
   perform private.refuse_campaign(p_changes, array['per_minute', 'bounce_limit', 'complaint_limit', 'start_at']);
   v_campaign := private.campaign_at(p_id, p_expected_version, array['draft', 'stopped']);
@@ -14998,6 +15017,7 @@ AS $function$
 declare
   v_campaign public.campaigns;
 begin
+  perform private.refuse_older_code();
   perform private.require_role('operator');
   perform private.campaign_at(p_id, p_expected_version, case when p_cancel then array['draft', 'sending', 'stopped'] else array['sending'] end);
   update public.campaigns c
@@ -17677,19 +17697,30 @@ begin
 end $function$;
 grant execute on function private.campaign_fault(p_campaign campaigns) to service_role;
 
--- A link of a mail as figures name it, without query and fragment; null where it is not known.
-CREATE OR REPLACE FUNCTION private.campaign_link(p_ticket bigint, p_link smallint)
+-- A link of a campaign's mail as figures name it: without query and fragment, and of a path or host that was made
+-- with a recipient's values only what the campaign's words hold; null where it is not known.
+CREATE OR REPLACE FUNCTION private.campaign_link(p_campaign_id uuid, p_ticket bigint, p_link smallint)
  RETURNS text
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
 AS $function$
-begin
+declare
   -- What follows the path may be made for one person.
-  return left(regexp_replace((
-    select s.links[p_link] from private.mail_tickets t join private.mail_link_sets s on s.id = t.link_set where t.id = p_ticket), '[?#].*$', ''), 300);
+  v_link text := regexp_replace((
+    select s.links[p_link] from private.mail_tickets t join private.mail_link_sets s on s.id = t.link_set where t.id = p_ticket), '[?#].*$', '');
+  v_host text := substring(v_link from '^[A-Za-z]+://[^/]*');
+  v_html text;
+begin
+  if v_link is null then
+    return null;
+  end if;
+  select concat_ws(' ', c.html, c.otherwise ->> 'html') into v_html from public.campaigns c where c.id = p_campaign_id;
+  -- What does not stand so in the campaign's words was made with a recipient's values, and may name one.
+  return case when private.stands_in(v_html, v_link) then left(v_link, 300)
+    when strpos(v_html, v_host || '/') > 0 then left(v_host, 300) || '/…' else 'other' end;
 end $function$;
-grant execute on function private.campaign_link(p_ticket bigint, p_link smallint) to service_role;
+grant execute on function private.campaign_link(p_campaign_id uuid, p_ticket bigint, p_link smallint) to service_role;
 
 -- HTML and text of a message of a campaign, {html, text}, made anew from its fields, since each message would be a
 -- copy; null if the campaign is gone.
@@ -19565,7 +19596,7 @@ begin
     from gone g
     cross join lateral (values (date_trunc('hour', g.at, 'UTC'), g.what || 's:' || g.verdict),
       ('-infinity', 'client:' || g.verdict || ':' || g.client),
-      ('-infinity', case when g.what = 'click' then 'link:' || g.verdict || ':' || private.campaign_link(g.ticket, g.link) end)) as e (hour, what)
+      ('-infinity', case when g.what = 'click' then 'link:' || g.verdict || ':' || private.campaign_link(g.campaign_id, g.ticket, g.link) end)) as e (hour, what)
     where g.what in ('open', 'click') and e.what is not null
     group by 1, 2, 3
   ), counted as (
@@ -19818,6 +19849,20 @@ AS $function$
   ) c
 $function$;
 grant execute on function private.database_health() to service_role;
+
+-- By which private.erased_declines knows these contacts.
+CREATE OR REPLACE FUNCTION private.decline_hashes(p_contacts uuid[])
+ RETURNS bytea[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+  select array(select private.keyed_hash('email ' || lower(i.value)) from public.contact_identities i
+    where i.contact_id = any (p_contacts) and i.kind = 'email' and i.valid_to is null)
+$function$;
+grant execute on function private.decline_hashes(p_contacts uuid[]) to service_role;
 
 -- The setting forward.retry_seconds, a JSON list of waits in seconds; null if it is not set.
 CREATE OR REPLACE FUNCTION private.default_retry_seconds()
@@ -20681,6 +20726,13 @@ begin
     insert into private.erased_suppressions (hash, scope, reason, since)
     select private.keyed_hash('email ' || s.address), s.scope, s.reason, s.since from public.suppressions s where s.address = any (v_person.needles)
     on conflict (hash, scope) do nothing;
+    if to_regclass('private.erased_declines') is not null then
+      insert into private.erased_declines (hash, since)
+      select h.hash, t.at
+      from public.tracking_consents t cross join lateral unnest(private.decline_hashes(v_person.contacts)) as h (hash)
+      where t.contact_id = any (v_person.contacts) and t.campaign_id is null and t.mode = 'off'
+      on conflict (hash) do nothing;
+    end if;
   else
     -- These messages and nothing else yet.
     v_person := private.person_of('{}', '');
@@ -24175,6 +24227,26 @@ exception when invalid_parameter_value then
 end $function$;
 grant execute on function private.is_zone(p_zone text) to service_role;
 
+-- Trigger, after a contact is merged into another: the stricter consent counts for both.
+CREATE OR REPLACE FUNCTION private.join_consents()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.tracking_consents as t (contact_id, campaign_id, mode, source, at, by)
+  select new.merged_into, o.campaign_id, o.mode, o.source, o.at, o.by from public.tracking_consents o where o.contact_id = new.id
+  on conflict on constraint tracking_consents_once do update
+    set mode = excluded.mode, source = excluded.source, at = excluded.at, by = excluded.by
+    where private.tracking_rank(excluded.mode) < private.tracking_rank(t.mode);
+  delete from public.tracking_consents o where o.contact_id = new.id;
+  perform private.withdraw_tracking(array(
+    select c.id from public.contacts c where c.id = new.merged_into or c.merged_into = new.merged_into order by c.id), null);
+  return null;
+end $function$;
+grant execute on function private.join_consents() to service_role;
+
 -- Trigger, after insert into email_events: a mail's accesses are judged again once it is known when it was delivered.
 CREATE OR REPLACE FUNCTION private.judge_again()
  RETURNS trigger
@@ -27606,7 +27678,8 @@ AS $function$
     ('public.contacts', '{id,name,merged_into}', 't.id = any (($1).contacts)', 'deleted'),
     ('private.erased_keys', '{hash}', 'false', 'kept'),
     ('private.erased_opt_outs', '{identity}', 'false', 'kept'),
-    ('private.erased_suppressions', '{hash}', 'false', 'kept')
+    ('private.erased_suppressions', '{hash}', 'false', 'kept'),
+    ('private.erased_declines', '{hash}', 'false', 'kept')
   ) as d (relation, columns, tied, erased) where to_regclass(d.relation) is not null
 $function$;
 grant execute on function private.personal_data() to service_role;
@@ -33240,6 +33313,18 @@ begin
   return new;
 end $function$;
 
+-- Whether an address stands in HTML as it is, with an end after it.
+CREATE OR REPLACE FUNCTION private.stands_in(p_html text, p_link text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select exists (select from unnest(array['"', chr(39), '?', '#', ' ', '>']) as after (sign)
+    where strpos(p_html, p_link || after.sign) > 0 or strpos(p_html, replace(p_link, '&', '&amp;') || after.sign) > 0)
+$function$;
+grant execute on function private.stands_in(p_html text, p_link text) to service_role;
+
 -- What is kept of the launch gates with a start: {gates, override, asked}. GL422 where they were not asked, or one is
 -- open, and there is neither an override nor a reason.
 CREATE OR REPLACE FUNCTION private.start_gates(p_gates jsonb, p_reason text)
@@ -34948,6 +35033,12 @@ begin
   if v_general = 'off' then
     return 'off';
   end if;
+  -- Erased, and here again: what they wanted counts until they say something anew.
+  if exists (select from private.erased_declines) and exists (
+    select from private.erased_declines d where d.hash = any (private.decline_hashes(array(
+      select v_root union select c.id from public.contacts c where c.merged_into = v_root)))) then
+    return 'off';
+  end if;
   v_most := coalesce(v_special, v_general, (select s.value from public.settings s where s.key = 'email.track_unasked'), 'aggregate');
   return case when private.tracking_rank(v_most) < private.tracking_rank(p_wanted) then v_most else p_wanted end;
 end $function$;
@@ -36127,6 +36218,9 @@ begin
   -- What was said of the contacts that turned out to be one person is said again now.
   delete from public.tracking_consents t
   where t.contact_id = any (v_contacts) and t.contact_id <> v_root and t.campaign_id is not distinct from p_campaign_id;
+  if p_campaign_id is null and exists (select from private.erased_declines) then
+    delete from private.erased_declines d where d.hash = any (private.decline_hashes(v_contacts));
+  end if;
   insert into public.tracking_consents as t (contact_id, campaign_id, mode, source, at)
   values (v_root, p_campaign_id, p_mode, p_source, clock_timestamp())
   on conflict on constraint tracking_consents_once do update

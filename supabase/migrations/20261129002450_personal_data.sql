@@ -330,7 +330,8 @@ language sql stable set search_path = '' as $$
     ('public.contacts', '{id,name,merged_into}', 't.id = any (($1).contacts)', 'deleted'),
     ('private.erased_keys', '{hash}', 'false', 'kept'),
     ('private.erased_opt_outs', '{identity}', 'false', 'kept'),
-    ('private.erased_suppressions', '{hash}', 'false', 'kept')
+    ('private.erased_suppressions', '{hash}', 'false', 'kept'),
+    ('private.erased_declines', '{hash}', 'false', 'kept')
   ) as d (relation, columns, tied, erased) where to_regclass(d.relation) is not null
 $$;
 comment on function private.personal_data() is
@@ -512,6 +513,13 @@ begin
     insert into private.erased_suppressions (hash, scope, reason, since)
     select private.keyed_hash('email ' || s.address), s.scope, s.reason, s.since from public.suppressions s where s.address = any (v_person.needles)
     on conflict (hash, scope) do nothing;
+    if to_regclass('private.erased_declines') is not null then
+      insert into private.erased_declines (hash, since)
+      select h.hash, t.at
+      from public.tracking_consents t cross join lateral unnest(private.decline_hashes(v_person.contacts)) as h (hash)
+      where t.contact_id = any (v_person.contacts) and t.campaign_id is null and t.mode = 'off'
+      on conflict (hash) do nothing;
+    end if;
   else
     -- These messages and nothing else yet.
     v_person := private.person_of('{}', '');

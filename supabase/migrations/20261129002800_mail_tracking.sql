@@ -30,6 +30,25 @@ create policy "operators read consents" on public.tracking_consents for select t
   using ((select private.has_role('operator')));
 comment on policy "operators read consents" on public.tracking_consents is 'What a person decided: operators and admins only.';
 
+create table private.erased_declines (
+  hash bytea constraint erased_declines_pkey primary key,
+  since timestamptz not null
+);
+comment on table private.erased_declines is 'Addresses of people who were erased and wanted no tracking: they are not tracked for that.';
+comment on constraint erased_declines_pkey on private.erased_declines is 'Asked by the hash of an address.';
+comment on column private.erased_declines.hash is 'Keyed hash of the address.';
+comment on column private.erased_declines.since is 'Since when.';
+alter table private.erased_declines enable row level security;
+revoke all on private.erased_declines from public, anon, authenticated, service_role;
+grant select, insert, update, delete on private.erased_declines to service_role;
+
+create function private.decline_hashes(p_contacts uuid[]) returns bytea[]
+language sql stable set search_path = '' set jit = off set enable_seqscan = off as $$
+  select array(select private.keyed_hash('email ' || lower(i.value)) from public.contact_identities i
+    where i.contact_id = any (p_contacts) and i.kind = 'email' and i.valid_to is null)
+$$;
+comment on function private.decline_hashes(uuid[]) is 'By which private.erased_declines knows these contacts.';
+
 create function private.tracking_rank(p_mode text) returns integer
 language sql immutable set search_path = '' as $$
   select array_position('{off,aggregate,individual}'::text[], p_mode)
@@ -52,6 +71,12 @@ begin
   where t.contact_id = any (array(
     select v_root union select c.id from public.contacts c where c.merged_into = v_root));
   if v_general = 'off' then
+    return 'off';
+  end if;
+  -- Erased, and here again: what they wanted counts until they say something anew.
+  if exists (select from private.erased_declines) and exists (
+    select from private.erased_declines d where d.hash = any (private.decline_hashes(array(
+      select v_root union select c.id from public.contacts c where c.merged_into = v_root)))) then
     return 'off';
   end if;
   v_most := coalesce(v_special, v_general, (select s.value from public.settings s where s.key = 'email.track_unasked'), 'aggregate');
@@ -215,6 +240,6 @@ comment on policy "team reads mail clicks" on public.email_clicks is 'Holds no p
 -- Who may run what --------------------------------------------------------------------------------
 
 call private.close_functions();
-grant execute on function private.tracking_rank(text), private.tracking_mode(uuid, uuid, text) to service_role;
+grant execute on function private.decline_hashes(uuid[]), private.tracking_rank(text), private.tracking_mode(uuid, uuid, text) to service_role;
 
 insert into private.own_migrations (version) values ('20261129002800');

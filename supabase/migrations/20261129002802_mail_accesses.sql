@@ -269,6 +269,9 @@ begin
   -- What was said of the contacts that turned out to be one person is said again now.
   delete from public.tracking_consents t
   where t.contact_id = any (v_contacts) and t.contact_id <> v_root and t.campaign_id is not distinct from p_campaign_id;
+  if p_campaign_id is null and exists (select from private.erased_declines) then
+    delete from private.erased_declines d where d.hash = any (private.decline_hashes(v_contacts));
+  end if;
   insert into public.tracking_consents as t (contact_id, campaign_id, mode, source, at)
   values (v_root, p_campaign_id, p_mode, p_source, clock_timestamp())
   on conflict on constraint tracking_consents_once do update
@@ -277,6 +280,26 @@ begin
   perform private.withdraw_tracking(v_contacts, p_campaign_id);
 end $$;
 comment on function private.write_consent(uuid, text, text, uuid) is 'Writes what a person allows, and applies it to mails that were sent before.';
+
+-- Two contacts turn out to be one person: the stricter of their answers is the person's, also for mails that were sent before.
+create function private.join_consents() returns trigger
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+  insert into public.tracking_consents as t (contact_id, campaign_id, mode, source, at, by)
+  select new.merged_into, o.campaign_id, o.mode, o.source, o.at, o.by from public.tracking_consents o where o.contact_id = new.id
+  on conflict on constraint tracking_consents_once do update
+    set mode = excluded.mode, source = excluded.source, at = excluded.at, by = excluded.by
+    where private.tracking_rank(excluded.mode) < private.tracking_rank(t.mode);
+  delete from public.tracking_consents o where o.contact_id = new.id;
+  perform private.withdraw_tracking(array(
+    select c.id from public.contacts c where c.id = new.merged_into or c.merged_into = new.merged_into order by c.id), null);
+  return null;
+end $$;
+comment on function private.join_consents() is 'Trigger, after a contact is merged into another: the stricter consent counts for both.';
+create trigger join_consents after update of merged_into on public.contacts
+  for each row when (new.merged_into is not null and new.merged_into is distinct from old.merged_into)
+  execute function private.join_consents();
+comment on trigger join_consents on public.contacts is 'A merge never allows more than either of the two did.';
 
 create function public.set_tracking_consent(p_person text, p_mode text, p_source text default 'team', p_campaign_id uuid default null) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -366,6 +389,7 @@ grant execute on function
   private.judge_again(),
   private.withdraw_tracking(uuid[], uuid),
   private.write_consent(uuid, text, text, uuid),
+  private.join_consents(),
   public.ticket_message(bigint),
   public.withdraw_tracking(uuid)
   to service_role;

@@ -114,6 +114,7 @@ declare
   v_made public.campaigns;
   v_from text := coalesce(lower(p_campaign ->> 'from'), (private.inbox_for(null, null)).from_email);
 begin
+  perform private.refuse_older_code();
   perform private.require_role('operator');
   perform private.refuse_campaign(p_campaign, array['name', 'from', 'subject', 'html', 'text', 'flag_key', 'otherwise', 'track', 'per_minute',
     'bounce_limit', 'complaint_limit', 'start_at']);
@@ -140,6 +141,7 @@ declare
   v_added integer;
   v_suppressed integer;
 begin
+  perform private.refuse_older_code();
   perform private.require_role('operator');
   if jsonb_typeof(p_recipients) <> 'array' or jsonb_array_length(p_recipients) > 20000 then
     raise exception 'recipients are a list of at most 20000' using errcode = 'GL422', hint = '[{to, fields: {name: value}}]';
@@ -209,6 +211,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_campaign public.campaigns;
 begin
+  perform private.refuse_older_code();
   perform private.require_role('operator');
   perform private.refuse_campaign(p_changes, array['per_minute', 'bounce_limit', 'complaint_limit', 'start_at']);
   v_campaign := private.campaign_at(p_id, p_expected_version, array['draft', 'stopped']);
@@ -233,6 +236,7 @@ language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_campaign public.campaigns;
 begin
+  perform private.refuse_older_code();
   perform private.require_role('operator');
   perform private.campaign_at(p_id, p_expected_version, case when p_cancel then array['draft', 'sending', 'stopped'] else array['sending'] end);
   update public.campaigns c
@@ -247,6 +251,7 @@ comment on function public.stop_campaign(uuid, bigint, text, boolean) is
 create function public.list_campaigns(p_limit integer default 50, p_filter jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
+  perform private.refuse_older_code();
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(private.campaign_view(c) order by c.id desc), '[]')
@@ -264,6 +269,7 @@ language plpgsql stable security definer set search_path = '' set jit = off as $
 declare
   v_campaign public.campaigns;
 begin
+  perform private.refuse_older_code();
   perform private.require_role('viewer');
   select * into v_campaign from public.campaigns c where c.id = p_id;
   if v_campaign.id is null then

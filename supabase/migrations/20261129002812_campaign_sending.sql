@@ -43,14 +43,32 @@ begin
 end $$;
 comment on function private.recount_accesses(uuid, bigint, bigint, timestamptz) is 'Counts the opens and clicks of a mail anew by the verdicts as they are now: by its ticket, or those that the provider told of a recipient.';
 
-create function private.campaign_link(p_ticket bigint, p_link smallint) returns text
+create function private.stands_in(p_html text, p_link text) returns boolean
+language sql immutable set search_path = '' as $$
+  select exists (select from unnest(array['"', chr(39), '?', '#', ' ', '>']) as after (sign)
+    where strpos(p_html, p_link || after.sign) > 0 or strpos(p_html, replace(p_link, '&', '&amp;') || after.sign) > 0)
+$$;
+comment on function private.stands_in(text, text) is 'Whether an address stands in HTML as it is, with an end after it.';
+
+create function private.campaign_link(p_campaign_id uuid, p_ticket bigint, p_link smallint) returns text
 language plpgsql stable set search_path = '' as $$
-begin
+declare
   -- What follows the path may be made for one person.
-  return left(regexp_replace((
-    select s.links[p_link] from private.mail_tickets t join private.mail_link_sets s on s.id = t.link_set where t.id = p_ticket), '[?#].*$', ''), 300);
+  v_link text := regexp_replace((
+    select s.links[p_link] from private.mail_tickets t join private.mail_link_sets s on s.id = t.link_set where t.id = p_ticket), '[?#].*$', '');
+  v_host text := substring(v_link from '^[A-Za-z]+://[^/]*');
+  v_html text;
+begin
+  if v_link is null then
+    return null;
+  end if;
+  select concat_ws(' ', c.html, c.otherwise ->> 'html') into v_html from public.campaigns c where c.id = p_campaign_id;
+  -- What does not stand so in the campaign's words was made with a recipient's values, and may name one.
+  return case when private.stands_in(v_html, v_link) then left(v_link, 300)
+    when strpos(v_html, v_host || '/') > 0 then left(v_host, 300) || '/…' else 'other' end;
 end $$;
-comment on function private.campaign_link(bigint, smallint) is 'A link of a mail as figures name it, without query and fragment; null where it is not known.';
+comment on function private.campaign_link(uuid, bigint, smallint) is
+  'A link of a campaign''s mail as figures name it: without query and fragment, and of a path or host that was made with a recipient''s values only what the campaign''s words hold; null where it is not known.';
 
 -- One at a time, so that no two wait for each other's rows.
 create function private.count_campaign_news(p_now timestamptz, p_limit integer default 20000) returns integer
@@ -106,7 +124,7 @@ begin
     from gone g
     cross join lateral (values (date_trunc('hour', g.at, 'UTC'), g.what || 's:' || g.verdict),
       ('-infinity', 'client:' || g.verdict || ':' || g.client),
-      ('-infinity', case when g.what = 'click' then 'link:' || g.verdict || ':' || private.campaign_link(g.ticket, g.link) end)) as e (hour, what)
+      ('-infinity', case when g.what = 'click' then 'link:' || g.verdict || ':' || private.campaign_link(g.campaign_id, g.ticket, g.link) end)) as e (hour, what)
     where g.what in ('open', 'click') and e.what is not null
     group by 1, 2, 3
   ), counted as (
@@ -315,7 +333,8 @@ comment on function private.send_campaigns(timestamptz) is
 call private.close_functions();
 grant execute on function
   private.recount_accesses(uuid, bigint, bigint, timestamptz),
-  private.campaign_link(bigint, smallint),
+  private.stands_in(text, text),
+  private.campaign_link(uuid, bigint, smallint),
   private.count_campaign_news(timestamptz, integer),
   private.take_pace(text, numeric, integer, timestamptz),
   private.send_campaign_to(public.campaigns, bigint[], timestamptz),

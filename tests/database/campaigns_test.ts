@@ -339,6 +339,26 @@ for (const mode of ["aggregate", "individual"] as const) {
   );
 }
 
+mailTest("a link that was made with a recipient's values is counted without them", async (sql) => {
+  const { one, ids } = await delivered(sql, 1);
+  await tickets(sql, one, ids, "aggregate");
+  const named = async (link: string) => {
+    const [{ id }] = await sql`select private.link_set_of(${[link]}, now()) as id`;
+    await sql`update private.mail_tickets set link_set = ${id}`;
+    const [{ name }] = await sql`
+      select private.campaign_link(${one.id}, t.id, 1::smallint) as name from private.mail_tickets t limit 1`;
+    return name;
+  };
+  const names: Record<string, string> = {
+    "https://shop.example/a?for=Casey#top": "https://shop.example/a",
+    "https://shop.example/b": "https://shop.example/b",
+    "https://shop.example/of/Casey": "https://shop.example/…",
+    "https://shop.example/": "https://shop.example/…",
+    "https://casey.people.example/d": "other",
+  };
+  for (const [link, name] of Object.entries(names)) assertEquals(await named(link), name);
+});
+
 mailTest("a link for each person has no figure for each person", async (sql) => {
   const { one, ids } = await delivered(sql, 1);
   const [ticket] = await tickets(sql, one, ids, "aggregate");
@@ -353,7 +373,11 @@ mailTest("a link for each person has no figure for each person", async (sql) => 
 
 /** A campaign whose mails were delivered. */
 async function delivered(sql: Sql, n: number): Promise<{ one: View; ids: string[] }> {
-  const one = await create(sql, { html: "<p>Hi</p>" });
+  const one = await create(sql, {
+    html:
+      "<a href='https://shop.example/a?for={{name|you}}#top'>a</a><a href=\"https://shop.example/b\">b</a>" +
+      "<a href='https://shop.example/of/{{name|you}}'>c</a><a href='https://{{name|you}}.people.example/d'>d</a>",
+  });
   await add(sql, one, people(n));
   await start(sql, one);
   await tick(sql);

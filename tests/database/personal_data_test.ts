@@ -34,6 +34,7 @@ const FREE: Record<string, string> = {
   "private.cookie_key": "one key",
   // Of networks there are hashes under the day's key.
   "private.erased_suppressions": "scope reason since",
+  "private.erased_declines": "since",
   // Where answers go are addresses of people of the team.
   "private.identity_checks": "identity what address hash attempts sent_at expires_at",
   "private.inboxes":

@@ -32,6 +32,7 @@ const BOUNDED: Record<string, string> = {
   "private.destination_secrets": "with destinations",
   "private.erased_opt_outs": "with people who were erased",
   "private.erased_suppressions": "with people who were erased",
+  "private.erased_declines": "with people who were erased",
   "private.identity_checks": "one row an identity and kind",
   "private.inboxes": "with identities",
   "public.mailboxes": "one row an identity",

@@ -87,6 +87,46 @@ trackTest(
 );
 
 trackTest(
+  "a merge: the stricter consent is the person's, also for mails that were sent before",
+  async (sql) => {
+    const other = (await send(sql, { to: "cb@people.example" })).id;
+    const [{ id: kept }] =
+      await sql`select contact_id as id from public.contact_identities where value = ${CASEY}`;
+    const [{ id: gone }] =
+      await sql`select contact_id as id from public.contact_identities where value = 'cb@people.example'`;
+    await consent(sql, "individual", null, gone);
+    await consent(sql, "individual", CAMPAIGN, gone);
+    const [ticket] = await track(sql, { message: other });
+    await record(sql, [opened(ticket!.mail)]);
+    await consent(sql, "off", null, kept);
+    await sql`update public.contacts set merged_into = ${kept} where id = ${gone}`;
+    assertEquals(
+      (await sql`select contact_id, mode, campaign_id from public.tracking_consents order by campaign_id nulls first`)
+        .map((row) => ({ ...row })),
+      [
+        { contact_id: kept, mode: "off", campaign_id: null },
+        { contact_id: kept, mode: "individual", campaign_id: CAMPAIGN },
+      ],
+    );
+    assertEquals((await sql`select mode from private.mail_tickets`)[0].mode, "off");
+    assertEquals((await sql`select message_id from public.email_opens`)[0].message_id, null);
+  },
+);
+
+trackTest("an erased off stays one for the address, until the person says something anew", async (sql) => {
+  await consent(sql, "off");
+  await sql`select private.erase_part(${CASEY}, gen_random_uuid(), 100)`;
+  assertEquals((await sql`select from public.tracking_consents`).length, 0);
+  await send(sql);
+  assertEquals(await modeOf(sql), "off");
+  await consent(sql, "aggregate", CAMPAIGN);
+  assertEquals(await modeOf(sql, "individual", CAMPAIGN), "off");
+  await consent(sql, "individual");
+  assertEquals(await modeOf(sql), "individual");
+  assertEquals((await sql`select from private.erased_declines`).length, 0);
+});
+
+trackTest(
   "track_mails(): the same ticket for the same mail, one list for the same links; none where it is not allowed",
   async (sql, message) => {
     const second = (await send(sql, { to: "bo@people.example" })).id;

@@ -351,6 +351,8 @@ export const FILL: Record<string, string> = {
       ('00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-0000000000e1', 'bo@example.org', 'x@reply.example.com', now())`,
   "public.suppressions": `
     insert into public.suppressions (address, reason, source) values ('gone@example.org', 'bounce', 'sendgrid')`,
+  "private.erased_declines":
+    `insert into private.erased_declines (hash, since) values (sha256('somebody'), now())`,
   "private.erased_suppressions": `
     insert into private.erased_suppressions (hash, scope, reason, since) values (sha256('somebody'), 'all', 'complaint', now())`,
   "public.storage_objects": `

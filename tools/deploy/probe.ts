@@ -66,6 +66,11 @@ export const PROBES: Record<string, Probe[]> = {
     }),
     status: 422,
     type: PROBLEM,
+  }, {
+    what: "lists campaigns for a secret key",
+    request: ({ secretKey }) => ({ query: "/campaigns?limit=1", init: { headers: { apikey: secretKey } } }),
+    status: 200,
+    type: "application/json",
   }],
   "email-track": [NEEDS_KEY, {
     what: "answers the pixel that counts nothing",

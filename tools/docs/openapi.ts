@@ -22,6 +22,7 @@ import { MEDIA } from "../../supabase/functions/_shared/contract/http/media.ts";
 import { MAILS } from "../../supabase/functions/_shared/contract/http/mails.ts";
 import { MASKED } from "../../supabase/functions/_shared/contract/http/masking.ts";
 import { MAIL_HTTP } from "../../supabase/functions/_shared/contract/http/mail.ts";
+import { CAMPAIGNS_HTTP } from "../../supabase/functions/_shared/contract/http/campaigns.ts";
 import { MAILBOXES_HTTP } from "../../supabase/functions/_shared/contract/http/mailboxes.ts";
 import { MESSAGES } from "../../supabase/functions/_shared/contract/http/messages.ts";
 import { ONCALL_HTTP } from "../../supabase/functions/_shared/contract/http/oncall.ts";
@@ -47,6 +48,7 @@ const GROUPS: readonly Readonly<Record<string, z.ZodType>>[] = [
   WHATSAPP,
   MAIL,
   MAIL_HTTP,
+  CAMPAIGNS_HTTP,
   MAILBOXES_HTTP,
   SMS,
   SMS_HTTP,

@@ -91,6 +91,7 @@ export default serve(
       send: pipeline.send,
       waitUntil,
     }),
+    campaigns: { rpc, requireSecretKey: requireKey },
     requireOperator: (headers) => authorise(headers, "operator"),
     mailCode,
     panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,

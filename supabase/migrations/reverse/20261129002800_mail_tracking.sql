@@ -13,4 +13,6 @@ drop table private.mail_link_sets;
 drop table private.ticket_key;
 drop function private.tracking_mode(uuid, uuid, text);
 drop function private.tracking_rank(text);
+drop function private.decline_hashes(uuid[]);
+drop table private.erased_declines;
 drop table public.tracking_consents;

@@ -13,6 +13,8 @@ begin
   end if;
 end $$;
 
+drop trigger join_consents on public.contacts;
+drop function private.join_consents();
 drop trigger judge_again on public.email_events;
 drop function public.mail_accesses(uuid);
 drop function public.withdraw_tracking(uuid);

@@ -10,5 +10,6 @@ drop function private.campaign_fault(public.campaigns);
 drop function private.send_campaign_to(public.campaigns, bigint[], timestamptz);
 drop function private.take_pace(text, numeric, integer, timestamptz);
 drop function private.count_campaign_news(timestamptz, integer);
-drop function private.campaign_link(bigint, smallint);
+drop function private.campaign_link(uuid, bigint, smallint);
+drop function private.stands_in(text, text);
 drop function private.recount_accesses(uuid, bigint, bigint, timestamptz);
