@@ -5,7 +5,7 @@
 import { COMMANDS, type Entry } from "./entries.ts";
 
 /** What the page says first. */
-export const ABOUT = "Manage a Gatelink stack: services, routes, links, flags, rollouts.";
+export const ABOUT = "Manage a Gatelink stack: channels, services, links, campaigns, rollouts.";
 
 /** The option that every command takes. */
 export const JSON_OPTION: readonly [flags: string, about: string] = [
@@ -34,6 +34,26 @@ First steps:
   gatelink destinations add orders https://hooks.example.com/whatsapp
   gatelink routes add --to orders --when '{"type":"any"}'`;
 
+/** Headings of the list of commands; they come in the order in which `COMMANDS` first needs them. */
+const GROUPS: Readonly<Record<string, string>> = {
+  "Production": "setup upgrade",
+  "Services": "allowlist destinations routes deliveries dead replay",
+  "Channels and people":
+    "links numbers templates conversations messages email campaign mailbox sms telegram contact",
+  "Features and releases":
+    "flags gates rollout traffic rollback incident feedback metric report announce drill",
+  "What happened": "status reconcile trace diagnose resend",
+};
+
+/** The heading of a command that is in no group, and of `help`. */
+export const OTHERS = "Other commands:";
+
+/** The heading that a command is listed below. */
+export function headingOf(name: string): string {
+  const found = Object.entries(GROUPS).find(([, names]) => names.split(" ").includes(name));
+  return found === undefined ? OTHERS : `${found[0]}:`;
+}
+
 /** A command as the page lists it. */
 export function termOf(name: string, entry: Entry): string {
   return entry.usage === undefined ? name : `${name} ${entry.usage}`;
@@ -42,11 +62,13 @@ export function termOf(name: string, entry: Entry): string {
 /** The page, for lines of so many characters. */
 export function frontPage(columns: number): string {
   const options: Item[] = [JSON_OPTION, ["-h, --help", "display help for command"]];
-  const commands: Item[] = [
-    ...Object.entries(COMMANDS).map(([name, entry]): Item => [termOf(name, entry), entry.about]),
-    ["help [command]", "display help for command"],
+  const commands: [heading: string, item: Item][] = [
+    ...Object.entries(COMMANDS).map((
+      [name, entry],
+    ): [string, Item] => [headingOf(name), [termOf(name, entry), entry.about]]),
+    [OTHERS, ["help [command]", "display help for command"]],
   ];
-  const width = Math.max(...[...options, ...commands].map(([term]) => term.length));
+  const width = Math.max(...[...options, ...commands.map(([, item]) => item)].map(([term]) => term.length));
   const list = (items: Item[]) =>
     items.map(([term, about]) => {
       const indent = " ".repeat(width + 4);
@@ -60,8 +82,11 @@ export function frontPage(columns: number): string {
     "Options:",
     ...list(options),
     "",
-    "Commands:",
-    ...list(commands),
+    ...[...new Set(commands.map(([heading]) => heading))].flatMap((heading) => [
+      heading,
+      ...list(commands.filter(([of]) => of === heading).map(([, item]) => item)),
+      "",
+    ]).slice(0, -1),
     NOTES,
     "",
   ].join("\n");

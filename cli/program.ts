@@ -3,7 +3,7 @@ import { Command, CommanderError, Help, type OutputConfiguration } from "command
 import { CliError } from "./core/errors.ts";
 import type { Run } from "./core/session.ts";
 import { COMMANDS } from "./entries.ts";
-import { ABOUT, JSON_OPTION, NOTES, termOf } from "./front_page.ts";
+import { ABOUT, headingOf, JSON_OPTION, NOTES, OTHERS, termOf } from "./front_page.ts";
 
 /**
  * The command line; `run` does the work of the command that is chosen.
@@ -12,12 +12,14 @@ import { ABOUT, JSON_OPTION, NOTES, termOf } from "./front_page.ts";
 export async function program(run: Run, words: readonly string[]): Promise<Command> {
   const gatelink = new Command("gatelink")
     .description(ABOUT)
+    .commandsGroup(OTHERS)
+    .helpCommand("help [command]", "display help for command")
     .option(...JSON_OPTION)
     .configureHelp({ showGlobalOptions: true, subcommandTerm: term })
     .showSuggestionAfterError()
     .addHelpText("after", NOTES);
   for (const [name, entry] of Object.entries(COMMANDS)) {
-    const command = gatelink.command(name).description(entry.about);
+    const command = gatelink.command(name).description(entry.about).helpGroup(headingOf(name));
     if (!words.includes(name)) continue;
     if ("load" in entry) {
       (await entry.load())(command, run);
