@@ -10149,6 +10149,9 @@ begin
     select array_agg(m.id order by m.place) from (
       select x.id, min(x.place) as place from unnest(c.message_ids || excluded.message_ids) with ordinality as x (id, place) group by x.id) m)
   where c.chat_id = excluded.chat_id;
+  if to_regclass('public.card_folds') is not null then
+    perform private.note_folds(p_delivery_id);
+  end if;
 end $function$;
 grant execute on function public.note_card(p_delivery_id uuid, p_chat_id bigint, p_message_ids bigint[], p_topic_id bigint) to service_role;
 
@@ -24524,6 +24527,18 @@ begin
 end $function$;
 grant execute on function private.note_events(p_events private.noted_event[]) to service_role;
 
+-- A card that was just sent counts on from what came while it was under way.
+CREATE OR REPLACE FUNCTION private.note_folds(p_delivery_id uuid)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  update public.cards c set edit_due_at = clock_timestamp() + interval '3 seconds'
+  where c.delivery_id = p_delivery_id and c.edit_due_at is null and exists (
+    select from public.card_folds f join public.deliveries d on d.id = f.leader where f.leader = p_delivery_id and f.at > d.updated_at)
+$function$;
+grant execute on function private.note_folds(p_delivery_id uuid) to service_role;
+
 -- Writes down which forwards went and which were given up: the reply, the events, and the outcome for the guard.
 CREATE OR REPLACE FUNCTION private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone)
  RETURNS void
@@ -33121,7 +33136,7 @@ begin
       'is_sent', exists (select from public.cards c where c.delivery_id = (e.value ->> 'delivery_id')::uuid))) end order by e.place)
     from jsonb_array_elements(p_deliveries) with ordinality as e (value, place)
     left join private.telegram_targets t on t.destination_id = (e.value ->> 'destination_id')::uuid);
-  if to_regclass('public.card_folds') is not null then
+  if v_deliveries is not null and to_regclass('public.card_folds') is not null then
     v_deliveries := private.with_folds(v_deliveries, '{card,folded}');
   end if;
   return v_deliveries;

@@ -30,7 +30,10 @@ databaseTest("flagTable(): refuses a flag that code reads but nobody describes",
   );
   let said = "";
   await flagTable(sql).catch((error) => said = error.message);
-  assertEquals(said, "local/seed/seed.ts does not describe deeplinks.enabled, mail_routing.enabled, telegram_cards.enabled");
+  assertEquals(
+    said,
+    "local/seed/seed.ts does not describe deeplinks.enabled, mail_routing.enabled, telegram_cards.enabled",
+  );
 });
 
 Deno.test("withTable(): refuses a document without a place for the table", () => {

@@ -95,9 +95,7 @@ Deno.test("openapi.yaml: covers the deployed functions, and registered error cod
       // Whoever brings mail drops it for good at a 4xx.
       const usual = PROBLEMS[what as ProblemCode].status;
       const keeps = /^\/email-webhook\/(?:inbound|cloudflare$|mailgun)/.test(path);
-      const expected = keeps && usual < 500 && usual !== 405
-        ? 503
-        : usual;
+      const expected = keeps && usual < 500 && usual !== 405 ? 503 : usual;
       assertEquals(expected, Number(status), `${path} ${status} ${what}`);
     }
   }

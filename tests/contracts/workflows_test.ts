@@ -20,7 +20,8 @@ Deno.test("workflows: every task they run is in deno.json, and every test tier i
   assertEquals(run.filter((task) => !(task in tasks)), []);
   // Checks of a stack that runs, and parts of tiers under names of their own, are no tier.
   const tests = Object.keys(tasks).filter((task) =>
-    task.startsWith("test:") && !["test:reply-tracking", "test:smoke"].includes(task) && !/scripts\/checks/.test(tasks[task].command)
+    task.startsWith("test:") && !["test:reply-tracking", "test:smoke"].includes(task) &&
+    !/scripts\/checks/.test(tasks[task].command)
   );
   assertEquals(tests.filter((task) => !run.includes(task)), []);
   for (const task of ["check", "lint:sql", "deploy:check"]) assert(run.includes(task), task);

@@ -276,7 +276,12 @@ edgeTest("openapi.yaml: every answer of these doors is met", async (edge) => {
     const [CLOUDFLARE, WEIGHT] = ["/email-webhook/cloudflare", "/email-webhook/cloudflare/weight"];
     see(CLOUDFLARE, "post", 200, await post(edge, mail));
     see(CLOUDFLARE, "post", 405, await call("email-webhook/cloudflare", { method: "GET" }));
-    for (const [sent, headers] of [[mail, {}], [mail, signed("x")], ["x", signed("x")], [large, signed("x")]] as const) {
+    for (
+      const [sent, headers] of [[mail, {}], [mail, signed("x")], ["x", signed("x")], [
+        large,
+        signed("x"),
+      ]] as const
+    ) {
       see(CLOUDFLARE, "post", 503, await post(edge, sent, headers));
     }
     const weight = (headers: HeadersInit, method = "GET") =>
@@ -301,7 +306,8 @@ edgeTest("openapi.yaml: every answer of these doors is met", async (edge) => {
   // What every function answers while database, storage or environment are not well is met by their own tests.
   assertAllMet(
     (path) => /^\/email-webhook\/(?:cloudflare|mailgun)/.test(path),
-    (what) => /^(config_invalid|disabled_by_environment|(database|storage)_unavailable|schema_.*)$/.test(what),
+    (what) =>
+      /^(config_invalid|disabled_by_environment|(database|storage)_unavailable|schema_.*)$/.test(what),
   );
 });
 
