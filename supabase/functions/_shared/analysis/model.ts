@@ -159,7 +159,7 @@ export function summaryOf(text: string): string | null {
       "…",
     )
     .replaceAll("://", " ").replaceAll("www.", " ")
-    .replace(/[@#/$]+(?=[\p{L}\p{N}_])/gu, "")
+    .replace(/[@#/$]/g, " ")
     .replace(/[\p{Cc}\p{Cf}\p{Co}*_`~|<>\\^[\]{}]/gu, " ")
     .replace(/(?:…\s{0,9}){2,9}/g, "… ").replace(/\s+/g, " ").trim();
   const characters = [...line];
