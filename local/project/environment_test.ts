@@ -45,12 +45,14 @@ Deno.test("functionsEnvironment: what the platform injects, and each provider of
     MICROSOFT_CLIENT_SECRET,
     TELEGRAM_BOT_TOKEN,
     TELEGRAM_WEBHOOK_SECRET,
+    OPENAI_API_KEY,
     ...rest
   } = environment({});
   for (const secret of [GOOGLE_CLIENT_SECRET, MICROSOFT_CLIENT_SECRET, TELEGRAM_WEBHOOK_SECRET]) {
     assert(/^[0-9a-f]{32}$/.test(secret), secret);
   }
   assert(/^7000000001:[0-9a-f]{32}$/.test(TELEGRAM_BOT_TOKEN), TELEGRAM_BOT_TOKEN);
+  assert(/^sk-local-[0-9a-f]{32}$/.test(OPENAI_API_KEY), OPENAI_API_KEY);
   assert(typeof readSealingKeys(SEALING_KEYS) !== "string");
   assert(/^AC[0-9a-f]{32}$/.test(TWILIO_ACCOUNT_SID), TWILIO_ACCOUNT_SID);
   assert(/^[0-9a-f]{32}$/.test(TWILIO_AUTH_TOKEN), TWILIO_AUTH_TOKEN);

@@ -110,7 +110,8 @@ export async function askModel(
     // Read in any case: an answer that nobody reads keeps its connection.
     const { bytes, cut } = await readAnswer(response.body);
     if (response.status === 429) return failed("throttled");
-    if (response.status >= 500) return failed("unavailable");
+    // A wrong key, address or name of the model fails for each mail: the circuit is to open.
+    if (response.status >= 500 || [401, 403, 404].includes(response.status)) return failed("unavailable");
     if (!response.ok) return failed("refused");
     if (cut) return failed("invalid");
     const answer = answerOf(parsed(new TextDecoder().decode(bytes)));
@@ -158,7 +159,7 @@ export function summaryOf(text: string): string | null {
       "…",
     )
     .replaceAll("://", " ").replaceAll("www.", " ")
-    .replace(/[@#/$]+(?=[\p{L}\p{N}_])/gu, "")
+    .replace(/[@#/$]/g, " ")
     .replace(/[\p{Cc}\p{Cf}\p{Co}*_`~|<>\\^[\]{}]/gu, " ")
     .replace(/(?:…\s{0,9}){2,9}/g, "… ").replace(/\s+/g, " ").trim();
   const characters = [...line];
