@@ -343,7 +343,7 @@ begin
   select * into v_reply from public.chat_replies r
   where r.chat_id = (p_update #>> '{chat,id}')::bigint and r.ask_id = (p_update ->> 'message_id')::bigint;
   if v_reply.id is null or v_reply.state in ('undone', 'refused')
-    or not (select t.allowed from private.take_rate('chat_reply_edit:' || v_reply.id, 1.0 / 3600, 1, 1, p_now) t) then
+    or not (select t.allowed from private.take_rate(format('chat_reply_edit:%s', v_reply.id), 1.0 / 3600, 1, 1, p_now) t) then
     return '{}';
   end if;
   perform private.count_chat_reply('edited');
