@@ -10265,6 +10265,10 @@ begin
       select * into v_thread from public.threads t
       where t.org_id = p_org and t.client_id = p_client and t.state = 'live' and t.number_class = 'front_desk' for no key update;
       if found then
+        if v_member.contact_id is not null and not exists (
+            select from public.thread_legs l where l.thread_id = v_thread.id and l.contact_id = v_member.contact_id and l.ended_at is null) then
+          perform private.add_leg(v_thread.id, v_member.contact_id, 'sitter', null);
+        end if;
         return private.thread_view(v_thread, false) || '{"exhausted": true}';
       end if;
       continue;
@@ -10272,6 +10276,13 @@ begin
     if v_number is null then
       raise exception 'the organisation has no number for this' using errcode = 'GL409',
         hint = 'Add numbers of class pool, and one of class front_desk for when they are exhausted.';
+    end if;
+    if v_class <> 'pool' then
+      -- The same number means the same people again: an ended thread does not keep it for its grace time.
+      update public.thread_legs l set ended_at = clock_timestamp()
+      from public.threads t
+      where t.id = l.thread_id and t.org_id = p_org and t.state = 'ended' and l.role = 'client'
+        and l.contact_id = p_client and l.channel = 'sms' and l.number_id = v_number and l.ended_at is null;
     end if;
     begin
       insert into public.threads (org_id, client_id, sitter_id, message_number_id, number_class, opened_by)

@@ -86,6 +86,36 @@ databaseTest("open_thread(): at once for one client, there is one thread", async
   assertEquals(opened.filter(({ created }) => created).length, 1);
 });
 
+databaseTest(
+  "open_thread(): at the front desk and on a sitter's own number an ended thread is followed at once by a new one",
+  async (sql) => {
+    const rows = await addOrg(sql, 0);
+    const [client] = rows.clients;
+    const end = async (thread: string) => await sql`select public.end_thread(${thread})`;
+    const first = await open(sql, rows, 0, 0);
+    assertEquals([first.number_class, first.exhausted], ["front_desk", true]);
+    // The next sitter reads along in the same thread.
+    const joined = await open(sql, rows, 0, 1);
+    assertEquals([joined.thread_id, joined.exhausted], [first.thread_id, true]);
+    const legs =
+      await sql`select contact_id from public.thread_legs where thread_id = ${first.thread_id} and ended_at is null`;
+    assertEquals(
+      legs.map(({ contact_id }) => contact_id).sort(),
+      [client, rows.sitters[0].contact, rows.sitters[1].contact].sort(),
+    );
+    await end(first.thread_id);
+    const second = await open(sql, rows, 0, 0);
+    assertEquals([second.created, second.number_id], [true, first.number_id]);
+
+    await sql`insert into public.senders (channel, id, address, provider) values ('sms', 'PNown', ${
+      phoneOf("n", 90)
+    }, 'twilio')`;
+    await sql`select public.set_org_number(${rows.org}, 'PNown', 'sitter', ${rows.sitters[2].member})`;
+    await end((await open(sql, rows, 0, 2)).thread_id);
+    assertEquals((await open(sql, rows, 0, 2)).number_id, "PNown");
+  },
+);
+
 databaseTest("open_thread(): a sitter's own number serves all of that sitter's clients", async (sql) => {
   const rows = await addOrg(sql);
   await sql`insert into public.senders (channel, id, address, provider) values ('sms', 'PNown', ${
