@@ -139,7 +139,6 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       "Cards that were not shown as meant: topic_gone (to the chat itself), format_refused (plain), file_failed, folded (counted by another one); not_called (what is behind the card waits for the clock).",
       counted("telegram_cards", "what"),
     ),
-    ...mailMetrics({ counted, measured, timed, snapshot }),
     counter(
       "chat_replies_total",
       "Answers of the team from chats and the command line, by outcome: queued, asked, undone, expired, edited, left, delivered, failed, or refused_ and why.",
@@ -500,6 +499,7 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       "Lookups answered from memory (hit) or by the database (miss), by cache.",
       counted("cache", "cache", "result"),
     ),
+    ...mailMetrics({ counted, measured, timed, snapshot }),
   ];
 
   function unlabelled(name: string): Sample[] {
