@@ -14,6 +14,8 @@ const TOKEN = "7000000001:bot-token-of-the-storm-0123456789abcdef";
 const SECRET = "telegram-secret-of-the-storm";
 const DOMAIN = "reply.example.com";
 const PATIENCE = { withinMs: 240_000 };
+/** Chats with a schedule at the on-call provider. */
+const SCHEDULES = 20;
 /** Posts of a mail at once, as a provider makes them. */
 const POSTS_AT_ONCE = 32;
 
@@ -45,6 +47,8 @@ export interface Storm {
   readonly cards: ShownCard[];
   /** Bodies that the model's server got. */
   readonly asked: string[];
+  /** Paths that the on-call provider was asked for. */
+  readonly called: string[];
   /** The chat that a mail belongs into. */
   chatOf(mail: number): number;
   /** Notes that the host is killed. */
@@ -65,13 +69,14 @@ export async function startStorm(chats: number): Promise<Storm> {
   const encoded = async (format: "pkcs8" | "spki", key: CryptoKey) =>
     btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.exportKey(format, key))));
   const telegram = new TelegramSimulator({ token: TOKEN, retryMs: 50 });
-  const asked: string[] = [];
+  const asked: string[] = [], called: string[] = [];
   const hanging = new AbortController();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const { pathname } = new URL(request.url);
     if (pathname.startsWith("/simulator/telegram/")) return await telegram.fetch(request);
     const body = await request.text().catch(() => "");
     if (pathname.startsWith("/openai/")) asked.push(body);
+    if (pathname.startsWith("/pagerduty/")) called.push(pathname);
     // For ever, as far as the caller can tell.
     await new Promise((done) => {
       request.signal.addEventListener("abort", done);
@@ -124,6 +129,15 @@ export async function startStorm(chats: number): Promise<Storm> {
       sql.json({ type: "address", domains: [`team${i}`], types: ["alert"] })
     }, 10, ${sql.json({ name: `team-${i}`, channels: ["email"] })})`;
   }
+  for (let i = 0; i < Math.min(chats, SCHEDULES); i++) {
+    const schedule = {
+      name: `on-call-${i}`,
+      source: "pagerduty",
+      external_id: `P${i}`,
+      destination: `team-${i}`,
+    };
+    await sql`select public.add_oncall(${sql.json(schedule)})`;
+  }
   await sql`
     insert into public.settings (key, value) values
       ('email_router.enabled', 'true'), ('mail_analysis.enabled', 'true'), ('dynamic_routing.enabled', 'true'),
@@ -172,6 +186,7 @@ export async function startStorm(chats: number): Promise<Storm> {
     telegram,
     cards,
     asked,
+    called,
     chatOf: (mail) => groups[mail % chats],
     killed: () => void kills++,
     async post(mails, overMs) {
