@@ -1,6 +1,6 @@
 /**
  * Many mails for many chats on a whole stack, with Telegram, the model's server, the on-call provider and the provider of mail
- * in this process: Telegram refuses what is above its limits, the others take every request and never answer.
+ * in this process: Telegram refuses what is above its limits, the others hang, are wrong or gone.
  */
 import postgres, { type Sql } from "postgres";
 import { formOf, mimeOf } from "../../local/simulator/mail/mime.ts";
@@ -60,8 +60,11 @@ export interface Storm {
   stop(): Promise<void>;
 }
 
+/** What everything but Telegram does: takes requests and never answers, answers nonsense, or is not there. */
+export type Outside = "hangs" | "is wrong" | "is gone";
+
 /** Starts it, with a destination and a route for each chat. */
-export async function startStorm(chats: number): Promise<Storm> {
+export async function startStorm(chats: number, others: Outside = "hangs"): Promise<Storm> {
   const signing = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
     "sign",
     "verify",
@@ -77,6 +80,11 @@ export async function startStorm(chats: number): Promise<Storm> {
     const body = await request.text().catch(() => "");
     if (pathname.startsWith("/openai/")) asked.push(body);
     if (pathname.startsWith("/pagerduty/")) called.push(pathname);
+    if (others === "is wrong") {
+      return new Response('<html>{"choices":[{"message":{"content":"@all http://evil.example"}}]', {
+        headers: { "content-type": "application/json" },
+      });
+    }
     // For ever, as far as the caller can tell.
     await new Promise((done) => {
       request.signal.addEventListener("abort", done);
@@ -84,11 +92,13 @@ export async function startStorm(chats: number): Promise<Storm> {
     });
     return new Response(null, { status: 504 });
   });
-  const outside = `http://127.0.0.1:${server.addr.port}`;
+  const here = `http://127.0.0.1:${server.addr.port}`;
+  // Nothing listens at the port of discard.
+  const outside = others === "is gone" ? "http://127.0.0.1:9" : here;
   const functions = await functionsWith({
     TELEGRAM_BOT_TOKEN: TOKEN,
     TELEGRAM_WEBHOOK_SECRET: SECRET,
-    TELEGRAM_URL: `${outside}/simulator/telegram`,
+    TELEGRAM_URL: `${here}/simulator/telegram`,
     OPENAI_API_KEY: "sk-key-of-the-storm",
     OPENAI_BASE_URL: `${outside}/openai/v1`,
     PD_TOKEN: "pd-token-of-the-storm",
