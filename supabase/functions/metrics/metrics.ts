@@ -139,7 +139,6 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       "Cards that were not shown as meant: topic_gone (to the chat itself), format_refused (plain), file_failed.",
       counted("telegram_cards", "what"),
     ),
-    ...mailMetrics({ counted, measured, timed, snapshot }),
     counter(
       "texts_recovered_total",
       "Texts and statuses that came by a provider's list and by no webhook.",
@@ -495,6 +494,7 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       "Lookups answered from memory (hit) or by the database (miss), by cache.",
       counted("cache", "cache", "result"),
     ),
+    ...mailMetrics({ counted, measured, timed, snapshot }),
   ];
 
   function unlabelled(name: string): Sample[] {
