@@ -10131,8 +10131,9 @@ begin
 end $function$;
 grant execute on function public.number_credentials(p_id text) to service_role;
 
--- Our number (digits) that a text of ours goes from, by our id; null if there is no such text. For secret keys.
-CREATE OR REPLACE FUNCTION public.number_of_text(p_message uuid)
+-- Our number (digits) that a text of ours goes from, by our id, else by the provider's; null if there is no such
+-- text. For secret keys.
+CREATE OR REPLACE FUNCTION public.number_of_text(p_message uuid DEFAULT NULL::uuid, p_provider_id text DEFAULT NULL::text)
  RETURNS text
  LANGUAGE plpgsql
  STABLE
@@ -10140,9 +10141,12 @@ CREATE OR REPLACE FUNCTION public.number_of_text(p_message uuid)
 AS $function$
 begin
   perform private.refuse_older_code();
-  return (select o.number_id from public.outbound_messages o where o.id = p_message and o.channel = 'sms');
+  return coalesce(
+    (select o.number_id from public.outbound_messages o where o.id = p_message and o.channel = 'sms'),
+    (select c.number_id from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.provider_id = p_provider_id and m.channel = 'sms' and m.direction = 'out' limit 1));
 end $function$;
-grant execute on function public.number_of_text(p_message uuid) to service_role;
+grant execute on function public.number_of_text(p_message uuid, p_provider_id text) to service_role;
 
 -- The accounts and numbers that wa-router asks Meta about, as list_numbers returns them. For secret keys.
 CREATE OR REPLACE FUNCTION public.numbers_to_check()
@@ -10226,7 +10230,7 @@ begin
     and case when p_sitter is null then true
       else t.sitter_id = p_sitter or t.number_class = 'pool' and (v_class = 'pool' or exists (
         select from public.thread_legs l where l.thread_id = t.id and l.contact_id = v_member.contact_id and l.ended_at is null)) end
-  order by t.sitter_id = p_sitter desc nulls last, t.number_class = 'pool' desc, t.opened_at limit 1 for update;
+  order by t.sitter_id = p_sitter desc nulls last, t.number_class = 'pool' desc, t.opened_at limit 1 for no key update;
   if found and (p_sitter is null or v_member.contact_id is null or exists (
       select from public.thread_legs l where l.thread_id = v_thread.id and l.contact_id = v_member.contact_id and l.ended_at is null)) then
     return private.thread_view(v_thread, false);
@@ -10259,8 +10263,12 @@ begin
       perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'masking_pool_exhausted', 'label', p_org, 'n', 1)));
       v_class := 'front_desk';
       select * into v_thread from public.threads t
-      where t.org_id = p_org and t.client_id = p_client and t.state = 'live' and t.number_class = 'front_desk' for update;
+      where t.org_id = p_org and t.client_id = p_client and t.state = 'live' and t.number_class = 'front_desk' for no key update;
       if found then
+        if v_member.contact_id is not null and not exists (
+            select from public.thread_legs l where l.thread_id = v_thread.id and l.contact_id = v_member.contact_id and l.ended_at is null) then
+          perform private.add_leg(v_thread.id, v_member.contact_id, 'sitter', null);
+        end if;
         return private.thread_view(v_thread, false) || '{"exhausted": true}';
       end if;
       continue;
@@ -10268,6 +10276,13 @@ begin
     if v_number is null then
       raise exception 'the organisation has no number for this' using errcode = 'GL409',
         hint = 'Add numbers of class pool, and one of class front_desk for when they are exhausted.';
+    end if;
+    if v_class <> 'pool' then
+      -- The same number means the same people again: an ended thread does not keep it for its grace time.
+      update public.thread_legs l set ended_at = clock_timestamp()
+      from public.threads t
+      where t.id = l.thread_id and t.org_id = p_org and t.state = 'ended' and l.role = 'client'
+        and l.contact_id = p_client and l.channel = 'sms' and l.number_id = v_number and l.ended_at is null;
     end if;
     begin
       insert into public.threads (org_id, client_id, sitter_id, message_number_id, number_class, opened_by)
@@ -17909,6 +17924,25 @@ AS $function$
       'created_at', case when p_last.seq < 0 then coalesce(p_last.sent_at, p_last.created_at) else p_last.created_at end) end)
 $function$;
 grant execute on function private.conversation_view(p_conversation conversations, p_last messages, p_words boolean) to service_role;
+
+-- The conversations of these legs of threads, as far as there are any.
+CREATE OR REPLACE FUNCTION private.conversations_of_legs(p_legs uuid[])
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+AS $function$
+  -- Each limit says that it is one row, which a join of lists of unknown length does not: it would read all conversations.
+  select array(
+    select distinct k.id from unnest(p_legs) as leg (id)
+    cross join lateral (select * from public.thread_legs x where x.id = leg.id limit 1) l
+    cross join lateral (
+      select c.id from public.conversations c
+      where c.channel = l.channel and c.number_id = l.number_id and c.contact_id = l.contact_id limit 1) k)
+$function$;
+grant execute on function private.conversations_of_legs(p_legs uuid[]) to service_role;
 
 -- Counts what happened in campaigns, at most p_limit notes of it, and says how many. For the clock.
 CREATE OR REPLACE FUNCTION private.count_campaign_news(p_now timestamp with time zone, p_limit integer DEFAULT 20000)
@@ -27003,18 +27037,16 @@ declare
   v_ids uuid[];
 begin
   -- The locks first and in the order of ids, as ingest_updates takes them: of those who write and of those who are written to.
-  -- Each limit says that it is one row, which a join of lists of unknown length does not: it would read all conversations.
-  v_ids := array(
-    select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i
-    union
-    select k.id from jsonb_array_elements(p_conversations) i
+  -- Then their threads, which everybody takes after conversations.
+  v_ids := private.conversations_of_legs(array(
+    select leg.id::uuid from jsonb_array_elements(p_conversations) i
     cross join jsonb_array_elements(i -> 'relays') r
-    cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)
-    cross join lateral (select * from public.thread_legs x where x.id = leg.id::uuid limit 1) l
-    cross join lateral (
-      select c.id from public.conversations c
-      where c.channel = l.channel and c.number_id = l.number_id and c.contact_id = l.contact_id limit 1) k);
+    cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)))
+    || array(select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i);
   perform from public.conversations c where c.id = any (v_ids) order by c.id for update;
+  v_ids := array(
+    select (r ->> 'thread_id')::uuid from jsonb_array_elements(p_conversations) i cross join jsonb_array_elements(i -> 'relays') r);
+  perform from public.threads t where t.id = any (v_ids) order by t.id for no key update;
   for v_item in select * from jsonb_array_elements(p_conversations) loop
     select * into v_conversation from public.conversations c where c.id = (v_item ->> 'id')::uuid;
     continue when not found;
@@ -29428,7 +29460,7 @@ declare
   v_id uuid;
 begin
   select * into v_thread from public.threads t
-  where t.id = (p_send ->> 'thread_id')::uuid and t.org_id = (p_send ->> 'org_id')::uuid for update;
+  where t.id = (p_send ->> 'thread_id')::uuid and t.org_id = (p_send ->> 'org_id')::uuid;
   if not found then
     raise exception 'there is no such thread' using errcode = 'GL404';
   end if;
@@ -29440,13 +29472,23 @@ begin
     end if;
   end if;
   if v_outcome = 'leg' then
+    -- Conversations before their thread, as record_relays takes them: those that are there in the order of ids, then new ones.
+    perform from public.conversations c where c.id = any (private.conversations_of_legs(v_legs)) order by c.id for update;
+    v_copies := private.queue_to_legs(v_thread.id, v_legs, p_send -> 'message', private.uuid_v7()::text, p_now);
+  end if;
+  -- What changed since, changes no more: what was queued for nothing goes with the transaction.
+  select * into v_thread from public.threads t where t.id = v_thread.id for no key update;
+  if not found or p_send ? 'key' and exists (
+      select from public.thread_decisions d where d.org_id = v_thread.org_id and d.key = p_send ->> 'key') then
+    raise exception 'the thread was erased, or the text was sent, in this moment' using errcode = 'serialization_failure';
+  end if;
+  if v_outcome = 'leg' then
     if v_thread.state <> 'live' or cardinality(v_legs) <> (
         select count(*) from public.thread_legs l where l.id = any (v_legs) and l.thread_id = v_thread.id and l.ended_at is null)
       or p_send ? 'member_id' and (not private.sitter_sees(v_thread, (p_send ->> 'member_id')::uuid, p_now)
         or private.window_status(v_thread, (p_send ->> 'member_id')::uuid, p_now) ->> 'state' <> 'active') then
       raise exception 'the thread has changed' using errcode = 'GL409', hint = 'Read it again.';
     end if;
-    v_copies := private.queue_to_legs(v_thread.id, v_legs, p_send -> 'message', private.uuid_v7()::text, p_now);
     if v_copies.reached = 0 then
       -- A blocked text is let pass once: it stays in the inbox until it can go.
       if p_send ? 'forces' then

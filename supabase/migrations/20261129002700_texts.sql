@@ -101,13 +101,16 @@ begin
 end $$;
 comment on function public.text_account(text, text) is 'The provider''s account that has a number (digits), null for the main one. A number that first appears gets p_account. For secret keys.';
 
-create function public.number_of_text(p_message uuid) returns text
+create function public.number_of_text(p_message uuid default null, p_provider_id text default null) returns text
 language plpgsql stable set search_path = '' as $$
 begin
   perform private.refuse_older_code();
-  return (select o.number_id from public.outbound_messages o where o.id = p_message and o.channel = 'sms');
+  return coalesce(
+    (select o.number_id from public.outbound_messages o where o.id = p_message and o.channel = 'sms'),
+    (select c.number_id from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.provider_id = p_provider_id and m.channel = 'sms' and m.direction = 'out' limit 1));
 end $$;
-comment on function public.number_of_text(uuid) is 'Our number (digits) that a text of ours goes from, by our id; null if there is no such text. For secret keys.';
+comment on function public.number_of_text(uuid, text) is 'Our number (digits) that a text of ours goes from, by our id, else by the provider''s; null if there is no such text. For secret keys.';
 
 create function public.remove_text_number(p_number text) returns void
 language plpgsql volatile security definer set search_path = '' as $$
@@ -391,7 +394,7 @@ grant execute on function
   public.find_sent_texts(jsonb, timestamptz, boolean, text),
   public.known_texts(text[]),
   public.text_account(text, text),
-  public.number_of_text(uuid),
+  public.number_of_text(uuid, text),
   public.find_text_media(uuid)
   to service_role;
 grant execute on function

@@ -150,6 +150,7 @@ comment on function private.add_leg(uuid, uuid, text, text) is 'Adds somebody to
 
 -- Threads -----------------------------------------------------------------------------------------
 
+-- A thread is locked after the conversations of its people, and for changes of its values alone: messages refer to it.
 -- Clients are taken one after the other, so that a thread is never opened twice; what two clients of one sitter race for is
 -- a number, and the unique index lets one of them win.
 create function public.open_thread(p_org uuid, p_client uuid, p_sitter uuid default null, p_opened_by text default 'first_message') returns jsonb
@@ -190,7 +191,7 @@ begin
     and case when p_sitter is null then true
       else t.sitter_id = p_sitter or t.number_class = 'pool' and (v_class = 'pool' or exists (
         select from public.thread_legs l where l.thread_id = t.id and l.contact_id = v_member.contact_id and l.ended_at is null)) end
-  order by t.sitter_id = p_sitter desc nulls last, t.number_class = 'pool' desc, t.opened_at limit 1 for update;
+  order by t.sitter_id = p_sitter desc nulls last, t.number_class = 'pool' desc, t.opened_at limit 1 for no key update;
   if found and (p_sitter is null or v_member.contact_id is null or exists (
       select from public.thread_legs l where l.thread_id = v_thread.id and l.contact_id = v_member.contact_id and l.ended_at is null)) then
     return private.thread_view(v_thread, false);
@@ -223,8 +224,12 @@ begin
       perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'masking_pool_exhausted', 'label', p_org, 'n', 1)));
       v_class := 'front_desk';
       select * into v_thread from public.threads t
-      where t.org_id = p_org and t.client_id = p_client and t.state = 'live' and t.number_class = 'front_desk' for update;
+      where t.org_id = p_org and t.client_id = p_client and t.state = 'live' and t.number_class = 'front_desk' for no key update;
       if found then
+        if v_member.contact_id is not null and not exists (
+            select from public.thread_legs l where l.thread_id = v_thread.id and l.contact_id = v_member.contact_id and l.ended_at is null) then
+          perform private.add_leg(v_thread.id, v_member.contact_id, 'sitter', null);
+        end if;
         return private.thread_view(v_thread, false) || '{"exhausted": true}';
       end if;
       continue;
@@ -232,6 +237,13 @@ begin
     if v_number is null then
       raise exception 'the organisation has no number for this' using errcode = 'GL409',
         hint = 'Add numbers of class pool, and one of class front_desk for when they are exhausted.';
+    end if;
+    if v_class <> 'pool' then
+      -- The same number means the same people again: an ended thread does not keep it for its grace time.
+      update public.thread_legs l set ended_at = clock_timestamp()
+      from public.threads t
+      where t.id = l.thread_id and t.org_id = p_org and t.state = 'ended' and l.role = 'client'
+        and l.contact_id = p_client and l.channel = 'sms' and l.number_id = v_number and l.ended_at is null;
     end if;
     begin
       insert into public.threads (org_id, client_id, sitter_id, message_number_id, number_class, opened_by)

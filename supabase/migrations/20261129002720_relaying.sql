@@ -81,6 +81,18 @@ begin
 end $$;
 comment on function private.queue_to_legs(uuid, uuid[], jsonb, text, timestamptz) is 'Queues a text to each of these legs of a thread, once for each key: how many people it reaches, how many texts wait, the first of them, and why one could not be queued.';
 
+create function private.conversations_of_legs(p_legs uuid[]) returns uuid[]
+language sql stable set search_path = '' set jit = off set enable_seqscan = off as $$
+  -- Each limit says that it is one row, which a join of lists of unknown length does not: it would read all conversations.
+  select array(
+    select distinct k.id from unnest(p_legs) as leg (id)
+    cross join lateral (select * from public.thread_legs x where x.id = leg.id limit 1) l
+    cross join lateral (
+      select c.id from public.conversations c
+      where c.channel = l.channel and c.number_id = l.number_id and c.contact_id = l.contact_id limit 1) k)
+$$;
+comment on function private.conversations_of_legs(uuid[]) is 'The conversations of these legs of threads, as far as there are any.';
+
 -- Whether everything that a decision rests on still is as it was: else it is made again. Nobody hears a stranger because
 -- somebody was taken off a thread a moment before.
 create function private.legs_stand(p_thread uuid, p_writer uuid, p_number text, p_legs uuid[]) returns boolean
@@ -167,18 +179,16 @@ declare
   v_ids uuid[];
 begin
   -- The locks first and in the order of ids, as ingest_updates takes them: of those who write and of those who are written to.
-  -- Each limit says that it is one row, which a join of lists of unknown length does not: it would read all conversations.
-  v_ids := array(
-    select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i
-    union
-    select k.id from jsonb_array_elements(p_conversations) i
+  -- Then their threads, which everybody takes after conversations.
+  v_ids := private.conversations_of_legs(array(
+    select leg.id::uuid from jsonb_array_elements(p_conversations) i
     cross join jsonb_array_elements(i -> 'relays') r
-    cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)
-    cross join lateral (select * from public.thread_legs x where x.id = leg.id::uuid limit 1) l
-    cross join lateral (
-      select c.id from public.conversations c
-      where c.channel = l.channel and c.number_id = l.number_id and c.contact_id = l.contact_id limit 1) k);
+    cross join jsonb_array_elements_text(coalesce(r -> 'legs', '[]')) as leg (id)))
+    || array(select (i ->> 'id')::uuid from jsonb_array_elements(p_conversations) i);
   perform from public.conversations c where c.id = any (v_ids) order by c.id for update;
+  v_ids := array(
+    select (r ->> 'thread_id')::uuid from jsonb_array_elements(p_conversations) i cross join jsonb_array_elements(i -> 'relays') r);
+  perform from public.threads t where t.id = any (v_ids) order by t.id for no key update;
   for v_item in select * from jsonb_array_elements(p_conversations) loop
     select * into v_conversation from public.conversations c where c.id = (v_item ->> 'id')::uuid;
     continue when not found;
@@ -234,6 +244,7 @@ call private.close_functions();
 grant execute on function
   private.queue_text(uuid, text, jsonb, text, timestamptz),
   private.queue_to_legs(uuid, uuid[], jsonb, text, timestamptz),
+  private.conversations_of_legs(uuid[]),
   private.legs_stand(uuid, uuid, text, uuid[]),
   private.open_for(uuid, uuid, timestamptz),
   private.record_relay(public.conversations, jsonb, timestamptz),

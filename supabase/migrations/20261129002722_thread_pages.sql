@@ -235,7 +235,7 @@ declare
   v_id uuid;
 begin
   select * into v_thread from public.threads t
-  where t.id = (p_send ->> 'thread_id')::uuid and t.org_id = (p_send ->> 'org_id')::uuid for update;
+  where t.id = (p_send ->> 'thread_id')::uuid and t.org_id = (p_send ->> 'org_id')::uuid;
   if not found then
     raise exception 'there is no such thread' using errcode = 'GL404';
   end if;
@@ -247,13 +247,23 @@ begin
     end if;
   end if;
   if v_outcome = 'leg' then
+    -- Conversations before their thread, as record_relays takes them: those that are there in the order of ids, then new ones.
+    perform from public.conversations c where c.id = any (private.conversations_of_legs(v_legs)) order by c.id for update;
+    v_copies := private.queue_to_legs(v_thread.id, v_legs, p_send -> 'message', private.uuid_v7()::text, p_now);
+  end if;
+  -- What changed since, changes no more: what was queued for nothing goes with the transaction.
+  select * into v_thread from public.threads t where t.id = v_thread.id for no key update;
+  if not found or p_send ? 'key' and exists (
+      select from public.thread_decisions d where d.org_id = v_thread.org_id and d.key = p_send ->> 'key') then
+    raise exception 'the thread was erased, or the text was sent, in this moment' using errcode = 'serialization_failure';
+  end if;
+  if v_outcome = 'leg' then
     if v_thread.state <> 'live' or cardinality(v_legs) <> (
         select count(*) from public.thread_legs l where l.id = any (v_legs) and l.thread_id = v_thread.id and l.ended_at is null)
       or p_send ? 'member_id' and (not private.sitter_sees(v_thread, (p_send ->> 'member_id')::uuid, p_now)
         or private.window_status(v_thread, (p_send ->> 'member_id')::uuid, p_now) ->> 'state' <> 'active') then
       raise exception 'the thread has changed' using errcode = 'GL409', hint = 'Read it again.';
     end if;
-    v_copies := private.queue_to_legs(v_thread.id, v_legs, p_send -> 'message', private.uuid_v7()::text, p_now);
     if v_copies.reached = 0 then
       -- A blocked text is let pass once: it stays in the inbox until it can go.
       if p_send ? 'forces' then

@@ -45,11 +45,14 @@ panelTest(
         await sql`select coalesce(sum(n), 0)::int as n from private.campaign_counts where what = 'delivered'`;
       return n === 2;
     });
-    await sql`insert into private.mail_tickets (message_id, contact_id, campaign_id, link_set, mode, created_at)
-      select m.id, c.contact_id, ${id}, private.link_set_of('{https://shop.example/autumn}', now()), 'individual', now()
+    // Delivered an hour ago: who clicks within seconds is judged to be a machine.
+    await sql`insert into private.mail_tickets (message_id, contact_id, campaign_id, link_set, mode, created_at, delivered_at)
+      select m.id, c.contact_id, ${id}, private.link_set_of('{https://shop.example/autumn}', now()), 'individual', now(),
+        now() - interval '1 hour'
       from public.campaign_recipients r join public.messages m on m.id = r.message_id
       join public.conversations c on c.id = m.conversation_id where r.address = 'ada@people.example'
-      on conflict (message_id) do update set link_set = excluded.link_set, mode = excluded.mode`;
+      on conflict (message_id) do update
+        set link_set = excluded.link_set, mode = excluded.mode, delivered_at = excluded.delivered_at`;
     const [{ ticket }] =
       await sql`select id as ticket from private.mail_tickets where campaign_id = ${id} and mode = 'individual'`;
     await sql`select public.record_accesses(gen_random_uuid(), ${`c ${ticket} ${Date.now()} 1 human gmail program x`})`;

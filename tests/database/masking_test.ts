@@ -17,6 +17,7 @@ import {
 import { anyAct } from "../support/masking_acts.ts";
 import { holds } from "../support/property.ts";
 import { relay } from "../../supabase/functions/_shared/masking/relay.ts";
+import { until } from "../support/until.ts";
 
 interface Opened {
   thread_id: string;
@@ -84,6 +85,36 @@ databaseTest("open_thread(): at once for one client, there is one thread", async
   assertEquals(new Set(opened.map(({ thread_id }) => thread_id)).size, 1);
   assertEquals(opened.filter(({ created }) => created).length, 1);
 });
+
+databaseTest(
+  "open_thread(): at the front desk and on a sitter's own number an ended thread is followed at once by a new one",
+  async (sql) => {
+    const rows = await addOrg(sql, 0);
+    const [client] = rows.clients;
+    const end = async (thread: string) => await sql`select public.end_thread(${thread})`;
+    const first = await open(sql, rows, 0, 0);
+    assertEquals([first.number_class, first.exhausted], ["front_desk", true]);
+    // The next sitter reads along in the same thread.
+    const joined = await open(sql, rows, 0, 1);
+    assertEquals([joined.thread_id, joined.exhausted], [first.thread_id, true]);
+    const legs =
+      await sql`select contact_id from public.thread_legs where thread_id = ${first.thread_id} and ended_at is null`;
+    assertEquals(
+      legs.map(({ contact_id }) => contact_id).sort(),
+      [client, rows.sitters[0].contact, rows.sitters[1].contact].sort(),
+    );
+    await end(first.thread_id);
+    const second = await open(sql, rows, 0, 0);
+    assertEquals([second.created, second.number_id], [true, first.number_id]);
+
+    await sql`insert into public.senders (channel, id, address, provider) values ('sms', 'PNown', ${
+      phoneOf("n", 90)
+    }, 'twilio')`;
+    await sql`select public.set_org_number(${rows.org}, 'PNown', 'sitter', ${rows.sitters[2].member})`;
+    await end((await open(sql, rows, 0, 2)).thread_id);
+    assertEquals((await open(sql, rows, 0, 2)).number_id, "PNown");
+  },
+);
 
 databaseTest("open_thread(): a sitter's own number serves all of that sitter's clients", async (sql) => {
   const rows = await addOrg(sql);
@@ -559,4 +590,94 @@ databaseTest("each text is looked up by indexes, also among many threads", async
       [],
     ]);
   }
+});
+
+databaseTest(
+  "send_in_thread(): beside a text of the same thread that is relayed, both are done at the first attempt",
+  async (sql) => {
+    const rows = await addOrg(sql);
+    const { org, clients, sitters } = rows;
+    const thread = await open(sql, rows, 0, 0);
+    await sql`insert into public.settings (key, value) values ('sms_send.enabled', 'true') on conflict (key) do update set value = 'true'`;
+    const legs = Object.fromEntries(
+      (await sql`select role, id from public.thread_legs where thread_id = ${thread.thread_id}`)
+        .map(({ role, id }) => [role, id as string]),
+    );
+    const talkOf = async (contact: string) =>
+      (await sql`insert into public.conversations (channel, number_id, contact_id)
+        values ('sms', ${thread.number_id}, ${contact}) returning id`)[0].id as string;
+    const talks = { client: await talkOf(clients[0]), sitter: await talkOf(sitters[0].contact) };
+    const [{ id: message }] = await sql`
+      insert into public.messages (channel, conversation_id, direction, provider_id, type, text, native, status)
+      values ('sms', ${talks.client}, 'in', 'SM1', 'text', 'hello', '{"type": "text"}', 'received') returning id`;
+    const of = { org_id: org, thread_id: thread.thread_id, number_class: "pool", types: [], findings: [] };
+    const relays = [{
+      id: talks.client,
+      relays: [{
+        ...of,
+        message_id: message,
+        from_role: "client",
+        outcome: "leg",
+        reason: "relayed",
+        legs: [legs.sitter],
+        message: { type: "text", text: "hello" },
+      }],
+    }];
+    const text = {
+      ...of,
+      from_role: "owner",
+      outcome: "leg",
+      reason: "owner",
+      legs: [legs.client, legs.sitter],
+      message: { type: "text", text: "good morning" },
+      key: "once",
+      by: "owner",
+    };
+    const router = await sql.reserve(), app = await sql.reserve();
+    try {
+      await router`begin`;
+      const [{ pid: holder }] = await router`select pg_backend_pid() as pid`;
+      const [{ pid }] = await app`select pg_backend_pid() as pid`;
+      await router`select from public.conversations where id = any (${
+        Object.values(talks)
+      }) order by id for update`;
+      const sent = app`select private.send_in_thread(${sql.json(text)}, now()) as sent`.execute();
+      await until(
+        "the app's text waits for the router",
+        async () => (await sql`select ${holder} = any (pg_blocking_pids(${pid})) as waits`)[0].waits,
+      );
+      const [{ relayed }] = await router`
+        select private.record_relays((select revision from private.config_now()), ${
+        sql.json(relays)
+      }, now()) as relayed`;
+      await router`commit`;
+      assertEquals([relayed.decided, relayed.stale], [1, []]);
+      assertEquals([(await sent)[0].sent.outcome, (await sent)[0].sent.repeated], ["leg", false]);
+    } finally {
+      await router`rollback`;
+      router.release();
+      app.release();
+    }
+    assertEquals((await sql`select count(*)::integer as n from public.outbound_messages`)[0].n, 3);
+    const [{ again }] = await sql`select public.send_in_thread(${sql.json(text)}) as again`;
+    assertEquals([again.repeated, again.outcome], [true, "leg"]);
+  },
+);
+
+databaseTest("send_in_thread(): one key at once is sent once", async (sql) => {
+  const rows = await addOrg(sql);
+  const { thread_id } = await open(sql, rows, 0, 0);
+  await sql`insert into public.settings (key, value) values ('sms_send.enabled', 'true') on conflict (key) do update set value = 'true'`;
+  const legs = (await sql`select id from public.thread_legs where thread_id = ${thread_id}`).map(({ id }) =>
+    id
+  );
+  const text = {
+    ...{ org_id: rows.org, thread_id, from_role: "owner", outcome: "leg", reason: "owner", legs, types: [] },
+    ...{ message: { type: "text", text: "good morning" }, key: "once", by: "owner" },
+  };
+  const sent = await Promise.all(
+    Array.from({ length: 6 }, () => sql`select public.send_in_thread(${sql.json(text)}) as sent`),
+  );
+  assertEquals(sent.map(([{ sent }]) => sent.repeated).sort(), [false, true, true, true, true, true]);
+  assertEquals((await sql`select count(*)::integer as n from public.outbound_messages`)[0].n, 2);
 });

@@ -125,6 +125,22 @@ accountTest("a status with our id counts only from the account of the text's own
       .status,
     403,
   );
+  // The provider's own id finds the text too, without ours and without a number, and beside a number of the other's.
+  await edge.sql`select public.set_text_number(${THEIRS}, ${edge.sql.json({ account: SUB })})`;
+  for (const from of [{}, { From: THEIRS }] as Record<string, string>[]) {
+    const { status } = await post(edge, TOKENS[0], "/status", {
+      AccountSid: SUB,
+      MessageSid: String(provider_id),
+      MessageStatus: "failed",
+      ...from,
+    });
+    assertEquals(status, 403);
+  }
+  await edge.settled();
+  assertEquals(
+    (await edge.sql`select from public.messages where status = 'failed' or error is not null`).length,
+    0,
+  );
   const own = { MessageSid: String(provider_id), MessageStatus: "delivered", From: OURS };
   assertEquals((await report(KEYS.twilioAccount, KEYS.twilioToken, own)).status, 200);
   const [{ status }] = await edge.sql`select status from public.messages where id = ${id}`;

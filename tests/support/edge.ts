@@ -196,6 +196,14 @@ let serving:
   | undefined;
 /** Number of requests that are being answered. */
 let underWay = 0;
+/** What continues after answers, as the platform learns of it. */
+const works = new Set<Promise<unknown>>();
+globalThis.EdgeRuntime = {
+  waitUntil(work) {
+    works.add(work);
+    work.finally(() => works.delete(work));
+  },
+};
 
 const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
   underWay++;
@@ -357,7 +365,8 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     await flushCounts();
     await flushMeasurements();
     await flushOutcomes();
-    await until("nothing is under way", () => underWay === 0);
+    // Between two of its requests, work after an answer is not under way.
+    await until("no work is left", () => underWay === 0 && works.size === 0);
     serving = undefined;
     await Deno.remove(folder, { recursive: true }).catch(() => {});
     await api.close();

@@ -54,6 +54,9 @@ export const ROUTES = [
 
 type Name = (typeof ROUTES)[number]["handler"];
 
+/** What a status says that it is about: either id finds the text. */
+export type TextId = { ours: string } | { theirs: string };
+
 /** Dependencies of the handler. */
 export interface SmsWebhookDeps {
   killed(feature: string): boolean;
@@ -67,8 +70,8 @@ export interface SmsWebhookDeps {
   hasSubaccounts(): boolean;
   /** Whether the account that a webhook is from has our number in it. */
   isOfAccount(account: string, number: string): Promise<boolean>;
-  /** Our number that a text of ours went from, by our id; null for an id of no text. */
-  numberOf(message: string): Promise<string | null>;
+  /** Our number that a text of ours went from, by our id or the provider's; null for an id of no text. */
+  numberOf(id: TextId): Promise<string | null>;
   parseTwilio(body: Uint8Array, query: string, callback: string | undefined): TwilioWebhook;
   parseTelnyx(body: Uint8Array): { updates: SmsUpdate[]; unreadable?: unknown };
   ingest: Ingest;
@@ -142,7 +145,7 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
     const { update, account } = deps.parseTwilio(bytes, query, UUID.test(named) ? named : undefined);
     await requireAccount(request, bytes, account, {
       number: update.sender_id,
-      message: update.kind === "status" ? update.callback : undefined,
+      ...(update.kind === "status" ? { texts: idsOf(update) } : {}),
       isAboutNumbers: update.kind !== "other",
     });
     await store([update], bytes.length, context);
@@ -168,7 +171,7 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
     request: Request,
     bytes: Uint8Array,
     account: string | undefined,
-    about: { number: string | undefined; message?: string | undefined; isAboutNumbers: boolean },
+    about: { number: string | undefined; texts?: TextId[]; isAboutNumbers: boolean },
   ): Promise<void> {
     if (account === undefined) {
       if (!about.isAboutNumbers || !deps.hasSubaccounts()) return;
@@ -180,8 +183,8 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
       });
     }
     const numbers = [about.number];
-    if (about.message !== undefined && deps.hasSubaccounts()) {
-      numbers.push(await deps.numberOf(about.message) ?? undefined);
+    if (deps.hasSubaccounts()) {
+      for (const id of about.texts ?? []) numbers.push(await deps.numberOf(id) ?? undefined);
     }
     for (const number of numbers) {
       if (number !== undefined && !await deps.isOfAccount(account, number)) {
@@ -237,3 +240,10 @@ export function createHandler(deps: SmsWebhookDeps): Handler {
 
 const twiml = (text: string) =>
   new Response(text, { headers: { "content-type": "text/xml; charset=utf-8" } });
+
+function idsOf({ callback, provider_id }: { callback?: string; provider_id?: string }): TextId[] {
+  return [
+    ...(callback === undefined ? [] : [{ ours: callback }]),
+    ...(provider_id === undefined ? [] : [{ theirs: provider_id }]),
+  ];
+}

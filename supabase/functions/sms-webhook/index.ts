@@ -63,7 +63,8 @@ export default serve(
     signedBy,
     hasSubaccounts,
     isOfAccount,
-    numberOf: (message) => rpc("number_of_text", { p_message: message }),
+    numberOf: (id) =>
+      rpc("number_of_text", "ours" in id ? { p_message: id.ours } : { p_provider_id: id.theirs }),
     parseTwilio,
     parseTelnyx,
     ingest,

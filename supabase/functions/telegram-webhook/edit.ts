@@ -7,6 +7,7 @@ import type { Rpc } from "../_shared/db/client.ts";
 import type { CardEdit } from "../_shared/contract/answers/telegram.ts";
 import { type Bot, type BotAnswer, callBot } from "../_shared/channels/telegram/api.ts";
 import { cardOf } from "../_shared/channels/telegram/card.ts";
+import { sharedRun } from "../_shared/http/shared_run.ts";
 
 /** Dependencies of {@linkcode createEditCards}. */
 export interface EditCardsDeps {
@@ -35,30 +36,22 @@ interface Clear {
 }
 
 /**
- * Creates the work: edits every card that is due, until none is.
+ * Creates the work: edits every card that is due, until none is. Concurrent calls share runs.
  *
  * Failure policy: an edit that fails is tried again after half a minute, or after the wait that Telegram names. A message
  * that is gone, or that nobody may edit any more, is given up: what was pressed stands in the database. Never throws.
  */
 export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
-  let running: Promise<void> | undefined, again = false;
-
   async function all(): Promise<void> {
     try {
-      do {
-        again = false;
-        // Presses before removals, of which there may be thousands: the clock comes back for the rest.
-        for (let batch = 0; batch < BATCHES; batch++) {
-          const edits = await claim(), clears = await claimClears();
-          if (edits.length + clears.length === 0) break;
-          await Promise.all([...edits.map(edit), ...clears.map(clear)]);
-        }
-      } while (again);
+      // Presses before removals, of which there may be thousands: the clock comes back for the rest.
+      for (let batch = 0; batch < BATCHES; batch++) {
+        const edits = await claim(), clears = await claimClears();
+        if (edits.length + clears.length === 0) break;
+        await Promise.all([...edits.map(edit), ...clears.map(clear)]);
+      }
     } catch (error) {
       deps.onError("cards could not be brought up to date", error);
-    } finally {
-      // In the same moment as the last look at `again`: a call in between would be lost.
-      running = undefined;
     }
   }
 
@@ -143,10 +136,7 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
     }).catch((error) => deps.onError("an edit of a card could not be settled", error));
   }
 
-  return () => {
-    again = true;
-    return running ??= all();
-  };
+  return sharedRun(all);
 }
 
 function outcomeOf(answer: BotAnswer): { outcome: string; retryMs: number | undefined } {

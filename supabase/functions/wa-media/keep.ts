@@ -26,7 +26,7 @@ export interface KeeperDeps {
 }
 
 /**
- * Creates the worker. One call stores until nothing is due or its time is over; calls in the same isolate share one run.
+ * Creates the worker. One call stores until nothing is due or its time is over; calls in the same isolate share runs.
  *
  * Failure policy: as of {@linkcode keepFile}. A worker that dies in between leaves a lease that ends and an object that is
  * replaced. Meta's failures are tried again with a growing wait; what Meta no longer has is `gone`.

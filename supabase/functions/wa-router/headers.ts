@@ -28,9 +28,9 @@ export interface DestinationHeaders {
 }
 
 const MAX_BODY_BYTES = 64 * 1024;
-/** What the delivery itself says, or the connection does. */
+/** What the delivery itself says, or the connection does; and the name that readers of JSON drop. */
 const OURS =
-  /^(host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|proxy-.*|user-agent|accept-encoding|traceparent|tracestate|webhook-.*)$/;
+  /^(__proto__|host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|proxy-.*|user-agent|accept-encoding|traceparent|tracestate|webhook-.*)$/;
 
 /**
  * Creates {@linkcode DestinationHeaders}.

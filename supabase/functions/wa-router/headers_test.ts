@@ -43,7 +43,7 @@ Deno.test("readHeaders(): accepts exactly the bodies that the contract describes
 });
 
 Deno.test("readHeaders(): refuses names that deliveries use themselves, and duplicate names", () => {
-  for (const name of ["Host", "content-type", "webhook-id", "Connection"]) {
+  for (const name of ["Host", "content-type", "webhook-id", "Connection", "__proto__"]) {
     assertEquals(isTaken({ headers: { [name]: "x" } }), false, name);
   }
   assertEquals(isTaken({ headers: { "X-Key": "a", "x-key": "b" } }), false);

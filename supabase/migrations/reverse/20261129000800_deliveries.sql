@@ -6,27 +6,7 @@ set local statement_timeout = '60s';
 
 delete from private.own_migrations where version = '20261129000800';
 
-drop function private.tidy_destinations(timestamptz);
-drop function public.remove_destination(text, text);
-drop function public.set_destination_state(text, text);
-drop function public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer, uuid);
-drop function public.drop_deliveries(uuid[], text);
-drop function public.skip_deliveries(uuid[]);
-drop function public.retry_deliveries(uuid[]);
-drop function private.begin_again(uuid[]);
-drop function private.release_lanes(uuid[]);
-drop function private.lock_lanes(uuid[]);
-drop function public.settle_deliveries(jsonb, jsonb);
-drop function private.claim_also(jsonb, timestamptz);
-drop function private.settle_deliveries(jsonb, timestamptz);
-drop type private.settlement;
-drop function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz);
-drop function private.wake_deliveries(uuid, integer, timestamptz);
 drop function public.claim_deliveries(integer, integer, jsonb, text[]);
-drop function public.record_decisions(bigint, jsonb, jsonb);
-drop function private.make_deliveries(private.new_delivery[], jsonb, timestamptz);
-drop function private.open_places(private.new_delivery[], jsonb);
-drop type private.new_delivery;
 drop function private.claim_deliveries(integer, integer, jsonb, text[], timestamptz, boolean, integer);
 drop function private.next_delivery_ms(text[], timestamptz);
 drop function private.places_for(integer, integer);

@@ -6,25 +6,6 @@ set local statement_timeout = '60s';
 
 delete from private.own_migrations where version = '20261129000900';
 
-drop function public.settle_outbound(jsonb);
-drop function private.settle_outbound(jsonb, timestamptz);
-drop function private.hold_sender(private.sending, timestamptz);
-drop type private.sending;
-drop function private.learn_answered(jsonb, timestamptz);
-drop function public.claim_outbound(integer, integer, jsonb, text[]);
-drop function private.claim_outbound(integer, integer, jsonb, text[], timestamptz);
-drop function public.answer_category(uuid, jsonb);
-drop function private.opt_out_doubt(text, text, jsonb, timestamptz);
-drop function public.enqueue_outbound(jsonb);
-drop function private.enqueue_outbound(jsonb, timestamptz);
-drop function private.take_for(uuid, jsonb, timestamptz);
-drop function private.unmake_conversation(public.conversations, text);
-drop function public.set_opt_out(text, boolean, text, text);
-drop function private.set_opt_out(text, boolean, text, text, timestamptz);
-drop function private.send_conversation(jsonb);
-drop function private.recipient(text, private.identity[]);
-drop function private.address_of(uuid, text, text);
-drop function private.identities_of(jsonb);
 drop function private.send_fallback(uuid, timestamptz);
 drop function private.queue_again(uuid, timestamptz);
 drop function private.queue_replies(private.settlement[], timestamptz);

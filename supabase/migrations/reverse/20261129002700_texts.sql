@@ -16,7 +16,7 @@ end $$;
 drop trigger note_text on public.messages;
 drop trigger tidy_text_number on public.senders;
 drop function public.find_text_media(uuid);
-drop function public.number_of_text(uuid);
+drop function public.number_of_text(uuid, text);
 drop function public.text_account(text, text);
 drop function public.known_texts(text[]);
 drop function public.find_sent_texts(jsonb, timestamptz, boolean, text);

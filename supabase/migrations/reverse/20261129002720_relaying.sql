@@ -11,5 +11,6 @@ drop function private.record_relays(bigint, jsonb, timestamptz);
 drop function private.record_relay(public.conversations, jsonb, timestamptz);
 drop function private.open_for(uuid, uuid, timestamptz);
 drop function private.legs_stand(uuid, uuid, text, uuid[]);
+drop function private.conversations_of_legs(uuid[]);
 drop function private.queue_to_legs(uuid, uuid[], jsonb, text, timestamptz);
 drop function private.queue_text(uuid, text, jsonb, text, timestamptz);

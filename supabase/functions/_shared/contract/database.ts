@@ -279,7 +279,7 @@ note_card: { Args: { p_delivery_id: string; p_chat_id: number; p_message_ids: re
 note_provider_media: { Args: { p_id: string; p_number_id: string; p_media_id: string; }; Returns: null };
 note_storage_objects: { Args: { p_objects: Json; }; Returns: number };
 number_credentials: { Args: { p_id: string; }; Returns: Json };
-number_of_text: { Args: { p_message: string; }; Returns: string };
+number_of_text: { Args: { p_message?: string | null; p_provider_id?: string | null; }; Returns: string };
 numbers_to_check: { Args: Record<never, never>; Returns: Json };
 open_incident: { Args: { p_title: string; p_kind?: string; p_severity?: string | null; p_flag_key?: string | null; p_component?: string | null; p_public?: boolean; p_note?: string | null; p_public_text?: string | null; }; Returns: Database["public"]["Tables"]["incidents"]["Row"] };
 open_thread: { Args: { p_org: string; p_client: string; p_sitter?: string | null; p_opened_by?: string; }; Returns: Json };

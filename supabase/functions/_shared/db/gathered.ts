@@ -8,6 +8,7 @@
  */
 import { configFaults } from "../config/env.ts";
 import { postpone, waitUntil } from "../http/background.ts";
+import { sharedRun } from "../http/shared_run.ts";
 import { log } from "../log/log.ts";
 import { DbError } from "./client.ts";
 
@@ -48,8 +49,8 @@ export function createGathered<S extends Series>(
   /** By name, then by label: two look-ups of constant strings cost less than one concatenation. */
   let gathered = new Map<string, Map<string, S>>();
   let held = 0;
+  const flush = sharedRun(sendAll);
   const sendLater = postpone(delayMs, flush);
-  let sending: Promise<void> | undefined;
 
   function of(name: string, label: string): S | undefined {
     return gathered.get(name)?.get(label) ?? begin(name, label);
@@ -70,14 +71,13 @@ export function createGathered<S extends Series>(
     held++;
   }
 
-  async function flush(): Promise<void> {
+  async function sendAll(): Promise<void> {
     sendLater.cancel();
-    await sending;
     if (held === 0) return;
     const group = [...gathered.values()].flatMap((labels) => [...labels.values()]);
     gathered = new Map();
     held = 0;
-    sending = send(group).then(() => {}, (error) => {
+    await send(group).catch((error) => {
       if (error instanceof DbError) {
         log.error(`${what} were refused by the database and are dropped`, { error, series: group.length });
         return;
@@ -86,7 +86,6 @@ export function createGathered<S extends Series>(
       group.forEach(keep);
       sendLater.begin();
     });
-    await sending;
   }
 
   function keep(series: S): void {

@@ -11,6 +11,7 @@ import type { StatusPost } from "../contract/answers/incidents.ts";
 import { publicText } from "../contract/incidents.ts";
 import type { Rpc } from "../db/client.ts";
 import { next } from "../delivery/retry.ts";
+import { sharedRun } from "../http/shared_run.ts";
 
 /** A page of Statuspage, and a key that may write to it. */
 export interface StatusPage {
@@ -44,12 +45,10 @@ class Refused extends Error {
 }
 
 /**
- * Returns a function that posts what is due now and returns the number of posts. Concurrent calls share one
- * run.
+ * Returns a function that posts what is due now and returns the number of posts. Concurrent calls share
+ * runs.
  */
 export function createStatusPoster(deps: StatusPosterDeps): () => Promise<number> {
-  let running: Promise<number> | undefined;
-
   async function drain(): Promise<number> {
     for (let total = 0;;) {
       const claimed = await deps.rpc("claim_status_posts", {
@@ -137,5 +136,5 @@ export function createStatusPoster(deps: StatusPosterDeps): () => Promise<number
     return await response.json() as unknown;
   }
 
-  return () => running ??= drain().finally(() => running = undefined);
+  return sharedRun(drain);
 }

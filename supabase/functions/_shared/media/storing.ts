@@ -5,6 +5,7 @@
  */
 import type { Rpc } from "../db/client.ts";
 import { Problem } from "../http/problem.ts";
+import { sharedRun } from "../http/shared_run.ts";
 import type { FilePath } from "../storage/paths.ts";
 import type { Streams } from "../storage/streaming.ts";
 import { withPatience } from "./patience.ts";
@@ -132,12 +133,13 @@ export interface FileWorkerDeps<Due> {
 }
 
 /**
- * Creates the worker. One call works until nothing is due or its time is over; calls in the same isolate share one run.
+ * Creates the worker. One call works until nothing is due or its time is over; calls in the same isolate share runs, which
+ * work until the time of the last call before them is over.
  *
  * Failure policy: what a worker does not settle is due again once its lease ends.
  */
 export function createFileWorker<Due>({ claim, work, log, now }: FileWorkerDeps<Due>): () => Promise<void> {
-  let running: Promise<void> | undefined;
+  let calledAt = 0;
 
   async function lane(until: number): Promise<void> {
     while (now() < until) {
@@ -147,11 +149,14 @@ export function createFileWorker<Due>({ claim, work, log, now }: FileWorkerDeps<
     }
   }
 
+  const run = sharedRun(async () => {
+    const until = calledAt + WORK_MS;
+    await Promise.all(Array.from({ length: AT_ONCE }, () => lane(until)))
+      .catch((error) => log.warn("files could not be claimed", { error }));
+  });
+
   return () => {
-    const until = now() + WORK_MS;
-    running ??= Promise.all(Array.from({ length: AT_ONCE }, () => lane(until))).then(() => {})
-      .catch((error) => log.warn("files could not be claimed", { error }))
-      .finally(() => running = undefined);
-    return running;
+    calledAt = now();
+    return run();
   };
 }

@@ -12,6 +12,7 @@ import type { Result } from "../contract/sql.ts";
 import type { Rpc } from "../db/client.ts";
 import { deliver, type DeliveryDeps } from "../delivery/deliver.ts";
 import { next } from "../delivery/retry.ts";
+import { sharedRun } from "../http/shared_run.ts";
 import { bodyOf, mailOf, type Notification } from "./notification.ts";
 
 type Claimed = Result<"claim_notifications">[number];
@@ -32,11 +33,9 @@ const LEASE_SECONDS = 60;
 const TIMEOUT_MS = 10_000;
 
 /**
- * Returns a function that delivers what is due now and returns the number. Concurrent calls share one run.
+ * Returns a function that delivers what is due now and returns the number. Concurrent calls share runs.
  */
 export function createNotifier(deps: NotifierDeps): () => Promise<number> {
-  let running: Promise<number> | undefined;
-
   async function drain(): Promise<number> {
     for (let total = 0;;) {
       const claimed = await deps.rpc("claim_notifications", {
@@ -100,5 +99,5 @@ export function createNotifier(deps: NotifierDeps): () => Promise<number> {
     };
   }
 
-  return () => running ??= drain().finally(() => running = undefined);
+  return sharedRun(drain);
 }

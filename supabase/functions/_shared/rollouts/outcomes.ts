@@ -13,6 +13,7 @@
 import { configFaults } from "../config/env.ts";
 import { DbError, rpc } from "../db/client.ts";
 import { postpone, waitUntil } from "../http/background.ts";
+import { sharedRun } from "../http/shared_run.ts";
 import { log } from "../log/log.ts";
 import { addLatency, EDGES_MS, emptyHistogram } from "./latency.ts";
 
@@ -92,8 +93,8 @@ export function createOutcomes(options: OutcomesOptions): Outcomes {
   /** When each flag's use was last recorded, and which records still have to be sent. */
   const noted = new Map<string, number>();
   let toNote = new Set<string>();
+  const flush = sharedRun(sendAll);
   const sendLater = postpone(delayMs, flush);
-  let sending: Promise<void> | undefined;
 
   function outcome(flag: string, arm: Arm, subjectId: string, { failed, latencyMs }: Outcome): void {
     const minute = Math.floor(now() / 60_000);
@@ -136,14 +137,13 @@ export function createOutcomes(options: OutcomesOptions): Outcomes {
     sendLater.begin();
   }
 
-  async function flush(): Promise<void> {
+  async function sendAll(): Promise<void> {
     sendLater.cancel();
-    await sending;
     if (sums.size === 0 && toNote.size === 0) return;
     const [group, flags] = [sums, toNote];
     sums = new Map();
     toNote = new Set();
-    sending = send([...group.values()], [...flags]).then(() => {}, (error) => {
+    await send([...group.values()], [...flags]).catch((error) => {
       if (error instanceof DbError) {
         log.error("outcomes were refused by the database and are dropped", { error, sums: group.size });
         return;
@@ -153,7 +153,6 @@ export function createOutcomes(options: OutcomesOptions): Outcomes {
       for (const flag of flags) toNote.add(flag);
       sendLater.begin();
     });
-    await sending;
   }
 
   function keep(key: string, sum: OutcomeSum): void {

@@ -1,0 +1,419 @@
+-- Outbound messages: what leaves. A sender claims within the limits of pair and number, and settles what the provider said.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Sending: claiming within the limits of pair and sender, and settling ----------------------------
+
+create function private.opt_out_doubt(p_channel text, p_number_id text, p_message jsonb, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_stops boolean := private.opt_out_stops(p_channel, p_number_id, p_message, p_now);
+begin
+  return case when v_stops then '{"opted_out": true}'
+    when not v_stops then '{}'
+    else jsonb_build_object('ask', jsonb_build_object('name', p_message #>> '{template,name}', 'account', (
+      select s.account from public.senders s where s.channel = p_channel and s.id = p_number_id))) end;
+end $$;
+comment on function private.opt_out_doubt(text, text, jsonb, timestamptz) is 'What to do before sending a message to a person who has opted out: {opted_out: true}, do not send it; {ask: {name, account}}, ask the provider about the template; {}, nothing.';
+
+create function public.answer_category(p_message_id uuid, p_found jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_asked record;
+begin
+  perform private.refuse_older_code();
+  select o.channel, o.number_id, s.account, m.native into v_asked
+  from public.outbound_messages o
+  join public.messages m on m.id = o.message_id
+  join public.senders s on s.channel = o.channel and s.id = o.number_id
+  where o.id = p_message_id and s.account is not null and m.type = 'template';
+  if found then
+    -- In whole seconds, like the provider's times: its report within the same second is newer. For every match of the name.
+    insert into private.template_categories as t (channel, account, name, language, template_id, category, at)
+    select distinct on (f.language) v_asked.channel, v_asked.account, v_asked.native #>> '{template,name}', f.language, f.id, lower(f.category),
+      date_trunc('second', clock_timestamp())
+    from (
+      select r.language, r.id, r.category from jsonb_to_recordset(p_found) as r (language text, id text, category text)
+      union all
+      select v_asked.native #>> '{template,language,code}', null, null) f
+    where f.language is not null
+    order by f.language, f.category nulls last
+    on conflict on constraint template_categories_pkey do update
+      set category = excluded.category, at = excluded.at, template_id = coalesce(excluded.template_id, t.template_id)
+      where excluded.category is not null and excluded.at >= t.at or t.category is null;
+  end if;
+  return jsonb_build_object('opted_out',
+    coalesce(private.opt_out_stops(v_asked.channel, v_asked.number_id, v_asked.native, clock_timestamp()), true));
+end $$;
+comment on function public.answer_category(uuid, jsonb) is 'Records the provider''s answer about the template of a queued message [{id, language, category}], including that it knows none, and returns whether this blocks the message: {opted_out}.';
+
+create function private.claim_outbound(
+  p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz
+) returns jsonb
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
+set jit = off set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  v_number public.senders;
+  v_flag text;
+  -- So that it is evaluated once and not for each.
+  v_everybody boolean;
+  v_limit integer;
+  v_left integer := p_limit;
+  -- Under way by channel, those of this claim with them.
+  v_busy jsonb := p_busy;
+  v_shared boolean := cardinality(p_channels) > 1;
+  v_under_way integer;
+  v_burst integer;
+  v_rate numeric;
+  v_claimed jsonb;
+  v_words bigint;
+  v_empty uuid[];
+  v_all jsonb := '[]';
+begin
+  for v_number in
+    select n.* from public.senders n
+    where n.channel = any (p_channels) and n.state = 'active' and (n.held_until is null or n.held_until <= p_now) and exists (
+      select from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now)
+    order by n.send_tat nulls first -- the most recent sender comes last, so that none is always first when places are few
+    for update of n skip locked
+  loop
+    exit when v_left <= 0;
+    v_under_way := coalesce((v_busy ->> v_number.channel)::integer, 0);
+    v_flag := private.send_flag(v_number.channel);
+    v_everybody := private.on_for_everybody(v_flag);
+    -- A burst of a tenth of a second, the rest at nine tenths of the rate: no second exceeds the limit.
+    v_burst := greatest(1, v_number.max_per_second / 10);
+    v_rate := v_number.max_per_second * 0.9;
+    v_limit := least(v_left, v_burst - ceil(greatest(0,
+      extract(epoch from coalesce(v_number.send_tat, p_now) - p_now) * v_rate))::integer);
+    -- Of several channels each gets half of the places that the others leave: however many hang, the next still finds some.
+    if v_shared then
+      v_limit := least(v_limit, (v_left + v_under_way + 1) / 2 - v_under_way);
+    end if;
+    -- For a held sender, a single message tests whether the fault has been repaired.
+    if v_number.held_since is not null then
+      v_limit := least(v_limit, 1);
+    end if;
+    continue when v_limit <= 0;
+    if private.sends_once(v_number.provider) then
+      perform private.give_up_leases(v_number.channel, v_number.id, p_now);
+    end if;
+    with due as (
+      select l.conversation_id from private.outbound_lanes l
+      where l.channel = v_number.channel and l.number_id = v_number.id and l.due_at <= p_now
+      order by l.due_at limit v_limit
+      for update skip locked
+    ), asked as (
+      select due.conversation_id, c.contact_id, c.opted_out_at,
+        v_everybody or (select flag.value from private.evaluate_flag(v_flag, c.contact_id::text) flag) as allowed
+      from due
+      join public.conversations c on c.id = due.conversation_id
+    ), held as (
+      -- Off for this contact: a service's reply waits, and the flag is evaluated again later.
+      update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
+      from asked where not asked.allowed and l.conversation_id = asked.conversation_id
+    ), heads as (
+      select asked.conversation_id, asked.contact_id, asked.opted_out_at, head.id, head.message_id
+      from asked
+      left join lateral (
+        -- Messages never wait for a read receipt, which has no rate limit.
+        select first.id, first.message_id
+        from (
+          (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
+          where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and not o.aside
+            and o.message_id is not null
+          order by o.conversation_id, o.id limit 1)
+          union all
+          (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
+          where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and not o.aside
+            and o.message_id is null
+          order by o.conversation_id, o.id limit 1)
+          union all
+          (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
+          where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and o.aside
+          order by o.conversation_id, o.next_attempt_at limit 1)
+        ) first
+        where first.next_attempt_at <= p_now
+        order by first.message_id is null, first.id limit 1
+      ) head on true
+      where asked.allowed
+    ), leased as (
+      update private.outbound_lanes l
+      set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(), waits_for = null, waits_until = null,
+        pair_tat = case when heads.message_id is null then l.pair_tat
+          else greatest(coalesce(l.pair_tat, p_now), p_now) + make_interval(secs => v_number.pair_seconds::double precision) end
+      from heads where heads.id is not null and l.conversation_id = heads.conversation_id
+      returning heads.id, heads.contact_id, heads.opted_out_at, l.lease
+    ), begun as (
+      update public.outbound_messages o
+      set state = 'leased', attempt = o.attempt + 1, tried_at = coalesce(o.tried_at, p_now), updated_at = p_now
+      from leased where o.id = leased.id
+      returning o.id, o.conversation_id, o.attempt, o.deferred, o.channel, o.number_id, o.recipient, o.message_id, o.payload,
+        leased.contact_id, leased.opted_out_at, leased.lease
+    )
+    select (select array_agg(heads.conversation_id) from heads where heads.id is null),
+      jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
+        'credentials', v_number.credentials, 'contact_id', b.contact_id, 'to', b.recipient,
+        -- No typing indicator after the message has been sent.
+        'message', case when b.payload ? 'typing_indicator' and exists (
+            select from public.outbound_messages w
+            where w.conversation_id = b.conversation_id and w.id > b.id and w.message_id is not null and w.state = 'sent')
+          then b.payload - 'typing_indicator' else coalesce(b.payload, m.native) end,
+        'traceparent', m.traceparent) || case
+          -- The person may have opted out while it waited. Receipts are not affected.
+          when b.opted_out_at is not null and b.message_id is not null
+            then private.opt_out_doubt(b.channel, b.number_id, m.native, p_now)
+          when b.channel = 'email' and private.suppression_of(b.recipient, coalesce((m.native ->> 'bulk')::boolean, false)) is not null
+            then '{"opted_out": true}'
+          else '{}' end || case b.channel when 'email' then jsonb_build_object('mail', private.mail_to_send(b.id, b.number_id, m.native))
+          when 'sms' then jsonb_build_object('sms', jsonb_build_object('provider', v_number.provider, 'account', v_number.account))
+          else '{}' end order by b.id),
+      -- Carriers pace texts by segments.
+      count(b.message_id) + coalesce(sum((m.native ->> 'segments')::integer - 1)
+        filter (where b.channel = 'sms' and m.native ->> 'segments' ~ '^[1-9][0-9]?$'), 0)
+    into v_empty, v_claimed, v_words
+    from begun b left join public.messages m on m.id = b.message_id;
+    if v_empty is not null then
+      perform private.release_outbound_lanes(v_empty);
+    end if;
+    if v_claimed is not null then
+      v_all := v_all || v_claimed;
+      v_left := v_left - jsonb_array_length(v_claimed);
+      v_busy := v_busy || jsonb_build_object(v_number.channel, v_under_way + jsonb_array_length(v_claimed));
+      update public.senders
+      set send_tat = greatest(coalesce(send_tat, p_now), p_now)
+        + make_interval(secs => (v_words / v_rate)::double precision),
+        held_until = case when held_since is not null then p_now + make_interval(secs => p_lease_seconds) end,
+        held_probes = held_probes + (held_since is not null)::integer
+      where channel = v_number.channel and id = v_number.id;
+    end if;
+  end loop;
+  return jsonb_build_object('messages', v_all, 'next_due_ms', (
+    select ceil(extract(epoch from min(greatest(l.due_at, n.held_until,
+      n.send_tat - make_interval(secs => ((greatest(1, n.max_per_second / 10) - 1) / (n.max_per_second * 0.9))::double precision))) - p_now) * 1000)::bigint
+    from public.senders n
+    cross join lateral (
+      select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
+      order by l.due_at limit 1) l
+    -- A channel that has used its half waits for its sends under way, and must not hide when the others are due.
+    where n.channel = any (p_channels) and n.state = 'active'
+      and (not v_shared or v_left > coalesce((v_busy ->> n.channel)::integer, 0))));
+end $$;
+comment on function private.claim_outbound(integer, integer, jsonb, text[], timestamptz) is 'claim_outbound with a given time.';
+
+create function public.claim_outbound(
+  p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}', p_channels text[] default '{whatsapp}'
+) returns jsonb
+language sql set search_path = '' as $$
+  select private.refuse_older_code();
+  select private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
+$$;
+comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the limits of pair and sender and if the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred, channel, number_id, credentials (senders.credentials), contact_id, to, message, traceparent, for a mail also mail (see private.mail_to_send), for a text sms: {provider, account (null: the main one)}, and, if the person has opted out, opted_out: true (do not send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A single channel may take every place; of several, each gets half of those that the others leave.';
+
+create function private.learn_answered(p_results jsonb, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_told record;
+  v_locked boolean := false;
+begin
+  for v_told in
+    select c.contact_id, c.channel, c.number_id, r.identities
+    from jsonb_to_recordset(p_results) as r (id uuid, identities private.identity[])
+    join public.outbound_messages o on o.id = r.id
+    join public.conversations c on c.id = o.conversation_id
+    where cardinality(r.identities) > 0 and private.is_news(c.contact_id, r.identities)
+    order by r.id
+  loop
+    if not v_locked then
+      perform private.lock_contacts();
+      v_locked := true;
+    end if;
+    perform private.learn_identities(v_told.contact_id, v_told.channel, v_told.number_id, v_told.identities, p_now);
+  end loop;
+end $$;
+comment on function private.learn_answered(jsonb, timestamptz) is 'Records new ids that the provider''s answers report for recipients.';
+
+create type private.sending as (
+  id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, put_off text, scope text,
+  conversation_id uuid, channel text, number_id text, message_id uuid
+);
+comment on type private.sending is 'The provider''s answer to a message, with its conversation and sender.';
+
+create function private.hold_sender(p_sending private.sending, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_until timestamptz := p_now + make_interval(secs => p_sending.retry_after_ms / 1000.0);
+begin
+  if p_sending.put_off = 'back' then
+    -- It did not test a held sender: the next test may be made at once.
+    update public.senders set held_until = v_until, held_probes = greatest(0, held_probes - 1)
+    where channel = p_sending.channel and id = p_sending.number_id and held_since is not null;
+  elsif p_sending.put_off = 'held' and p_sending.scope in ('number', 'account') then
+    update public.senders
+    set held_since = coalesce(held_since, p_now), held_code = p_sending.error ->> 'code',
+      held_until = p_now + least(interval '5 minutes', interval '5 seconds' * 2 ^ least(held_probes, 10))
+    where channel = p_sending.channel and id = p_sending.number_id;
+    if p_sending.scope = 'account' then
+      -- Skipped if locked: a sender that is claiming now learns of the fault itself.
+      with beside as (
+        select o.channel, o.id from public.senders s
+        join public.senders o on o.channel = s.channel and o.account = s.account and o.id <> s.id
+        where s.channel = p_sending.channel and s.id = p_sending.number_id and o.held_since is null
+        order by o.id for update of o skip locked
+      )
+      update public.senders o
+      set held_since = p_now, held_code = p_sending.error ->> 'code', held_until = p_now + interval '5 seconds', held_probes = 0
+      from beside where o.channel = beside.channel and o.id = beside.id;
+    end if;
+  elsif p_sending.put_off = 'throttle' and p_sending.scope = 'number' then
+    update public.senders set send_tat = greatest(coalesce(send_tat, p_now), v_until)
+    where channel = p_sending.channel and id = p_sending.number_id;
+  end if;
+end $$;
+comment on function private.hold_sender(private.sending, timestamptz) is 'Records the effect of a deferred message on its sender; a fault of the account holds all senders of that account, and no other.';
+
+create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
+set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  v_settled private.sending[];
+  v_wanted boolean := private.is_subscribed();
+begin
+  -- First, because it may need the contacts' lock. What a fenced-off worker reports also counts.
+  perform private.learn_answered(p_results, p_now);
+  -- Opt-outs belong to the conversation, which is locked before its lane.
+  if exists (select from jsonb_to_recordset(p_results) as r (outcome text, error jsonb) where r.outcome = 'failed' and r.error ? 'code') then
+    perform private.keep_opt_words(array(
+      select distinct row(c.channel, c.number_id, c.contact_id, true, p_now, null, null)::private.opt_word
+      from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
+      join public.outbound_messages o on o.id = r.id
+      join public.conversations c on c.id = o.conversation_id
+      where r.outcome = 'failed' and r.error ->> 'code' = any ((private.channel_policy(o.channel)).opt_out_codes)));
+  end if;
+  if v_wanted then
+    perform from public.conversations c
+    where c.id in (
+      select o.conversation_id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+      join public.outbound_messages o on o.id = r.id where r.outcome = 'failed')
+    order by c.id for update;
+  end if;
+  perform from jsonb_to_recordset(p_results) as r (id uuid, lease uuid)
+  join public.outbound_messages o on o.id = r.id
+  join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
+  order by l.conversation_id for update of l;
+  select coalesce(array_agg((r.id, r.lease, r.outcome, r.provider_id, r.error, coalesce(r.retry_after_ms, 0), r.put_off, r.scope,
+    o.conversation_id, o.channel, o.number_id, o.message_id)::private.sending order by o.conversation_id), '{}')
+  into v_settled
+  from jsonb_to_recordset(p_results) as r (
+    id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, put_off text, scope text)
+  join public.outbound_messages o on o.id = r.id
+  join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease;
+
+  -- A status that arrived before the answer stays. In the order of ids, as apply_statuses locks them.
+  perform from public.messages m
+  where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry')) order by m.id for update;
+  update public.messages m
+  set provider_id = coalesce(m.provider_id, r.provider_id),
+    status = case when m.status_rank > 0 then m.status when r.outcome = 'sent' then 'accepted'
+      when r.outcome in ('failed', 'unknown') then r.outcome else m.status end,
+    status_rank = case when m.status_rank = 0 and r.outcome = 'failed' then 2 else m.status_rank end,
+    error = case when r.outcome = 'failed' then r.error else m.error end
+  from unnest(v_settled) r where m.id = r.message_id and r.outcome <> 'retry';
+  perform private.drop_echoes(array(
+    select r.message_id from unnest(v_settled) r where r.provider_id is not null and r.message_id is not null));
+  update public.outbound_messages o
+  set state = case when o.state = 'sent' then 'sent' when r.outcome = 'retry' then 'queued' else r.outcome end,
+    attempt = o.attempt - (r.put_off is not null)::integer,
+    deferred = o.deferred + coalesce(r.put_off <> 'back', false)::integer,
+    tried_at = case when r.put_off = 'back' and o.attempt = 1 then null else o.tried_at end,
+    -- A message that the provider keeps refusing must not block the chat: the person waits for the next ones.
+    aside = case when r.put_off is null
+      then o.attempt >= 3 or o.tried_at + interval '30 seconds' < p_now + make_interval(secs => r.retry_after_ms / 1000.0)
+      else o.aside or (r.put_off = 'held' and r.scope = 'pair') end,
+    error = case when r.put_off = 'back' then o.error else r.error end, updated_at = p_now,
+    next_attempt_at = p_now + make_interval(secs => r.retry_after_ms / 1000.0)
+  from unnest(v_settled) r where o.id = r.id;
+  perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
+  perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
+  where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
+  -- What never went gets no status.
+  if v_wanted then
+    perform private.note_events(array(
+      select ('message.failed', r.channel, r.conversation_id, m.id, r.number_id, null, p_now, jsonb_build_object('error', jsonb_build_array(r.error)),
+        null, null)::private.noted_event
+      from unnest(v_settled) r join public.messages m on m.id = r.message_id
+      where r.outcome = 'failed' and m.status = 'failed'));
+  end if;
+  -- A status that arrived before the answer proves that it was sent.
+  update private.outbound_lanes l set waits_for = media.id, waits_until = p_now + policy.media_wait
+  from (
+    select m.id, r.conversation_id, r.channel from unnest(v_settled) r join public.messages m on m.id = r.message_id
+    where r.outcome = 'sent' and m.status_rank = 0 and private.is_media(m.native)) media
+  cross join lateral private.channel_policy(media.channel) policy
+  where policy.media_wait is not null and l.conversation_id = media.conversation_id;
+  perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r));
+  -- An answer about the message itself shows that the account works again; opted-out people were not written to.
+  if exists (select from public.senders s where s.held_since is not null) then
+    with well as (
+      select s.channel, s.id, s.account, s.held_code from public.senders s
+      -- Of a text, only a receipt shows that carriers take it.
+      where s.held_since is not null and not (s.channel = 'sms' and coalesce(s.held_code, '') in ('30032', '30034', '40010')) and exists (
+        select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
+        join public.outbound_messages o on o.id = r.id
+        where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id)
+    ), freed as (
+      update public.senders s set held_since = null, held_code = null, held_until = null, held_probes = 0
+      from well where s.channel = well.channel and s.id = well.id
+    ), beside as (
+      -- What held them for the same reason is probably over: each tests it at once.
+      select o.channel, o.id from public.senders o
+      where o.held_since is not null
+        and exists (select from well where well.channel = o.channel and well.account = o.account and well.held_code = o.held_code)
+        and not exists (select from well where well.channel = o.channel and well.id = o.id)
+      order by o.id for update skip locked
+    )
+    update public.senders o set held_until = p_now, held_probes = 0
+    from beside where o.channel = beside.channel and o.id = beside.id;
+  end if;
+  -- Given up when its lease ended, and known after all.
+  if cardinality(v_settled) < jsonb_array_length(p_results) then
+    with known as (
+      update public.outbound_messages o
+      set state = r.outcome, error = case r.outcome when 'failed' then r.error end, updated_at = p_now
+      from jsonb_to_recordset(p_results) as r (id uuid, outcome text, provider_id text, error jsonb)
+      where o.id = r.id and o.state = 'unknown' and r.outcome in ('sent', 'failed')
+        and not exists (select from unnest(v_settled) s where s.id = r.id)
+      returning o.message_id, r.outcome, r.provider_id, r.error
+    )
+    update public.messages m
+    set provider_id = coalesce(m.provider_id, k.provider_id), status = case k.outcome when 'sent' then 'accepted' else 'failed' end,
+      status_rank = case k.outcome when 'failed' then 2 else m.status_rank end, error = case k.outcome when 'failed' then k.error else m.error end
+    from known k where m.id = k.message_id and m.status_rank = 0;
+  end if;
+  return jsonb_build_object('settled', cardinality(v_settled), 'fenced', jsonb_array_length(p_results) - cardinality(v_settled))
+    || case when current_setting('gatelink.told', true) = 'true' then '{"told": true}' else '{}' end::jsonb;
+end $$;
+comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbound with a given time.';
+
+create function public.settle_outbound(p_results jsonb) returns jsonb
+language sql set search_path = '' as $$
+  select private.settle_outbound(p_results, clock_timestamp())
+$$;
+comment on function public.settle_outbound(jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the provider must not be called again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, account, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.opt_out_doubt(text, text, jsonb, timestamptz),
+  public.answer_category(uuid, jsonb),
+  private.claim_outbound(integer, integer, jsonb, text[], timestamptz),
+  public.claim_outbound(integer, integer, jsonb, text[]),
+  private.learn_answered(jsonb, timestamptz),
+  private.hold_sender(private.sending, timestamptz),
+  private.settle_outbound(jsonb, timestamptz),
+  public.settle_outbound(jsonb)
+  to service_role;
+
+insert into private.own_migrations (version) values ('20261129000920');
