@@ -46,3 +46,20 @@ Deno.test("chaos: killed in between, with everything outside hanging, no mail is
     await storm.stop();
   }
 });
+
+for (const others of ["is wrong", "is gone"] as const) {
+  Deno.test(`chaos: everything outside ${others}, and each mail has its card, once`, async () => {
+    const storm = await startStorm(20, others);
+    try {
+      await storm.post(60, 3000);
+      await storm.shown(60);
+      assertEquals(storm.cards.filter(({ mail, chat }) => chat !== storm.chatOf(mail)), []);
+      assertEquals(storm.cards.length, 60, "none twice");
+      const said = storm.telegram.calls.map(({ body }) => JSON.stringify(body)).join("\n");
+      assert(!said.includes("evil.example"), "what a wrong answer says is not shown");
+      assertEquals(leaksIn(storm.stack.output()), [], "the logs hold what was planted");
+    } finally {
+      await storm.stop();
+    }
+  });
+}

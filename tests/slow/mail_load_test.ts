@@ -23,6 +23,7 @@ Deno.test("load: 1,000 mails in a minute become one card each, in their chats, w
       async () => (await sql`select from public.deliveries where state <> 'delivered'`).length === 0,
     );
     assertEquals(leaksIn(stack.output()), [], "the logs hold what was planted");
+    assert(storm.asked.length > 0 && storm.called.length > 0, "model and on call were asked, and hung");
     assertEquals(storm.asked.flatMap(leaksIn), [], "the model got what was planted");
     assert(storm.telegram.calls.some(({ method }) => method === "sendMessage"));
   } finally {

@@ -1,6 +1,6 @@
 /**
  * Many mails for many chats on a whole stack, with Telegram, the model's server, the on-call provider and the provider of mail
- * in this process: Telegram refuses what is above its limits, the others take every request and never answer.
+ * in this process: Telegram refuses what is above its limits, the others hang, are wrong or gone.
  */
 import postgres, { type Sql } from "postgres";
 import { formOf, mimeOf } from "../../local/simulator/mail/mime.ts";
@@ -14,6 +14,8 @@ const TOKEN = "7000000001:bot-token-of-the-storm-0123456789abcdef";
 const SECRET = "telegram-secret-of-the-storm";
 const DOMAIN = "reply.example.com";
 const PATIENCE = { withinMs: 240_000 };
+/** Chats with a schedule at the on-call provider. */
+const SCHEDULES = 20;
 /** Posts of a mail at once, as a provider makes them. */
 const POSTS_AT_ONCE = 32;
 
@@ -45,6 +47,8 @@ export interface Storm {
   readonly cards: ShownCard[];
   /** Bodies that the model's server got. */
   readonly asked: string[];
+  /** Paths that the on-call provider was asked for. */
+  readonly called: string[];
   /** The chat that a mail belongs into. */
   chatOf(mail: number): number;
   /** Notes that the host is killed. */
@@ -56,8 +60,11 @@ export interface Storm {
   stop(): Promise<void>;
 }
 
+/** What everything but Telegram does: takes requests and never answers, answers nonsense, or is not there. */
+export type Outside = "hangs" | "is wrong" | "is gone";
+
 /** Starts it, with a destination and a route for each chat. */
-export async function startStorm(chats: number): Promise<Storm> {
+export async function startStorm(chats: number, others: Outside = "hangs"): Promise<Storm> {
   const signing = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
     "sign",
     "verify",
@@ -65,13 +72,19 @@ export async function startStorm(chats: number): Promise<Storm> {
   const encoded = async (format: "pkcs8" | "spki", key: CryptoKey) =>
     btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.exportKey(format, key))));
   const telegram = new TelegramSimulator({ token: TOKEN, retryMs: 50 });
-  const asked: string[] = [];
+  const asked: string[] = [], called: string[] = [];
   const hanging = new AbortController();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const { pathname } = new URL(request.url);
     if (pathname.startsWith("/simulator/telegram/")) return await telegram.fetch(request);
     const body = await request.text().catch(() => "");
     if (pathname.startsWith("/openai/")) asked.push(body);
+    if (pathname.startsWith("/pagerduty/")) called.push(pathname);
+    if (others === "is wrong") {
+      return new Response('<html>{"choices":[{"message":{"content":"@all http://evil.example"}}]', {
+        headers: { "content-type": "application/json" },
+      });
+    }
     // For ever, as far as the caller can tell.
     await new Promise((done) => {
       request.signal.addEventListener("abort", done);
@@ -79,11 +92,13 @@ export async function startStorm(chats: number): Promise<Storm> {
     });
     return new Response(null, { status: 504 });
   });
-  const outside = `http://127.0.0.1:${server.addr.port}`;
+  const here = `http://127.0.0.1:${server.addr.port}`;
+  // Nothing listens at the port of discard.
+  const outside = others === "is gone" ? "http://127.0.0.1:9" : here;
   const functions = await functionsWith({
     TELEGRAM_BOT_TOKEN: TOKEN,
     TELEGRAM_WEBHOOK_SECRET: SECRET,
-    TELEGRAM_URL: `${outside}/simulator/telegram`,
+    TELEGRAM_URL: `${here}/simulator/telegram`,
     OPENAI_API_KEY: "sk-key-of-the-storm",
     OPENAI_BASE_URL: `${outside}/openai/v1`,
     PD_TOKEN: "pd-token-of-the-storm",
@@ -123,6 +138,15 @@ export async function startStorm(chats: number): Promise<Storm> {
     await sql`select public.add_route(${[`team-${i}`]}, ${
       sql.json({ type: "address", domains: [`team${i}`], types: ["alert"] })
     }, 10, ${sql.json({ name: `team-${i}`, channels: ["email"] })})`;
+  }
+  for (let i = 0; i < Math.min(chats, SCHEDULES); i++) {
+    const schedule = {
+      name: `on-call-${i}`,
+      source: "pagerduty",
+      external_id: `P${i}`,
+      destination: `team-${i}`,
+    };
+    await sql`select public.add_oncall(${sql.json(schedule)})`;
   }
   await sql`
     insert into public.settings (key, value) values
@@ -172,6 +196,7 @@ export async function startStorm(chats: number): Promise<Storm> {
     telegram,
     cards,
     asked,
+    called,
     chatOf: (mail) => groups[mail % chats],
     killed: () => void kills++,
     async post(mails, overMs) {
