@@ -194,7 +194,9 @@ edgeTest("openapi.yaml: every answer of the mail functions is met, by one as des
   // Mailgun (email_doors_test.ts), have tests of their own.
   // What every function answers while database, storage or environment are not well is met by their own tests.
   assertAllMet(
-    (path) => /^\/email-(?:send|webhook)/.test(path) && !/resend|secret|mails|campaigns|cloudflare|mailgun/.test(path),
+    (path) =>
+      /^\/email-(?:send|webhook)/.test(path) &&
+      !/resend|secret|mails|campaigns|cloudflare|mailgun/.test(path),
     (what) =>
       /^(config_invalid|disabled_by_environment|(database|storage)_unavailable|schema_.*)$/.test(what),
   );
