@@ -9,6 +9,7 @@
  * | `/simulator/texts` | the page of phones; what it needs is below `/simulator/api/texts`: see texts/api.ts |
  * | `/simulator/telegram` | the page of Telegram's chats; what it needs is below `/simulator/api/telegram`: see telegram/api.ts |
  * | `/simulator/telegram/…` | Telegram's Bot API and what it posts: see telegram/telegram.ts |
+ * | `/simulator/pagerduty/…`, `/simulator/opsgenie/…` | PagerDuty and Opsgenie, without a page: see pagerduty/pagerduty.ts |
  * | `/simulator/masked` | the page of two phones; what it needs is below `/simulator/api/masked`: see texts/masked.ts |
  * | `/simulator/twilio/…` | Twilio's API and what it has and posts: see texts/twilio.ts |
  * | `/simulator/telnyx/…` | Telnyx's, without a page: see texts/telnyx.ts |
@@ -47,6 +48,7 @@ import { type SendGridOptions, SendGridSimulator } from "./mail/sendgrid.ts";
 import { type MailboxesOptions, MailboxesSimulator } from "./mailboxes/mailboxes.ts";
 import { scan } from "./scan.ts";
 import { TelegramApi } from "./telegram/api.ts";
+import { type PagerDutyOptions, PagerDutySimulator } from "./pagerduty/pagerduty.ts";
 import { TelegramSimulator } from "./telegram/telegram.ts";
 import { TextsApi } from "./texts/api.ts";
 import { type TelnyxOptions, TelnyxSimulator } from "./texts/telnyx.ts";
@@ -97,6 +99,8 @@ export interface SimulatorOptions extends MetaOptions {
   telnyx?: TelnyxOptions;
   /** Of the simulated Telegram: its bot, and the webhook that is set. @default there is none */
   telegram?: { token: string; secret: string; webhookUrl: string };
+  /** Of the simulated PagerDuty and Opsgenie. @default there is none */
+  pagerDuty?: PagerDutyOptions;
   /** The organisation behind the page of two phones. @default none: the page says so */
   masked?: MaskedBusiness;
   /** Of the simulated Google and Microsoft. @default there is none */
@@ -145,6 +149,10 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
   });
   if (options.telegram) telegram?.setWebhook(options.telegram.webhookUrl, options.telegram.secret);
+  const pagerDuty = options.pagerDuty && new PagerDutySimulator({
+    ...options.pagerDuty,
+    ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
+  });
   const telegramApi = telegram && new TelegramApi(telegram);
   const textsApi = texts &&
     new TextsApi(texts, [...media].map(([id, { filename }]) => ({ id, filename })));
@@ -274,6 +282,9 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     }
     if (mailboxes !== undefined && /^(?:google|microsoft|mailboxes)(?:\/|$)/.test(rest)) {
       return await refusing(() => mailboxes.fetch(request));
+    }
+    if (pagerDuty !== undefined && /^(?:pagerduty|opsgenie)\//.test(rest)) {
+      return await refusing(() => pagerDuty.fetch(request));
     }
     if (telegram !== undefined && rest.startsWith("telegram/")) {
       return await refusing(() => telegram.fetch(request));

@@ -280,6 +280,7 @@ language sql stable set search_path = '' as $$
       't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
     -- The clock removes them from the chat.
     ('public.card_presses', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
+    ('private.oncall_mirrors', '{key,delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('private.oncall_pages', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.cards', '{delivery_id,token,chat_id,message_ids}',
       't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),

@@ -34,6 +34,7 @@ const OPEN = [
   "settle_card_edit",
   "settle_card_clear",
   "pause_telegram_chat",
+  "settle_oncall_event",
   "settle_oncall_lookup",
   "settle_oncall_page",
   "settle_oncall_ping",

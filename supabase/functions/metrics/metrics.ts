@@ -139,6 +139,11 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       counted("telegram_cards", "what"),
     ),
     counter(
+      "oncall_events_total",
+      "Events about incidents to providers of on-call schedules (sent, retry, dead) and their webhooks (taken, repeated, ignored, unsigned).",
+      counted("oncall_events", "source", "outcome"),
+    ),
+    counter(
       "texts_recovered_total",
       "Texts and statuses that came by a provider's list and by no webhook.",
       counted("texts_recovered", "kind"),

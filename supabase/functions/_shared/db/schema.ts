@@ -14,7 +14,7 @@
  * Version of the newest migration in supabase/migrations. Code deploys after the migrations it needs, so
  * a database may be ahead of this, never behind.
  */
-export const SCHEMA_VERSION = "20261129002911";
+export const SCHEMA_VERSION = "20261129002912";
 
 /**
  * Versions of all migrations in supabase/migrations, oldest first: those that must be recorded. Other
@@ -108,6 +108,7 @@ export const MIGRATIONS: readonly string[] = [
   "20261129002901",
   "20261129002910",
   "20261129002911",
+  "20261129002912",
 ];
 
 /** Header of a call with {@linkcode SCHEMA_VERSION}. */
