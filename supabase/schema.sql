@@ -25470,7 +25470,7 @@ begin
     return null;
   end if;
   return jsonb_build_object('at', v_answer.answered_at, 'people', private.oncall_resolved(v_answer.people),
-    'is_stale', v_answer.fault is not null or v_answer.ends_at <= p_now or v_answer.answered_at < p_now - interval '5 minutes');
+    'is_stale', v_answer.fault is not null or coalesce(v_answer.ends_at <= p_now, false) or v_answer.answered_at < p_now - interval '5 minutes');
 end $function$;
 grant execute on function private.oncall_answer(p_schedule oncall_schedules, p_now timestamp with time zone, p_any_age boolean) to service_role;
 
