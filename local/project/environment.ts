@@ -131,6 +131,18 @@ export function telegramBot(
   };
 }
 
+/** What the simulated PagerDuty and Opsgenie and the functions share. */
+export function onCallAccount({ secretKey }: Pick<Keys, "secretKey">) {
+  const derived = (what: string) =>
+    createHash("sha256").update(`${what} ${secretKey}`).digest("hex").slice(0, 32);
+  return {
+    token: derived("pagerduty token"),
+    routingKey: derived("pagerduty routing key"),
+    secret: derived("pagerduty secret"),
+    opsgenieKey: derived("opsgenie key"),
+  };
+}
+
 /** LB_ADMIN_TOKEN, unless the user's secrets set it. */
 export function trafficToken(
   { secretKey }: Pick<Keys, "secretKey">,
@@ -185,6 +197,14 @@ export function functionsEnvironment(options: EnvironmentOptions): Record<string
       OPENAI_BASE_URL: `${apiUrl}/simulator/ai/v1`,
       OPENAI_MODEL: "simulated",
     }),
+    PD_TOKEN: onCallAccount(keys).token,
+    PD_ROUTING_KEY: onCallAccount(keys).routingKey,
+    PD_WEBHOOK_SECRET: onCallAccount(keys).secret,
+    PD_URL: `${apiUrl}/simulator/pagerduty`,
+    PD_EVENTS_URL: `${apiUrl}/simulator/pagerduty`,
+    OPSGENIE_API_KEY: onCallAccount(keys).opsgenieKey,
+    OPSGENIE_WEBHOOK_SECRET: onCallAccount(keys).secret,
+    OPSGENIE_URL: `${apiUrl}/simulator/opsgenie`,
     TWILIO_URL: `${apiUrl}/simulator/twilio`,
     TELNYX_API_KEY: telnyxAccount(keys, {}).apiKey,
     TELNYX_PUBLIC_KEY: ed25519Pair(telnyxAccount(keys, {}).seed).publicKey,

@@ -10,6 +10,7 @@
  * | `/simulator/telegram` | the page of Telegram's chats; what it needs is below `/simulator/api/telegram`: see telegram/api.ts |
  * | `/simulator/telegram/…` | Telegram's Bot API and what it posts: see telegram/telegram.ts |
  * | `/simulator/ai/v1/…` | a model with OpenAI's API: see ai/ai.ts; its faults are on the page of Telegram |
+ * | `/simulator/pagerduty/…`, `/simulator/opsgenie/…` | PagerDuty and Opsgenie, without a page: see pagerduty/pagerduty.ts |
  * | `/simulator/masked` | the page of two phones; what it needs is below `/simulator/api/masked`: see texts/masked.ts |
  * | `/simulator/twilio/…` | Twilio's API and what it has and posts: see texts/twilio.ts |
  * | `/simulator/telnyx/…` | Telnyx's, without a page: see texts/telnyx.ts |
@@ -49,6 +50,7 @@ import { type MailboxesOptions, MailboxesSimulator } from "./mailboxes/mailboxes
 import { scan } from "./scan.ts";
 import { AiSimulator } from "./ai/ai.ts";
 import { TelegramApi } from "./telegram/api.ts";
+import { type PagerDutyOptions, PagerDutySimulator } from "./pagerduty/pagerduty.ts";
 import { TelegramSimulator } from "./telegram/telegram.ts";
 import { TextsApi } from "./texts/api.ts";
 import { type TelnyxOptions, TelnyxSimulator } from "./texts/telnyx.ts";
@@ -103,6 +105,8 @@ export interface SimulatorOptions extends MetaOptions {
   telegram?: { token: string; secret: string; webhookUrl: string };
   /** Of the simulated model: the key that it knows. @default there is none */
   ai?: { key: string };
+  /** Of the simulated PagerDuty and Opsgenie. @default there is none */
+  pagerDuty?: PagerDutyOptions;
   /** The organisation behind the page of two phones. @default none: the page says so */
   masked?: MaskedBusiness;
   /** Of the simulated Google and Microsoft. @default there is none */
@@ -153,6 +157,11 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   if (options.telegram) telegram?.setWebhook(options.telegram.webhookUrl, options.telegram.secret);
   const ai = options.ai && new AiSimulator(options.ai);
   const telegramApi = telegram && new TelegramApi(telegram, ai);
+  const pagerDuty = options.pagerDuty && new PagerDutySimulator({
+    ...options.pagerDuty,
+    ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
+  });
+  const telegramApi = telegram && new TelegramApi(telegram);
   const textsApi = texts &&
     new TextsApi(texts, [...media].map(([id, { filename }]) => ({ id, filename })));
   const maskedApi = texts && options.masked && new MaskedApi(options.masked, texts);
@@ -282,6 +291,9 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     }
     if (mailboxes !== undefined && /^(?:google|microsoft|mailboxes)(?:\/|$)/.test(rest)) {
       return await refusing(() => mailboxes.fetch(request));
+    }
+    if (pagerDuty !== undefined && /^(?:pagerduty|opsgenie)\//.test(rest)) {
+      return await refusing(() => pagerDuty.fetch(request));
     }
     if (telegram !== undefined && rest.startsWith("telegram/")) {
       return await refusing(() => telegram.fetch(request));

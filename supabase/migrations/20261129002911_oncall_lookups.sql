@@ -159,7 +159,7 @@ begin
     return null;
   end if;
   return jsonb_build_object('at', v_answer.answered_at, 'people', private.oncall_resolved(v_answer.people),
-    'is_stale', v_answer.fault is not null or v_answer.ends_at <= p_now or v_answer.answered_at < p_now - interval '5 minutes');
+    'is_stale', v_answer.fault is not null or coalesce(v_answer.ends_at <= p_now, false) or v_answer.answered_at < p_now - interval '5 minutes');
 end $$;
 comment on function private.oncall_answer(public.oncall_schedules, timestamptz, boolean) is 'Who is on call {people [{name, email, telegram_id}], at, is_stale}: by the rota, or by what the provider said within a minute, or of any age. Null where it has to be asked.';
 

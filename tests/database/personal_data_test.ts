@@ -81,6 +81,9 @@ const FREE: Record<string, string> = {
   "private.oncall_overrides": "id schedule_id person_id during created_by created_at",
   "private.oncall_answers": "schedule_id people answered_at ends_at fault fault_at trouble told_at",
   "private.oncall_circuits": "source failures open_until open_ms",
+  "private.oncall_news": "source event_id at",
+  "private.oncall_mirrors":
+    "schedule_id wanted told changed_at heard_at due_at lease attempts last_error created_at",
   "private.oncall_pages": "schedule_id state due_at lease attempts people outcome paged_at created_at",
   "public.cards":
     "topic_id state holder snoozed_until version changed_at oncall edit_due_at edit_lease created_at",
@@ -356,6 +359,8 @@ async function plant(sql: Sql) {
   await sql`insert into public.oncall_schedules (name) values ('planted')`;
   await sql`insert into private.oncall_pages (delivery_id, schedule_id, created_at)
     select c.delivery_id, s.id, now() from public.cards c, public.oncall_schedules s`;
+  await sql`insert into private.oncall_mirrors (key, delivery_id, schedule_id, wanted, changed_at, created_at)
+    select 'gatelink:' || c.token, c.delivery_id, s.id, 'open', now(), now() from public.cards c, public.oncall_schedules s`;
   await sql`insert into private.delivery_lanes (destination_id, conversation_id) select distinct destination_id, conversation_id from public.deliveries`;
   await sql`update public.conversations set unrouted_since = null, routed_seq = 1000 where contact_id = ${id}`;
   await sql`update public.conversations set opted_out_at = null`;

@@ -79,6 +79,8 @@ const BOUNDED: Record<string, string> = {
   "private.oncall_answers": "one row a schedule",
   "private.oncall_circuits": "one row a provider",
   "private.oncall_pages": "with cards",
+  "private.oncall_mirrors": "with cards",
+  "private.oncall_news": "purge_oncall",
   "public.cards": "with deliveries",
   "public.card_presses": "with cards",
   "public.card_folds": "with deliveries",

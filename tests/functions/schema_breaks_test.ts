@@ -37,6 +37,7 @@ const OPEN = [
   "leave_circuit",
   "settle_chat_note",
   "pause_telegram_chat",
+  "settle_oncall_event",
   "settle_oncall_lookup",
   "settle_oncall_page",
   "settle_oncall_ping",

@@ -24,6 +24,7 @@ import { TelnyxSimulator } from "../../local/simulator/texts/telnyx.ts";
 import { MailboxesSimulator } from "../../local/simulator/mailboxes/mailboxes.ts";
 import { AiSimulator } from "../../local/simulator/ai/ai.ts";
 import { TelegramSimulator } from "../../local/simulator/telegram/telegram.ts";
+import { PagerDutySimulator } from "../../local/simulator/pagerduty/pagerduty.ts";
 import { TwilioSimulator } from "../../local/simulator/texts/twilio.ts";
 import { watch } from "./guard.ts";
 import { advance } from "./monotonic_clock.ts";
@@ -48,6 +49,11 @@ export const KEYS = {
   telegramToken: "7000000001:bot-token-of-the-test-0123456789",
   telegramSecret: "telegram-secret-of-the-test",
   formerTelegramSecret: "telegram-secret-of-before",
+  pagerDutyToken: "pagerduty-token-of-the-test",
+  pagerDutyRoutingKey: "pagerduty-routing-key-of-the-test",
+  pagerDutySecret: "pagerduty-secret-of-the-test",
+  opsgenieKey: "opsgenie-key-of-the-test",
+  atlassianSecret: "atlassian-word-of-the-test",
   trafficToken: "traffic-token-of-the-test",
   mailboxClient: "client-of-the-test",
   mailboxSecret: "client-secret-of-the-test",
@@ -158,6 +164,8 @@ export interface Edge {
   telegram: TelegramSimulator;
   /** The simulated model. Functions have no key of it unless a test sets `OPENAI_API_KEY`. */
   ai: AiSimulator;
+  /** The simulated PagerDuty and Opsgenie. */
+  pagerDuty: PagerDutySimulator;
   /** Calls a function. A body that is neither text nor bytes is sent as JSON. */
   call(
     name: Function | `${Function}/${string}`,
@@ -198,6 +206,7 @@ let serving:
     mailboxes: MailboxesSimulator;
     telegram: TelegramSimulator;
     ai: AiSimulator;
+    pagerDuty: PagerDutySimulator;
     files: StorageApi;
   }
   | undefined;
@@ -223,6 +232,7 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, asy
 
 function answer(request: Request): Promise<Response> {
   const { api, meta, mail, texts, telnyx, mailboxes, telegram, ai, files } = serving ??
+  const { api, meta, mail, texts, telnyx, mailboxes, telegram, pagerDuty, files } = serving ??
     fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
@@ -233,6 +243,7 @@ function answer(request: Request): Promise<Response> {
   if (/^\/(?:google|microsoft)\//.test(pathname)) return mailboxes.fetch(request);
   if (pathname.startsWith("/simulator/telegram/")) return telegram.fetch(request);
   if (pathname.startsWith("/simulator/ai/")) return ai.fetch(request);
+  if (/^\/simulator\/(?:pagerduty|opsgenie)\//.test(pathname)) return pagerDuty.fetch(request);
   if (pathname.startsWith("/storage/")) return files.fetch(request);
   return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
 }
@@ -284,6 +295,14 @@ for (
     TELEGRAM_WEBHOOK_SECRET: `${KEYS.telegramSecret},${KEYS.formerTelegramSecret}`,
     TELEGRAM_URL: `${url}/simulator/telegram`,
     OPENAI_BASE_URL: `${url}/simulator/ai/v1`,
+    PD_TOKEN: KEYS.pagerDutyToken,
+    PD_ROUTING_KEY: KEYS.pagerDutyRoutingKey,
+    PD_WEBHOOK_SECRET: KEYS.pagerDutySecret,
+    PD_URL: `${url}/simulator/pagerduty`,
+    PD_EVENTS_URL: `${url}/simulator/pagerduty`,
+    OPSGENIE_API_KEY: KEYS.opsgenieKey,
+    OPSGENIE_WEBHOOK_SECRET: KEYS.atlassianSecret,
+    OPSGENIE_URL: `${url}/simulator/opsgenie`,
   })
 ) Deno.env.set(name, value);
 
@@ -332,6 +351,13 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
   const telegram = new TelegramSimulator({ token: KEYS.telegramToken, retryMs: 20 });
   telegram.setWebhook(`${url}/functions/v1/telegram-webhook`, KEYS.telegramSecret);
   const ai = new AiSimulator({ key: KEYS.modelKey });
+  const pagerDuty = new PagerDutySimulator({
+    token: KEYS.pagerDutyToken,
+    routingKey: KEYS.pagerDutyRoutingKey,
+    secret: KEYS.pagerDutySecret,
+    opsgenieKey: KEYS.opsgenieKey,
+    webhookUrl: `${url}/functions/v1/oncall-webhook/pagerduty`,
+  });
   const folder = join(tmpdir(), `gatelink-test-files-${crypto.randomUUID()}`);
   const files = createStorageApi({
     folder,
@@ -345,6 +371,8 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
   });
   serving = { api, meta, mail, texts, telnyx, mailboxes, telegram, ai, files };
   const edge = edgeOf(database.sql, meta, mail, texts, telnyx, mailboxes, telegram, ai);
+  serving = { api, meta, mail, texts, telnyx, mailboxes, telegram, pagerDuty, files };
+  const edge = edgeOf(database.sql, meta, mail, texts, telnyx, mailboxes, telegram, pagerDuty);
   try {
     await database.sql`
       insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;
@@ -369,6 +397,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     telnyx.stop();
     telegram.stop();
     ai.stop();
+    await pagerDuty.settled();
     await edge.settled();
     // What still comes in is counted too.
     await until("nothing is under way", () => underWay === 0);
@@ -410,6 +439,7 @@ function edgeOf(
   mailboxes: MailboxesSimulator,
   telegram: TelegramSimulator,
   ai: AiSimulator,
+  pagerDuty: PagerDutySimulator,
 ): Edge {
   const call: Edge["call"] = async (name, { method = "POST", headers, body } = {}) => {
     const isRaw = body === undefined || typeof body === "string" || body instanceof Uint8Array;
@@ -456,6 +486,7 @@ function edgeOf(
     mailboxes,
     telegram,
     ai,
+    pagerDuty,
     call,
     reread,
     fetch: (request) => {

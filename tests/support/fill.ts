@@ -453,6 +453,11 @@ export const FILL: Record<string, string> = {
         '00000000-0000-7000-8000-000000000b01', '00000000-0000-7000-8000-0000000000a1', 1, 'delivered', now());
     insert into public.cards (delivery_id, token, chat_id, message_ids) values
       ('00000000-0000-7000-8000-000000000b02', 'abcdefghijklmnop', -1002000000001, '{4000}')`,
+  "private.oncall_mirrors": `
+    insert into private.oncall_mirrors (key, delivery_id, schedule_id, wanted, changed_at, created_at)
+    values ('gatelink:abcdefghijklmnop', '00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000c01', 'open', now(), now())`,
+  "private.oncall_news": `
+    insert into private.oncall_news (source, event_id, at) values ('pagerduty', 'E1', now())`,
   "private.oncall_pages": `
     insert into private.oncall_pages (delivery_id, schedule_id, created_at)
     values ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000c01', now())`,

@@ -599,6 +599,7 @@ type OfThePipeline =
   | "claim_outbound"
   | "enqueue_outbound"
   | "find_sent_texts"
+  | "hear_oncall"
   | "ingest_mail_events"
   | "ingest_mails"
   | "ingest_updates"

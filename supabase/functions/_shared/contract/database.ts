@@ -174,6 +174,7 @@ claim_deliveries: { Args: { p_limit: number; p_lease_seconds?: number; p_busy?: 
 claim_mailbox_readings: { Args: { p_limit?: number; }; Returns: Json };
 claim_media: { Args: { p_limit: number; p_lease_seconds: number; }; Returns: Json };
 claim_notifications: { Args: { p_limit?: number; p_lease_seconds?: number; }; Returns: Json };
+claim_oncall_events: { Args: { p_limit: number; p_is_on: boolean; }; Returns: Json };
 claim_oncall_pages: { Args: { p_limit: number; p_is_on: boolean; }; Returns: Json };
 claim_outbound: { Args: { p_limit: number; p_lease_seconds?: number; p_busy?: Json; p_channels?: readonly string[]; }; Returns: Json };
 claim_status_posts: { Args: { p_limit?: number; p_lease_seconds?: number; }; Returns: Json };
@@ -223,6 +224,7 @@ forecast_rollout: { Args: { p_flag_key: string; p_plan: Json; p_per_minute?: num
 get_links: { Args: { p_codes: readonly string[]; p_ahead?: number; }; Returns: Json };
 guessed_links: { Args: Record<never, never>; Returns: Json };
 health: { Args: Record<never, never>; Returns: Json };
+hear_oncall: { Args: { p_source: string; p_news: Json; }; Returns: string };
 ingest_mail_events: { Args: { p_events: Json; }; Returns: Json };
 ingest_mails: { Args: { p_mails: Json; }; Returns: Json };
 ingest_updates: { Args: { p_updates: Json; }; Returns: Json };
@@ -418,6 +420,7 @@ settle_mailbox_reading: { Args: { p_settled: Json; }; Returns: null };
 settle_mailbox_token: { Args: { p_settled: Json; }; Returns: Json };
 settle_media: { Args: { p_message_id: string; p_lease: string; p_outcome: string; p_path?: string | null; p_bytes?: number | null; p_error?: string | null; p_retry_after_ms?: number | null; }; Returns: boolean };
 settle_notifications: { Args: { p_results: Json; }; Returns: number };
+settle_oncall_event: { Args: { p_key: string; p_lease: string; p_outcome: string; p_told: string; p_error?: string | null; p_retry_ms?: number | null; }; Returns: boolean };
 settle_oncall_lookup: { Args: { p_schedule_id: string; p_people?: Json; p_ends_at?: string | null; p_fault?: string | null; }; Returns: Json };
 settle_oncall_page: { Args: { p_delivery_id: string; p_lease: string; p_answer?: Json; }; Returns: Json };
 settle_oncall_ping: { Args: { p_delivery_id: string; p_lease: string; p_retry_ms?: number | null; }; Returns: boolean };

@@ -48,6 +48,19 @@ const claim = z.strictObject({
 /** A card that is to mention who is on call. */
 export type Claim = z.infer<typeof claim>;
 
+const eventClaim = z.strictObject({
+  key: z.string(),
+  lease: id,
+  source,
+  action: z.enum(["trigger", "acknowledge", "resolve"]),
+  /** The state that the incident has after it. */
+  told: z.enum(["open", "acknowledged", "resolved"]),
+  summary: z.string(),
+  about: z.string(),
+});
+/** An incident whose provider is to be told something. */
+export type OnCallEventClaim = z.infer<typeof eventClaim>;
+
 const onCallNow = z.strictObject({
   schedule: z.string(),
   source,
@@ -105,6 +118,7 @@ export const ONCALL = {
   who_is_on_call: z.array(onCallNow),
   list_oncall: z.array(schedule),
   claim_oncall_pages: z.array(claim),
+  claim_oncall_events: z.array(eventClaim),
   settle_oncall_lookup: answer.nullable(),
   settle_oncall_page: z.strictObject({
     outcome: z.enum(["found", "unlinked", "stale", "empty", "failed"]),

@@ -24,8 +24,20 @@ export const onCallCheck = z.strictObject({
 /** See {@linkcode onCallCheck}. */
 export type OnCallCheck = z.infer<typeof onCallCheck>;
 
+/** The answer to a webhook. */
+export const onCallHeard = z.strictObject({
+  outcome: z.string().describe("taken, repeated, or ignored: it changes nothing here."),
+});
+/** See {@linkcode onCallHeard}. */
+export type OnCallHeard = z.infer<typeof onCallHeard>;
+
+/** A webhook; providers add members at any time. */
+export const onCallNews = z.looseObject({});
+
 /** Schemas of this module that docs/openapi.yaml names. */
 export const ONCALL_HTTP = {
   OnCallWork: onCallWork,
   OnCallCheck: onCallCheck,
+  OnCallHeard: onCallHeard,
+  OnCallNews: onCallNews,
 } as const;
