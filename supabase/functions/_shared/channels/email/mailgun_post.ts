@@ -167,7 +167,7 @@ function headerLines(text: string): string {
   return pairs.flatMap((pair) => {
     const [name, value] = list(pair) ?? [];
     if (typeof name !== "string" || typeof value !== "string" || !/^[!-9;-~]{1,100}$/.test(name)) return [];
-    return `${name}: ${value.replace(/\s*[\r\n]+\s*/g, " ")}\r\n`;
+    return `${name}: ${value.replace(/[\r\n]+/g, " ")}\r\n`;
   }).join("");
 }
 
