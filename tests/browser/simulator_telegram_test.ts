@@ -162,7 +162,8 @@ fileStack({ prepare: (_stack, sql) => addIdentity(sql) })(
     await page.locator("#people").getByRole("button", { name: /Ana/ }).click();
     await page.getByLabel("Text").fill(`/start ${link.token}`);
     await page.getByLabel("Text").press("Enter");
-    await page.getByText("You are linked.").waitFor();
+    const log = page.getByRole("log");
+    await log.getByText("You are linked.").waitFor();
 
     await mail.receive({
       from: { address: "casey@example.org", name: "Casey Brooks" },
@@ -172,20 +173,20 @@ fileStack({ prepare: (_stack, sql) => addIdentity(sql) })(
       messageId: "down@example.org",
     });
     await page.locator("#people").getByRole("button", { name: /Operations/ }).click();
-    await page.getByText("The shop is down", { exact: true }).last().waitFor();
+    await log.getByText("The shop is down", { exact: true }).last().waitFor();
     await page.getByRole("button", { name: "Acknowledge" }).click();
-    await page.getByText(/Acknowledged by Ana/).waitFor();
+    await log.getByText(/Acknowledged by Ana/).waitFor();
     const card = page.locator("#messages > li", { hasText: "The shop is down" });
     await card.getByRole("button", { name: "Answer" }).click();
     await page.getByLabel("Text").fill("Not this one");
     await page.getByLabel("Text").press("Enter");
     await page.getByRole("button", { name: "Undo" }).last().click();
-    await page.getByText("Not sent: undone by Ana.").waitFor();
+    await log.getByText("Not sent: undone by Ana.").waitFor();
     await card.getByRole("button", { name: "Answer" }).click();
     await page.getByLabel("Text").fill("We are on it.");
     await page.getByLabel("Text").press("Enter");
-    await page.getByText(/Leaves in 10 s to casey@example\.org/).waitFor();
-    await page.getByText(/Delivered to casey@example\.org/).waitFor();
+    await log.getByText(/Leaves in 10 s to casey@example\.org/).waitFor();
+    await log.getByText(/Delivered to casey@example\.org/).waitFor();
     assertEquals(await seriousFaults(page), []);
 
     await page.getByRole("link", { name: "Mail" }).click();

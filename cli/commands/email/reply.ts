@@ -38,7 +38,13 @@ Examples:
       run(async (session) => {
         const api = await session.api();
         if (undo) {
-          if (!isId(thread)) throw new CliError("usage", "--undo takes the id that the answer was given.");
+          if (!isId(thread)) {
+            throw new CliError(
+              "usage",
+              "--undo takes the id that the answer was given.",
+              "gatelink email reply ID --undo",
+            );
+          }
           const document = await api.rpc("undo_chat_reply", { p_id: thread });
           return {
             document,
@@ -48,7 +54,9 @@ Examples:
             failed: document.state !== "undone",
           };
         }
-        if (text === undefined) throw new CliError("usage", "What is the answer? --text TEXT");
+        if (text === undefined) {
+          throw new CliError("usage", "What is the answer?", `gatelink email reply ${thread} --text TEXT`);
+        }
         const document = await api.rpc("reply_in_thread", {
           p_thread: thread,
           p_text: text,
@@ -59,7 +67,7 @@ Examples:
           throw new CliError(
             "refused",
             document.words,
-            document.error === "automatic" ? "gatelink email reply … --anyway" : undefined,
+            document.error === "automatic" ? "gatelink email reply … --anyway" : "gatelink email doctor",
           );
         }
         const { id, to, from, due_at } = document;
