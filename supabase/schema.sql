@@ -949,8 +949,12 @@ create policy "team reads cards" on public.cards for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Looked up behind the card, never before it.
 create TRIGGER ask_oncall AFTER INSERT ON public.cards FOR EACH ROW EXECUTE FUNCTION private.ask_oncall();
+-- Incidents follow cards.
+create TRIGGER change_mirror AFTER UPDATE OF state ON public.cards FOR EACH ROW WHEN ((new.state <> old.state)) EXECUTE FUNCTION private.change_mirror();
 -- What is erased here is erased there.
 create TRIGGER clear_card AFTER DELETE ON public.cards FOR EACH ROW EXECUTE FUNCTION private.clear_card();
+-- Behind the card, never before it.
+create TRIGGER open_mirror AFTER INSERT ON public.cards FOR EACH ROW EXECUTE FUNCTION private.open_mirror();
 -- The card comes first, what is found out about it later.
 create TRIGGER queue_analysis AFTER INSERT ON public.cards FOR EACH ROW EXECUTE FUNCTION private.queue_analysis();
 
@@ -5688,6 +5692,66 @@ create INDEX oncall_layers_schedule_idx ON private.oncall_layers USING btree (sc
 alter table private.oncall_layers enable row level security;
 grant select, insert, update, delete on private.oncall_layers to service_role;
 
+-- Incidents at providers, one a card: the state that each is to have, and the one that it has.
+create table private.oncall_mirrors (
+  -- gatelink: and the card's token: dedup_key at PagerDuty, alias at Opsgenie and Jira Service Management.
+  key text not null,
+  -- The card.
+  delivery_id uuid not null,
+  -- The schedule whose provider has the incident.
+  schedule_id uuid not null,
+  -- The state that it is to have: that of the card.
+  wanted text not null,
+  -- The state that the provider is known to have; null before the incident is opened.
+  told text,
+  -- When the card last changed here.
+  changed_at timestamp with time zone not null,
+  -- When the last change happened that the provider told of.
+  heard_at timestamp with time zone,
+  -- When it is told, or its lease ends; null while there is nothing to tell.
+  due_at timestamp with time zone,
+  -- Of whoever tells it at the moment.
+  lease uuid,
+  -- Attempts since the provider last took something.
+  attempts integer default 0 not null,
+  -- Why the last attempt failed.
+  last_error text,
+  -- When the card was sent.
+  created_at timestamp with time zone not null,
+  -- The provider's name of the incident: repeating an event changes nothing.
+  constraint oncall_mirrors_pkey PRIMARY KEY (key),
+  -- A card has one incident.
+  constraint oncall_mirrors_card_key UNIQUE (delivery_id),
+  constraint oncall_mirrors_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES cards(delivery_id) ON DELETE CASCADE,
+  constraint oncall_mirrors_schedule_id_fkey FOREIGN KEY (schedule_id) REFERENCES oncall_schedules(id) ON DELETE CASCADE,
+  constraint oncall_mirrors_key_check CHECK ((key ~ '^gatelink:[a-z2-7]{16}$'::text)),
+  constraint oncall_mirrors_told_known CHECK ((told = ANY (ARRAY['open'::text, 'acknowledged'::text, 'resolved'::text]))),
+  constraint oncall_mirrors_wanted_known CHECK ((wanted = ANY (ARRAY['open'::text, 'acknowledged'::text, 'resolved'::text])))
+);
+-- What is due. Nearly always empty.
+create INDEX oncall_mirrors_due_idx ON private.oncall_mirrors USING btree (due_at) WHERE (due_at IS NOT NULL);
+-- Serves the foreign key.
+create INDEX oncall_mirrors_schedule_idx ON private.oncall_mirrors USING btree (schedule_id);
+alter table private.oncall_mirrors enable row level security;
+grant select, insert, update, delete on private.oncall_mirrors to service_role;
+
+-- Ids of the webhooks of the last days: a provider repeats for a day, and signs no time.
+create table private.oncall_news (
+  -- The provider.
+  source text not null,
+  -- The provider's id of the event.
+  event_id text not null,
+  -- When it came.
+  at timestamp with time zone not null,
+  -- An event once.
+  constraint oncall_news_pkey PRIMARY KEY (source, event_id),
+  constraint oncall_news_event_id_check CHECK ((length(event_id) <= 300))
+);
+-- For their purge.
+create INDEX oncall_news_at_idx ON private.oncall_news USING btree (at);
+alter table private.oncall_news enable row level security;
+grant select, insert, update, delete on private.oncall_news to service_role;
+
 -- Who takes over from whoever the layers say, and when. Of two that overlap the later one counts.
 create table private.oncall_overrides (
   -- UUID v7.
@@ -7468,6 +7532,20 @@ AS $function$
 $function$;
 grant execute on function public.claim_notifications(p_limit integer, p_lease_seconds integer) to service_role;
 
+-- Leases up to p_limit incidents for a minute whose provider is to be told something: [{key, lease, source, action
+-- (trigger, acknowledge, resolve), told (the state after it), summary, about}]; with p_is_on false (the kill switch)
+-- they wait. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_oncall_events(p_limit integer, p_is_on boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.claim_oncall_events(p_limit, p_is_on, clock_timestamp());
+end $function$;
+grant execute on function public.claim_oncall_events(p_limit integer, p_is_on boolean) to service_role;
+
 -- Leases up to p_limit cards for a minute that are to mention who is on call, with the answer where it is known; with
 -- p_is_on false (the kill switch) those that are due mention nobody. For secret keys.
 CREATE OR REPLACE FUNCTION public.claim_oncall_pages(p_limit integer, p_is_on boolean)
@@ -8822,6 +8900,20 @@ AS $function$
   from private.config_now() r
 $function$;
 grant execute on function public.health() to service_role;
+
+-- A provider says that an incident of ours changed {id, key, state (open, acknowledged, resolved), at, by}: the card
+-- follows. Each once, whatever the order. Returns taken, repeated, or ignored (older than what is known, no news, or
+-- none of ours). For secret keys.
+CREATE OR REPLACE FUNCTION public.hear_oncall(p_source text, p_news jsonb)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  return private.hear_oncall(p_source, p_news, clock_timestamp());
+end $function$;
+grant execute on function public.hear_oncall(p_source text, p_news jsonb) to service_role;
 
 -- Stores what a provider tells of mails that we sent, each once: [{provider, key, event, at, message (our id of it),
 -- delivery (of a forward), provider_id, address, error, suppress: {reason, scope}, metadata, raw}]. Moves statuses
@@ -14475,6 +14567,27 @@ begin
 end $function$;
 grant execute on function public.settle_notifications(p_results jsonb) to service_role;
 
+-- What became of an event: sent, retry (after p_retry_ms or longer, for most of a day) or dead. False if the lease is
+-- over, because the card or the incident changed meanwhile. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_oncall_event(p_key text, p_lease uuid, p_outcome text, p_told text, p_error text DEFAULT NULL::text, p_retry_ms bigint DEFAULT NULL::bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  update private.oncall_mirrors m
+  set told = case p_outcome when 'sent' then p_told else m.told end, lease = null, last_error = left(p_error, 200),
+    attempts = case p_outcome when 'sent' then 0 else m.attempts end,
+    due_at = case p_outcome
+      when 'sent' then case when m.wanted <> p_told then v_now end
+      when 'retry' then case when m.attempts < 40 then v_now + make_interval(secs => greatest(coalesce(p_retry_ms, 0) / 1000.0, least(5 * 2 ^ least(m.attempts, 10), 1800))) end end
+  where m.key = p_key and m.lease = p_lease;
+  return found;
+end $function$;
+grant execute on function public.settle_oncall_event(p_key text, p_lease uuid, p_outcome text, p_told text, p_error text, p_retry_ms bigint) to service_role;
+
 -- Keeps what a provider answered [{id, name, email}], or why it did not; five failures in a row open its circuit for
 -- 30 s, doubled to ten minutes. Returns who is on call as far as is known, from an older answer if need be; null for
 -- not at all. For secret keys.
@@ -18072,6 +18185,22 @@ begin
   return v_now;
 end $function$;
 
+-- Trigger, after the state of a card changed: the incident is to follow. What the provider told of changes nothing
+-- here, for it was written there first.
+CREATE OR REPLACE FUNCTION private.change_mirror()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  update private.oncall_mirrors m
+  set wanted = private.incident_state(new.state), changed_at = clock_timestamp(), attempts = 0, lease = null,
+    due_at = case when m.told is distinct from private.incident_state(new.state) then clock_timestamp() end
+  where m.delivery_id = new.delivery_id and m.wanted <> private.incident_state(new.state);
+  return null;
+end $function$;
+
 -- What functions that change an identity answer.
 CREATE OR REPLACE FUNCTION private.changed_identity(p_id uuid)
  RETURNS jsonb
@@ -18570,6 +18699,41 @@ begin
     where r.mailbox_id = any (v_ids));
 end $function$;
 grant execute on function private.claim_mailbox_readings(p_limit integer, p_now timestamp with time zone) to service_role;
+
+-- claim_oncall_events with a given time.
+CREATE OR REPLACE FUNCTION private.claim_oncall_events(p_limit integer, p_is_on boolean, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_events jsonb;
+begin
+  -- What was closed before it was opened, and what is too late to call anybody, is never opened.
+  update private.oncall_mirrors m set told = m.wanted, due_at = null, lease = null
+  where m.due_at <= p_now and m.told is null and (m.wanted = 'resolved' or m.created_at < p_now - interval '15 minutes');
+  if not p_is_on then
+    update private.oncall_mirrors m set due_at = p_now + interval '60 seconds', lease = null where m.due_at <= p_now;
+    return '[]';
+  end if;
+  with due as (
+    update private.oncall_mirrors m set due_at = p_now + interval '60 seconds', lease = gen_random_uuid(), attempts = m.attempts + 1
+    where m.key in (
+      select x.key from private.oncall_mirrors x where x.due_at <= p_now order by x.due_at limit p_limit for update skip locked)
+    returning m.*
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('key', d.key, 'lease', d.lease, 'source', s.source,
+    'action', case when d.told is null or d.told = 'resolved' or d.wanted = 'open' then 'trigger'
+      when d.wanted = 'resolved' then 'resolve' else 'acknowledge' end,
+    'told', case when d.told is null or d.told = 'resolved' then 'open' else d.wanted end,
+    'summary', coalesce(nullif(m.native ->> 'subject', ''), nullif(left(m.text, 300), ''), '(' || m.type || ')'),
+    'about', coalesce(m.native ->> 'recipient', m.channel))), '[]')
+  into v_events
+  from due d join public.oncall_schedules s on s.id = d.schedule_id
+  join public.deliveries y on y.id = d.delivery_id join public.messages m on m.id = y.message_id;
+  return v_events;
+end $function$;
+grant execute on function private.claim_oncall_events(p_limit integer, p_is_on boolean, p_now timestamp with time zone) to service_role;
 
 -- claim_oncall_pages with a given time.
 CREATE OR REPLACE FUNCTION private.claim_oncall_pages(p_limit integer, p_is_on boolean, p_now timestamp with time zone)
@@ -22884,6 +23048,48 @@ begin
   return v_count;
 end $function$;
 
+-- hear_oncall with a given time.
+CREATE OR REPLACE FUNCTION private.hear_oncall(p_source text, p_news jsonb, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_mirror private.oncall_mirrors;
+  v_card public.cards;
+  v_state text := p_news ->> 'state';
+  v_at timestamptz := least((p_news ->> 'at')::timestamptz, p_now);
+  v_next text;
+begin
+  insert into private.oncall_news (source, event_id, at) values (p_source, left(p_news ->> 'id', 300), p_now) on conflict do nothing;
+  if not found then
+    return 'repeated';
+  end if;
+  select m.* into v_mirror from private.oncall_mirrors m join public.oncall_schedules s on s.id = m.schedule_id
+  where m.key = p_news ->> 'key' and s.source in (p_source, case p_source when 'opsgenie' then 'jsm' end) for update of m;
+  -- Events come in any order, and echoes of what we told are no news. A later press in the chat counts more.
+  if v_mirror.key is null or v_at < v_mirror.heard_at or v_at < v_mirror.changed_at
+    or v_at = v_mirror.heard_at and array_position(array['open', 'acknowledged', 'resolved'], v_state) < array_position(array['open', 'acknowledged', 'resolved'], v_mirror.told) or v_state = v_mirror.told then
+    return 'ignored';
+  end if;
+  select * into v_card from public.cards c where c.delivery_id = v_mirror.delivery_id for update;
+  update private.oncall_mirrors m
+  set told = v_state, wanted = v_state, heard_at = v_at, due_at = null, lease = null, attempts = 0, last_error = null where m.key = v_mirror.key;
+  if private.incident_state(v_card.state) = v_state then
+    return 'taken';
+  end if;
+  v_next := v_state;
+  update public.cards c
+  set state = v_next, holder = case v_next when 'open' then null else c.holder end, snoozed_until = null, version = c.version + 1,
+    changed_at = p_now, edit_due_at = p_now, edit_lease = null
+  where c.delivery_id = v_card.delivery_id;
+  insert into public.card_presses (delivery_id, action, outcome, state_before, holder_before, version, by_name, at)
+  values (v_card.delivery_id, case v_next when 'open' then 'undo' when 'acknowledged' then 'ack' else 'resolve' end, 'done', v_card.state, v_card.holder,
+    v_card.version + 1, left(coalesce(nullif(btrim(p_news ->> 'by'), ''), 'Somebody'), 150) || case p_source when 'pagerduty' then ' in PagerDuty' else ' at Atlassian' end, p_now);
+  return 'taken';
+end $function$;
+grant execute on function private.hear_oncall(p_source text, p_news jsonb, p_now timestamp with time zone) to service_role;
+
 -- The quantile (0 to 1) of a histogram of measurements in milliseconds, linear within its bucket; null for an empty
 -- one. What took longer than the last bound counts as that.
 CREATE OR REPLACE FUNCTION private.histogram_quantile(p_counts bigint[], p_quantile double precision)
@@ -23491,6 +23697,17 @@ AS $function$
   values ('P0', 5, 30), ('P1', 15, 60), ('P2', null, null)
 $function$;
 grant execute on function private.incident_severities() to service_role;
+
+-- The state of an incident whose card has this state.
+CREATE OR REPLACE FUNCTION private.incident_state(p_card_state text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_card_state when 'open' then 'open' when 'acknowledged' then 'acknowledged' when 'snoozed' then 'acknowledged' else 'resolved' end
+$function$;
+grant execute on function private.incident_state(p_card_state text) to service_role;
 
 -- ingest_mail_events with the time given.
 CREATE OR REPLACE FUNCTION private.ingest_mail_events(p_events jsonb, p_now timestamp with time zone)
@@ -24123,6 +24340,18 @@ AS $function$
   select coalesce(jsonb_typeof(p_value) = 'number' and (p_value #>> '{}')::numeric between p_from and p_to
     and scale(trim_scale((p_value #>> '{}')::numeric)) <= p_scale, false)
 $function$;
+
+-- Whether a message is a provider's own about an incident, by its sender or by the key of one of ours.
+CREATE OR REPLACE FUNCTION private.is_of_provider(p_text text, p_native jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(p_native #>> '{from,address}', '') ~* '[@.](pagerduty\.com|opsgenie\.(com|net)|atlassian\.(com|net))$'
+    or concat_ws(' ', p_text, p_native ->> 'subject', p_native ->> 'text_full') ~ 'gatelink:[a-z2-7]{16}'
+$function$;
+grant execute on function private.is_of_provider(p_text text, p_native jsonb) to service_role;
 
 -- Whether ids of this kind are scoped to one customer of the provider: a person may have several, and two people
 -- never share one.
@@ -26864,7 +27093,7 @@ begin
     return null;
   end if;
   return jsonb_build_object('at', v_answer.answered_at, 'people', private.oncall_resolved(v_answer.people),
-    'is_stale', v_answer.fault is not null or v_answer.ends_at <= p_now or v_answer.answered_at < p_now - interval '5 minutes');
+    'is_stale', v_answer.fault is not null or coalesce(v_answer.ends_at <= p_now, false) or v_answer.answered_at < p_now - interval '5 minutes');
 end $function$;
 grant execute on function private.oncall_answer(p_schedule oncall_schedules, p_now timestamp with time zone, p_any_age boolean) to service_role;
 
@@ -26876,7 +27105,7 @@ CREATE OR REPLACE FUNCTION private.oncall_is_due(p_now timestamp with time zone)
  SET search_path TO ''
 AS $function$
 begin
-  return exists (select from private.oncall_pages p where p.due_at <= p_now);
+  return exists (select from private.oncall_pages p where p.due_at <= p_now) or exists (select from private.oncall_mirrors m where m.due_at <= p_now);
 end $function$;
 grant execute on function private.oncall_is_due(p_now timestamp with time zone) to service_role;
 
@@ -27108,6 +27337,33 @@ begin
   return '{"answer": "You are linked. Your buttons work wherever this bot posts.", "alert": false}';
 end $function$;
 grant execute on function private.open_link(p_update jsonb, p_now timestamp with time zone) to service_role;
+
+-- Trigger, after a card was sent: its schedule's provider gets an incident. Mails of the provider's own get none.
+CREATE OR REPLACE FUNCTION private.open_mirror()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_schedule public.oncall_schedules;
+begin
+  if not exists (select from public.oncall_schedules s where s.opens_incidents) then
+    return null;
+  end if;
+  v_schedule := private.card_schedule(new.delivery_id, clock_timestamp());
+  if v_schedule.opens_incidents and not exists (
+    select from public.deliveries d join public.messages m on m.id = d.message_id
+    where d.id = new.delivery_id and private.is_of_provider(m.text, m.native)) then
+    insert into private.oncall_mirrors (key, delivery_id, schedule_id, wanted, changed_at, due_at, created_at)
+    values ('gatelink:' || new.token, new.delivery_id, v_schedule.id, private.incident_state(new.state), clock_timestamp(), clock_timestamp(), clock_timestamp())
+    on conflict do nothing;
+  end if;
+  return null;
+exception when others then
+  raise warning 'an incident could not be opened for a card: % (%)', sqlerrm, sqlstate;
+  return null;
+end $function$;
 
 -- How many of these deliveries may start at once, by destination: those whose rate and circuit can be judged without
 -- the row's lock, within the caller's places {limit, free, busy}.
@@ -27635,6 +27891,7 @@ AS $function$
     ('public.card_folds', '{delivery_id,leader}',
       't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('private.card_storms', '{leader}', 't.leader in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
+    ('private.oncall_mirrors', '{key,delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('private.oncall_pages', '{delivery_id}', 't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.cards', '{delivery_id,token,chat_id,message_ids}',
       't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
@@ -28313,6 +28570,7 @@ declare
 begin
   delete from private.oncall_overrides o where upper(o.during) < p_now - interval '90 days';
   get diagnostics v_purged = row_count;
+  delete from private.oncall_news n where n.at < p_now - interval '7 days';
   return v_purged;
 end $function$;
 

@@ -161,7 +161,6 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     ...options.pagerDuty,
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
   });
-  const telegramApi = telegram && new TelegramApi(telegram);
   const textsApi = texts &&
     new TextsApi(texts, [...media].map(([id, { filename }]) => ({ id, filename })));
   const maskedApi = texts && options.masked && new MaskedApi(options.masked, texts);

@@ -231,8 +231,7 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, asy
 });
 
 function answer(request: Request): Promise<Response> {
-  const { api, meta, mail, texts, telnyx, mailboxes, telegram, ai, files } = serving ??
-  const { api, meta, mail, texts, telnyx, mailboxes, telegram, pagerDuty, files } = serving ??
+  const { api, meta, mail, texts, telnyx, mailboxes, telegram, ai, pagerDuty, files } = serving ??
     fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
@@ -369,10 +368,8 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     clientId: KEYS.mailboxClient,
     clientSecret: KEYS.mailboxSecret,
   });
-  serving = { api, meta, mail, texts, telnyx, mailboxes, telegram, ai, files };
-  const edge = edgeOf(database.sql, meta, mail, texts, telnyx, mailboxes, telegram, ai);
-  serving = { api, meta, mail, texts, telnyx, mailboxes, telegram, pagerDuty, files };
-  const edge = edgeOf(database.sql, meta, mail, texts, telnyx, mailboxes, telegram, pagerDuty);
+  serving = { api, meta, mail, texts, telnyx, mailboxes, telegram, ai, pagerDuty, files };
+  const edge = edgeOf(database.sql, meta, mail, texts, telnyx, mailboxes, telegram, ai, pagerDuty);
   try {
     await database.sql`
       insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;

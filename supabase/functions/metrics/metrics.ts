@@ -143,6 +143,8 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       "chat_replies_total",
       "Answers of the team from chats and the command line, by outcome: queued, asked, undone, expired, edited, left, delivered, failed, or refused_ and why.",
       counted("chat_replies", "outcome"),
+    ),
+    counter(
       "oncall_events_total",
       "Events about incidents to providers of on-call schedules (sent, retry, dead) and their webhooks (taken, repeated, ignored, unsigned).",
       counted("oncall_events", "source", "outcome"),
