@@ -242,7 +242,6 @@ export class Crowd {
   stop(): void {
     for (const timer of this.#timers) this.#clock.clearTimeout(timer);
     this.#timers.clear();
-    this.#telling = false;
     this.#events = [];
     this.#telling = false;
   }
