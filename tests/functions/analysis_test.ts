@@ -317,6 +317,11 @@ edgeTest(
         text: "It is wrong.",
       });
       await analysed(edge);
+      // Addresses that no route reads by their parts have parts nevertheless.
+      for (const to of ["HR.people.eu.sick@reply.example.com", "hr.o_brien+x@reply.example.com"]) {
+        await comes(edge, { subject: `To ${to}`, to, text: "I am ill." });
+        await analysed(edge);
+      }
       assertEquals(edge.ai.questions.length, 0);
       const id = await comes(edge, { subject: "Hello", text: "A question about lamps." });
       await analysed(edge);
