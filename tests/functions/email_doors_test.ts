@@ -290,6 +290,15 @@ edgeTest(
   },
 );
 
+edgeTest("a door without a secret is not set up, before anything is read", async ({ call }) => {
+  for (const path of ["cloudflare", "mailgun", "mailgun/mime"] as const) {
+    // Larger than anything that is read.
+    const answer = await call(`email-webhook/${path}`, { headers: signed(""), body: "x".repeat(32 << 20) });
+    assertEquals([answer.status, answer.body.code], [500, "config_invalid"], path);
+    assertDescribed(`/email-webhook/${path}`, "post", answer);
+  }
+});
+
 edgeTest("openapi.yaml: every answer of these doors is met", async (edge) => {
   const { call } = edge;
   const { see, assertAllMet } = witness();
