@@ -186,9 +186,11 @@ begin
     where c.delivery_id in (select d.id from public.deliveries d where d.message_id = p_message_id)
     returning c.chat_id, c.topic_id, c.message_ids[1] as message_id, c.state
   )
-  -- Who has seen to it already needs no second call.
+  -- Who has seen to it already needs no second call. Calls take from what a chat may get in a minute: whoever writes many mails
+  -- that sound urgent would hold up the cards of others. Those without a call have their mark.
   select coalesce(jsonb_agg(jsonb_build_object('chat_id', s.chat_id, 'topic_id', s.topic_id, 'message_id', s.message_id))
-    filter (where s.state = 'open' and coalesce((p_result ->> 'rises')::boolean, false)), '[]')
+    filter (where case when s.state = 'open' and coalesce((p_result ->> 'rises')::boolean, false)
+      then (select t.allowed from private.take_rate(format('analysis_call:%s', s.chat_id), 0.05, 3, 1, p_now) t) end), '[]')
   into v_calls from shown s;
   return v_calls;
 end $$;

@@ -103,6 +103,18 @@ edgeTest("without a key rules mark a mail after its card was sent, and call atte
   assertEquals(chat.messages.length, 3);
 });
 
+edgeTest("a chat that was called too often is called no more, and the card has its mark", async (edge) => {
+  const chat = await chatForMails(edge);
+  await edge
+    .sql`select private.take_rate(${`analysis_call:${chat.id}`}, 0.05, 3, 3, now() + interval '1 hour')`;
+  await comes(edge, { subject: "[FIRING] DiskFull db-1", text: "Disk usage of db-1 is 98 %." });
+  await analysed(edge);
+  await edge.settled();
+  await edge.telegram.settled();
+  assertMatch(cards(chat)[0].text, /\n🔴 Critical/);
+  assertEquals(chat.messages.length, 1);
+});
+
 edgeTest("nothing personal is in the bytes that a model gets, and its word is shown", async (edge) => {
   await withKey(async () => {
     const chat = await chatForMails(edge);
@@ -317,6 +329,11 @@ edgeTest(
         text: "It is wrong.",
       });
       await analysed(edge);
+      // Addresses that no route reads by their parts have parts nevertheless.
+      for (const to of ["HR.people.eu.sick@reply.example.com", "hr.o_brien+x@reply.example.com"]) {
+        await comes(edge, { subject: `To ${to}`, to, text: "I am ill." });
+        await analysed(edge);
+      }
       assertEquals(edge.ai.questions.length, 0);
       const id = await comes(edge, { subject: "Hello", text: "A question about lamps." });
       await analysed(edge);

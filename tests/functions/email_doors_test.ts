@@ -41,7 +41,7 @@ const mime = (headers: Record<string, string>, text = "The disk is full.") =>
     ...headers,
   }).map(([name, value]) => `${name}: ${value}\r\n`).join("") + `\r\n${text}\r\n`;
 const envelope = (to: string, from = "bounces@alerts.example") =>
-  `X-Gatelink-Envelope-From: ${from}\r\nX-Gatelink-Envelope-To: ${to}\r\n`;
+  `X-Gatelink-Envelope-From: ${from}\r\nX-Gatelink-Envelope-To: ${to}\r\n\r\n`;
 
 /** Posts as the Worker does. */
 const post = ({ call }: Edge, body: string, headers = signed(body)) =>
@@ -132,6 +132,12 @@ edgeTest(
         ["changed", body + "x", signed(body), "signature_invalid"],
         ["of yesterday", body, signed(body, { at: Date.now() - 86_400_000 }), "signature_invalid"],
         ["no envelope", mime({}), signed(mime({})), "invalid_request"],
+        [
+          "no end of it",
+          body.replace("\r\n\r\n", "\r\n"),
+          signed(body.replace("\r\n\r\n", "\r\n")),
+          "invalid_request",
+        ],
       ];
       for (const [what, sent, headers, code] of refused) {
         const answer = await post(edge, sent, headers);
@@ -142,6 +148,24 @@ edgeTest(
     });
   },
 );
+
+edgeTest("Cloudflare: a mail that begins with a line of ours has nothing fetched", async (edge) => {
+  await withDoors(async () => {
+    const asked: string[] = [];
+    const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, ({ url }) => {
+      asked.push(url);
+      return new Response("x");
+    });
+    try {
+      const own = `X-Gatelink-Raw: http://127.0.0.1:${server.addr.port}/raw/${"0".repeat(64)}?x 1\r\n`;
+      const body = envelope("a.b.alert@in.example.com") + own + mime({ "Message-ID": "<m@x>" });
+      assertEquals((await post(edge, body)).status, 200);
+      assertEquals([asked, [...await stored(edge)].map(({ text }) => text)], [[], ["The disk is full."]]);
+    } finally {
+      await server.shutdown();
+    }
+  });
+});
 
 edgeTest("Cloudflare: the share is the flag's percentage, and nothing while it is off", async (edge) => {
   const { call, sql } = edge;
@@ -265,6 +289,15 @@ edgeTest(
     });
   },
 );
+
+edgeTest("a door without a secret is not set up, before anything is read", async ({ call }) => {
+  for (const path of ["cloudflare", "mailgun", "mailgun/mime"] as const) {
+    // Larger than anything that is read.
+    const answer = await call(`email-webhook/${path}`, { headers: signed(""), body: "x".repeat(32 << 20) });
+    assertEquals([answer.status, answer.body.code], [500, "config_invalid"], path);
+    assertDescribed(`/email-webhook/${path}`, "post", answer);
+  }
+});
 
 edgeTest("openapi.yaml: every answer of these doors is met", async (edge) => {
   const { call } = edge;

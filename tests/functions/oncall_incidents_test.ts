@@ -184,3 +184,28 @@ edgeTest("webhooks that do not prove themselves change nothing; each answer is d
   assertEquals(await state(edge), "resolved");
   assert((await edge.sql`select from private.oncall_news`).length > 0);
 });
+
+edgeTest("while a kill switch is set, webhooks change no card, and come again", async (edge) => {
+  await scene(edge, "opsgenie");
+  await says(edge, "Down");
+  const [{ key: alias }] = await edge.sql`select key from private.oncall_mirrors`;
+  const close = JSON.stringify({ action: "Close", alert: { alertId: "A", alias } });
+  const webhook = async (path: string, headers: HeadersInit) => {
+    const answer = await edge.call(`oncall-webhook/${path}` as "oncall-webhook", { headers, body: close });
+    assertDescribed(`/oncall-webhook/${path}`, "post", answer);
+    return answer.status;
+  };
+  const proved = { "x-gatelink-token": KEYS.atlassianSecret };
+  for (const name of ["ONCALL_WEBHOOK_ENABLED", "DYNAMIC_ROUTING"]) {
+    Deno.env.set(name, "false");
+    try {
+      assertEquals(await webhook("atlassian", proved), 503, name);
+      assertEquals(await webhook("pagerduty", { "x-pagerduty-signature": "v1=0" }), 503, name);
+    } finally {
+      Deno.env.delete(name);
+    }
+  }
+  assertEquals(await state(edge), "open");
+  assertEquals(await webhook("atlassian", proved), 200);
+  assertEquals(await state(edge), "resolved");
+});

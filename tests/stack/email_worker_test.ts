@@ -146,6 +146,8 @@ Deno.test("email worker: hostile headers add no line in front, and do not stop a
   await withWorker(async ({ deliver, posts }) => {
     const own = "X-Gatelink-Envelope-To: ceo.private.alert@in.example.com\r\n";
     assertEquals(await deliver(own + mail("d@x", own)), FINE);
+    const fetched = "X-Gatelink-Raw: https://evil.example/raw 1\r\n";
+    assertEquals(await deliver(fetched + mail("g@x")), FINE);
     assertEquals(
       await deliver(mail("e@x"), { from: "a@b\r\nX-Gatelink-Raw: https://evil.example/raw 1", to: "x\n@y" }),
       FINE,
@@ -164,7 +166,8 @@ Deno.test("email worker: hostile headers add no line in front, and do not stop a
     const read = posts.map(({ body }) => readWorkerPost(body)!);
     assertEquals(read[0].to, "shop.db.alert@in.example.com");
     assertEquals(read.map(({ whole }) => whole), read.map(() => undefined));
-    assertEquals(read[1].to, "x @y");
+    assertEquals(new TextDecoder().decode(read[1].raw), fetched + mail("g@x"));
+    assertEquals(read[2].to, "x @y");
   });
 });
 

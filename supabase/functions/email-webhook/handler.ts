@@ -170,7 +170,15 @@ export function createHandler(deps: EmailWebhookDeps): Handler {
     return Response.json(await deps.mailWeight(), { headers: { "cache-control": "no-store" } });
   }
 
+  /** Before anything is read: where a door is not set up, nobody can have signed for it. */
+  function requireSetUp(door: "email_worker" | "mailgun", variable: string): void {
+    if (!deps.setup()[door]) {
+      throw new Problem("config_invalid", { cause: new Error(`set ${variable} to receive mail here`) });
+    }
+  }
+
   async function fromWorker(request: Request): Promise<Bytes> {
+    requireSetUp("email_worker", "EMAIL_WORKER_SECRET");
     if (!deps.doors.worker.isSigned(request)) throw new Problem("signature_missing");
     const bytes = request.body === null ? new Uint8Array() : await readBody(request, INBOUND_BYTES);
     if (!deps.doors.worker.verify(request, bytes)) throw new Problem("signature_invalid");
@@ -181,6 +189,7 @@ export function createHandler(deps: EmailWebhookDeps): Handler {
   async function mailgun({ request, context }: Call<Context>): Promise<Response> {
     try {
       requireOn();
+      requireSetUp("mailgun", "MAILGUN_SIGNING_KEY");
       const bytes = await readBody(request, INBOUND_BYTES);
       const posted = deps.readMailgun(bytes, request.headers.get("content-type") ?? "");
       return taken(await deps.intake.mail(posted, context.traceparent));

@@ -172,10 +172,14 @@ function mailOf(
   };
 }
 
-/** Whether one of the patterns stands for an address: `domain.scope.type`, each part a word or `*`, from the left. */
+/**
+ * Whether one of the patterns stands for an address: `domain.scope.type`, each part a word or `*`, from the left.
+ *
+ * Failure policy: closed. An address counts by its parts whatever they hold and however many there are, and where none is
+ * known, each pattern stands for it.
+ */
 export function isAmong(patterns: readonly string[], address: string): boolean {
-  const parts = addressParts(address);
-  if (parts === undefined) return false;
-  const given = [parts.domain, parts.scope, parts.type];
+  if (address === "") return patterns.length > 0;
+  const given = address.toLowerCase().split("@", 1)[0].split("+", 1)[0].split(".");
   return patterns.some((pattern) => pattern.split(".").every((part, i) => part === "*" || part === given[i]));
 }

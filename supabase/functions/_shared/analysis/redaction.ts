@@ -36,16 +36,20 @@ const KEYS: readonly RegExp[] = [
   /(?<![A-Za-z0-9])(?:gh[a-z]_|github_pat_|glpat-|xox[a-z]-|hf_|npm_|sb_secret_|sb_publishable_|whsec_|dop_v1_|shpat_|SG\.|ya29\.)[\w.-]{6,}/g,
   /(?<![A-Za-z0-9])(?:AKIA|ASIA|AIza|EAA)[\w-]{12,}/g,
   /-----BEGIN [A-Z ]{3,40}-----[^-]{0,8000}(?:-----END [A-Z ]{3,40}-----)?/g,
-  /(?<=(?:password|passwort|contraseña|mot de passe|senha|passwd|pin|secret|token|api key|apikey|kennwort)\s?(?:is|ist|es|est|é|:|=)\s?)[^\s,;]{3,200}/gi,
+  /(?<=(?:password|passwort|contraseña|mot de passe|senha|passwd|pwd|passcode|passphrase|cvv|cvc|otp|pin|secret|token|api key|apikey|kennwort)\s?(?:is|ist|es|est|é|:|=)\s?)[^\s,;]{3,200}/gi,
 ];
 /** Long words of letters and digits: tokens of any kind. */
 const TOKEN = /[\w+\/=-]{20,}/g;
 const LINK = /(?:(?<![a-z])[a-z][a-z0-9+.-]{1,15}:\/\/|\bwww\.)[^\s<>"']+/gi;
-const IBAN = /\b[A-Z]{2}\d\d[ -]?(?:[A-Z0-9]{4}[ -]?){2,7}[A-Z0-9]{0,4}(?![A-Z0-9])/g;
+/** Programs make links of these too, and a path may be a key. */
+const BARE_LINK = /(?<![\p{L}\p{N}.@-])(?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24}\/[^\s<>"']+/giu;
+const IBAN = /\b[A-Z]{2}\d\d[ -]?(?:[A-Z0-9]{4}[ -]?){2,7}[A-Z0-9]{0,4}(?![A-Z0-9])/gi;
 const IP4 = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]?\d)/g;
 const IP6 = /(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])/gi;
-/** Six or more digits of any script, with at most two separators between two of them. */
-const DIGITS = /[+(]{0,2}\p{Nd}(?:[\s().\-\u2010-\u2015\/\u00b7\u200b\u2060]{0,2}\p{Nd}){5,}/gu;
+/** Six or more digits of any script, with at most three separators between two of them. */
+const DIGITS = /[+(]{0,2}\p{Nd}(?:[\s().\-_\u2010-\u2015\/\u00b7]{0,3}\p{Nd}){5,}/gu;
+/** Characters that nobody sees, which would part what belongs together. */
+const INVISIBLE = /\p{Cf}/gu;
 const BIRTH =
   /(?<=(?:born|date of birth|dob|geboren|geburtsdatum|nacid[oa]|fecha de nacimiento|née?|date de naissance|nascid[oa]|data de nascimento)[^\d\n]{0,12})\d{1,4}[.\/ -]\d{1,2}[.\/ -]\d{1,4}/gi;
 const STREETS =
@@ -77,8 +81,8 @@ export function redactForModel(
     }
     return found;
   };
-  let safe = withoutSignature(text.toWellFormed().normalize("NFKC"));
-  safe = safe.replace(LINK, (link) => mark("link", link));
+  let safe = withoutSignature(text.toWellFormed().normalize("NFKC").replace(INVISIBLE, ""));
+  for (const form of [LINK, BARE_LINK]) safe = safe.replace(form, (link) => mark("link", link));
   safe = markAddresses(safe, mark);
   for (const form of KEYS) safe = safe.replace(form, (key) => key.startsWith("[") ? key : mark("key", key));
   safe = safe.replace(IBAN, (found) => (found.match(/\d/g)?.length ?? 0) >= 8 ? mark("iban", found) : found);
@@ -114,7 +118,7 @@ function namesOf(people: readonly (string | null)[]): string[] {
   for (const person of people) {
     const local = person?.includes("@") ? person.slice(0, person.lastIndexOf("@")) : person;
     for (const word of (local ?? "").split(/[^\p{L}'’-]+/u)) {
-      if (word.length >= 3 && word.length <= 40 && !NO_NAMES.has(word.toLowerCase())) found.add(word);
+      if (word.length >= 2 && word.length <= 40 && !NO_NAMES.has(word.toLowerCase())) found.add(word);
     }
   }
   return [...found].sort((a, b) => b.length - a.length).slice(0, 20);
@@ -127,8 +131,14 @@ const NO_NAMES = new Set(
     .split(","),
 );
 
+/** Of scripts that part no words. */
+const UNPARTED = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]/u;
+
 function replaceWord(text: string, word: string, mark: () => string): string {
-  const lower = text.toLowerCase(), wanted = word.toLowerCase();
+  if (UNPARTED.test(word)) return text.replaceAll(word, mark);
+  // Two letters are somebody's name as they are written there, and otherwise words such as "an" and "do".
+  const isShort = word.length === 2;
+  const lower = isShort ? text : text.toLowerCase(), wanted = isShort ? word : word.toLowerCase();
   // Lower case may have another length; then positions do not fit, and the net below has to do.
   if (lower.length !== text.length) return text.replaceAll(word, mark);
   let result = "", end = 0;

@@ -13,6 +13,11 @@ const CASES: readonly (readonly [text: string, redacted: string])[] = [
   ["order 123456 of 12.10.", "order [number-1] of 12.10."],
   ["IBAN DE89 3704 0044 0532 0130 00 please", "IBAN [iban-1] please"],
   ["see https://shop.example/a?token=b#c now, www.shop.example/x", "see [link-1] now, [link-2]"],
+  ["reset at app.example.com/r/AbC123?x=1 or e.g. this/that", "reset at [link-1] or e.g. this/that"],
+  ["cards 4111_1111_1111_1111, 4111   1111 - 1111   1111", "cards [card-1], [card-1]"],
+  ["ca\u200bsey@exam\u00adple.org and +49\u20603012\u200b345678", "[email-1] and [phone-1]"],
+  ["iban gb29 nwbk 6016 1331 9268 19 please", "iban [iban-1] please"],
+  ["pwd: hunter2x, passcode is 5521", "pwd: [key-1], passcode is [key-2]"],
   ["key sk_test_EXAMPLE000000000000 and ghp_abcdefghij0123456789", "key [key-1] and [key-2]"],
   ["eyJhbGciOiJub25lIn0.eyJzdWIiOiJ0ZXN0In0.", "[key-1]"],
   ["my password is hunter2!", "my password is [key-1]"],
@@ -47,6 +52,13 @@ Deno.test("redactForModel(): names of headers go, as words and not within others
       "info@shop.example",
     ]),
     "[name-1] here. [name-2] wrote; Quaster did not. Info is fine.",
+  );
+});
+
+Deno.test("redactForModel(): short names go as they are written, and names of scripts without spaces anywhere", () => {
+  assertEquals(
+    redactForModel("Wu here, also as wu. 李伟说好。", ["Wu Ng", "李伟"]),
+    "[name-1] here, also as wu. [name-2]说好。",
   );
 });
 

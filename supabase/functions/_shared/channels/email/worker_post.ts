@@ -1,5 +1,6 @@
 /**
- * What the Worker behind Cloudflare's Email Routing posts: lines of ours with the envelope, then the mail as it came.
+ * What the Worker behind Cloudflare's Email Routing posts: lines of ours with the envelope, an empty line, then the mail as
+ * it came.
  *
  * Of a big mail the Worker keeps the file, says where it can be fetched for some minutes, and posts the mail without the
  * bodies of its attachments.
@@ -18,7 +19,7 @@ import type { Posted } from "./intake.ts";
 const LINES = ["x-gatelink-envelope-from", "x-gatelink-envelope-to", "x-gatelink-raw"] as const;
 /** Longest line; an address has at most 320 characters, and a URL of the Worker about 250. */
 const LONGEST = 2000;
-const LF = 10;
+const [LF, CR] = [10, 13];
 
 /** Largest mail that Cloudflare takes is 25 MiB. */
 const MAX_BYTES = 26 * 1024 * 1024;
@@ -35,7 +36,10 @@ export interface WorkerPost {
   readonly whole?: { readonly url: string; readonly size: number };
 }
 
-/** Reads a post; undefined if the lines of ours are not there. Only those at the very beginning count. */
+/**
+ * Reads a post; undefined if the lines of ours are not there, or do not end in an empty line. Only those at the very beginning
+ * count: a mail whose own first line looks like one of ours would otherwise name a file for us to fetch.
+ */
 export function readWorkerPost(bytes: Bytes): WorkerPost | undefined {
   const values: string[] = [];
   let at = 0;
@@ -49,12 +53,13 @@ export function readWorkerPost(bytes: Bytes): WorkerPost | undefined {
     at = end + 1;
   }
   const [from, to, whole] = values;
-  if (from === undefined || to === undefined) return undefined;
+  const after = bytes[at] === CR ? at + 1 : at;
+  if (from === undefined || to === undefined || bytes[after] !== LF) return undefined;
   const [url, size] = whole?.split(" ") ?? [];
   return {
     from,
     to,
-    raw: bytes.subarray(at),
+    raw: bytes.subarray(after + 1),
     ...(url !== undefined && /^\d{1,9}$/.test(size) ? { whole: { url, size: Number(size) } } : {}),
   };
 }
