@@ -181,6 +181,7 @@ begin
   if v_shown is not true then
     return '[]';
   end if;
+  perform private.lock_cards(p_message_id);
   with shown as (
     update public.cards c set edit_due_at = p_now, edit_lease = null
     where c.delivery_id in (select d.id from public.deliveries d where d.message_id = p_message_id)
@@ -291,7 +292,12 @@ begin
   with open as materialized (
     select a.message_id, a.sentiment from public.analyses a
     where a.state = 'done' and a.source = 'model' and a.judged_at is null and a.sentiment is not null
-      and a.done_at > p_now - interval '7 days' order by a.done_at limit 2000
+      and a.done_at > p_now - interval '7 days'
+      -- Before the limit: most mails are never handled, and must not stand before those that are.
+      and (exists (select from public.analysis_labels x where x.message_id = a.message_id and x.sentiment is not null) or exists (
+        select from public.deliveries d join public.card_presses p on p.delivery_id = d.id
+        where d.message_id = a.message_id and p.outcome = 'done' and p.user_id is not null and p.at < p_now - interval '15 minutes'))
+    order by a.done_at limit 2000
   ), handled as (
     select o.message_id, (
         select min(p.at) from public.deliveries d join public.card_presses p on p.delivery_id = d.id
