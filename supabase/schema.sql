@@ -16323,15 +16323,20 @@ CREATE OR REPLACE FUNCTION private.analysis_accuracy(p_now timestamp with time z
  STABLE
  SET search_path TO ''
 AS $function$
-  with judged as (
+  -- From what people did, which is little, and never from all that was analysed: metrics ask this each time.
+  with handled as (
+    select l.message_id from public.analysis_labels l where l.sentiment is not null
+    union
+    select d.message_id from public.card_presses p join public.deliveries d on d.id = p.delivery_id
+    where p.id >= private.uuid_v7_from(p_now - interval '31 days') and p.outcome = 'done' and p.user_id is not null
+  ), judged as (
     select a.source, coalesce(l.sentiment, a.sentiment) = a.sentiment as is_right
-    from public.analyses a
+    from handled h
+    -- One row, so that none but theirs are read.
+    cross join lateral (select * from public.analyses x where x.message_id = h.message_id limit 1) a
     left join lateral (
       select x.sentiment from public.analysis_labels x where x.message_id = a.message_id and x.sentiment is not null order by x.at desc limit 1) l on true
     where a.state = 'done' and a.done_at > p_now - interval '30 days' and a.done_at <= p_now and a.sentiment is not null
-      and (l.sentiment is not null or exists (
-        select from public.deliveries d join public.card_presses p on p.delivery_id = d.id
-        where d.message_id = a.message_id and p.outcome = 'done' and p.user_id is not null))
   ), counted as (
     select j.source, count(*)::double precision as n, count(*) filter (where j.is_right)::double precision as k from judged j group by j.source
   ), bounded as (
@@ -18738,6 +18743,9 @@ begin
     select x.key from private.oncall_mirrors x
     where x.due_at <= p_now and x.told is null and (x.wanted = 'resolved' or x.created_at < p_now - interval '15 minutes')
     order by x.due_at limit 1000 for update skip locked);
+  update private.oncall_mirrors m set due_at = null, lease = null, last_error = coalesce(m.last_error, 'given up')
+  where m.key in (
+    select x.key from private.oncall_mirrors x where x.due_at <= p_now and x.attempts >= 60 order by x.due_at limit 1000 for update skip locked);
   if not p_is_on then
     update private.oncall_mirrors m set due_at = p_now + interval '60 seconds', lease = null
     where m.key in (select x.key from private.oncall_mirrors x where x.due_at <= p_now order by x.due_at limit 1000 for update skip locked);
@@ -18776,6 +18784,11 @@ begin
     where p.delivery_id in (select x.delivery_id from private.oncall_pages x where x.due_at <= p_now order by x.due_at limit 1000 for update skip locked);
     return '[]';
   end if;
+  -- Whoever looks it up never comes back: not for ever.
+  update private.oncall_pages p set state = 'done', outcome = coalesce(p.outcome, 'failed'), due_at = null, lease = null
+  where p.delivery_id in (
+    select x.delivery_id from private.oncall_pages x where x.due_at <= p_now and x.created_at < p_now - interval '1 hour'
+    order by x.due_at limit 1000 for update skip locked);
   with due as (
     update private.oncall_pages p set due_at = p_now + interval '60 seconds', lease = gen_random_uuid(), attempts = p.attempts + 1
     where p.delivery_id in (

@@ -173,6 +173,11 @@ begin
     where p.delivery_id in (select x.delivery_id from private.oncall_pages x where x.due_at <= p_now order by x.due_at limit 1000 for update skip locked);
     return '[]';
   end if;
+  -- Whoever looks it up never comes back: not for ever.
+  update private.oncall_pages p set state = 'done', outcome = coalesce(p.outcome, 'failed'), due_at = null, lease = null
+  where p.delivery_id in (
+    select x.delivery_id from private.oncall_pages x where x.due_at <= p_now and x.created_at < p_now - interval '1 hour'
+    order by x.due_at limit 1000 for update skip locked);
   with due as (
     update private.oncall_pages p set due_at = p_now + interval '60 seconds', lease = gen_random_uuid(), attempts = p.attempts + 1
     where p.delivery_id in (

@@ -126,6 +126,9 @@ begin
     select x.key from private.oncall_mirrors x
     where x.due_at <= p_now and x.told is null and (x.wanted = 'resolved' or x.created_at < p_now - interval '15 minutes')
     order by x.due_at limit 1000 for update skip locked);
+  update private.oncall_mirrors m set due_at = null, lease = null, last_error = coalesce(m.last_error, 'given up')
+  where m.key in (
+    select x.key from private.oncall_mirrors x where x.due_at <= p_now and x.attempts >= 60 order by x.due_at limit 1000 for update skip locked);
   if not p_is_on then
     update private.oncall_mirrors m set due_at = p_now + interval '60 seconds', lease = null
     where m.key in (select x.key from private.oncall_mirrors x where x.due_at <= p_now order by x.due_at limit 1000 for update skip locked);

@@ -1,5 +1,5 @@
 /** Work behind cards: the clock calls nobody in vain, nothing is tried for ever, and what is due does not wait behind what is not. */
-import { assertEquals } from "../support/assert.ts";
+import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { filledTest } from "../support/filled.ts";
 
@@ -48,6 +48,27 @@ filledTest("an answer that cannot be queued is refused after two hours, and its 
   assertEquals([sends, notes[0].refused], [[], "It could not be queued for two hours. Write it again."]);
 });
 
+filledTest(
+  "a card whose lookup never ends, and an incident that nobody can tell of, are given up",
+  async (sql) => {
+    await sql`update public.oncall_schedules set source = 'pagerduty', external_id = 'P1'`;
+    await sql`update private.oncall_pages set due_at = ${at(0)}, created_at = ${at(-3000)}`;
+    await sql`update private.oncall_mirrors set due_at = ${
+      at(0)
+    }, told = 'open', wanted = 'resolved', attempts = 59`;
+    const claimed = async (seconds: number) => [
+      (await sql`select private.claim_oncall_pages(10, true, ${at(seconds)}) as claimed`)[0].claimed.length,
+      (await sql`select private.claim_oncall_events(10, true, ${at(seconds)}) as claimed`)[0].claimed.length,
+    ];
+    assertEquals([await claimed(1), await claimed(900)], [[1, 1], [0, 0]]);
+    assertEquals((await sql`select private.oncall_is_due(${at(86_400)}) as due`)[0].due, false);
+    assertEquals((await sql`select state, outcome from private.oncall_pages`)[0], {
+      state: "done",
+      outcome: "failed",
+    });
+  },
+);
+
 filledTest("mails that nobody handles do not keep those that were from being counted", async (sql) => {
   await sql`insert into public.messages (id, conversation_id, channel, direction, type, provider_id, sent_at, status)
     select private.uuid_v7(), m.conversation_id, m.channel, 'in', 'text', 'many.' || n, now(), 'received'
@@ -59,6 +80,28 @@ filledTest("mails that nobody handles do not keep those that were from being cou
   assertEquals((await sql`select private.judge_analyses(now()) as n`)[0].n, 1);
   assertEquals((await sql`select private.judge_analyses(now()) as n`)[0].n, 0);
 });
+
+filledTest(
+  "how right analyses are is found from what people did, not from all that was analysed",
+  async (sql) => {
+    await sql`insert into public.messages (id, conversation_id, channel, direction, type, provider_id, sent_at, status)
+    select private.uuid_v7(), m.conversation_id, m.channel, 'in', 'text', 'many.' || n, now(), 'received'
+    from public.messages m cross join generate_series(1, 5000) n
+    where m.id = '00000000-0000-7000-8000-0000000000e1'`;
+    await sql`insert into public.analyses (message_id, state, source, sentiment, due_at, done_at)
+    select m.id, 'done', 'model', 'neutral', null, now() - interval '1 hour' from public.messages m where m.provider_id like 'many.%'`;
+    await sql`insert into public.card_presses (delivery_id, user_id, action, outcome, state_before, version)
+    select p.delivery_id, p.user_id, 'resolve', 'done', 'open', 2 from public.card_presses p`;
+    await sql`analyze public.analyses, public.messages`;
+    await sql.begin(async (sql) => {
+      const [{ found }] = await sql`select private.analysis_accuracy(now()) as found`;
+      assertEquals(found.map(({ n, right }: { n: number; right: number }) => [n, right]), [[1, 0]]);
+      const [{ read }] = await sql`select (seq_tup_read + coalesce(idx_tup_fetch, 0))::integer as read
+      from pg_stat_xact_user_tables where relname = 'analyses'`;
+      assert(read < 10, `${read} analyses were read`);
+    });
+  },
+);
 
 filledTest("failures of calls that began before a circuit opened do not lengthen its pause", async (sql) => {
   const [{ id }] =
