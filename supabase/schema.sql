@@ -12596,8 +12596,13 @@ begin
     insert into public.chat_replies (message_id, thread, source, user_id, by, state, text, recipient, sender_id, due_at, key, created_at)
     values (v_message, (v_target ->> 'thread')::uuid, 'cli', (select u.id from auth.users u where u.id = auth.uid()), v_by, 'waiting',
       btrim(replace(p_text, E'\r\n', E'\n'), E' \n\r\t'), v_target ->> 'to', v_target ->> 'from', v_now + interval '10 seconds', p_key, v_now)
-    returning * into v_reply;
-    perform private.count_chat_reply('queued');
+    on conflict on constraint chat_replies_key_key do nothing returning * into v_reply;
+    if v_reply.id is not null then
+      perform private.count_chat_reply('queued');
+    else
+      -- The same request, a moment before.
+      select * into v_reply from public.chat_replies r where r.key = p_key and r.by = v_by;
+    end if;
   end if;
   return jsonb_build_object('id', v_reply.id, 'state', v_reply.state, 'due_at', v_reply.due_at, 'message_id', v_reply.message_id,
     'to', v_reply.recipient, 'from', v_reply.sender_id);
@@ -16318,15 +16323,20 @@ CREATE OR REPLACE FUNCTION private.analysis_accuracy(p_now timestamp with time z
  STABLE
  SET search_path TO ''
 AS $function$
-  with judged as (
+  -- From what people did, which is little, and never from all that was analysed: metrics ask this each time.
+  with handled as (
+    select l.message_id from public.analysis_labels l where l.sentiment is not null
+    union
+    select d.message_id from public.card_presses p join public.deliveries d on d.id = p.delivery_id
+    where p.id >= private.uuid_v7_from(p_now - interval '31 days') and p.outcome = 'done' and p.user_id is not null
+  ), judged as (
     select a.source, coalesce(l.sentiment, a.sentiment) = a.sentiment as is_right
-    from public.analyses a
+    from handled h
+    -- One row, so that none but theirs are read.
+    cross join lateral (select * from public.analyses x where x.message_id = h.message_id limit 1) a
     left join lateral (
       select x.sentiment from public.analysis_labels x where x.message_id = a.message_id and x.sentiment is not null order by x.at desc limit 1) l on true
     where a.state = 'done' and a.done_at > p_now - interval '30 days' and a.done_at <= p_now and a.sentiment is not null
-      and (l.sentiment is not null or exists (
-        select from public.deliveries d join public.card_presses p on p.delivery_id = d.id
-        where d.message_id = a.message_id and p.outcome = 'done' and p.user_id is not null))
   ), counted as (
     select j.source, count(*)::double precision as n, count(*) filter (where j.is_right)::double precision as k from judged j group by j.source
   ), bounded as (
@@ -16986,6 +16996,14 @@ begin
   perform private.try_text_again(m.id, p_now)
   from public.messages m
   where m.id = any (p_ids) and m.status = 'failed' and private.may_arrive_later(m.error #>> '{0,code}');
+  -- Senders in the order in which settle_outbound takes them.
+  perform from public.senders s
+  where exists (
+    select from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.id = any (p_ids) and c.channel = s.channel and c.number_id = s.id
+      and (m.status = 'failed' and private.is_unregistered(m.error #>> '{0,code}')
+        or m.status = 'delivered' and s.channel = 'sms' and private.is_unregistered(s.held_code)))
+  order by s.channel, s.id for no key update;
   -- The provider accepts what the carriers then refuse, so each test costs a text.
   update public.senders s
   set held_since = coalesce(s.held_since, p_now), held_code = refused.code,
@@ -18257,7 +18275,9 @@ CREATE OR REPLACE FUNCTION private.chat_replies_are_due(p_now timestamp with tim
  SET search_path TO ''
 AS $function$
 begin
-  return exists (select from public.chat_replies r where r.due_at <= p_now and r.state in ('asked', 'waiting', 'leaving'))
+  return exists (
+      select from public.chat_replies r
+      where r.due_at <= p_now and (r.state in ('asked', 'leaving') or r.state = 'waiting' and r.files_due_at is null))
     or exists (select from public.chat_replies r where r.files_due_at <= p_now)
     or exists (select from public.chat_replies r where r.edit_due_at <= p_now)
     or exists (
@@ -18477,11 +18497,19 @@ declare
   v_files jsonb;
   v_notes jsonb;
 begin
-  perform private.end_chat_reply(x.id, case when p_on then 'undone' else 'refused' end, case when p_on then 'unconfirmed' else 'off' end, null, p_now)
+  perform private.end_chat_reply(x.id, case when p_on and x.state = 'asked' then 'undone' else 'refused' end,
+    case when x.state = 'leaving' then 'late' when not p_on then 'off' when x.state = 'asked' then 'unconfirmed' else 'file' end, null, p_now)
   from (
-    select r.id from public.chat_replies r
+    select r.id, r.state from public.chat_replies r
     where r.state in ('asked', 'waiting') and (not p_on or r.state = 'asked' and r.due_at <= p_now)
+      -- Whoever fetches or queues it never comes back: not for ever.
+      or r.state = 'waiting' and r.files_due_at <= p_now and r.created_at < p_now - interval '45 minutes'
+      or r.state = 'leaving' and r.due_at <= p_now and r.created_at < p_now - interval '2 hours'
     order by r.due_at limit 100 for update skip locked) x;
+  -- What was leaving when it was switched off waits: it may be in the queue already.
+  update public.chat_replies r set due_at = p_now + interval '60 seconds'
+  where not p_on and r.id in (
+    select x.id from public.chat_replies x where x.state = 'leaving' and x.due_at <= p_now order by x.due_at limit 100 for update skip locked);
   perform private.settle_chat_replies(p_now);
   -- In a transaction of its own, so that an undo finds either the one state or the other. Who does not come back from
   -- sending is followed by another; the queue knows the answer by its key.
@@ -18711,9 +18739,16 @@ declare
 begin
   -- What was closed before it was opened, and what is too late to call anybody, is never opened.
   update private.oncall_mirrors m set told = m.wanted, due_at = null, lease = null
-  where m.due_at <= p_now and m.told is null and (m.wanted = 'resolved' or m.created_at < p_now - interval '15 minutes');
+  where m.key in (
+    select x.key from private.oncall_mirrors x
+    where x.due_at <= p_now and x.told is null and (x.wanted = 'resolved' or x.created_at < p_now - interval '15 minutes')
+    order by x.due_at limit 1000 for update skip locked);
+  update private.oncall_mirrors m set due_at = null, lease = null, last_error = coalesce(m.last_error, 'given up')
+  where m.key in (
+    select x.key from private.oncall_mirrors x where x.due_at <= p_now and x.attempts >= 60 order by x.due_at limit 1000 for update skip locked);
   if not p_is_on then
-    update private.oncall_mirrors m set due_at = p_now + interval '60 seconds', lease = null where m.due_at <= p_now;
+    update private.oncall_mirrors m set due_at = p_now + interval '60 seconds', lease = null
+    where m.key in (select x.key from private.oncall_mirrors x where x.due_at <= p_now order by x.due_at limit 1000 for update skip locked);
     return '[]';
   end if;
   with due as (
@@ -18749,6 +18784,11 @@ begin
     where p.delivery_id in (select x.delivery_id from private.oncall_pages x where x.due_at <= p_now order by x.due_at limit 1000 for update skip locked);
     return '[]';
   end if;
+  -- Whoever looks it up never comes back: not for ever.
+  update private.oncall_pages p set state = 'done', outcome = coalesce(p.outcome, 'failed'), due_at = null, lease = null
+  where p.delivery_id in (
+    select x.delivery_id from private.oncall_pages x where x.due_at <= p_now and x.created_at < p_now - interval '1 hour'
+    order by x.due_at limit 1000 for update skip locked);
   with due as (
     update private.oncall_pages p set due_at = p_now + interval '60 seconds', lease = gen_random_uuid(), attempts = p.attempts + 1
     where p.delivery_id in (
@@ -23065,6 +23105,9 @@ begin
   if not found then
     return 'repeated';
   end if;
+  -- The card before its incident, as whoever presses takes them.
+  select * into v_card from public.cards c
+  where c.delivery_id = (select m.delivery_id from private.oncall_mirrors m where m.key = p_news ->> 'key') for update;
   select m.* into v_mirror from private.oncall_mirrors m join public.oncall_schedules s on s.id = m.schedule_id
   where m.key = p_news ->> 'key' and s.source in (p_source, case p_source when 'opsgenie' then 'jsm' end) for update of m;
   -- Events come in any order, and echoes of what we told are no news. A later press in the chat counts more.
@@ -23072,7 +23115,6 @@ begin
     or v_at = v_mirror.heard_at and array_position(array['open', 'acknowledged', 'resolved'], v_state) < array_position(array['open', 'acknowledged', 'resolved'], v_mirror.told) or v_state = v_mirror.told then
     return 'ignored';
   end if;
-  select * into v_card from public.cards c where c.delivery_id = v_mirror.delivery_id for update;
   update private.oncall_mirrors m
   set told = v_state, wanted = v_state, heard_at = v_at, due_at = null, lease = null, attempts = 0, last_error = null where m.key = v_mirror.key;
   if private.incident_state(v_card.state) = v_state then
@@ -24511,7 +24553,12 @@ begin
   with open as materialized (
     select a.message_id, a.sentiment from public.analyses a
     where a.state = 'done' and a.source = 'model' and a.judged_at is null and a.sentiment is not null
-      and a.done_at > p_now - interval '7 days' order by a.done_at limit 2000
+      and a.done_at > p_now - interval '7 days'
+      -- Before the limit: most mails are never handled, and must not stand before those that are.
+      and (exists (select from public.analysis_labels x where x.message_id = a.message_id and x.sentiment is not null) or exists (
+        select from public.deliveries d join public.card_presses p on p.delivery_id = d.id
+        where d.message_id = a.message_id and p.outcome = 'done' and p.user_id is not null and p.at < p_now - interval '15 minutes'))
+    order by a.done_at limit 2000
   ), handled as (
     select o.message_id, (
         select min(p.at) from public.deliveries d join public.card_presses p on p.delivery_id = d.id
@@ -25380,6 +25427,17 @@ begin
   return (n + 0.5::double precision) * ln(n) - n + 0.9189385332046727::double precision
     + 1 / (12 * n) - 1 / (360 * n * n * n);
 end $function$;
+
+-- Locks all cards of a message, in one order: people press on several at once what changes all.
+CREATE OR REPLACE FUNCTION private.lock_cards(p_message_id uuid)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select from public.cards c
+  where c.delivery_id in (select d.id from public.deliveries d where d.message_id = p_message_id) order by c.delivery_id for update
+$function$;
+grant execute on function private.lock_cards(p_message_id uuid) to service_role;
 
 -- Lets one transaction at a time create, change or merge contacts. Messages from known people do not need it.
 CREATE OR REPLACE FUNCTION private.lock_contacts()
@@ -27179,9 +27237,11 @@ CREATE OR REPLACE FUNCTION private.oncall_shown(p_name text, p_email text)
 AS $function$
   select jsonb_build_object('name', coalesce(t.name, p_name, split_part(p_email, '@', 1)), 'email', p_email, 'telegram_id', t.telegram_id)
   from (values (true)) as one (row)
-  left join auth.users u on lower(u.email) = lower(p_email)
-  left join public.team_members m on m.user_id = u.id
-  left join public.telegram_people t on t.user_id = m.user_id
+  -- From the team, which is small, to its users: a project may have a million others.
+  left join lateral (
+    select p.name, p.telegram_id
+    from public.team_members m join public.telegram_people p on p.user_id = m.user_id
+    where exists (select from auth.users u where u.id = m.user_id and lower(u.email) = lower(p_email) offset 0)) t on true
   order by t.telegram_id limit 1
 $function$;
 grant execute on function private.oncall_shown(p_name text, p_email text) to service_role;
@@ -28267,12 +28327,16 @@ begin
   if v_person.user_id is null then
     return '{"answer": "Only operators of the team may press, once they are linked: gatelink telegram link", "alert": true}';
   end if;
+  if v_action in ('wrong', 'back') or v_action like 'is\_%' then
+    perform private.lock_cards((
+      select d.message_id from public.cards c join public.deliveries d on d.id = c.delivery_id where c.token = p_update ->> 'card'));
+  end if;
   select * into v_card from public.cards c
   where c.token = p_update ->> 'card' and c.chat_id = (p_update #>> '{chat,id}')::bigint for update;
   if v_card.message_ids[1] is distinct from v_message then
     -- A second card of the same delivery, sent after a lost answer, becomes the one that follows; both go in the end.
     if not coalesce((p_update ->> 'is_ours')::boolean, false) or exists (
-      select from public.cards x where x.chat_id = v_card.chat_id and x.delivery_id <> v_card.delivery_id and v_message = any (x.message_ids)) then
+      select from public.cards x where x.chat_id = v_card.chat_id and x.delivery_id <> v_card.delivery_id and x.message_ids @> array[v_message]) then
       v_card := null;
     else
       update public.cards c set message_ids = (v_message || array_remove(c.message_ids, v_message))[1:10]
@@ -30429,6 +30493,7 @@ AS $function$
     when 'file_channel' then 'Files go with mails only.'
     when 'file_size' then 'Files of more than 20 MB cannot be fetched from Telegram, and a mail has at most 20 MB of them.'
     when 'file' then 'A file could not be fetched from Telegram.'
+    when 'late' then 'It could not be queued for two hours. Write it again.'
     when 'late_file' then 'This file came too late to go with the others.'
     when 'rate_person' then 'You have sent 10 answers within an hour. Wait a little.'
     when 'rate_thread' then 'This thread has had 30 answers within an hour. Wait a little.'
@@ -32626,6 +32691,7 @@ begin
   if v_shown is not true then
     return '[]';
   end if;
+  perform private.lock_cards(p_message_id);
   with shown as (
     update public.cards c set edit_due_at = p_now, edit_lease = null
     where c.delivery_id in (select d.id from public.deliveries d where d.message_id = p_message_id)
@@ -32920,7 +32986,9 @@ begin
       insert into private.oncall_circuits as c (source, failures) values (v_schedule.source, 1)
       on conflict (source) do update set failures = c.failures + 1,
         open_until = case when c.failures + 1 >= 5 then p_now + make_interval(secs => c.open_ms / 1000.0) end,
-        open_ms = case when c.failures + 1 >= 5 then least(c.open_ms * 2, 600000) else c.open_ms end;
+        open_ms = case when c.failures + 1 >= 5 then least(c.open_ms * 2, 600000) else c.open_ms end
+      -- A probe's turn is 10 s. While it is open for longer, what fails began before it opened.
+      where c.open_until is null or c.open_until <= p_now + interval '10 seconds';
     end if;
   end if;
   return private.oncall_answer(v_schedule, p_now, true);
@@ -32943,6 +33011,8 @@ declare
   v_pages boolean;
   v_owner jsonb;
 begin
+  -- The card before what belongs to it, as its removal takes them.
+  select * into v_card from public.cards c where c.delivery_id = p_delivery_id for update;
   select * into v_page from private.oncall_pages p where p.delivery_id = p_delivery_id and p.lease = p_lease and p.state = 'waiting' for update;
   if v_page.delivery_id is null then
     return null;
@@ -32952,7 +33022,6 @@ begin
   v_outcome := case when p_answer is null then 'failed' when v_people = '[]' then 'empty' when v_linked = '[]' then 'unlinked'
     when (p_answer ->> 'is_stale')::boolean then 'stale' else 'found' end;
   v_owner := private.tell_oncall_trouble(v_schedule, case v_outcome when 'empty' then 'gap' when 'failed' then 'silent' end, p_now);
-  select * into v_card from public.cards c where c.delivery_id = p_delivery_id for update;
   -- Of many cards at once one calls; what is old, or in hand already, calls nobody.
   v_pages := v_linked <> '[]' and v_card.state = 'open' and v_page.created_at > p_now - interval '15 minutes' and not exists (
     select from private.oncall_pages o join public.cards c on c.delivery_id = o.delivery_id
@@ -33040,6 +33109,15 @@ begin
     error = case when r.put_off = 'back' then o.error else r.error end, updated_at = p_now,
     next_attempt_at = p_now + make_interval(secs => r.retry_after_ms / 1000.0)
   from unnest(v_settled) r where o.id = r.id;
+  -- All senders that this may change, in one order: results name them in any.
+  if exists (select from unnest(v_settled) r where r.put_off is not null) or exists (select from public.senders s where s.held_since is not null) then
+    perform from public.senders s
+    where (s.channel, s.id) in (
+        select o.channel, o.number_id from jsonb_to_recordset(p_results) as r (id uuid) join public.outbound_messages o on o.id = r.id)
+      and (s.held_since is not null or exists (
+        select from unnest(v_settled) r where r.put_off is not null and r.channel = s.channel and r.number_id = s.id))
+    order by s.channel, s.id for no key update;
+  end if;
   perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
   perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
   where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
@@ -34970,9 +35048,9 @@ begin
   select * into v_message from public.messages m where m.id = v_id;
   if v_message.id is null then
     -- The thread of a mail that is gone, or a conversation.
-    return (
-      select m.id from public.messages m
-      where (m.thread_id = v_id or m.conversation_id = v_id) and m.direction = 'in' order by m.seq desc limit 1);
+    return coalesce(
+      (select m.id from public.messages m where m.thread_id = v_id and m.direction = 'in' order by m.seq desc limit 1),
+      (select m.id from public.messages m where m.conversation_id = v_id and m.direction = 'in' order by m.seq desc limit 1));
   end if;
   return coalesce((
     select m.id from public.messages m where m.thread_id = v_message.thread_id and m.direction = 'in' order by m.seq desc limit 1),

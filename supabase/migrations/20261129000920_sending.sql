@@ -334,6 +334,15 @@ begin
     error = case when r.put_off = 'back' then o.error else r.error end, updated_at = p_now,
     next_attempt_at = p_now + make_interval(secs => r.retry_after_ms / 1000.0)
   from unnest(v_settled) r where o.id = r.id;
+  -- All senders that this may change, in one order: results name them in any.
+  if exists (select from unnest(v_settled) r where r.put_off is not null) or exists (select from public.senders s where s.held_since is not null) then
+    perform from public.senders s
+    where (s.channel, s.id) in (
+        select o.channel, o.number_id from jsonb_to_recordset(p_results) as r (id uuid) join public.outbound_messages o on o.id = r.id)
+      and (s.held_since is not null or exists (
+        select from unnest(v_settled) r where r.put_off is not null and r.channel = s.channel and r.number_id = s.id))
+    order by s.channel, s.id for no key update;
+  end if;
   perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
   perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
   where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;

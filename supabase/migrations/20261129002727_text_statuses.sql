@@ -61,6 +61,14 @@ begin
   perform private.try_text_again(m.id, p_now)
   from public.messages m
   where m.id = any (p_ids) and m.status = 'failed' and private.may_arrive_later(m.error #>> '{0,code}');
+  -- Senders in the order in which settle_outbound takes them.
+  perform from public.senders s
+  where exists (
+    select from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.id = any (p_ids) and c.channel = s.channel and c.number_id = s.id
+      and (m.status = 'failed' and private.is_unregistered(m.error #>> '{0,code}')
+        or m.status = 'delivered' and s.channel = 'sms' and private.is_unregistered(s.held_code)))
+  order by s.channel, s.id for no key update;
   -- The provider accepts what the carriers then refuse, so each test costs a text.
   update public.senders s
   set held_since = coalesce(s.held_since, p_now), held_code = refused.code,

@@ -150,6 +150,13 @@ begin
 end $$;
 comment on function private.open_link(jsonb, timestamptz) is 'A person opened the link of a member of the team: from now on they are the same. One account of Telegram''s is one member.';
 
+create function private.lock_cards(p_message_id uuid) returns void
+language sql volatile set search_path = '' as $$
+  select from public.cards c
+  where c.delivery_id in (select d.id from public.deliveries d where d.message_id = p_message_id) order by c.delivery_id for update
+$$;
+comment on function private.lock_cards(uuid) is 'Locks all cards of a message, in one order: people press on several at once what changes all.';
+
 create function private.press_card(p_update jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -167,12 +174,16 @@ begin
   if v_person.user_id is null then
     return '{"answer": "Only operators of the team may press, once they are linked: gatelink telegram link", "alert": true}';
   end if;
+  if v_action in ('wrong', 'back') or v_action like 'is\_%' then
+    perform private.lock_cards((
+      select d.message_id from public.cards c join public.deliveries d on d.id = c.delivery_id where c.token = p_update ->> 'card'));
+  end if;
   select * into v_card from public.cards c
   where c.token = p_update ->> 'card' and c.chat_id = (p_update #>> '{chat,id}')::bigint for update;
   if v_card.message_ids[1] is distinct from v_message then
     -- A second card of the same delivery, sent after a lost answer, becomes the one that follows; both go in the end.
     if not coalesce((p_update ->> 'is_ours')::boolean, false) or exists (
-      select from public.cards x where x.chat_id = v_card.chat_id and x.delivery_id <> v_card.delivery_id and v_message = any (x.message_ids)) then
+      select from public.cards x where x.chat_id = v_card.chat_id and x.delivery_id <> v_card.delivery_id and x.message_ids @> array[v_message]) then
       v_card := null;
     else
       update public.cards c set message_ids = (v_message || array_remove(c.message_ids, v_message))[1:10]
@@ -479,6 +490,7 @@ grant execute on function public.link_telegram(text) to authenticated, service_r
 grant execute on function
   private.keep_chat(jsonb, bigint, timestamptz),
   private.open_link(jsonb, timestamptz),
+  private.lock_cards(uuid),
   private.press_card(jsonb, timestamptz),
   private.in_words(interval),
   private.take_telegram_update(jsonb, timestamptz),

@@ -225,6 +225,7 @@ language sql immutable set search_path = '' as $$
     when 'file_channel' then 'Files go with mails only.'
     when 'file_size' then 'Files of more than 20 MB cannot be fetched from Telegram, and a mail has at most 20 MB of them.'
     when 'file' then 'A file could not be fetched from Telegram.'
+    when 'late' then 'It could not be queued for two hours. Write it again.'
     when 'late_file' then 'This file came too late to go with the others.'
     when 'rate_person' then 'You have sent 10 answers within an hour. Wait a little.'
     when 'rate_thread' then 'This thread has had 30 answers within an hour. Wait a little.'

@@ -42,11 +42,19 @@ declare
   v_files jsonb;
   v_notes jsonb;
 begin
-  perform private.end_chat_reply(x.id, case when p_on then 'undone' else 'refused' end, case when p_on then 'unconfirmed' else 'off' end, null, p_now)
+  perform private.end_chat_reply(x.id, case when p_on and x.state = 'asked' then 'undone' else 'refused' end,
+    case when x.state = 'leaving' then 'late' when not p_on then 'off' when x.state = 'asked' then 'unconfirmed' else 'file' end, null, p_now)
   from (
-    select r.id from public.chat_replies r
+    select r.id, r.state from public.chat_replies r
     where r.state in ('asked', 'waiting') and (not p_on or r.state = 'asked' and r.due_at <= p_now)
+      -- Whoever fetches or queues it never comes back: not for ever.
+      or r.state = 'waiting' and r.files_due_at <= p_now and r.created_at < p_now - interval '45 minutes'
+      or r.state = 'leaving' and r.due_at <= p_now and r.created_at < p_now - interval '2 hours'
     order by r.due_at limit 100 for update skip locked) x;
+  -- What was leaving when it was switched off waits: it may be in the queue already.
+  update public.chat_replies r set due_at = p_now + interval '60 seconds'
+  where not p_on and r.id in (
+    select x.id from public.chat_replies x where x.state = 'leaving' and x.due_at <= p_now order by x.due_at limit 100 for update skip locked);
   perform private.settle_chat_replies(p_now);
   -- In a transaction of its own, so that an undo finds either the one state or the other. Who does not come back from
   -- sending is followed by another; the queue knows the answer by its key.
@@ -223,7 +231,9 @@ comment on function public.settle_chat_files(uuid, jsonb, text, bigint) is 'The 
 create function private.chat_replies_are_due(p_now timestamptz) returns boolean
 language plpgsql stable set search_path = '' as $$
 begin
-  return exists (select from public.chat_replies r where r.due_at <= p_now and r.state in ('asked', 'waiting', 'leaving'))
+  return exists (
+      select from public.chat_replies r
+      where r.due_at <= p_now and (r.state in ('asked', 'leaving') or r.state = 'waiting' and r.files_due_at is null))
     or exists (select from public.chat_replies r where r.files_due_at <= p_now)
     or exists (select from public.chat_replies r where r.edit_due_at <= p_now)
     or exists (
@@ -249,9 +259,9 @@ begin
   select * into v_message from public.messages m where m.id = v_id;
   if v_message.id is null then
     -- The thread of a mail that is gone, or a conversation.
-    return (
-      select m.id from public.messages m
-      where (m.thread_id = v_id or m.conversation_id = v_id) and m.direction = 'in' order by m.seq desc limit 1);
+    return coalesce(
+      (select m.id from public.messages m where m.thread_id = v_id and m.direction = 'in' order by m.seq desc limit 1),
+      (select m.id from public.messages m where m.conversation_id = v_id and m.direction = 'in' order by m.seq desc limit 1));
   end if;
   return coalesce((
     select m.id from public.messages m where m.thread_id = v_message.thread_id and m.direction = 'in' order by m.seq desc limit 1),
@@ -294,8 +304,13 @@ begin
     insert into public.chat_replies (message_id, thread, source, user_id, by, state, text, recipient, sender_id, due_at, key, created_at)
     values (v_message, (v_target ->> 'thread')::uuid, 'cli', (select u.id from auth.users u where u.id = auth.uid()), v_by, 'waiting',
       btrim(replace(p_text, E'\r\n', E'\n'), E' \n\r\t'), v_target ->> 'to', v_target ->> 'from', v_now + interval '10 seconds', p_key, v_now)
-    returning * into v_reply;
-    perform private.count_chat_reply('queued');
+    on conflict on constraint chat_replies_key_key do nothing returning * into v_reply;
+    if v_reply.id is not null then
+      perform private.count_chat_reply('queued');
+    else
+      -- The same request, a moment before.
+      select * into v_reply from public.chat_replies r where r.key = p_key and r.by = v_by;
+    end if;
   end if;
   return jsonb_build_object('id', v_reply.id, 'state', v_reply.state, 'due_at', v_reply.due_at, 'message_id', v_reply.message_id,
     'to', v_reply.recipient, 'from', v_reply.sender_id);

@@ -213,9 +213,11 @@ create function private.oncall_shown(p_name text, p_email text) returns jsonb
 language sql stable security definer set search_path = '' as $$
   select jsonb_build_object('name', coalesce(t.name, p_name, split_part(p_email, '@', 1)), 'email', p_email, 'telegram_id', t.telegram_id)
   from (values (true)) as one (row)
-  left join auth.users u on lower(u.email) = lower(p_email)
-  left join public.team_members m on m.user_id = u.id
-  left join public.telegram_people t on t.user_id = m.user_id
+  -- From the team, which is small, to its users: a project may have a million others.
+  left join lateral (
+    select p.name, p.telegram_id
+    from public.team_members m join public.telegram_people p on p.user_id = m.user_id
+    where exists (select from auth.users u where u.id = m.user_id and lower(u.email) = lower(p_email) offset 0)) t on true
   order by t.telegram_id limit 1
 $$;
 comment on function private.oncall_shown(text, text) is 'A person who is on call, as cards name them: {name, email, telegram_id}. The address leads to the member of the team; who is linked is named as in Telegram.';

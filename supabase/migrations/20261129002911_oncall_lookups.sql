@@ -173,6 +173,11 @@ begin
     where p.delivery_id in (select x.delivery_id from private.oncall_pages x where x.due_at <= p_now order by x.due_at limit 1000 for update skip locked);
     return '[]';
   end if;
+  -- Whoever looks it up never comes back: not for ever.
+  update private.oncall_pages p set state = 'done', outcome = coalesce(p.outcome, 'failed'), due_at = null, lease = null
+  where p.delivery_id in (
+    select x.delivery_id from private.oncall_pages x where x.due_at <= p_now and x.created_at < p_now - interval '1 hour'
+    order by x.due_at limit 1000 for update skip locked);
   with due as (
     update private.oncall_pages p set due_at = p_now + interval '60 seconds', lease = gen_random_uuid(), attempts = p.attempts + 1
     where p.delivery_id in (
@@ -243,7 +248,9 @@ begin
       insert into private.oncall_circuits as c (source, failures) values (v_schedule.source, 1)
       on conflict (source) do update set failures = c.failures + 1,
         open_until = case when c.failures + 1 >= 5 then p_now + make_interval(secs => c.open_ms / 1000.0) end,
-        open_ms = case when c.failures + 1 >= 5 then least(c.open_ms * 2, 600000) else c.open_ms end;
+        open_ms = case when c.failures + 1 >= 5 then least(c.open_ms * 2, 600000) else c.open_ms end
+      -- A probe's turn is 10 s. While it is open for longer, what fails began before it opened.
+      where c.open_until is null or c.open_until <= p_now + interval '10 seconds';
     end if;
   end if;
   return private.oncall_answer(v_schedule, p_now, true);
@@ -289,6 +296,8 @@ declare
   v_pages boolean;
   v_owner jsonb;
 begin
+  -- The card before what belongs to it, as its removal takes them.
+  select * into v_card from public.cards c where c.delivery_id = p_delivery_id for update;
   select * into v_page from private.oncall_pages p where p.delivery_id = p_delivery_id and p.lease = p_lease and p.state = 'waiting' for update;
   if v_page.delivery_id is null then
     return null;
@@ -298,7 +307,6 @@ begin
   v_outcome := case when p_answer is null then 'failed' when v_people = '[]' then 'empty' when v_linked = '[]' then 'unlinked'
     when (p_answer ->> 'is_stale')::boolean then 'stale' else 'found' end;
   v_owner := private.tell_oncall_trouble(v_schedule, case v_outcome when 'empty' then 'gap' when 'failed' then 'silent' end, p_now);
-  select * into v_card from public.cards c where c.delivery_id = p_delivery_id for update;
   -- Of many cards at once one calls; what is old, or in hand already, calls nobody.
   v_pages := v_linked <> '[]' and v_card.state = 'open' and v_page.created_at > p_now - interval '15 minutes' and not exists (
     select from private.oncall_pages o join public.cards c on c.delivery_id = o.delivery_id

@@ -122,9 +122,16 @@ declare
 begin
   -- What was closed before it was opened, and what is too late to call anybody, is never opened.
   update private.oncall_mirrors m set told = m.wanted, due_at = null, lease = null
-  where m.due_at <= p_now and m.told is null and (m.wanted = 'resolved' or m.created_at < p_now - interval '15 minutes');
+  where m.key in (
+    select x.key from private.oncall_mirrors x
+    where x.due_at <= p_now and x.told is null and (x.wanted = 'resolved' or x.created_at < p_now - interval '15 minutes')
+    order by x.due_at limit 1000 for update skip locked);
+  update private.oncall_mirrors m set due_at = null, lease = null, last_error = coalesce(m.last_error, 'given up')
+  where m.key in (
+    select x.key from private.oncall_mirrors x where x.due_at <= p_now and x.attempts >= 60 order by x.due_at limit 1000 for update skip locked);
   if not p_is_on then
-    update private.oncall_mirrors m set due_at = p_now + interval '60 seconds', lease = null where m.due_at <= p_now;
+    update private.oncall_mirrors m set due_at = p_now + interval '60 seconds', lease = null
+    where m.key in (select x.key from private.oncall_mirrors x where x.due_at <= p_now order by x.due_at limit 1000 for update skip locked);
     return '[]';
   end if;
   with due as (
@@ -185,6 +192,9 @@ begin
   if not found then
     return 'repeated';
   end if;
+  -- The card before its incident, as whoever presses takes them.
+  select * into v_card from public.cards c
+  where c.delivery_id = (select m.delivery_id from private.oncall_mirrors m where m.key = p_news ->> 'key') for update;
   select m.* into v_mirror from private.oncall_mirrors m join public.oncall_schedules s on s.id = m.schedule_id
   where m.key = p_news ->> 'key' and s.source in (p_source, case p_source when 'opsgenie' then 'jsm' end) for update of m;
   -- Events come in any order, and echoes of what we told are no news. A later press in the chat counts more.
@@ -192,7 +202,6 @@ begin
     or v_at = v_mirror.heard_at and array_position(array['open', 'acknowledged', 'resolved'], v_state) < array_position(array['open', 'acknowledged', 'resolved'], v_mirror.told) or v_state = v_mirror.told then
     return 'ignored';
   end if;
-  select * into v_card from public.cards c where c.delivery_id = v_mirror.delivery_id for update;
   update private.oncall_mirrors m
   set told = v_state, wanted = v_state, heard_at = v_at, due_at = null, lease = null, attempts = 0, last_error = null where m.key = v_mirror.key;
   if private.incident_state(v_card.state) = v_state then

@@ -181,6 +181,7 @@ begin
   if v_shown is not true then
     return '[]';
   end if;
+  perform private.lock_cards(p_message_id);
   with shown as (
     update public.cards c set edit_due_at = p_now, edit_lease = null
     where c.delivery_id in (select d.id from public.deliveries d where d.message_id = p_message_id)
@@ -247,15 +248,20 @@ comment on function private.label_card(public.cards, uuid, text, timestamptz) is
 
 create function private.analysis_accuracy(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
-  with judged as (
+  -- From what people did, which is little, and never from all that was analysed: metrics ask this each time.
+  with handled as (
+    select l.message_id from public.analysis_labels l where l.sentiment is not null
+    union
+    select d.message_id from public.card_presses p join public.deliveries d on d.id = p.delivery_id
+    where p.id >= private.uuid_v7_from(p_now - interval '31 days') and p.outcome = 'done' and p.user_id is not null
+  ), judged as (
     select a.source, coalesce(l.sentiment, a.sentiment) = a.sentiment as is_right
-    from public.analyses a
+    from handled h
+    -- One row, so that none but theirs are read.
+    cross join lateral (select * from public.analyses x where x.message_id = h.message_id limit 1) a
     left join lateral (
       select x.sentiment from public.analysis_labels x where x.message_id = a.message_id and x.sentiment is not null order by x.at desc limit 1) l on true
     where a.state = 'done' and a.done_at > p_now - interval '30 days' and a.done_at <= p_now and a.sentiment is not null
-      and (l.sentiment is not null or exists (
-        select from public.deliveries d join public.card_presses p on p.delivery_id = d.id
-        where d.message_id = a.message_id and p.outcome = 'done' and p.user_id is not null))
   ), counted as (
     select j.source, count(*)::double precision as n, count(*) filter (where j.is_right)::double precision as k from judged j group by j.source
   ), bounded as (
@@ -293,7 +299,12 @@ begin
   with open as materialized (
     select a.message_id, a.sentiment from public.analyses a
     where a.state = 'done' and a.source = 'model' and a.judged_at is null and a.sentiment is not null
-      and a.done_at > p_now - interval '7 days' order by a.done_at limit 2000
+      and a.done_at > p_now - interval '7 days'
+      -- Before the limit: most mails are never handled, and must not stand before those that are.
+      and (exists (select from public.analysis_labels x where x.message_id = a.message_id and x.sentiment is not null) or exists (
+        select from public.deliveries d join public.card_presses p on p.delivery_id = d.id
+        where d.message_id = a.message_id and p.outcome = 'done' and p.user_id is not null and p.at < p_now - interval '15 minutes'))
+    order by a.done_at limit 2000
   ), handled as (
     select o.message_id, (
         select min(p.at) from public.deliveries d join public.card_presses p on p.delivery_id = d.id

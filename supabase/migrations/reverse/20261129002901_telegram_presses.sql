@@ -22,6 +22,7 @@ drop function
   private.take_telegram_update(jsonb, timestamptz),
   public.take_telegram_update(jsonb),
   private.press_card(jsonb, timestamptz),
+  private.lock_cards(uuid),
   private.in_words(interval),
   private.open_link(jsonb, timestamptz),
   private.keep_chat(jsonb, bigint, timestamptz),
