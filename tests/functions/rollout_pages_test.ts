@@ -4,7 +4,7 @@ import { refusal } from "../support/callers.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
 import { until } from "../support/until.ts";
 
-const add = ({ sql }: Edge, key = KEYS.pagerDutyRoutingKey, events: string[] | null = null) =>
+const add = ({ sql }: Edge, key: string = KEYS.pagerDutyRoutingKey, events: string[] | null = null) =>
   events === null
     ? sql`select public.add_notification_endpoint('pages', 'pagerduty', ${key}) as made`
     : sql`select public.add_notification_endpoint('pages', 'pagerduty', ${key}, ${events}) as made`;
@@ -76,7 +76,7 @@ edgeTest(
     const number = await open(edge);
     await tick(edge);
     assertEquals(await states(edge), ["incident_opened pending status 502"]);
-    await sql`select public.resolve_incident(${number}, null)`;
+    await sql`select public.resolve_incident(${number}, 1)`;
     pagerDuty.fault = "none";
     await tick(edge);
     assertEquals(await states(edge), ["incident_opened delivered superseded", "incident_resolved delivered"]);
@@ -113,7 +113,7 @@ edgeTest("PagerDuty: a step waits while an earlier one of the same incident is u
   })`;
   assertEquals((await claim()).map(({ payload }) => payload.kind), ["incident_acknowledged"]);
   // Whoever had it died: what came later is sent instead.
-  await sql`select public.resolve_incident(${number}, null)`;
+  await sql`select public.resolve_incident(${number}, 2)`;
   await sql`update public.notifications set next_attempt_at = now() where state = 'leased'`;
   assertEquals((await claim()).map(({ payload }) => payload.kind), ["incident_resolved"]);
 });
