@@ -245,5 +245,5 @@ Deno.test("gatelink rollout notices: schedules the plan's own and those of a fil
   ]);
   await fails("rollout notify add wrong key --kind pagerduty", 4, "invalid", /no integration key/);
   assertMatch((await document("rollout notify test pages")).id, /^[0-9a-f-]{36}$/);
-  await fails("rollout notify test nobody", 5, "not_found", /no endpoint named nobody/);
+  await fails("rollout notify test nobody", 4, "not_found", /no endpoint named nobody/);
 });
