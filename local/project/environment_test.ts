@@ -46,9 +46,21 @@ Deno.test("functionsEnvironment: what the platform injects, and each provider of
     TELEGRAM_BOT_TOKEN,
     TELEGRAM_WEBHOOK_SECRET,
     OPENAI_API_KEY,
+    PD_TOKEN,
+    PD_ROUTING_KEY,
+    PD_WEBHOOK_SECRET,
+    OPSGENIE_API_KEY,
+    OPSGENIE_WEBHOOK_SECRET,
     ...rest
   } = environment({});
-  for (const secret of [GOOGLE_CLIENT_SECRET, MICROSOFT_CLIENT_SECRET, TELEGRAM_WEBHOOK_SECRET]) {
+  const secrets = [
+    GOOGLE_CLIENT_SECRET,
+    MICROSOFT_CLIENT_SECRET,
+    TELEGRAM_WEBHOOK_SECRET,
+    PD_TOKEN,
+    PD_ROUTING_KEY,
+  ];
+  for (const secret of [...secrets, PD_WEBHOOK_SECRET, OPSGENIE_API_KEY, OPSGENIE_WEBHOOK_SECRET]) {
     assert(/^[0-9a-f]{32}$/.test(secret), secret);
   }
   assert(/^7000000001:[0-9a-f]{32}$/.test(TELEGRAM_BOT_TOKEN), TELEGRAM_BOT_TOKEN);
@@ -80,6 +92,9 @@ Deno.test("functionsEnvironment: what the platform injects, and each provider of
     TELEGRAM_URL: "http://127.0.0.1:1/simulator/telegram",
     OPENAI_BASE_URL: "http://127.0.0.1:1/simulator/ai/v1",
     OPENAI_MODEL: "simulated",
+    PD_URL: "http://127.0.0.1:1/simulator/pagerduty",
+    PD_EVENTS_URL: "http://127.0.0.1:1/simulator/pagerduty",
+    OPSGENIE_URL: "http://127.0.0.1:1/simulator/opsgenie",
     GMAIL_URL: "http://127.0.0.1:1/simulator/google",
     GOOGLE_CLIENT_ID: "gatelink-local",
     GOOGLE_LOGIN_URL: "http://127.0.0.1:9/simulator/google",

@@ -130,7 +130,7 @@ Deno.test("gatelink routes explain --try: names the route that a message would t
     const [invoices, alerts] = [unique("invoices"), unique("alerts")];
     const subject = '{"type":"email","kinds":["reply"],"subjects":["zebra"]}';
     const added = await document(
-      `routes add --name ${invoices} --to ${first} --priority -505 --when '${subject}'`,
+      `routes add --name ${invoices} --to ${first} --priority -506 --when '${subject}'`,
     );
     assertEquals(added.channels, ["email"]);
     await document(

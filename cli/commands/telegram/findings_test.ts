@@ -7,7 +7,7 @@ const webhook = {
   pending: 0,
   last_error: null,
   last_error_at: null,
-  allowed_updates: ["message", "callback_query", "my_chat_member"],
+  allowed_updates: ["message", "edited_message", "callback_query", "my_chat_member"],
 };
 const setup = { bot: { username: "team_bot", reads_all: false }, webhook, url: URL, fault: null };
 const chat = {
@@ -35,7 +35,7 @@ Deno.test("findingsOf(): what is missing or wrong, with what to do", () => {
   );
   assertEquals(
     levels({ ...setup, webhook: { ...webhook, allowed_updates: ["message"] } }, [chat])[1],
-    "problem webhook: does not report callback_query, my_chat_member",
+    "problem webhook: does not report edited_message, callback_query, my_chat_member",
   );
   assertEquals(
     levels({ ...setup, webhook: { ...webhook, pending: 21, last_error: "503" } }, [chat])[2],

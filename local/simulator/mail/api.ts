@@ -78,6 +78,7 @@ export class MailApi {
     this.#options = options;
     this.#mail = options.mail;
     this.#mail.crowd = new Crowd({
+      clock: this.#mail.clock,
       mail: options.mail,
       origin: options.origin,
       fetch: options.fetch ?? fetch,

@@ -242,6 +242,7 @@ export class Crowd {
   stop(): void {
     for (const timer of this.#timers) this.#clock.clearTimeout(timer);
     this.#timers.clear();
+    this.#telling = false;
     this.#events = [];
     this.#telling = false;
   }

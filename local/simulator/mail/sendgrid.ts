@@ -115,6 +115,11 @@ export class SendGridSimulator {
     this.configure(MAIL_CALM);
   }
 
+  /** The time that it goes by. */
+  get clock(): Clock {
+    return this.#clock;
+  }
+
   stop(): void {
     for (const timer of this.#timers) this.#clock.clearTimeout(timer);
     this.#timers.clear();
