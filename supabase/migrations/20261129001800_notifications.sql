@@ -263,7 +263,7 @@ begin
   perform private.require_role('operator');
   update public.notification_endpoints set state = p_state where name = p_name returning * into v_endpoint;
   if v_endpoint.id is null then
-    raise exception 'there is no endpoint named %', p_name using errcode = 'GL404';
+    raise exception 'there is no endpoint named %', p_name using errcode = 'GL404', hint = 'gatelink rollout notify list';
   end if;
   return v_endpoint;
 end $$;
