@@ -2774,7 +2774,7 @@ grant select, insert, update on public.metric_days to service_role;
 create policy metric_days_read on public.metric_days for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- Who is told of rollouts and of what fails. The address itself, which with Slack is the secret, is in
+-- Who is told of rollouts and of what fails. The address itself, which with Slack and PagerDuty is the secret, is in
 -- private.notification_addresses.
 create table public.notification_endpoints (
   -- UUID v7.
@@ -2782,9 +2782,9 @@ create table public.notification_endpoints (
   -- Short name: lower-case letters, digits, - and _.
   name text not null,
   -- webhook: a JSON event signed by Standard Webhooks; slack: {"text": …}, as Slack, Mattermost and others take it;
-  -- email: a mail, from the default identity.
+  -- email: a mail, from the default identity; pagerduty: an event of an incident (Events API v2).
   kind text not null,
-  -- Host of its address, for people to recognise; of a mail address what follows the @.
+  -- Host of its address, for people to recognise; of a mail address what follows the @; pagerduty.com.
   host text not null,
   -- What it is told of: kinds of rollout_events, failing and recovered of the parts of health, steps of incidents,
   -- reports, notices of rollouts, and what the provider reports of templates, numbers and accounts
@@ -2801,8 +2801,10 @@ create table public.notification_endpoints (
   -- An endpoint is named by people.
   constraint notification_endpoints_name_key UNIQUE (name),
   constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text, 'template_paused'::text, 'template_disabled'::text, 'template_rejected'::text, 'template_category_changed'::text, 'template_category_announced'::text, 'number_quality'::text, 'number_limit'::text, 'account_alert'::text, 'account_restricted'::text, 'account_banned'::text, 'account_reinstated'::text, 'mailbox_reauthorise'::text])),
-  constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text, 'email'::text]))),
+  constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text, 'email'::text, 'pagerduty'::text]))),
   constraint notification_endpoints_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
+  -- PagerDuty is told only of what opens, acknowledges or resolves an incident there.
+  constraint notification_endpoints_pages CHECK (((kind <> 'pagerduty'::text) OR (events <@ ARRAY['paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text]))),
   constraint notification_endpoints_state_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
 );
 alter table public.notification_endpoints enable row level security;
@@ -2834,7 +2836,8 @@ create table public.notifications (
   next_attempt_at timestamp with time zone not null,
   -- Fencing token of the current lease: a result that carries another one comes too late.
   lease uuid,
-  -- Why the last attempt failed, as a short code and sentence.
+  -- Why the last attempt failed, as a short code and sentence; superseded: not sent, because PagerDuty was to get a
+  -- later step instead.
   last_error text,
   -- When it was queued.
   created_at timestamp with time zone default clock_timestamp() not null,
@@ -5600,9 +5603,9 @@ create table private.notification_addresses (
   -- The endpoint.
   endpoint_id uuid not null,
   -- Passed the allowlist when stored, and passes it again at each delivery. Slack's hold a token. mailto: and the
-  -- address, of kind email.
+  -- address, of kind email; pagerduty: and the integration key.
   url text not null,
-  -- Signs by Standard Webhooks; Slack does not look at the signature, and a mail has none.
+  -- Signs by Standard Webhooks; Slack does not look at the signature, and a mail and PagerDuty have none.
   secret text not null,
   -- One address an endpoint.
   constraint notification_addresses_pkey PRIMARY KEY (endpoint_id),
@@ -6605,8 +6608,9 @@ end $function$;
 grant execute on function public.add_media_upload(p_upload jsonb) to service_role;
 
 -- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again),
--- slack, or email with a mail address. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the
--- name is taken, GL422 no mail address, 23514 what cannot be.
+-- slack, email with a mail address, or pagerduty with the integration key of a service (of p_events it gets those
+-- that it is for). For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, GL422
+-- no mail address, no integration key or no event for PagerDuty, 23514 what cannot be.
 CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text, 'incident_opened'::text, 'incident_updated'::text, 'incident_acknowledged'::text, 'incident_escalated'::text, 'incident_resolved'::text, 'report'::text, 'notice'::text, 'template_paused'::text, 'template_disabled'::text, 'template_rejected'::text, 'template_category_changed'::text, 'template_category_announced'::text, 'number_quality'::text, 'number_limit'::text, 'account_alert'::text, 'account_restricted'::text, 'account_banned'::text, 'account_reinstated'::text, 'mailbox_reauthorise'::text])
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6616,19 +6620,33 @@ AS $function$
 declare
   v_endpoint public.notification_endpoints;
   v_secret text := private.new_webhook_secret();
-  v_url text := case p_kind when 'email' then 'mailto:' || lower(regexp_replace(btrim(p_url), '^mailto:', '', 'i')) else p_url end;
+  v_url text := case p_kind when 'email' then 'mailto:' || lower(regexp_replace(btrim(p_url), '^mailto:', '', 'i'))
+    when 'pagerduty' then 'pagerduty:' || regexp_replace(btrim(p_url), '^pagerduty:', '', 'i') else p_url end;
+  v_events text[] := p_events;
 begin
   perform private.require_role('operator');
   if p_kind = 'email' then
     if v_url !~ '^mailto:[^][@[:space:][:cntrl:],;:<>()?&%"\\]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+$' or length(v_url) > 261 then
       raise exception 'this is no mail address' using errcode = 'GL422', hint = 'Such as team@example.com.';
     end if;
+  elsif p_kind = 'pagerduty' then
+    if coalesce(v_url, '') !~ '^pagerduty:[A-Za-z0-9_-]{20,64}$' then
+      raise exception 'this is no integration key' using errcode = 'GL422', hint = 'PagerDuty shows it at the service: Integrations, Events API v2.';
+    end if;
+    v_events := array(
+      select e.event from unnest(p_events) with ordinality as e (event, place)
+      where e.event in ('paged', 'rolled_back', 'completed', 'failing', 'recovered', 'incident_opened', 'incident_acknowledged', 'incident_escalated',
+        'incident_resolved') order by e.place);
+    if v_events = '{}' then
+      raise exception 'PagerDuty is told of none of these events' using errcode = 'GL422',
+        hint = 'Of paged, rolled_back, completed, failing, recovered, incident_opened, incident_acknowledged, incident_escalated and incident_resolved.';
+    end if;
   elsif not coalesce(private.destination_permitted(p_url, 'forward'), false) then
     raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
       hint = 'Use https and a host name without credentials, and allow the host for forward first.';
   end if;
   insert into public.notification_endpoints (name, kind, host, events)
-  values (p_name, p_kind, case p_kind when 'email' then split_part(v_url, '@', 2) else substring(p_url from '^[a-zA-Z]+://([^/?]+)') end, p_events)
+  values (p_name, p_kind, case p_kind when 'email' then split_part(v_url, '@', 2) when 'pagerduty' then 'pagerduty.com' else substring(p_url from '^[a-zA-Z]+://([^/?]+)') end, v_events)
   on conflict (name) do nothing returning * into v_endpoint;
   if v_endpoint.id is null then
     raise exception 'an endpoint named % exists already', p_name using errcode = 'GL409', hint = 'Choose another name.';
@@ -7505,16 +7523,33 @@ begin
 end $function$;
 grant execute on function public.claim_media(p_limit integer, p_lease_seconds integer) to service_role;
 
--- Leases notifications that are due: [{id, lease, attempt, kind, url, secret, payload}]. For secret keys.
+-- Leases notifications that are due: [{id, lease, attempt, kind, url, secret, subject (what it is about; null for a
+-- test), payload}]. Of PagerDuty's that wait, the last of a subject alone. For secret keys.
 CREATE OR REPLACE FUNCTION public.claim_notifications(p_limit integer DEFAULT 20, p_lease_seconds integer DEFAULT 60)
  RETURNS jsonb
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
   select private.refuse_older_code();
+  -- The last step says it all: nobody is woken for what is over, and PagerDuty never opens again what was resolved.
+  update public.notifications n
+  set state = 'delivered', lease = null, last_error = 'superseded'
+  from public.notification_endpoints e
+  where e.id = n.endpoint_id and e.kind = 'pagerduty'
+    and (n.state = 'pending' or n.state = 'leased' and n.next_attempt_at <= clock_timestamp())
+    and exists (
+      select from public.notifications later
+      where later.endpoint_id = n.endpoint_id and later.state in ('pending', 'leased') and (later.created_at, later.id) > (n.created_at, n.id)
+        and private.page_subject(later.payload) = private.page_subject(n.payload));
   with due as (
     select n.id from public.notifications n
     where n.state in ('pending', 'leased') and n.next_attempt_at <= clock_timestamp()
+      -- A step of a page waits while an earlier one is under way.
+      and not exists (
+        select from public.notification_endpoints e
+        join public.notifications earlier on earlier.endpoint_id = e.id
+        where e.id = n.endpoint_id and e.kind = 'pagerduty' and earlier.state = 'leased' and (earlier.created_at, earlier.id) < (n.created_at, n.id)
+          and private.page_subject(earlier.payload) = private.page_subject(n.payload))
     order by n.next_attempt_at limit p_limit
     for update skip locked
   ), leased as (
@@ -7525,7 +7560,7 @@ AS $function$
     returning n.*
   )
   select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'lease', l.lease, 'attempt', l.attempt, 'kind', e.kind,
-    'url', a.url, 'secret', a.secret, 'payload', l.payload) order by l.id), '[]')
+    'url', a.url, 'secret', a.secret, 'subject', private.page_subject(l.payload), 'payload', l.payload) order by l.id), '[]')
   from leased l
   join public.notification_endpoints e on e.id = l.endpoint_id
   join private.notification_addresses a on a.endpoint_id = l.endpoint_id
@@ -13840,7 +13875,7 @@ begin
   perform private.require_role('operator');
   update public.notification_endpoints set state = p_state where name = p_name returning * into v_endpoint;
   if v_endpoint.id is null then
-    raise exception 'there is no endpoint named %', p_name using errcode = 'GL404';
+    raise exception 'there is no endpoint named %', p_name using errcode = 'GL404', hint = 'gatelink rollout notify list';
   end if;
   return v_endpoint;
 end $function$;
@@ -15492,7 +15527,7 @@ begin
   perform private.require_role('operator');
   select e.id into v_endpoint from public.notification_endpoints e where e.name = p_name;
   if v_endpoint is null then
-    raise exception 'there is no endpoint named %', p_name using errcode = 'GL404';
+    raise exception 'there is no endpoint named %', p_name using errcode = 'GL404', hint = 'gatelink rollout notify list';
   end if;
   insert into public.notifications (endpoint_id, next_attempt_at, payload)
   values (v_endpoint, clock_timestamp(), jsonb_build_object('kind', 'test', 'at', clock_timestamp(), 'endpoint', p_name))
@@ -27766,6 +27801,20 @@ AS $function$
       where r.state in ('running', 'paused')),
     'changes', private.recent_changes(20))
 $function$;
+
+-- What a notification is about, the same for all its steps: incident:7, rollout:<id> or component:queue. Null for a
+-- test.
+CREATE OR REPLACE FUNCTION private.page_subject(p_payload jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce('incident:' || (p_payload #>> '{incident,number}'), 'rollout:' || (p_payload ->> 'rollout_id'),
+    'component:' || (p_payload #>> '{part,component}') || coalesce(':' || case p_payload #>> '{part,component}'
+      when 'pool' then p_payload #>> '{part,figures,name}' when 'on_call' then p_payload #>> '{part,figures,schedule}' end, ''))
+$function$;
+grant execute on function private.page_subject(p_payload jsonb) to service_role;
 
 -- Earliest time of a pair's next message, given its theoretical arrival time; null if the pair is new.
 CREATE OR REPLACE FUNCTION private.pair_allows_at(p_tat timestamp with time zone, p_channel text, p_number_id text)

@@ -310,7 +310,7 @@ begin
   perform private.require_role('operator');
   select e.id into v_endpoint from public.notification_endpoints e where e.name = p_name;
   if v_endpoint is null then
-    raise exception 'there is no endpoint named %', p_name using errcode = 'GL404';
+    raise exception 'there is no endpoint named %', p_name using errcode = 'GL404', hint = 'gatelink rollout notify list';
   end if;
   insert into public.notifications (endpoint_id, next_attempt_at, payload)
   values (v_endpoint, clock_timestamp(), jsonb_build_object('kind', 'test', 'at', clock_timestamp(), 'endpoint', p_name))

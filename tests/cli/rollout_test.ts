@@ -237,3 +237,16 @@ Deno.test("gatelink rollout notices: schedules the plan's own and those of a fil
   await fails("rollout notify add team nobody --kind email", 4, "invalid", /no mail address/);
   await fails("rollout notify add other ftp://corp.example", 2, "usage", /address/);
 });
+
+Deno.test("gatelink rollout notify: PagerDuty gets what pages somebody, and any endpoint a test", async () => {
+  const pages = await document(`rollout notify add pages ${"k".repeat(32)} --kind pagerduty`);
+  assertEquals([pages.kind, pages.host, pages.events.includes("notice")], [
+    "pagerduty",
+    "pagerduty.com",
+    false,
+  ]);
+  await fails("rollout notify add wrong key --kind pagerduty", 4, "invalid", /no integration key/);
+  assertMatch((await document("rollout notify test pages")).id, /^[0-9a-f-]{36}$/);
+  await fails("rollout notify test nobody", 4, "not_found", /no endpoint named nobody/);
+  await document("rollout notify remove pages");
+});

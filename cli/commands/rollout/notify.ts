@@ -21,7 +21,7 @@ function webAddress(url: string): string {
 /** Adds the group. */
 export function notifying(group: Command, run: Run): void {
   const inner = group.command("notify").description(
-    "who is notified of rollouts and failures, by signed webhook, in Slack or by mail",
+    "who is notified of rollouts and failures, by signed webhook, in Slack, by mail or at PagerDuty",
   );
   inner.command("add").description(
     "add an endpoint; for a webhook, prints its signing secret, which is not shown again",
@@ -29,17 +29,20 @@ export function notifying(group: Command, run: Run): void {
     .argument("<name>", "short name: lower-case letters, digits, - and _", destinationName)
     .argument(
       "<url>",
-      "address for the posts; its host must be on the allowlist for forward. A mail address for --kind email",
+      "address for the posts; its host must be on the allowlist for forward. A mail address for --kind email, an integration key for --kind pagerduty",
     )
     .addOption(
       new Option(
         "--kind <kind>",
-        'webhook: a signed JSON event; slack: {"text"}, as Slack and Mattermost take it; email: a mail, from the default identity',
+        'webhook: a signed JSON event; slack: {"text"}, as Slack and Mattermost take it; email: a mail, from the default identity; pagerduty: incidents at a service (Events API v2)',
       )
-        .choices(["webhook", "slack", "email"]).default("webhook"),
+        .choices(["webhook", "slack", "email", "pagerduty"]).default("webhook"),
     )
     .addOption(
-      new Option("--events <events...>", "events to send (default: all but paused and resumed)").choices(
+      new Option(
+        "--events <events...>",
+        "events to send (default: all but paused and resumed; for PagerDuty those that open, acknowledge or resolve)",
+      ).choices(
         EVENTS,
       ),
     )
@@ -49,14 +52,15 @@ export function notifying(group: Command, run: Run): void {
 Examples:
   gatelink rollout notify add on-call https://hooks.example.com/rollouts
   gatelink rollout notify add incidents https://hooks.slack.com/services/T0/B0/X --kind slack --events paged rolled_back
-  gatelink rollout notify add team team@example.com --kind email`,
+  gatelink rollout notify add team team@example.com --kind email
+  gatelink rollout notify add pages INTEGRATION_KEY --kind pagerduty`,
     )
     .action((name: string, url: string, options: { kind: string; events?: string[] }) =>
       run(async (session) => {
         const endpoint = await (await session.api()).rpc("add_notification_endpoint", {
           p_name: name,
           p_kind: options.kind,
-          p_url: options.kind === "email" ? url : webAddress(url),
+          p_url: options.kind === "email" || options.kind === "pagerduty" ? url : webAddress(url),
           ...(options.events === undefined ? {} : { p_events: options.events }),
         });
         return {
@@ -125,6 +129,22 @@ Example:
         })
       );
   }
+  inner.command("test").description("send a test to an endpoint, whatever events it wants")
+    .argument("<name>", "as it was added", destinationName)
+    .addHelpText(
+      "after",
+      `
+At PagerDuty a test opens an incident and resolves it at once.
+
+Example:
+  gatelink rollout notify test on-call`,
+    )
+    .action((name: string) =>
+      run(async (session) => {
+        const test = await (await session.api()).rpc("test_notification_endpoint", { p_name: name });
+        return { document: test, text: `A test of ${name} is sent within 30 seconds.` };
+      })
+    );
   inner.command("remove").description("remove an endpoint and its queued notifications")
     .argument("<name>", "as it was added", destinationName)
     .addHelpText(

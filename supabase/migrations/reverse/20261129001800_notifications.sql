@@ -10,6 +10,7 @@ drop function public.set_notification_state(text, text);
 drop function public.add_notification_endpoint(text, text, text, text[]);
 drop function public.settle_notifications(jsonb);
 drop function public.claim_notifications(integer, integer);
+drop function private.page_subject(jsonb);
 drop function private.notify(text, jsonb, timestamptz);
 drop function private.notify(public.rollout_events);
 drop table public.notifications;

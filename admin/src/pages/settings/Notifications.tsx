@@ -28,7 +28,12 @@ import { SecretModal } from "../deliveries/SecretModal.tsx";
 type Endpoint = Pick<Row<"notification_endpoints">, "id" | "name" | "kind" | "host" | "events" | "state">;
 
 const USUAL = EVENTS.filter((event) => event !== "paused" && event !== "resumed");
-const KINDS = { slack: "Slack", webhook: "webhook", email: "email" } as const;
+const KINDS = { slack: "Slack", webhook: "webhook", email: "email", pagerduty: "PagerDuty" } as const;
+/** The field for the address, where it is no URL. */
+const ADDRESS: Readonly<Record<string, { label: string; type: string; placeholder?: string }>> = {
+  email: { label: "Address", type: "email", placeholder: "team@example.com" },
+  pagerduty: { label: "Integration key", type: "text", placeholder: "Events API v2" },
+};
 const TOUCHES = ["notification_endpoints"];
 const eventWords = (event: string) => event.replace("_", " ");
 
@@ -44,7 +49,8 @@ export function Notifications() {
     <Stack>
       <Group justify="space-between">
         <Text size="sm" c="dimmed">
-          Sent when a rollout changes or a component fails, as signed webhooks, in Slack's format, or by mail.
+          Sent when a rollout changes or a component fails, as signed webhooks, in Slack's format, by mail, or
+          to PagerDuty.
         </Text>
         <For role="operator">
           <Add />
@@ -140,7 +146,7 @@ function Row({ of }: { of: Endpoint }) {
               onClick={async () => {
                 const answer = await ask({
                   title: `Remove ${of.name}?`,
-                  body: "Its URL is deleted, and waiting notifications are not sent.",
+                  body: "Its address is deleted, and waiting notifications are not sent.",
                   action: "Remove",
                   danger: true,
                   reason: "none",
@@ -211,7 +217,7 @@ function Add() {
           : code === "23514"
           ? "Use lower-case letters, digits, hyphens and underscores."
           : code === "GL422"
-          ? "This is not an e-mail address."
+          ? kind === "pagerduty" ? message : "This is not an e-mail address."
           : message,
       );
       return true;
@@ -254,15 +260,17 @@ function Add() {
                 { value: "slack", label: "Slack" },
                 { value: "webhook", label: "Webhook" },
                 { value: "email", label: "Email" },
+                { value: "pagerduty", label: "PagerDuty" },
               ]}
               value={kind}
               onChange={setKind}
             />
             <TextInput
-              label={kind === "email" ? "Address" : "URL"}
-              type={kind === "email" ? "email" : "url"}
+              label={ADDRESS[kind]?.label ?? "URL"}
+              type={ADDRESS[kind]?.type ?? "url"}
+              autoComplete="off"
               required
-              placeholder={kind === "email" ? "team@example.com" : "https://hooks.example.com/…"}
+              placeholder={ADDRESS[kind]?.placeholder ?? "https://hooks.example.com/…"}
               error={fault}
               errorProps={{ component: "div" }}
               value={url}

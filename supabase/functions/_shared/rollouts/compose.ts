@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { env } from "../config/env.ts";
 import { killed } from "../config/kill_switch.ts";
 import { rpc } from "../db/client.ts";
 import { type Config, loadConfig } from "../db/config.ts";
@@ -10,7 +11,9 @@ import { count } from "../db/counters.ts";
 import { type DeliveryConfig, deliveryConfigOf, deliveryDepsOf } from "../delivery/compose.ts";
 import { postStatus } from "../incidents/compose.ts";
 import { log } from "../log/log.ts";
+import { enqueue } from "../oncall/pagerduty.ts";
 import { createNotifier } from "./notify.ts";
+import { projectOf } from "./page.ts";
 import { createSwitchReport } from "./switch_report.ts";
 import { createWatch } from "./watch.ts";
 
@@ -23,6 +26,9 @@ const deliverNotifications = createNotifier({
     if (reach?.config !== config) reach = { config, reach: deliveryConfigOf(config) };
     return deliveryDepsOf(await reach.reach);
   },
+  page: (routingKey, event) =>
+    enqueue(env("PD_EVENTS_URL").PD_EVENTS_URL, routingKey, event, (url, init) => fetch(url, init)),
+  project: () => projectOf(env("SUPABASE_URL").SUPABASE_URL),
   random: Math.random,
   onSettled(result, error) {
     count("notifications", result);

@@ -1,7 +1,7 @@
 /**
  * Delivers the notifications of rollouts and of failing parts. Uses `POST` to signed webhooks, with the same
  * code and checks as messages to services (allowlist, public addresses, no redirects); Slack reads the body
- * and ignores the signature. Mails are queued with the others, from an identity.
+ * and ignores the signature. Mails are queued with the others, from an identity. PagerDuty gets events of incidents.
  *
  * Failure policy: a notification that cannot be delivered is retried for a day, then dead; it remains in the
  * table `notifications` and in the log. A rollout never waits for it.
@@ -13,7 +13,9 @@ import type { Rpc } from "../db/client.ts";
 import { deliver, type DeliveryDeps } from "../delivery/deliver.ts";
 import { next } from "../delivery/retry.ts";
 import { sharedRun } from "../http/shared_run.ts";
+import type { EventOutcome, OnCallEvent } from "../oncall/provider.ts";
 import { bodyOf, mailOf, type Notification } from "./notification.ts";
+import { eventsOf } from "./page.ts";
 
 type Claimed = Result<"claim_notifications">[number];
 
@@ -21,6 +23,10 @@ type Claimed = Result<"claim_notifications">[number];
 export interface NotifierDeps {
   rpc: Rpc;
   world(): Promise<DeliveryDeps>;
+  /** Sends PagerDuty an event with an integration key. Never throws. */
+  page(routingKey: string, event: OnCallEvent): Promise<EventOutcome>;
+  /** The project, as PagerDuty is told. */
+  project(): string;
   random(): number;
   /** Called after each attempt: delivered, retry or dead, and why. */
   onSettled(outcome: string, error: string | undefined): void;
@@ -55,6 +61,7 @@ export function createNotifier(deps: NotifierDeps): () => Promise<number> {
   async function attempt(world: DeliveryDeps, claimed: Claimed) {
     const { id, lease, attempt, kind, url, secret, payload } = claimed;
     if (kind === "email") return await queueMail(claimed);
+    if (kind === "pagerduty") return await page(claimed);
     const result = await deliver(world, {
       id,
       url,
@@ -95,6 +102,32 @@ export function createNotifier(deps: NotifierDeps): () => Promise<number> {
       lease,
       outcome: settled,
       ...(error === undefined ? {} : { error }),
+      ...(after?.outcome === "retry" ? { retry_after_ms: after.afterMs } : {}),
+    };
+  }
+
+  async function page({ id, lease, attempt, url, subject, payload }: Claimed) {
+    const events = eventsOf(payload as unknown as Notification, subject ?? `test:${id}`, deps.project());
+    let result: EventOutcome = events.length > 0
+      ? { ok: true }
+      : { ok: false, kind: "dead", fault: "no_event_of_pagerduty" };
+    for (const event of events) {
+      result = await deps.page(url.slice("pagerduty:".length), event);
+      if (!result.ok) break;
+    }
+    if (result.ok) {
+      deps.onSettled("delivered", undefined);
+      return { id, lease, outcome: "delivered" };
+    }
+    const error = result.fault;
+    const after = result.kind === "retry" ? next(attempt, result, deps.random()) : undefined;
+    const outcome = after?.outcome === "retry" ? "retry" : "dead";
+    deps.onSettled(outcome, error);
+    return {
+      id,
+      lease,
+      outcome,
+      error,
       ...(after?.outcome === "retry" ? { retry_after_ms: after.afterMs } : {}),
     };
   }

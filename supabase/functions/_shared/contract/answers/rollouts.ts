@@ -285,7 +285,7 @@ export const ROLLOUTS = {
   add_notification_endpoint: z.strictObject({
     id,
     name: z.string(),
-    kind: z.enum(["webhook", "slack", "email"]),
+    kind: z.enum(["webhook", "slack", "email", "pagerduty"]),
     host: z.string(),
     events: z.array(z.string()),
     secret: z.string().optional(),
@@ -294,9 +294,11 @@ export const ROLLOUTS = {
     id,
     lease: id,
     attempt: count,
-    kind: z.enum(["webhook", "slack", "email"]),
+    kind: z.enum(["webhook", "slack", "email", "pagerduty"]),
     url: z.string(),
     secret: z.string(),
+    /** What it is about, such as `incident:7`; null for a test. */
+    subject: z.string().nullable(),
     /** See rollouts/notification.ts. */
     payload: passed,
   })),
