@@ -18459,6 +18459,9 @@ begin
   if to_regclass('public.card_folds') is not null then
     v_edits := private.with_folds(v_edits, '{folded}');
   end if;
+  if to_regclass('private.oncall_answers') is not null then
+    v_edits := private.with_oncall_awaited(v_edits);
+  end if;
   if to_regclass('public.analyses') is not null then
     v_edits := private.with_analyses(v_edits);
   end if;
@@ -27108,6 +27111,22 @@ begin
   return exists (select from private.oncall_pages p where p.due_at <= p_now) or exists (select from private.oncall_mirrors m where m.due_at <= p_now);
 end $function$;
 grant execute on function private.oncall_is_due(p_now timestamp with time zone) to service_role;
+
+-- Who is on call {at, people [{name, telegram_id}]}, where that is known without asking: by the rota, or by an answer
+-- of the last minute. Null for nobody, and where it has to be asked.
+CREATE OR REPLACE FUNCTION private.oncall_known(p_schedule oncall_schedules, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('at', a.answer -> 'at', 'people', (
+    select jsonb_agg(jsonb_build_object('name', e.person -> 'name', 'telegram_id', e.person -> 'telegram_id') order by e.place)
+    from jsonb_array_elements(a.answer -> 'people') with ordinality as e (person, place)))
+  from (values (private.oncall_answer(p_schedule, p_now, false))) as a (answer)
+  where p_schedule.id is not null and a.answer -> 'people' <> '[]'
+$function$;
+grant execute on function private.oncall_known(p_schedule oncall_schedules, p_now timestamp with time zone) to service_role;
 
 -- The id of a person {name, email, atlassian_id}, who is added or brought up to date: by address, else by name.
 CREATE OR REPLACE FUNCTION private.oncall_person(p_given jsonb)
@@ -36118,8 +36137,8 @@ begin
 end $function$;
 grant execute on function private.with_analyses(p_edits jsonb) to service_role;
 
--- Claimed deliveries, those to chats with card {token, is_sent}. is_sent: it was sent, and whoever sent it did not
--- come back to say so.
+-- Claimed deliveries, those to chats with card {token, is_sent, folded, oncall}. is_sent: it was sent, and whoever
+-- sent it did not come back to say so.
 CREATE OR REPLACE FUNCTION private.with_cards(p_deliveries jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -36137,6 +36156,9 @@ begin
     left join private.telegram_targets t on t.destination_id = (e.value ->> 'destination_id')::uuid);
   if v_deliveries is not null and to_regclass('public.card_folds') is not null then
     v_deliveries := private.with_folds(v_deliveries, '{card,folded}');
+  end if;
+  if v_deliveries is not null and to_regclass('private.oncall_answers') is not null then
+    v_deliveries := private.with_oncall(v_deliveries);
   end if;
   return v_deliveries;
 end $function$;
@@ -36174,6 +36196,55 @@ begin
     select a.token from public.attributions a where a.message_id = any (p_messages) and a.token is not null);
   return p_person;
 end $function$;
+
+-- Claimed deliveries, whose cards get oncall as private.oncall_known has it.
+CREATE OR REPLACE FUNCTION private.with_oncall(p_deliveries jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  if not exists (select from public.oncall_schedules) then
+    return p_deliveries;
+  end if;
+  return (
+    select coalesce(jsonb_agg(case when k.known is null then e.value else jsonb_set(e.value, '{card,oncall}', k.known) end order by e.place), '[]')
+    from jsonb_array_elements(p_deliveries) with ordinality as e (value, place)
+    cross join lateral (
+      select case when e.value #> '{card,is_sent}' = 'false'
+        then private.oncall_known(private.card_schedule((e.value ->> 'delivery_id')::uuid, v_now), v_now) end as known) k);
+exception when others then
+  raise warning 'who is on call is not known for the cards of a claim: % (%)', sqlerrm, sqlstate;
+  return p_deliveries;
+end $function$;
+grant execute on function private.with_oncall(p_deliveries jsonb) to service_role;
+
+-- Edits of cards; those that come before the lookup name the person as the card did at first.
+CREATE OR REPLACE FUNCTION private.with_oncall_awaited(p_edits jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  return (
+    select coalesce(jsonb_agg(case when k.known is null then e.value
+      else jsonb_set(e.value, '{oncall}', k.known || jsonb_build_object('schedule', k.schedule, 'outcome', 'named')) end order by e.place), '[]')
+    from jsonb_array_elements(p_edits) with ordinality as e (value, place)
+    left join lateral (
+      select s.name as schedule, private.oncall_known(s, v_now) as known
+      from private.oncall_pages p join public.oncall_schedules s on s.id = p.schedule_id
+      where e.value -> 'oncall' = 'null' and p.delivery_id = (e.value ->> 'delivery_id')::uuid and p.state = 'waiting') k on true);
+exception when others then
+  raise warning 'who is on call is not known for edits of cards: % (%)', sqlerrm, sqlstate;
+  return p_edits;
+end $function$;
+grant execute on function private.with_oncall_awaited(p_edits jsonb) to service_role;
 
 -- Removes the text of the messages that these updates withdraw, and of their edits.
 CREATE OR REPLACE FUNCTION private.withdraw_messages(p_updates private.inbound_update[])

@@ -341,6 +341,9 @@ begin
   if to_regclass('public.card_folds') is not null then
     v_edits := private.with_folds(v_edits, '{folded}');
   end if;
+  if to_regclass('private.oncall_answers') is not null then
+    v_edits := private.with_oncall_awaited(v_edits);
+  end if;
   if to_regclass('public.analyses') is not null then
     v_edits := private.with_analyses(v_edits);
   end if;
