@@ -28311,6 +28311,10 @@ begin
       else private.label_card(v_card, v_person.user_id, v_action, p_now) end;
   end if;
 
+  if v_action in ('useful', 'useless') then
+    return private.rate_card(v_card, v_person.user_id, v_action = 'useful', p_now);
+  end if;
+
   v_state := v_card.state;
   v_holder := v_card.holder;
   if v_card.version is distinct from (p_update ->> 'version')::integer then
@@ -28960,6 +28964,30 @@ AS $function$
     '\+[0-9]([^[:alnum:]]{0,3}[0-9]){6,}', '+…', 'g')
 $function$;
 grant execute on function private.quoted(p_text text, p_contact_id uuid) to service_role;
+
+-- Somebody says whether a resolved card was useful: a rating of the flag telegram_cards.enabled (5 or 1) of the
+-- person whose message it shows, once a card and member.
+CREATE OR REPLACE FUNCTION private.rate_card(p_card cards, p_user_id uuid, p_is_useful boolean, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_kept record;
+begin
+  if p_card.state <> 'resolved' then
+    return jsonb_build_object('alert', true, 'answer', format('The card is %s.', p_card.state));
+  end if;
+  select k.* into v_kept
+  from public.deliveries d
+  join public.conversations v on v.id = d.conversation_id
+  cross join lateral private.keep_feedback(row(private.uuid_v7(), p_now, 'rating', private.subject_id(v.contact_id::text), case when p_is_useful then 5 else 1 end,
+    p_is_useful, null, 'team', null, encode(private.keyed_hash(format('card %s %s', d.id, p_user_id)), 'hex'), null)::public.feedback,
+    'telegram_cards.enabled', p_now) k
+  where d.id = p_card.delivery_id;
+  return jsonb_build_object('alert', false, 'answer', case when v_kept.kept then 'Thank you.' else 'You have said so already.' end);
+end $function$;
+grant execute on function private.rate_card(p_card cards, p_user_id uuid, p_is_useful boolean, p_now timestamp with time zone) to service_role;
 
 -- A mail of a batch, with what the tables say of the message that it answers.
 CREATE OR REPLACE FUNCTION private.read_mail(p_item jsonb, p_ord bigint)
