@@ -18514,6 +18514,9 @@ begin
   if to_regclass('public.card_folds') is not null then
     v_edits := private.with_folds(v_edits, '{folded}');
   end if;
+  if to_regclass('private.oncall_answers') is not null then
+    v_edits := private.with_oncall_awaited(v_edits);
+  end if;
   if to_regclass('public.analyses') is not null then
     v_edits := private.with_analyses(v_edits);
   end if;
@@ -27202,6 +27205,22 @@ begin
 end $function$;
 grant execute on function private.oncall_is_due(p_now timestamp with time zone) to service_role;
 
+-- Who is on call {at, people [{name, telegram_id}]}, where that is known without asking: by the rota, or by an answer
+-- of the last minute. Null for nobody, and where it has to be asked.
+CREATE OR REPLACE FUNCTION private.oncall_known(p_schedule oncall_schedules, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('at', a.answer -> 'at', 'people', (
+    select jsonb_agg(jsonb_build_object('name', e.person -> 'name', 'telegram_id', e.person -> 'telegram_id') order by e.place)
+    from jsonb_array_elements(a.answer -> 'people') with ordinality as e (person, place)))
+  from (values (private.oncall_answer(p_schedule, p_now, false))) as a (answer)
+  where p_schedule.id is not null and a.answer -> 'people' <> '[]'
+$function$;
+grant execute on function private.oncall_known(p_schedule oncall_schedules, p_now timestamp with time zone) to service_role;
+
 -- The id of a person {name, email, atlassian_id}, who is added or brought up to date: by address, else by name.
 CREATE OR REPLACE FUNCTION private.oncall_person(p_given jsonb)
  RETURNS uuid
@@ -28405,6 +28424,10 @@ begin
       else private.label_card(v_card, v_person.user_id, v_action, p_now) end;
   end if;
 
+  if v_action in ('useful', 'useless') then
+    return private.rate_card(v_card, v_person.user_id, v_action = 'useful', p_now);
+  end if;
+
   v_state := v_card.state;
   v_holder := v_card.holder;
   if v_card.version is distinct from (p_update ->> 'version')::integer then
@@ -29054,6 +29077,30 @@ AS $function$
     '\+[0-9]([^[:alnum:]]{0,3}[0-9]){6,}', '+…', 'g')
 $function$;
 grant execute on function private.quoted(p_text text, p_contact_id uuid) to service_role;
+
+-- Somebody says whether a resolved card was useful: a rating of the flag telegram_cards.enabled (5 or 1) of the
+-- person whose message it shows, once a card and member.
+CREATE OR REPLACE FUNCTION private.rate_card(p_card cards, p_user_id uuid, p_is_useful boolean, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_kept record;
+begin
+  if p_card.state <> 'resolved' then
+    return jsonb_build_object('alert', true, 'answer', format('The card is %s.', p_card.state));
+  end if;
+  select k.* into v_kept
+  from public.deliveries d
+  join public.conversations v on v.id = d.conversation_id
+  cross join lateral private.keep_feedback(row(private.uuid_v7(), p_now, 'rating', private.subject_id(v.contact_id::text), case when p_is_useful then 5 else 1 end,
+    p_is_useful, null, 'team', null, encode(private.keyed_hash(format('card %s %s', d.id, p_user_id)), 'hex'), null)::public.feedback,
+    'telegram_cards.enabled', p_now) k
+  where d.id = p_card.delivery_id;
+  return jsonb_build_object('alert', false, 'answer', case when v_kept.kept then 'Thank you.' else 'You have said so already.' end);
+end $function$;
+grant execute on function private.rate_card(p_card cards, p_user_id uuid, p_is_useful boolean, p_now timestamp with time zone) to service_role;
 
 -- A mail of a batch, with what the tables say of the message that it answers.
 CREATE OR REPLACE FUNCTION private.read_mail(p_item jsonb, p_ord bigint)
@@ -36247,8 +36294,8 @@ begin
 end $function$;
 grant execute on function private.with_analyses(p_edits jsonb) to service_role;
 
--- Claimed deliveries, those to chats with card {token, is_sent}. is_sent: it was sent, and whoever sent it did not
--- come back to say so.
+-- Claimed deliveries, those to chats with card {token, is_sent, folded, oncall}. is_sent: it was sent, and whoever
+-- sent it did not come back to say so.
 CREATE OR REPLACE FUNCTION private.with_cards(p_deliveries jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -36266,6 +36313,9 @@ begin
     left join private.telegram_targets t on t.destination_id = (e.value ->> 'destination_id')::uuid);
   if v_deliveries is not null and to_regclass('public.card_folds') is not null then
     v_deliveries := private.with_folds(v_deliveries, '{card,folded}');
+  end if;
+  if v_deliveries is not null and to_regclass('private.oncall_answers') is not null then
+    v_deliveries := private.with_oncall(v_deliveries);
   end if;
   return v_deliveries;
 end $function$;
@@ -36303,6 +36353,55 @@ begin
     select a.token from public.attributions a where a.message_id = any (p_messages) and a.token is not null);
   return p_person;
 end $function$;
+
+-- Claimed deliveries, whose cards get oncall as private.oncall_known has it.
+CREATE OR REPLACE FUNCTION private.with_oncall(p_deliveries jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  if not exists (select from public.oncall_schedules) then
+    return p_deliveries;
+  end if;
+  return (
+    select coalesce(jsonb_agg(case when k.known is null then e.value else jsonb_set(e.value, '{card,oncall}', k.known) end order by e.place), '[]')
+    from jsonb_array_elements(p_deliveries) with ordinality as e (value, place)
+    cross join lateral (
+      select case when e.value #> '{card,is_sent}' = 'false'
+        then private.oncall_known(private.card_schedule((e.value ->> 'delivery_id')::uuid, v_now), v_now) end as known) k);
+exception when others then
+  raise warning 'who is on call is not known for the cards of a claim: % (%)', sqlerrm, sqlstate;
+  return p_deliveries;
+end $function$;
+grant execute on function private.with_oncall(p_deliveries jsonb) to service_role;
+
+-- Edits of cards; those that come before the lookup name the person as the card did at first.
+CREATE OR REPLACE FUNCTION private.with_oncall_awaited(p_edits jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  return (
+    select coalesce(jsonb_agg(case when k.known is null then e.value
+      else jsonb_set(e.value, '{oncall}', k.known || jsonb_build_object('schedule', k.schedule, 'outcome', 'named')) end order by e.place), '[]')
+    from jsonb_array_elements(p_edits) with ordinality as e (value, place)
+    left join lateral (
+      select s.name as schedule, private.oncall_known(s, v_now) as known
+      from private.oncall_pages p join public.oncall_schedules s on s.id = p.schedule_id
+      where e.value -> 'oncall' = 'null' and p.delivery_id = (e.value ->> 'delivery_id')::uuid and p.state = 'waiting') k on true);
+exception when others then
+  raise warning 'who is on call is not known for edits of cards: % (%)', sqlerrm, sqlstate;
+  return p_edits;
+end $function$;
+grant execute on function private.with_oncall_awaited(p_edits jsonb) to service_role;
 
 -- Removes the text of the messages that these updates withdraw, and of their edits.
 CREATE OR REPLACE FUNCTION private.withdraw_messages(p_updates private.inbound_update[])

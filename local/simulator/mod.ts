@@ -10,7 +10,7 @@
  * | `/simulator/telegram` | the page of Telegram's chats; what it needs is below `/simulator/api/telegram`: see telegram/api.ts |
  * | `/simulator/telegram/…` | Telegram's Bot API and what it posts: see telegram/telegram.ts |
  * | `/simulator/ai/v1/…` | a model with OpenAI's API: see ai/ai.ts; its faults are on the page of Telegram |
- * | `/simulator/pagerduty/…`, `/simulator/opsgenie/…` | PagerDuty and Opsgenie, without a page: see pagerduty/pagerduty.ts |
+ * | `/simulator/pagerduty/…`, `/simulator/opsgenie/…` | PagerDuty and Opsgenie: see pagerduty/pagerduty.ts; on the page of Telegram |
  * | `/simulator/masked` | the page of two phones; what it needs is below `/simulator/api/masked`: see texts/masked.ts |
  * | `/simulator/twilio/…` | Twilio's API and what it has and posts: see texts/twilio.ts |
  * | `/simulator/telnyx/…` | Telnyx's, without a page: see texts/telnyx.ts |
@@ -77,6 +77,8 @@ export interface Simulator {
   telegram: TelegramSimulator | undefined;
   /** The simulated model, if it has options. */
   ai: AiSimulator | undefined;
+  /** The simulated PagerDuty and Opsgenie, if they have options. */
+  pagerDuty: PagerDutySimulator | undefined;
   /** Ends timers, calls and event streams; conversations stay in `dataFile`. */
   stop(): void;
 }
@@ -156,11 +158,11 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   });
   if (options.telegram) telegram?.setWebhook(options.telegram.webhookUrl, options.telegram.secret);
   const ai = options.ai && new AiSimulator(options.ai);
-  const telegramApi = telegram && new TelegramApi(telegram, ai);
   const pagerDuty = options.pagerDuty && new PagerDutySimulator({
     ...options.pagerDuty,
     ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
   });
+  const telegramApi = telegram && new TelegramApi(telegram, ai, pagerDuty);
   const textsApi = texts &&
     new TextsApi(texts, [...media].map(([id, { filename }]) => ({ id, filename })));
   const maskedApi = texts && options.masked && new MaskedApi(options.masked, texts);
@@ -241,6 +243,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       mailboxes?.reset();
       telegram?.reset();
       ai?.reset();
+      pagerDuty?.reset();
       newcomers();
       streams.restate();
       return {};
@@ -373,6 +376,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     mailboxes,
     telegram,
     ai,
+    pagerDuty,
     stop() {
       meta.stop();
       mail?.stop();

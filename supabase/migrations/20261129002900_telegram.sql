@@ -228,9 +228,12 @@ begin
   if v_deliveries is not null and to_regclass('public.card_folds') is not null then
     v_deliveries := private.with_folds(v_deliveries, '{card,folded}');
   end if;
+  if v_deliveries is not null and to_regclass('private.oncall_answers') is not null then
+    v_deliveries := private.with_oncall(v_deliveries);
+  end if;
   return v_deliveries;
 end $$;
-comment on function private.with_cards(jsonb) is 'Claimed deliveries, those to chats with card {token, is_sent}. is_sent: it was sent, and whoever sent it did not come back to say so.';
+comment on function private.with_cards(jsonb) is 'Claimed deliveries, those to chats with card {token, is_sent, folded, oncall}. is_sent: it was sent, and whoever sent it did not come back to say so.';
 
 create function public.note_card(p_delivery_id uuid, p_chat_id bigint, p_message_ids bigint[], p_topic_id bigint default null) returns void
 language plpgsql volatile set search_path = '' as $$

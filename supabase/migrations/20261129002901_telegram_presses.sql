@@ -156,6 +156,24 @@ language sql volatile set search_path = '' as $$
   where c.delivery_id in (select d.id from public.deliveries d where d.message_id = p_message_id) order by c.delivery_id for update
 $$;
 comment on function private.lock_cards(uuid) is 'Locks all cards of a message, in one order: people press on several at once what changes all.';
+create function private.rate_card(p_card public.cards, p_user_id uuid, p_is_useful boolean, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_kept record;
+begin
+  if p_card.state <> 'resolved' then
+    return jsonb_build_object('alert', true, 'answer', format('The card is %s.', p_card.state));
+  end if;
+  select k.* into v_kept
+  from public.deliveries d
+  join public.conversations v on v.id = d.conversation_id
+  cross join lateral private.keep_feedback(row(private.uuid_v7(), p_now, 'rating', private.subject_id(v.contact_id::text), case when p_is_useful then 5 else 1 end,
+    p_is_useful, null, 'team', null, encode(private.keyed_hash(format('card %s %s', d.id, p_user_id)), 'hex'), null)::public.feedback,
+    'telegram_cards.enabled', p_now) k
+  where d.id = p_card.delivery_id;
+  return jsonb_build_object('alert', false, 'answer', case when v_kept.kept then 'Thank you.' else 'You have said so already.' end);
+end $$;
+comment on function private.rate_card(public.cards, uuid, boolean, timestamptz) is 'Somebody says whether a resolved card was useful: a rating of the flag telegram_cards.enabled (5 or 1) of the person whose message it shows, once a card and member.';
 
 create function private.press_card(p_update jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -201,6 +219,10 @@ begin
   if v_action in ('wrong', 'back') or v_action like 'is\_%' then
     return case when to_regclass('public.analyses') is null then '{"answer": "Nothing is known of this mail.", "alert": true}'
       else private.label_card(v_card, v_person.user_id, v_action, p_now) end;
+  end if;
+
+  if v_action in ('useful', 'useless') then
+    return private.rate_card(v_card, v_person.user_id, v_action = 'useful', p_now);
   end if;
 
   v_state := v_card.state;
@@ -352,6 +374,9 @@ begin
   if to_regclass('public.card_folds') is not null then
     v_edits := private.with_folds(v_edits, '{folded}');
   end if;
+  if to_regclass('private.oncall_answers') is not null then
+    v_edits := private.with_oncall_awaited(v_edits);
+  end if;
   if to_regclass('public.analyses') is not null then
     v_edits := private.with_analyses(v_edits);
   end if;
@@ -491,6 +516,7 @@ grant execute on function
   private.keep_chat(jsonb, bigint, timestamptz),
   private.open_link(jsonb, timestamptz),
   private.lock_cards(uuid),
+  private.rate_card(public.cards, uuid, boolean, timestamptz),
   private.press_card(jsonb, timestamptz),
   private.in_words(interval),
   private.take_telegram_update(jsonb, timestamptz),

@@ -163,6 +163,56 @@ begin
 end $$;
 comment on function private.oncall_answer(public.oncall_schedules, timestamptz, boolean) is 'Who is on call {people [{name, email, telegram_id}], at, is_stale}: by the rota, or by what the provider said within a minute, or of any age. Null where it has to be asked.';
 
+create function private.oncall_known(p_schedule public.oncall_schedules, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('at', a.answer -> 'at', 'people', (
+    select jsonb_agg(jsonb_build_object('name', e.person -> 'name', 'telegram_id', e.person -> 'telegram_id') order by e.place)
+    from jsonb_array_elements(a.answer -> 'people') with ordinality as e (person, place)))
+  from (values (private.oncall_answer(p_schedule, p_now, false))) as a (answer)
+  where p_schedule.id is not null and a.answer -> 'people' <> '[]'
+$$;
+comment on function private.oncall_known(public.oncall_schedules, timestamptz) is 'Who is on call {at, people [{name, telegram_id}]}, where that is known without asking: by the rota, or by an answer of the last minute. Null for nobody, and where it has to be asked.';
+
+-- Failure policy of both: open. The card goes without.
+create function private.with_oncall(p_deliveries jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  if not exists (select from public.oncall_schedules) then
+    return p_deliveries;
+  end if;
+  return (
+    select coalesce(jsonb_agg(case when k.known is null then e.value else jsonb_set(e.value, '{card,oncall}', k.known) end order by e.place), '[]')
+    from jsonb_array_elements(p_deliveries) with ordinality as e (value, place)
+    cross join lateral (
+      select case when e.value #> '{card,is_sent}' = 'false'
+        then private.oncall_known(private.card_schedule((e.value ->> 'delivery_id')::uuid, v_now), v_now) end as known) k);
+exception when others then
+  raise warning 'who is on call is not known for the cards of a claim: % (%)', sqlerrm, sqlstate;
+  return p_deliveries;
+end $$;
+comment on function private.with_oncall(jsonb) is 'Claimed deliveries, whose cards get oncall as private.oncall_known has it.';
+
+create function private.with_oncall_awaited(p_edits jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_now timestamptz := clock_timestamp();
+begin
+  return (
+    select coalesce(jsonb_agg(case when k.known is null then e.value
+      else jsonb_set(e.value, '{oncall}', k.known || jsonb_build_object('schedule', k.schedule, 'outcome', 'named')) end order by e.place), '[]')
+    from jsonb_array_elements(p_edits) with ordinality as e (value, place)
+    left join lateral (
+      select s.name as schedule, private.oncall_known(s, v_now) as known
+      from private.oncall_pages p join public.oncall_schedules s on s.id = p.schedule_id
+      where e.value -> 'oncall' = 'null' and p.delivery_id = (e.value ->> 'delivery_id')::uuid and p.state = 'waiting') k on true);
+exception when others then
+  raise warning 'who is on call is not known for edits of cards: % (%)', sqlerrm, sqlstate;
+  return p_edits;
+end $$;
+comment on function private.with_oncall_awaited(jsonb) is 'Edits of cards; those that come before the lookup name the person as the card did at first.';
+
 create function private.claim_oncall_pages(p_limit integer, p_is_on boolean, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -440,6 +490,9 @@ grant execute on function
   private.card_schedule(uuid, timestamptz),
   private.oncall_resolved(jsonb),
   private.oncall_answer(public.oncall_schedules, timestamptz, boolean),
+  private.oncall_known(public.oncall_schedules, timestamptz),
+  private.with_oncall(jsonb),
+  private.with_oncall_awaited(jsonb),
   private.claim_oncall_pages(integer, boolean, timestamptz),
   public.claim_oncall_pages(integer, boolean),
   private.begin_oncall_lookup(text, timestamptz),

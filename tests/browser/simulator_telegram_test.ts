@@ -12,6 +12,9 @@ import { until } from "../support/until.ts";
 
 const TOKEN = "7000000001:token-of-the-page";
 
+const MODEL_KEY = "key-of-the-model";
+const ROUTING_KEY = "routing-key-of-the-page";
+
 /** The page of a simulator of its own. The test is the functions. */
 interface Scene {
   simulator: Simulator;
@@ -19,8 +22,10 @@ interface Scene {
   /** Calls the Bot API. */
   // deno-lint-ignore no-explicit-any
   call(method: string, body: unknown): Promise<any>;
-  /** Updates that were posted to the webhook. */
+  /** Updates that were posted to the webhook, and events of PagerDuty. */
   updates: Record<string, unknown>[];
+  /** Posts to another part of the simulator; the status. */
+  post(path: string, body: unknown, key?: string): Promise<number>;
 }
 
 async function withPage(browser: Browser, test: (scene: Scene) => Promise<void>): Promise<void> {
@@ -44,6 +49,11 @@ async function withPage(browser: Browser, test: (scene: Scene) => Promise<void>)
     ...OPTIONS,
     ...{ webhookUrl: `${origin}/hook`, fetch: webhook },
     telegram: { token: TOKEN, secret: "secret", webhookUrl: `${origin}/telegram` },
+    ai: { key: MODEL_KEY },
+    pagerDuty: {
+      ...{ token: "token", routingKey: ROUTING_KEY, secret: "secret", opsgenieKey: "key" },
+      webhookUrl: `${origin}/pagerduty`,
+    },
   });
   try {
     const page = await browser.newPage();
@@ -55,6 +65,18 @@ async function withPage(browser: Browser, test: (scene: Scene) => Promise<void>)
       simulator,
       page,
       updates,
+      post: async (path, body, key) => {
+        const response = await fetch(`${origin}/simulator/${path}`, {
+          method: "POST",
+          headers: {
+            "content-type": "application/json",
+            ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+          },
+          body: JSON.stringify(body),
+        });
+        await response.body?.cancel();
+        return response.status;
+      },
       call: async (method, body) =>
         await (await fetch(`${origin}/simulator/telegram/bot${TOKEN}/${method}`, {
           method: "POST",
@@ -122,8 +144,8 @@ browserTest("on a phone nothing is wider than the screen, and faults are switche
     assert(width <= 360, `${width} px`);
     await page.getByRole("button", { name: "Telegram", exact: true }).click();
     await page.getByRole("tab", { name: /Faults/ }).click();
-    await page.getByLabel("Answer").selectOption("429");
-    await page.getByText("Changed.").waitFor();
+    await page.locator("#trouble").getByLabel("Answer").selectOption("429");
+    await page.locator("#trouble").getByText("Changed.").waitFor();
     const refused = await call("sendMessage", { chat_id: chat.id, text: "Hello" });
     assertMatch(refused.description, /Too Many Requests/);
     await page.getByRole("button", { name: "Reset" }).click();
@@ -131,6 +153,89 @@ browserTest("on a phone nothing is wider than the screen, and faults are switche
     assertEquals(await seriousFaults(page), []);
   });
 });
+
+browserTest("the model's questions are shown, and it fails as chosen", async (browser) => {
+  await withPage(browser, async ({ page, post }) => {
+    const ask = (text: string) =>
+      post("ai/v1/chat/completions", { messages: [{ role: "user", content: text }] }, MODEL_KEY);
+    await page.getByRole("tab", { name: "Model" }).click();
+    await page.getByText("Nothing has been asked yet.").waitFor();
+    assertEquals(await ask("Subject: The shop is down"), 200);
+    const questions = page.locator("#questions > li");
+    await questions.first().getByText("200", { exact: true }).waitFor();
+    await questions.first().locator("summary").click();
+    await page.getByText("Subject: The shop is down").waitFor();
+    await page.locator("#model").getByLabel("Answer").selectOption("500");
+    await page.locator("#model").getByText("Changed.").waitFor();
+    await page.getByRole("tab", { name: "Model on" }).waitFor();
+    assertEquals(await ask("Once more"), 500);
+    await questions.first().getByText("500", { exact: true }).waitFor();
+    assertEquals(await questions.count(), 2);
+    for (const scheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme: scheme });
+      assertEquals(await seriousFaults(page), []);
+    }
+  });
+});
+
+browserTest(
+  "incidents of PagerDuty are acted on by a person, who is on call is set, and it fails as chosen",
+  async (browser) => {
+    await withPage(browser, async ({ page, simulator, post, updates }) => {
+      const trigger = (key: string, summary: string) =>
+        post("pagerduty/v2/enqueue", {
+          ...{ routing_key: ROUTING_KEY, event_action: "trigger", dedup_key: key },
+          payload: { summary },
+        });
+      const told = () => {
+        const { event } = updates.at(-1) as {
+          event: { event_type: string; agent: { summary: string }; data: { incident_key: string } };
+        };
+        return [event.event_type, event.agent.summary, event.data.incident_key];
+      };
+      await page.getByRole("tab", { name: "PagerDuty" }).click();
+      await page.getByText("No card has opened an incident yet.").waitFor();
+      assertEquals(await trigger("gatelink:one", "Disk is full"), 202);
+      assertEquals(await trigger("gatelink:two", "The shop is <b>down</b>"), 202);
+      const incident = page.locator(".incident", { hasText: "The shop is <b>down</b>" });
+      await page.getByLabel("You are").selectOption({ label: "Ben" });
+      await incident.getByRole("button", { name: "Acknowledge" }).click();
+      await incident.getByText("acknowledged", { exact: true }).waitFor();
+      assertEquals(told(), ["incident.acknowledged", "Ben", "gatelink:two"]);
+      // The focus stays at the incident when its buttons change.
+      await incident.locator(":focus").waitFor();
+      await incident.getByRole("button", { name: "Resolve" }).click();
+      await incident.getByText("resolved", { exact: true }).waitFor();
+      assertEquals(told(), ["incident.resolved", "Ben", "gatelink:two"]);
+      await page.locator(".incident", { hasText: "Disk is full" }).getByText("triggered", { exact: true })
+        .waitFor();
+
+      await page.getByLabel("Schedule id").fill("S1");
+      await page.getByLabel("Name").fill("Ana");
+      await page.getByLabel("Address").fill("ana@team.example");
+      await page.getByRole("button", { name: "Put on call" }).click();
+      await page.getByText("S1: Ana (ana@team.example)").waitFor();
+      assertEquals(simulator.pagerDuty!.schedules.get("S1"), [{ name: "Ana", email: "ana@team.example" }]);
+      for (const scheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme: scheme });
+        assertEquals(await seriousFaults(page), []);
+      }
+      await page.getByRole("button", { name: "Nobody is on call in S1" }).click();
+      await page.getByText("S1: nobody").waitFor();
+
+      await page.locator("#oncall").getByLabel("Answer").selectOption("500");
+      await page.getByRole("tab", { name: "PagerDuty on" }).waitFor();
+      assertEquals(await trigger("gatelink:three", "Lost"), 502);
+      await page.setViewportSize({ width: 360, height: 740 });
+      await page.getByRole("button", { name: "Telegram", exact: true }).click();
+      const width = await page.locator("html").evaluate((page) => page.scrollWidth);
+      assert(width <= 360, `${width} px`);
+      assertEquals(await post("api/reset", {}), 200);
+      await page.getByText("No card has opened an incident yet.").waitFor();
+      assertEquals(simulator.pagerDuty!.fault, "none");
+    });
+  },
+);
 
 fileStack({ prepare: (_stack, sql) => addIdentity(sql) })(
   "on the stack: a mail in, its card, a press, an answer, and the mail that goes out in the thread",

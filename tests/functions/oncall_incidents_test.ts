@@ -64,6 +64,8 @@ for (const source of ["pagerduty", "opsgenie"] as const) {
     async (edge) => {
       const chat = await scene(edge, source);
       await says(edge, "The shop is down");
+      // Who is on call has to be asked: the card does not wait for it.
+      assertMatch(chat.messages[0].text, /The shop is down$/);
       await clock(edge);
       assertMatch(chat.messages[0].text, /📟 On call: Ana/);
       assertEquals([incident(edge).state, incident(edge).summary], ["triggered", "The shop is down"]);
@@ -81,6 +83,27 @@ for (const source of ["pagerduty", "opsgenie"] as const) {
     },
   );
 }
+
+edgeTest(
+  "an answer of the last minute names the person on the next card; an older one, or a fault since, does not",
+  async (edge) => {
+    const { sql } = edge;
+    const chat = await scene(edge);
+    await says(edge, "One");
+    await clock(edge);
+    const lookups = () => edge.pagerDuty.calls.filter((call) => call.startsWith("GET")).length;
+    const before = lookups();
+    await says(edge, "Two");
+    assertMatch(chat.messages.at(-1)!.text, /Two\n\n📟 On call: Ana$/);
+    assertEquals(lookups(), before);
+    await sql`update private.oncall_answers set answered_at = now() - interval '61 seconds'`;
+    await says(edge, "Three");
+    assertMatch(chat.messages.at(-1)!.text, /Three$/);
+    await sql`update private.oncall_answers set answered_at = now(), fault = 'timeout'`;
+    await says(edge, "Four");
+    assertMatch(chat.messages.at(-1)!.text, /Four$/);
+  },
+);
 
 edgeTest("what happens at PagerDuty changes the card, with a name, and is never told back", async (edge) => {
   const chat = await scene(edge);

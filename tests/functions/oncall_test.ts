@@ -42,14 +42,24 @@ async function clock(edge: Edge) {
 const texts = (chat: { messages: readonly { text: string }[] }) => chat.messages.map(({ text }) => text);
 
 edgeTest(
-  "the card is there first, then mentions who is on call, who is called by a message once a minute",
+  "the card names who is on call by the rota, then mentions the person, who is called by a message once a minute",
   async (edge) => {
     const { sql } = edge;
     const chat = await chatWithRoute(edge);
     await linkedPerson(edge, ANA);
     await rota(edge, ["ana@team.example"]);
     await says(edge, "The shop is down");
-    assertEquals(texts(chat), ["Casey (WhatsApp)\n\nThe shop is down"]);
+    assertEquals(texts(chat), ["Casey (WhatsApp)\n\nThe shop is down\n\n📟 On call: Ana"]);
+    // Nobody is notified by a name: of many cards at once only one calls.
+    assertEquals(chat.messages[0].entities.filter(({ type }) => type === "text_mention"), []);
+    // An edit before the lookup, as of an analysis, keeps it.
+    await sql`update public.cards set edit_due_at = now()`;
+    await edge.call("telegram-webhook/edit", { headers: key });
+    await until(
+      "the card was edited",
+      async () => (await sql`select from public.cards where edit_due_at is not null`).length === 0,
+    );
+    assertEquals(texts(chat), ["Casey (WhatsApp)\n\nThe shop is down\n\n📟 On call: Ana"]);
     await clock(edge);
     assertEquals(texts(chat), [
       "Casey (WhatsApp)\n\nThe shop is down\n\n📟 On call: Ana",
@@ -115,6 +125,8 @@ edgeTest(
     Deno.env.set("DYNAMIC_ROUTING", "false");
     try {
       await says(edge, "One");
+      assertEquals(texts(chat), ["Casey (WhatsApp)\n\nOne"]);
+      await sql`update public.cards set edit_due_at = now()`;
       await clock(edge);
       assertEquals(texts(chat), ["Casey (WhatsApp)\n\nOne"]);
       assertEquals(

@@ -146,6 +146,39 @@ edgeTest(
   },
 );
 
+edgeTest("a resolved card asks whether it was useful: a rating of the cards, once a member", async (edge) => {
+  const { sql, telegram } = edge;
+  const { chat } = await chatWithRoute(edge);
+  await linked(edge, ANA);
+  await linked(edge, BEN);
+  await says(edge, "Help");
+  const press = async (text: string, by: typeof ANA) => {
+    telegram.press(chat.id, cardIn(chat).message_id, dataOf(cardIn(chat), text), by);
+    await telegram.settled();
+    return telegram.toasts.at(-1)!.text;
+  };
+  await press("Resolve", ANA);
+  await until("the card is up to date", () => cardIn(chat).edits >= 1);
+  assertEquals(await press("👎 Not useful", BEN), "Thank you.");
+  assertEquals(await press("👍 Useful", BEN), "You have said so already.");
+  assertEquals(await press("👍 Useful", ANA), "Thank you.");
+  assertEquals(
+    [...await sql`select kind, rating::int as rating, positive, source from public.feedback order by rating`],
+    [
+      { kind: "rating", rating: 1, positive: false, source: "team" },
+      { kind: "rating", rating: 5, positive: true, source: "team" },
+    ],
+  );
+  assertEquals(
+    (await sql`select count(distinct subject_id)::int as n from public.feedback where subject_id in (select id::text from public.contacts)`)[
+      0
+    ].n,
+    1,
+  );
+  // It is no change of the card's.
+  assertEquals((await sql`select version from public.cards`)[0].version, 2);
+});
+
 edgeTest("an update that comes again is done once", async (edge) => {
   const { sql, telegram } = edge;
   const { chat } = await chatWithRoute(edge);

@@ -2,6 +2,7 @@
 import { $, api, clock, complain, h } from "./dom.js";
 import { listen } from "./stream.js";
 import { fillForm, place, startTabs, watchForm } from "./panel.js";
+import { showOnCall, startOnCall } from "./oncall_panel.js";
 import { startComposer, startViews, view } from "./texts_panel.js";
 
 const chats = new Map();
@@ -35,6 +36,13 @@ const handlers = {
       );
       showModel(state.model);
     }
+    $("tab-oncall").hidden = state.oncall === null;
+    if (state.oncall !== null) {
+      $("oncall").elements.fault.replaceChildren(
+        ...state.oncall.faults.map(({ value, label }) => h("option", { value }, label)),
+      );
+      showOnCall(state.oncall);
+    }
     open(chats.has(current) ? current : chats.keys().next().value);
   },
   chat({ chat }) {
@@ -45,6 +53,7 @@ const handlers = {
   toast: ({ text }) => complain(new Error(text)),
   settings: ({ settings }) => showSettings(settings),
   ai: (change) => showModel(change),
+  oncall: (change) => showOnCall(change),
 };
 
 function open(id) {
@@ -321,6 +330,7 @@ watchForm($("model"), async (change) => {
   }
 });
 watchForm($("trouble"), (change) => configure(change, "Changed."));
+startOnCall(from);
 startTabs();
 draw();
 listen("api/telegram/events", handlers);

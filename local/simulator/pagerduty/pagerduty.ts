@@ -12,13 +12,21 @@
  * | `POST /simulator/pagerduty/act` | `{key, do}`: somebody acknowledges, unacknowledges, resolves or reopens there |
  * | `POST /simulator/pagerduty/schedule` | `{id, people: [{name, email}]}`: who is on call |
  * | `POST /simulator/pagerduty/settings` | `{fault}` |
+ *
+ * The page of Telegram shows it: see telegram/api.ts.
  */
 import { hmacSha256 } from "../../../supabase/functions/_shared/crypto/hmac.ts";
 
-/** What may be wrong. */
-export const PAGERDUTY_FAULTS = ["none", "429", "500", "hang", "garbage"] as const;
+/** How it fails. */
+export const PAGERDUTY_FAULTS = {
+  none: "Answers",
+  "429": "429: too many requests",
+  "500": "502: an error",
+  hang: "Does not answer",
+  garbage: "Answers with what is not JSON",
+} as const;
 /** One of {@link PAGERDUTY_FAULTS}. */
-export type PagerDutyFault = typeof PAGERDUTY_FAULTS[number];
+export type PagerDutyFault = keyof typeof PAGERDUTY_FAULTS;
 
 /** An incident, or an alert of Opsgenie's. */
 export interface PagerDutyIncident {
@@ -41,6 +49,15 @@ export const PAGERDUTY_ACTS = {
   reopen: ["triggered", "incident.reopened"],
 } as const;
 
+/** What the page is told. */
+export interface PagerDutyChange {
+  readonly type: "oncall";
+  readonly fault: PagerDutyFault;
+  /** The newest first. */
+  readonly incidents: readonly PagerDutyIncident[];
+  readonly schedules: Readonly<Record<string, readonly PagerDutyPerson[]>>;
+}
+
 /** Options of a {@linkcode PagerDutySimulator}. */
 export interface PagerDutyOptions {
   readonly token: string;
@@ -54,10 +71,13 @@ export interface PagerDutyOptions {
   now?(): number;
 }
 
+const SHOWN = 100;
+
 /** The simulated PagerDuty and Opsgenie. */
 export class PagerDutySimulator {
   readonly #options: PagerDutyOptions;
   readonly #posts = new Set<Promise<unknown>>();
+  readonly #listeners = new Set<(change: PagerDutyChange) => void>();
   #nextEvent = 1;
   fault: PagerDutyFault = "none";
   /** Incidents by key. */
@@ -84,6 +104,44 @@ export class PagerDutySimulator {
     const [state, type] = PAGERDUTY_ACTS[act];
     incident.state = state;
     this.#tell(incident, type, by, at, copies);
+    this.#changed();
+  }
+
+  /** Changes who is on call by a schedule; nobody for none. */
+  setSchedule(id: string, people: readonly PagerDutyPerson[]): void {
+    this.schedules.set(id, people);
+    this.#changed();
+  }
+
+  /** Changes how it fails. @throws RangeError for a fault that it does not have. */
+  setFault(fault: string): void {
+    if (!Object.hasOwn(PAGERDUTY_FAULTS, fault)) throw new RangeError("fault: no such fault");
+    this.fault = fault as PagerDutyFault;
+    this.#changed();
+  }
+
+  /** What the page shows. */
+  get shown(): PagerDutyChange {
+    return {
+      type: "oncall",
+      fault: this.fault,
+      incidents: [...this.incidents.values()].reverse().slice(0, SHOWN),
+      schedules: Object.fromEntries(this.schedules),
+    };
+  }
+
+  /** Calls with each change until the returned function is called. */
+  listen(tell: (change: PagerDutyChange) => void): () => void {
+    this.#listeners.add(tell);
+    return () => this.#listeners.delete(tell);
+  }
+
+  reset(): void {
+    this.fault = "none";
+    this.incidents.clear();
+    this.schedules.clear();
+    this.calls.length = 0;
+    this.#changed();
   }
 
   /** Resolves once every webhook was answered. */
@@ -110,11 +168,10 @@ export class PagerDutySimulator {
         this.act(String(body.key), body.do);
         return Response.json({});
       case "POST pagerduty schedule":
-        this.schedules.set(String(body.id), body.people);
+        this.setSchedule(String(body.id), body.people);
         return Response.json({});
       case "POST pagerduty settings":
-        if (!PAGERDUTY_FAULTS.includes(body.fault)) throw new RangeError("fault: no such fault");
-        this.fault = body.fault;
+        this.setFault(String(body.fault));
         return Response.json({ fault: this.fault });
     }
     switch (this.fault) {
@@ -187,7 +244,9 @@ export class PagerDutySimulator {
     const incident = this.incidents.get(key);
     if (action === "trigger") {
       if (incident === undefined || incident.state === "resolved") {
+        this.incidents.delete(key);
         this.incidents.set(key, { key, summary, state: "triggered" });
+        this.#changed();
       }
       return;
     }
@@ -195,6 +254,11 @@ export class PagerDutySimulator {
     if (incident === undefined || incident.state === "resolved" || incident.state === state) return;
     incident.state = state;
     this.#tell(incident, `incident.${state}`, "Events API", this.#now(), 0);
+    this.#changed();
+  }
+
+  #changed(): void {
+    for (const tell of this.#listeners) tell(this.shown);
   }
 
   #tell(

@@ -13,10 +13,19 @@
  * | `POST topic` | `{chat, topic, closed}` |
  * | `POST settings` | some of {@link TelegramSettings} |
  * | `POST model` | some of {@link AiSettings}: how the simulated model behaves |
+ * | `POST oncall/act` | `{key, do, from?}`: somebody does something with an incident in PagerDuty |
+ * | `POST oncall/schedule` | `{id, people: [{name, email}]}`: who is on call there |
+ * | `POST oncall/settings` | `{fault}`: how PagerDuty and Opsgenie fail |
  */
 import { z } from "zod";
 import type { Json } from "../model.ts";
 import { AI_CALM, AI_FAULTS, type AiChange, type AiSettings, type AiSimulator } from "../ai/ai.ts";
+import {
+  PAGERDUTY_ACTS,
+  PAGERDUTY_FAULTS,
+  type PagerDutyChange,
+  type PagerDutySimulator,
+} from "../pagerduty/pagerduty.ts";
 import { TELEGRAM_CALM, TELEGRAM_FAULTS, type TelegramSettings } from "./settings.ts";
 import { TELEGRAM_PEOPLE, type TelegramChange, type TelegramSimulator } from "./telegram.ts";
 
@@ -39,17 +48,32 @@ const PRESS = z.strictObject({ chat: id, message: id, data: z.string().min(1).ma
 const GROUP = z.strictObject({ title: z.string(), kind: z.enum(["group", "supergroup", "forum"]) });
 const MEMBER = z.strictObject({ chat: id, member: z.boolean() });
 const CHAT = z.strictObject({ chat: id });
+const INCIDENT = z.strictObject({
+  key: z.string(),
+  do: z.enum(Object.keys(PAGERDUTY_ACTS) as [keyof typeof PAGERDUTY_ACTS]),
+  from,
+});
+const SCHEDULE = z.strictObject({
+  id: z.string().trim().min(1).max(128),
+  people: z.array(z.strictObject({ name: z.string().trim().min(1).max(100), email: z.email() })).max(20),
+});
+const FAULT = z.strictObject({ fault: z.string() });
 const TOPIC = z.strictObject({ chat: id, topic: id, closed: z.boolean() });
 
 /** The page's part of the simulated Telegram. */
 export class TelegramApi {
   readonly #telegram: TelegramSimulator;
   readonly #ai: AiSimulator | undefined;
+  readonly #pagerDuty: PagerDutySimulator | undefined;
 
-  /** @param ai What reads the mails that become cards, if anything does. */
-  constructor(telegram: TelegramSimulator, ai?: AiSimulator) {
+  /**
+   * @param ai What reads the mails that become cards, if anything does.
+   * @param pagerDuty What knows who is on call, if anything does.
+   */
+  constructor(telegram: TelegramSimulator, ai?: AiSimulator, pagerDuty?: PagerDutySimulator) {
     this.#telegram = telegram;
     this.#ai = ai;
+    this.#pagerDuty = pagerDuty;
   }
 
   /** Everything that the page shows at first. */
@@ -69,12 +93,16 @@ export class TelegramApi {
         calm: AI_CALM,
         faults: Object.entries(AI_FAULTS).map(([value, label]) => ({ value, label })),
       },
+      oncall: this.#pagerDuty === undefined ? null : {
+        ...this.#pagerDuty.shown,
+        faults: Object.entries(PAGERDUTY_FAULTS).map(([value, label]) => ({ value, label })),
+      },
     };
   }
 
   /** Calls with each change until the returned function is called. */
-  listen(tell: (change: TelegramChange | AiChange) => void): () => void {
-    const ends = [this.#telegram.listen(tell), this.#ai?.listen(tell)];
+  listen(tell: (change: TelegramChange | AiChange | PagerDutyChange) => void): () => void {
+    const ends = [this.#telegram.listen(tell), this.#ai?.listen(tell), this.#pagerDuty?.listen(tell)];
     return () => ends.forEach((end) => end?.());
   }
 
@@ -119,6 +147,19 @@ export class TelegramApi {
       }
       case "model":
         return this.#ai?.configure(body as Partial<AiSettings>);
+      case "oncall/act": {
+        const { key, do: act, from } = read(INCIDENT, body);
+        this.#pagerDuty?.act(key, act, { by: person(from).first_name });
+        return this.#pagerDuty && {};
+      }
+      case "oncall/schedule": {
+        const { id, people } = read(SCHEDULE, body);
+        this.#pagerDuty?.setSchedule(id, people);
+        return this.#pagerDuty && {};
+      }
+      case "oncall/settings":
+        this.#pagerDuty?.setFault(read(FAULT, body).fault);
+        return this.#pagerDuty && {};
       case "settings":
         return telegram.configure(body as Partial<TelegramSettings>);
     }

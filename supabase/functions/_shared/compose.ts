@@ -16,6 +16,8 @@ import { composePipeline } from "./pipeline/compose.ts";
 
 /** Off: cards wait. */
 const CARDS = "telegram_cards.enabled";
+/** Off: cards name nobody. */
+const ON_CALL = "dynamic_routing.enabled";
 /** Flags of what is found out behind a card. */
 const BEHIND_CARDS: readonly string[] = ["mail_analysis.enabled"];
 /** The call under way; another one follows it if there were cards meanwhile. */
@@ -55,6 +57,7 @@ const telegram = createChatDestination({
     if (killed(CARDS)) return false;
     return (await loadConfig()).settings.some(({ key, value }) => key === CARDS && value === "true");
   },
+  namesOnCall: () => !killed(ON_CALL),
   noteCard: async ({ deliveryId, chatId, topicId, messageIds }) => {
     await rpc("note_card", {
       p_delivery_id: deliveryId,

@@ -15,6 +15,8 @@ export interface EditCardsDeps {
   /** The bot; why there is none, if so. */
   bot(): Bot | string;
   fetch(url: string, init: RequestInit): Promise<Response>;
+  /** Whether cards name who is on call before that is looked up: a kill switch. */
+  namesOnCall(): boolean;
   /** Counts an edit by its outcome. */
   count(outcome: string): void;
   onError(message: string, error: unknown): void;
@@ -108,7 +110,9 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
         status: { state: card.state, by: card.by, at: card.at, until: card.until },
         ...(card.folded && { folded: card.folded }),
         analysis: card.analysis ?? null,
-        ...(card.oncall === null ? {} : { onCall: card.oncall }),
+        ...(card.oncall === null || (card.oncall.outcome === "named" && !deps.namesOnCall())
+          ? {}
+          : { onCall: card.oncall }),
       });
       const place = { chat_id: card.chat_id, message_id: card.message_id };
       const rest = {

@@ -50,6 +50,7 @@ export default serve(
       rpc,
       bot,
       fetch: call,
+      namesOnCall: () => !killed("dynamic_routing.enabled"),
       count: (outcome) => count("telegram_edits", outcome),
       onError: (message, error) => log.warn(message, { error }),
     }),

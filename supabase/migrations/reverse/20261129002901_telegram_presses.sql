@@ -21,6 +21,7 @@ drop function
   public.link_telegram(text),
   private.take_telegram_update(jsonb, timestamptz),
   public.take_telegram_update(jsonb),
+  private.rate_card(public.cards, uuid, boolean, timestamptz),
   private.press_card(jsonb, timestamptz),
   private.lock_cards(uuid),
   private.in_words(interval),

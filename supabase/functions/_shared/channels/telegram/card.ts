@@ -81,7 +81,7 @@ const SUMMARY_UNITS = 220;
 
 /** What the buttons do. */
 export const ACTIONS = [
-  ...["ack", "mine", "snooze", "resolve", "spam", "wake", "undo"] as const,
+  ...["ack", "mine", "snooze", "resolve", "spam", "wake", "undo", "useful", "useless"] as const,
   ...["wrong", "back", "is_positive", "is_neutral", "is_negative"] as const,
   ...["is_critical", "is_high", "is_normal", "is_low"] as const,
 ] as const;
@@ -96,6 +96,8 @@ const WORDS: Readonly<Record<Action, string>> = {
   spam: "Spam",
   wake: "Wake up",
   undo: "Undo",
+  useful: "👍 Useful",
+  useless: "👎 Not useful",
   wrong: "Wrong?",
   back: "Back",
   is_positive: "🙂 Positive",
@@ -111,7 +113,7 @@ const ROWS: Readonly<Record<CardState, readonly (readonly Action[])[]>> = {
   open: [["ack", "resolve"], ["snooze", "spam"]],
   acknowledged: [["resolve", "snooze"], ["mine", "undo"]],
   snoozed: [["wake", "resolve"], ["undo"]],
-  resolved: [["undo"]],
+  resolved: [["undo"], ["useful", "useless"]],
   spam: [["undo"]],
 };
 

@@ -14,6 +14,8 @@ export interface ChatDestinationDeps {
   bot(): Bot | string;
   /** Whether cards are sent at all: a flag, and its kill switch. */
   isOn(): Promise<boolean>;
+  /** Whether cards name who is on call: a kill switch. */
+  namesOnCall(): boolean;
   /** Keeps where a card is; called again, adds a further message of it. */
   noteCard(card: {
     deliveryId: string;
@@ -73,6 +75,7 @@ export function createChatDestination(deps: ChatDestinationDeps): OwnDestination
           version: 1,
           status: { state: "open" },
           ...(card.folded && { folded: card.folded }),
+          ...(card.oncall && deps.namesOnCall() && { onCall: { ...card.oncall, outcome: "named" } }),
         },
       );
       const place = { chatId: config.chat_id, topicId: config.topic_id };

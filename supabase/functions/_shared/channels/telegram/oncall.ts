@@ -7,7 +7,8 @@ import { line, type Part, shortened } from "./text.ts";
 
 /** Who is on call, as the database has it for a card. */
 export interface OnCallShown {
-  readonly outcome: "found" | "unlinked" | "stale" | "empty" | "failed";
+  /** `named`: known before the card was sent. Nobody is notified by it: of many cards at once only one calls. */
+  readonly outcome: "named" | "found" | "unlinked" | "stale" | "empty" | "failed";
   /** ISO time of the answer; null where there is none. */
   readonly at: string | null;
   readonly people: readonly { readonly name: string; readonly telegram_id: number | null }[];
@@ -24,7 +25,7 @@ export function onCallParts({ outcome, at, people }: OnCallShown): Part[] {
   const when = outcome === "stale" && at !== null
     ? ` (as of ${at.slice(0, 10)} ${at.slice(11, 16)} UTC)`
     : "";
-  return ["📟 On call: ", ...named(people), when];
+  return ["📟 On call: ", ...named(people, outcome !== "named"), when];
 }
 
 /** The short message that calls people, because nobody is notified of an edit. */
@@ -45,12 +46,11 @@ export function troubleInWords(
     : `📟 Who is on call for ${schedule} is not known: the provider does not answer. Cards stay in their chat and mention nobody. gatelink oncall doctor says why.`;
 }
 
-function named(people: OnCallShown["people"]): Part[] {
+function named(people: OnCallShown["people"], mentions = true): Part[] {
   const shown = people.slice(0, PEOPLE).map(({ name, telegram_id }): Part[] => {
     const text = shortened(line(name), NAME_UNITS) || "Somebody";
-    return telegram_id === null
-      ? [`${text} (not linked)`]
-      : [{ type: "text_mention", text, user: { id: telegram_id } }];
+    if (telegram_id === null) return [`${text} (not linked)`];
+    return !mentions ? [text] : [{ type: "text_mention", text, user: { id: telegram_id } }];
   });
   const rest = people.length > PEOPLE ? [` and ${people.length - PEOPLE} more`] : [];
   return [...shown.flatMap((parts, i): Part[] => i === 0 ? parts : [", ", ...parts]), ...rest];

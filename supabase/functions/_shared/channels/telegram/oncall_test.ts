@@ -12,6 +12,10 @@ Deno.test("onCallParts(): who is linked is mentioned, the others are named", () 
     entities: [{ type: "text_mention", offset: 12, length: 3, user: { id: 5100000001 } }],
   });
   assertEquals(shown({ people: [ana, ben] }).text, "📟 On call: Ana, Ben (not linked)");
+  assertEquals(shown({ outcome: "named", people: [ana, ben] }), {
+    text: "📟 On call: Ana, Ben (not linked)",
+    entities: [],
+  });
   assertEquals(shown({ outcome: "stale" }).text, "📟 On call: Ana (as of 2026-11-30 12:00 UTC)");
   assertEquals(shown({ outcome: "empty", people: [] }).text, "📟 Nobody is on call.");
   assertEquals(shown({ outcome: "failed", people: [] }).text, "📟 Who is on call is not known.");

@@ -27,25 +27,33 @@ const folded = z.strictObject({
 /** See {@linkcode folded}. */
 export type Folded = z.infer<typeof folded>;
 
+const onCallPeople = z.strictObject({
+  /** When the answer was given. */
+  at: at.nullable(),
+  people: z.array(z.strictObject({ name: z.string(), telegram_id: telegramId.nullable() })),
+});
+
 export const cardToSend = z.strictObject({
   /** Names the card in its buttons. */
   token: z.string(),
   /** Whether it was sent by somebody who did not come back to say so. */
   is_sent: z.boolean(),
   folded: folded.optional(),
+  /** Who is on call, where that is known without asking. */
+  oncall: onCallPeople.optional(),
 });
 
 const SENTIMENTS = ["positive", "neutral", "negative"] as const;
 const URGENCIES = ["critical", "high", "normal", "low"] as const;
 
-const cardOnCall = z.strictObject({
+const cardOnCall = onCallPeople.extend({
   /** Name of the schedule. */
   schedule: z.string(),
-  /** How sure it is: `unlinked`: known, but not in Telegram; `stale`: as it was a while ago; `failed`: nobody knows. */
-  outcome: z.enum(["found", "unlinked", "stale", "empty", "failed"]),
-  /** When the answer was given. */
-  at: at.nullable(),
-  people: z.array(z.strictObject({ name: z.string(), telegram_id: telegramId.nullable() })),
+  /**
+   * How sure it is: `named`: before the lookup, as the card was sent; `unlinked`: known, but not in Telegram; `stale`: as it was
+   * a while ago; `failed`: nobody knows.
+   */
+  outcome: z.enum(["named", "found", "unlinked", "stale", "empty", "failed"]),
 });
 /** Who is on call, as a card says it. */
 export type CardOnCall = z.infer<typeof cardOnCall>;
