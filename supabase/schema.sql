@@ -6659,8 +6659,8 @@ grant execute on function public.add_notification_endpoint(p_name text, p_kind t
 
 -- Adds a schedule {name, source, external_id, zone, destination, scopes, types, opens_incidents, owner (address),
 -- layer}, or a layer {people [{name, email, atlassian_id}], unit, every, starts_on, handover, days, from, until} to a
--- rota that exists. Returns {id, name, source, layers}. For operators and secret keys. Errors: 42501, GL404, GL409,
--- GL422, 23514.
+-- rota that exists; what else is given of a schedule that exists is changed. Returns {id, name, source, layers}. For
+-- operators and secret keys. Errors: 42501, GL404, GL409, GL422, 23514.
 CREATE OR REPLACE FUNCTION public.add_oncall(p_schedule jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -6677,28 +6677,40 @@ begin
   select * into v_given from jsonb_to_record(p_schedule) as x (
     name text, source text, external_id text, zone text, destination text, scopes text[], types text[], opens_incidents boolean, owner text, layer jsonb);
   select * into v_schedule from public.oncall_schedules s where s.name = v_given.name for update;
+  if v_given.zone is not null and not private.is_zone(v_given.zone) then
+    raise exception 'zone is an IANA time zone, such as Europe/Berlin' using errcode = 'GL422';
+  end if;
+  if v_given.destination is not null then
+    select d.id into v_destination from public.destinations d where d.name = v_given.destination and d.kind = 'telegram' and d.removed_at is null;
+    if v_destination is null then
+      raise exception 'no chat is a destination named %', v_given.destination using errcode = 'GL404', hint = 'gatelink telegram chats';
+    end if;
+  end if;
+  if v_given.owner is not null then
+    select m.user_id into v_owner from public.team_members m join auth.users u on u.id = m.user_id where lower(u.email) = lower(v_given.owner);
+    if v_owner is null then
+      raise exception 'nobody of the team has the address %', v_given.owner using errcode = 'GL404', hint = 'The address that a member of the team signs in with.';
+    end if;
+  end if;
   if v_schedule.id is null then
-    if not private.is_zone(coalesce(v_given.zone, 'UTC')) then
-      raise exception 'zone is an IANA time zone, such as Europe/Berlin' using errcode = 'GL422';
-    end if;
-    if v_given.destination is not null then
-      select d.id into v_destination from public.destinations d where d.name = v_given.destination and d.kind = 'telegram' and d.removed_at is null;
-      if v_destination is null then
-        raise exception 'no chat is a destination named %', v_given.destination using errcode = 'GL404', hint = 'gatelink telegram chats';
-      end if;
-    end if;
-    if v_given.owner is not null then
-      select m.user_id into v_owner from public.team_members m join auth.users u on u.id = m.user_id where lower(u.email) = lower(v_given.owner);
-      if v_owner is null then
-        raise exception 'nobody of the team has the address %', v_given.owner using errcode = 'GL404';
-      end if;
-    end if;
     insert into public.oncall_schedules (name, source, external_id, zone, destination_id, scopes, types, opens_incidents, owner)
     values (v_given.name, coalesce(v_given.source, 'rota'), v_given.external_id, coalesce(v_given.zone, 'UTC'), v_destination, v_given.scopes,
       v_given.types, coalesce(v_given.opens_incidents, false), v_owner)
     returning * into v_schedule;
-  elsif v_given.layer is null then
-    raise exception 'a schedule named % exists already', v_given.name using errcode = 'GL409', hint = 'With --people it gets another layer; to change the rest, remove it first.';
+  elsif coalesce(v_given.source, v_schedule.source) <> v_schedule.source
+    or coalesce(v_given.external_id, v_schedule.external_id) is distinct from v_schedule.external_id then
+    raise exception 'the schedule % is kept by %', v_schedule.name, coalesce(v_schedule.source || ' ' || v_schedule.external_id, 'a rota')
+      using errcode = 'GL409', hint = 'To have somebody else keep it, remove it first: gatelink oncall remove ' || v_schedule.name;
+  elsif num_nonnulls(v_given.zone, v_destination, v_given.scopes, v_given.types, v_given.opens_incidents, v_owner, v_given.layer) = 0 then
+    raise exception 'a schedule named % exists already', v_given.name using errcode = 'GL409',
+      hint = 'Say what to change, such as --chat or --owner; --people adds a layer.';
+  else
+    update public.oncall_schedules s
+    set zone = coalesce(v_given.zone, s.zone), destination_id = coalesce(v_destination, s.destination_id),
+      scopes = coalesce(v_given.scopes, s.scopes), types = coalesce(v_given.types, s.types),
+      opens_incidents = coalesce(v_given.opens_incidents, s.opens_incidents), owner = coalesce(v_owner, s.owner)
+    where s.id = v_schedule.id
+    returning * into v_schedule;
   end if;
   if v_given.layer is not null then
     perform private.add_oncall_layer(v_schedule, v_given.layer);
@@ -11367,7 +11379,8 @@ begin
     raise exception 'the schedule % is kept by %', v_schedule.name, v_schedule.source using errcode = 'GL409', hint = 'Override it there.';
   end if;
   if p_until is null or p_until <= coalesce(p_from, clock_timestamp()) or p_until > coalesce(p_from, clock_timestamp()) + interval '1 year' then
-    raise exception 'an override ends after it begins, within a year' using errcode = 'GL422';
+    raise exception 'an override ends after it begins, within a year' using errcode = 'GL422',
+      hint = 'Without --from it begins now, so --until lies ahead.';
   end if;
   if (select count(*) from private.oncall_overrides o where o.schedule_id = v_schedule.id and upper(o.during) > clock_timestamp()) >= 500 then
     raise exception 'there are 500 overrides already' using errcode = 'GL422', hint = 'Change the layers.';

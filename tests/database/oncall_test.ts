@@ -217,3 +217,33 @@ databaseTest("add_oncall(): what cannot be is refused, and a layer needs a rota"
   );
   assertEquals((await sql`select count(*)::int as n from public.oncall_schedules`)[0].n, 2);
 });
+
+databaseTest(
+  "add_oncall(): what is given of a schedule that exists is changed, nothing is ignored",
+  async (sql) => {
+    await rota(sql, {});
+    const add = async (schedule: unknown) => {
+      await sql`select public.add_oncall(${sql.json(schedule as never)})`;
+    };
+    const kept = async () => {
+      const [row] = await sql`
+      select zone, scopes, types, opens_incidents, source from public.oncall_schedules where name = 'infra'`;
+      return { ...row };
+    };
+    await add({ name: "infra", zone: "Asia/Tokyo", types: ["alert"] });
+    await add({ name: "infra", scopes: ["db"], layer: { people: [{ name: "Cleo" }] } });
+    assertEquals(await kept(), {
+      zone: "Asia/Tokyo",
+      scopes: ["db"],
+      types: ["alert"],
+      opens_incidents: false,
+      source: "rota",
+    });
+    const refused = (schedule: unknown) => refusal(add(schedule));
+    assertEquals(await refused({ name: "infra", zone: "Mars/Base" }), "GL422");
+    assertEquals(await refused({ name: "infra", destination: "nowhere" }), "GL404");
+    assertEquals(await refused({ name: "infra", owner: "nobody@team.example" }), "GL404");
+    assertEquals(await refused({ name: "infra", source: "pagerduty", external_id: "PSCH001" }), "GL409");
+    assertEquals((await kept()).zone, "Asia/Tokyo");
+  },
+);

@@ -19,7 +19,7 @@ interface Options {
 /** Adds the command to the group. */
 export function exporting(group: Command, run: Run): void {
   group.command("export").description("what became of each mail, as JSON lines: its address, route, chats")
-    .option("--days <n>", "mails of so many days", whole(1, 3650), DAYS)
+    .option("--days <n>", "mails of the last N days", whole(1, 3650), DAYS)
     .option("--out <file>", "write to a file instead of standard output")
     .addHelpText(
       "after",

@@ -83,7 +83,7 @@ Undo: gatelink email reply ${id} --undo`,
 
 function words(value: string): string {
   const text = value.trim();
-  if (text === "") throw new InvalidArgumentError("a text");
-  if (text.length > 20_000) throw new InvalidArgumentError("at most 20,000 characters");
+  if (text === "") throw new InvalidArgumentError("Use a text.");
+  if (text.length > 20_000) throw new InvalidArgumentError("Use at most 20,000 characters.");
   return text;
 }

@@ -23,6 +23,7 @@ export function weight(group: Command, run: Run): void {
       `
 The Worker behind Cloudflare's Email Routing reads the share every five seconds, and keeps a thread on one side. It is the
 flag mail_routing.enabled: a ramp is a rollout of it, which another share by hand pauses and 0 ends as rolled back.
+Without a former system (OLD_ADDRESS of the Worker) all mail comes here, whatever the share.
 
 Examples:
   gatelink email weight

@@ -64,9 +64,11 @@ export function findingsOf({ check, schedules, now, isOn }: OnCallState): Telegr
       );
     }
     if (destination === null) {
-      add("warning", name, "no chat: its cards mention nobody", "Add it again with --chat.");
+      add("warning", name, "no chat: its cards mention nobody", `gatelink oncall add ${name} --chat NAME`);
     }
-    if (owner === null) add("warning", name, "nobody is told of gaps", "Add it again with --owner.");
+    if (owner === null) {
+      add("warning", name, "nobody is told of gaps", `gatelink oncall add ${name} --owner ADDRESS`);
+    }
   }
   return findings;
 }

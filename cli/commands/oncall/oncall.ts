@@ -155,7 +155,9 @@ interface AddOptions {
 }
 
 function add(group: Command, run: Run): void {
-  group.command("add").description("add a schedule: a rota of your own, or one that a provider keeps")
+  group.command("add").description(
+    "add a schedule, a rota of your own or one that a provider keeps, or change it",
+  )
     .argument("<name>", "short name: lower-case letters, digits, - and _", destinationName)
     .option(
       "--people <people...>",
@@ -184,7 +186,8 @@ function add(group: Command, run: Run): void {
     .addHelpText(
       "after",
       `
-For a rota that exists, --people adds a layer, which comes before the others while it is in force.
+For a rota that exists, --people adds a layer, which comes before the others while it is in force. --zone, --chat, --scopes,
+--types, --incidents and --owner change what a schedule has.
 
 Examples:
   gatelink oncall add infra --people ana@example.com ben@example.com --zone Europe/Berlin --chat alerts --owner ana@example.com
@@ -224,7 +227,11 @@ Examples:
           document,
           text: `${facts({ name: document.name, source: document.source, layers: document.layers })}
 
-Next: gatelink oncall who ${document.name}`,
+Next: ${
+            document.source === "rota" && document.layers === 0
+              ? `gatelink oncall add ${document.name} --people ana@example.com ben@example.com`
+              : `gatelink oncall who ${document.name}`
+          }`,
         };
       })
     );

@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from "commander";
 import { assertEquals, assertThrows } from "../../../tests/support/assert.ts";
 import { addressParts, clockSpan, day, identifier, moment, person, turn, weekdays } from "./values.ts";
 
@@ -8,7 +9,7 @@ Deno.test("person(): an address, a name with an address, a name", () => {
     { name: "Ana" },
   ]);
   for (const wrong of ["", "a@b@c", "Ana <ana>", "<ana@example.com", "x".repeat(101)]) {
-    assertThrows(() => person(wrong));
+    assertThrows(() => person(wrong), InvalidArgumentError, "Use ana@example.com");
   }
 });
 
@@ -35,7 +36,7 @@ Deno.test("turn(), clockSpan(), day(), moment(), addressParts(), identifier(): w
   for (const wrong of ["2026-02-30", "28.2.2026", "2026-13-01"]) assertThrows(() => day(wrong));
   assertEquals(moment("2026-12-24T18:00:00+01:00"), "2026-12-24T17:00:00.000Z");
   for (const wrong of ["2026-12-24T18:00", "tomorrow", "2026-12-24T25:00Z"]) {
-    assertThrows(() => moment(wrong));
+    assertThrows(() => moment(wrong), InvalidArgumentError, "Use a time with its offset");
   }
   assertEquals(addressParts("Alert, incident"), ["alert", "incident"]);
   for (const wrong of ["", "a,,b", "a.b"]) assertThrows(() => addressParts(wrong));

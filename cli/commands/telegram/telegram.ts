@@ -203,10 +203,10 @@ async function examine(session: Session): Promise<Result> {
 
 function chatId(value: string): number {
   if (/^-?\d{1,16}$/.test(value) && Number.isSafeInteger(Number(value))) return Number(value);
-  throw new InvalidArgumentError("an id such as -1002000000001");
+  throw new InvalidArgumentError("Use an id such as -1002000000001.");
 }
 
 function topicId(value: string): number {
   if (/^[1-9]\d{0,9}$/.test(value)) return Number(value);
-  throw new InvalidArgumentError("a topic's id, such as 2");
+  throw new InvalidArgumentError("Use a topic's id, such as 2.");
 }
