@@ -6678,7 +6678,7 @@ begin
     name text, source text, external_id text, zone text, destination text, scopes text[], types text[], opens_incidents boolean, owner text, layer jsonb);
   select * into v_schedule from public.oncall_schedules s where s.name = v_given.name for update;
   if v_given.zone is not null and not private.is_zone(v_given.zone) then
-    raise exception 'zone is an IANA time zone, such as Europe/Berlin' using errcode = 'GL422';
+    raise exception 'zone is an IANA time zone, such as Europe/Berlin' using errcode = 'GL422', hint = 'Such names are in pg_timezone_names.';
   end if;
   if v_given.destination is not null then
     select d.id into v_destination from public.destinations d where d.name = v_given.destination and d.kind = 'telegram' and d.removed_at is null;
@@ -11379,8 +11379,7 @@ begin
     raise exception 'the schedule % is kept by %', v_schedule.name, v_schedule.source using errcode = 'GL409', hint = 'Override it there.';
   end if;
   if p_until is null or p_until <= coalesce(p_from, clock_timestamp()) or p_until > coalesce(p_from, clock_timestamp()) + interval '1 year' then
-    raise exception 'an override ends after it begins, within a year' using errcode = 'GL422',
-      hint = 'Without --from it begins now, so --until lies ahead.';
+    raise exception 'an override ends after it begins, within a year' using errcode = 'GL422', hint = 'Without --from it begins now, so --until lies ahead. For longer, change the layers: gatelink oncall add.';
   end if;
   if (select count(*) from private.oncall_overrides o where o.schedule_id = v_schedule.id and upper(o.during) > clock_timestamp()) >= 500 then
     raise exception 'there are 500 overrides already' using errcode = 'GL422', hint = 'Change the layers.';
@@ -16200,7 +16199,7 @@ declare
   v_day date := (clock_timestamp() at time zone p_schedule.zone - v_handover)::date;
 begin
   if jsonb_typeof(p_layer -> 'people') is distinct from 'array' then
-    raise exception 'a layer has people' using errcode = 'GL422';
+    raise exception 'a layer has people' using errcode = 'GL422', hint = '--people ana@example.com ben@example.com';
   end if;
   if p_schedule.source <> 'rota' then
     raise exception 'the schedule % is kept by %', p_schedule.name, p_schedule.source using errcode = 'GL409', hint = 'Change it there.';

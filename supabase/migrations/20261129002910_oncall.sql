@@ -300,7 +300,7 @@ begin
     name text, source text, external_id text, zone text, destination text, scopes text[], types text[], opens_incidents boolean, owner text, layer jsonb);
   select * into v_schedule from public.oncall_schedules s where s.name = v_given.name for update;
   if v_given.zone is not null and not private.is_zone(v_given.zone) then
-    raise exception 'zone is an IANA time zone, such as Europe/Berlin' using errcode = 'GL422';
+    raise exception 'zone is an IANA time zone, such as Europe/Berlin' using errcode = 'GL422', hint = 'Such names are in pg_timezone_names.';
   end if;
   if v_given.destination is not null then
     select d.id into v_destination from public.destinations d where d.name = v_given.destination and d.kind = 'telegram' and d.removed_at is null;
@@ -315,21 +315,6 @@ begin
     end if;
   end if;
   if v_schedule.id is null then
-    if not private.is_zone(coalesce(v_given.zone, 'UTC')) then
-      raise exception 'zone is an IANA time zone, such as Europe/Berlin' using errcode = 'GL422', hint = 'Such names are in pg_timezone_names.';
-    end if;
-    if v_given.destination is not null then
-      select d.id into v_destination from public.destinations d where d.name = v_given.destination and d.kind = 'telegram' and d.removed_at is null;
-      if v_destination is null then
-        raise exception 'no chat is a destination named %', v_given.destination using errcode = 'GL404', hint = 'gatelink telegram chats';
-      end if;
-    end if;
-    if v_given.owner is not null then
-      select m.user_id into v_owner from public.team_members m join auth.users u on u.id = m.user_id where lower(u.email) = lower(v_given.owner);
-      if v_owner is null then
-        raise exception 'nobody of the team has the address %', v_given.owner using errcode = 'GL404', hint = 'The owner signs in with it: the panel, Settings, Team.';
-      end if;
-    end if;
     insert into public.oncall_schedules (name, source, external_id, zone, destination_id, scopes, types, opens_incidents, owner)
     values (v_given.name, coalesce(v_given.source, 'rota'), v_given.external_id, coalesce(v_given.zone, 'UTC'), v_destination, v_given.scopes,
       v_given.types, coalesce(v_given.opens_incidents, false), v_owner)
@@ -381,9 +366,7 @@ begin
     raise exception 'the schedule % is kept by %', v_schedule.name, v_schedule.source using errcode = 'GL409', hint = 'Override it there.';
   end if;
   if p_until is null or p_until <= coalesce(p_from, clock_timestamp()) or p_until > coalesce(p_from, clock_timestamp()) + interval '1 year' then
-    raise exception 'an override ends after it begins, within a year' using errcode = 'GL422',
-      hint = 'Without --from it begins now, so --until lies ahead.';
-    raise exception 'an override ends after it begins, within a year' using errcode = 'GL422', hint = 'For longer, change the layers: gatelink oncall add.';
+    raise exception 'an override ends after it begins, within a year' using errcode = 'GL422', hint = 'Without --from it begins now, so --until lies ahead. For longer, change the layers: gatelink oncall add.';
   end if;
   if (select count(*) from private.oncall_overrides o where o.schedule_id = v_schedule.id and upper(o.during) > clock_timestamp()) >= 500 then
     raise exception 'there are 500 overrides already' using errcode = 'GL422', hint = 'Change the layers.';

@@ -165,7 +165,7 @@ databaseTest(
       }, ${at})`;
     await faults("no_route", 50, after(first, -30));
     await faults("no_route", 3, after(first, 1));
-    await faults("unknown_address", 2, after(first, 2));
+    await faults("no_route", 2, after(first, 2));
     await sql`select private.add_measurements(${
       sql.json([{ name: "happened", label: "mail.other", n: 90, ms: 0, counts: [] }])
     }, ${after(first, 2)})`;

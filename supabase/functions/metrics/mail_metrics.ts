@@ -23,8 +23,10 @@ const REASONS = ["no_route", "unknown_address", "route_error"];
 export function mailMetrics({ snapshot, counted, measured, timed }: Recorded): Metric[] {
   const cards = counted("mail_cards", "domain", "scope", "type", "status");
   const faults = measured("happened", "what", "reason")
-    .filter(([{ what }]) => what === "mail.route_failed")
-    .map(([{ reason }, n]): Sample => [{ reason }, n]);
+    .filter(([{ what }]) => what === "mail.route_failed" || what === "mail.address_unknown")
+    .map((
+      [{ what, reason }, n],
+    ): Sample => [{ reason: what === "mail.address_unknown" ? "unknown_address" : reason }, n]);
   const failures = counted("mail_analysis_failures", "reason");
   const { ai_accuracy, chats } = snapshot;
   return [

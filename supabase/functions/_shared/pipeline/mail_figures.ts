@@ -17,6 +17,8 @@ export const MAIL_CARD_TIME = "mail_card";
 export const HAPPENED = "happened";
 /** Name of a mail that no route takes, or that could not be decided about. */
 export const ROUTE_FAILED = "mail.route_failed";
+/** Name of a mail to an address of which no route names a part. Not a failure that a rollout is judged by: anybody can write one. */
+export const ADDRESS_UNKNOWN = "mail.address_unknown";
 /** Names of a mail whose card was tried, and of one for which that failed. */
 export const CARD = "mail.card", CARD_FAILED = "mail.card_failed";
 /** The flag whose percentage of mail comes here: whatever comes has it. */
@@ -91,7 +93,7 @@ export function createMailFigures(deps: MailFiguresDeps): MailFigures {
         if (!named.areAsked) return;
         for (const { mail } of mails) {
           const isUnknown = addressLabel(mail?.recipient ?? undefined, named).split(" ").includes(OTHER);
-          measure(HAPPENED, `${ROUTE_FAILED} ${isUnknown ? "unknown_address" : "no_route"}`, 0);
+          measure(HAPPENED, isUnknown ? ADDRESS_UNKNOWN : `${ROUTE_FAILED} no_route`, 0);
         }
       });
     },
