@@ -41,7 +41,7 @@ const mime = (headers: Record<string, string>, text = "The disk is full.") =>
     ...headers,
   }).map(([name, value]) => `${name}: ${value}\r\n`).join("") + `\r\n${text}\r\n`;
 const envelope = (to: string, from = "bounces@alerts.example") =>
-  `X-Gatelink-Envelope-From: ${from}\r\nX-Gatelink-Envelope-To: ${to}\r\n\r\n`;
+  `X-Gatelink-Envelope-From: ${from}\r\nX-Gatelink-Envelope-To: ${to}\r\n`;
 
 /** Posts as the Worker does. */
 const post = ({ call }: Edge, body: string, headers = signed(body)) =>
@@ -125,6 +125,7 @@ edgeTest(
   async (edge) => {
     await withDoors(async () => {
       const body = envelope("a.b.alert@in.example.com") + mime({ "Message-ID": "<m@x>" });
+      const half = body.slice(body.indexOf("\n") + 1);
       const { "webhook-signature": _, ...unsigned } = signed(body);
       const refused: [string, string, Record<string, string>, string][] = [
         ["unsigned", body, unsigned, "signature_missing"],
@@ -132,12 +133,7 @@ edgeTest(
         ["changed", body + "x", signed(body), "signature_invalid"],
         ["of yesterday", body, signed(body, { at: Date.now() - 86_400_000 }), "signature_invalid"],
         ["no envelope", mime({}), signed(mime({})), "invalid_request"],
-        [
-          "no end of it",
-          body.replace("\r\n\r\n", "\r\n"),
-          signed(body.replace("\r\n\r\n", "\r\n")),
-          "invalid_request",
-        ],
+        ["half an envelope", half, signed(half), "invalid_request"],
       ];
       for (const [what, sent, headers, code] of refused) {
         const answer = await post(edge, sent, headers);

@@ -185,10 +185,9 @@ async function putAway(env, raw) {
 async function post(message, env) {
   const raw = await bytesOf(message.raw);
   const away = await putAway(env, raw);
-  // The empty line ends our lines: what a mail begins with is never one of them.
-  const envelope = line("X-Gatelink-Envelope-From", message.from) +
-    line("X-Gatelink-Envelope-To", message.to) +
-    (away === undefined ? "" : line("X-Gatelink-Raw", `${away.url} ${raw.length}`)) + "\r\n";
+  // The reference stands first, where no mail can put one: what a mail begins with is never a line of ours.
+  const envelope = (away === undefined ? "" : line("X-Gatelink-Raw", `${away.url} ${raw.length}`)) +
+    line("X-Gatelink-Envelope-From", message.from) + line("X-Gatelink-Envelope-To", message.to);
   const body = joined(utf8.encode(envelope), away === undefined ? raw : hollow(raw));
   const id = await sha256(joined(utf8.encode(`${message.from}\0${message.to}\0`), raw));
   const response = await fetch(functionUrl(env, ""), {

@@ -1,9 +1,8 @@
 /**
- * What the Worker behind Cloudflare's Email Routing posts: lines of ours with the envelope, an empty line, then the mail as
- * it came.
+ * What the Worker behind Cloudflare's Email Routing posts: two lines of ours with the envelope, then the mail as it came.
  *
- * Of a big mail the Worker keeps the file, says where it can be fetched for some minutes, and posts the mail without the
- * bodies of its attachments.
+ * Of a big mail the Worker keeps the file, says in a line before those where it can be fetched for some minutes, and posts the
+ * mail without the bodies of its attachments.
  *
  * @module
  */
@@ -15,11 +14,9 @@ import { normalAddress } from "../../mail/header_values.ts";
 import { readMail } from "../../mail/mime.ts";
 import type { Posted } from "./intake.ts";
 
-/** Lines of ours in front of a mail, in this order; the third stands only before a big mail. */
-const LINES = ["x-gatelink-envelope-from", "x-gatelink-envelope-to", "x-gatelink-raw"] as const;
 /** Longest line; an address has at most 320 characters, and a URL of the Worker about 250. */
 const LONGEST = 2000;
-const [LF, CR] = [10, 13];
+const LF = 10;
 
 /** Largest mail that Cloudflare takes is 25 MiB. */
 const MAX_BYTES = 26 * 1024 * 1024;
@@ -37,29 +34,27 @@ export interface WorkerPost {
 }
 
 /**
- * Reads a post; undefined if the lines of ours are not there, or do not end in an empty line. Only those at the very beginning
- * count: a mail whose own first line looks like one of ours would otherwise name a file for us to fetch.
+ * Reads a post; undefined if the lines of ours are not there. The line of a big mail stands before the envelope, where no
+ * mail can put one: one whose own first line looks like ours would otherwise name a file for us to fetch.
  */
 export function readWorkerPost(bytes: Bytes): WorkerPost | undefined {
-  const values: string[] = [];
   let at = 0;
-  for (const name of LINES) {
+  const take = (name: string): string | undefined => {
     const end = bytes.indexOf(LF, at);
-    if (end < 0 || end - at > LONGEST) break;
+    if (end < 0 || end - at > LONGEST) return undefined;
     const text = new TextDecoder().decode(bytes.subarray(at, end)).trimEnd();
     const colon = text.indexOf(":");
-    if (text.slice(0, colon).toLowerCase() !== name) break;
-    values.push(text.slice(colon + 1).trim());
+    if (text.slice(0, colon).toLowerCase() !== name) return undefined;
     at = end + 1;
-  }
-  const [from, to, whole] = values;
-  const after = bytes[at] === CR ? at + 1 : at;
-  if (from === undefined || to === undefined || bytes[after] !== LF) return undefined;
-  const [url, size] = whole?.split(" ") ?? [];
+    return text.slice(colon + 1).trim();
+  };
+  const [url, size] = take("x-gatelink-raw")?.split(" ") ?? [];
+  const from = take("x-gatelink-envelope-from"), to = take("x-gatelink-envelope-to");
+  if (from === undefined || to === undefined) return undefined;
   return {
     from,
     to,
-    raw: bytes.subarray(after + 1),
+    raw: bytes.subarray(at),
     ...(url !== undefined && /^\d{1,9}$/.test(size) ? { whole: { url, size: Number(size) } } : {}),
   };
 }
