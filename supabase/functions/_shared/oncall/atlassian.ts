@@ -8,13 +8,14 @@
  * @module
  */
 import { timingSafeEqual } from "../crypto/timing_safe_equal.ts";
-import { isObject, list, text as textOf } from "../json/json.ts";
+import { isObject, text as textOf } from "../json/json.ts";
 import {
   ask,
   EVENT_MS,
   type EventOutcome,
   eventOutcome,
   type Fetch,
+  listOf,
   type Lookup,
   LOOKUP_MS,
   type OnCallEvent,
@@ -49,7 +50,7 @@ export function createOpsgenie(
       if (!answer.ok) return answer;
       if (answer.status !== 200) return { ok: false, fault: `status ${answer.status}` };
       const data = isObject(answer.body) && isObject(answer.body.data) ? answer.body.data : {};
-      const emails = list(data.onCallRecipients)?.filter((each) => typeof each === "string");
+      const emails = listOf(data.onCallRecipients)?.filter((each) => typeof each === "string");
       if (emails === undefined) return { ok: false, fault: "answer_unreadable" };
       return { ok: true, people: emails.map((email) => ({ id: null, name: null, email })), endsAt: null };
     },
@@ -90,7 +91,7 @@ export function createJsm(
       const answer = await ask(fetch, base + path, { headers }, LOOKUP_MS);
       if (!answer.ok) return answer;
       if (answer.status !== 200) return { ok: false, fault: `status ${answer.status}` };
-      const found = isObject(answer.body) ? list(answer.body.onCallParticipants) : undefined;
+      const found = isObject(answer.body) ? listOf(answer.body.onCallParticipants) : undefined;
       if (found === undefined) return { ok: false, fault: "answer_unreadable" };
       const ids = new Set(usersIn(found, DEPTH));
       return {
@@ -145,7 +146,7 @@ function usersIn(participants: readonly unknown[], depth: number): string[] {
   if (depth === 0) return [];
   return participants.filter(isObject).flatMap(({ id, type, onCallParticipants }) => {
     const own = type === "user" && typeof id === "string" ? [id] : [];
-    return [...own, ...usersIn(list(onCallParticipants) ?? [], depth - 1)];
+    return [...own, ...usersIn(listOf(onCallParticipants) ?? [], depth - 1)];
   });
 }
 

@@ -8,12 +8,13 @@
  */
 import { hmacSha256 } from "../crypto/hmac.ts";
 import { timingSafeEqual } from "../crypto/timing_safe_equal.ts";
-import { isObject, list, text as textOf } from "../json/json.ts";
+import { isObject, text as textOf } from "../json/json.ts";
 import {
   ask,
   EVENT_MS,
   eventOutcome,
   type Fetch,
+  listOf,
   type Lookup,
   LOOKUP_MS,
   type OnCallEvent,
@@ -63,7 +64,7 @@ export function createPagerDuty(account: PagerDutyAccount, fetch: Fetch): OnCall
       }, LOOKUP_MS);
       if (!answer.ok) return answer;
       if (answer.status !== 200) return { ok: false, fault: `status ${answer.status}` };
-      const oncalls = isObject(answer.body) ? list(answer.body.oncalls)?.filter(isObject) : undefined;
+      const oncalls = isObject(answer.body) ? listOf(answer.body.oncalls)?.filter(isObject) : undefined;
       if (oncalls === undefined) return { ok: false, fault: "answer_unreadable" };
       const mine = oncalls.filter(({ schedule, escalation_policy, escalation_level }) =>
         isPolicy

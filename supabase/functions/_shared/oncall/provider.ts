@@ -96,6 +96,11 @@ export async function ask(fetch: Fetch, url: string, init: RequestInit, withinMs
   }
 }
 
+/** A list, also an empty one: that nobody is on call is an answer, and no fault. */
+export function listOf(value: unknown): readonly unknown[] | undefined {
+  return Array.isArray(value) ? value : undefined;
+}
+
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -83,6 +83,26 @@ Deno.test("PagerDuty: of an escalation policy the first level counts", async () 
   assertEquals(new URL(calls[0].url).searchParams.getAll("escalation_policy_ids[]"), ["PESC1"]);
 });
 
+Deno.test("a gap is an answer: an empty list says that nobody is on call", async () => {
+  const nobody = { ok: true, people: [], endsAt: null };
+  const asked = (body: unknown) => answering(Response.json(body)).fetch;
+  assertEquals(
+    [
+      await createPagerDuty(account, asked({ oncalls: [] })).whoIsOnCall("PSCH1"),
+      await createOpsgenie(
+        { url: "https://x.example.com", apiKey: "k" },
+        asked({ data: { onCallRecipients: [] } }),
+      ).whoIsOnCall("s"),
+      await createJsm(
+        { url: "https://x.example.com", cloudId: "c", email: "e@x.example", apiToken: "t" },
+        asked({ onCallParticipants: [] }),
+      )
+        .whoIsOnCall("s"),
+    ],
+    [nobody, nobody, nobody],
+  );
+});
+
 Deno.test("a lookup never throws, and an answer that is none is a fault, not a gap", async () => {
   const faults = [
     [new Error("broken"), "broken"],
