@@ -17,7 +17,9 @@ panelTest(
     await go(page, "/campaigns/new", "New campaign");
     await page.getByLabel("Name").fill("October news");
     await page.getByLabel("Subject").fill("News for {{name|you}}");
-    await page.getByLabel("HTML").fill("<p>Hi {{name}}</p>");
+    await page.getByLabel("HTML").fill(
+      '<p>Hi {{name}}, see <a href="https://shop.example/autumn">autumn</a></p>',
+    );
     await page.getByRole("button", { name: "Save draft" }).click();
     await page.getByRole("heading", { name: "October news", level: 1 }).waitFor();
     await page.locator('input[type="file"]').setInputFiles({
