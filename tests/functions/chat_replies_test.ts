@@ -312,7 +312,7 @@ edgeTest(
     try {
       const said = await answers(edge, chat, card, "Off");
       await noted(chat, said, /^Nothing was sent\. Answers from here are switched off\.$/);
-      await works(edge);
+      await later(edge);
       await noted(chat, waiting, /^🚫 Not sent\. Answers from here are switched off\.$/);
       await cardOf(edge, chat, { messageId: "down-2@example.org", text: "Still down" });
     } finally {
