@@ -1,10 +1,12 @@
 /**
  * Tracked mails: pixels and clicks a second over many mails, each recorded; beside bare servers that only answer, in the same
- * run. How long they take at half of that rate, and that none is lost, also when the functions are ended by SIGTERM.
+ * run. How long they take at half of that rate, and that none is lost, also when the functions are ended by SIGTERM and while
+ * visitors move to another environment and back.
  *
  * Load comes from wrk where it is installed, else from a generator of our own, which costs more.
  */
 import postgres, { type Sql } from "postgres";
+import { greenOn } from "../tests/support/green.ts";
 import { type RunningStack, startStack } from "../tests/support/stack.ts";
 import { sealTicket, ticketKey } from "../supabase/functions/_shared/mail/tracking/ticket.ts";
 import { peopleWithMail } from "./email/world.ts";
@@ -18,13 +20,16 @@ import { hasWrk, wrk } from "./wrk.ts";
 
 /** How much is done; `--quick` is for seeing that the bench itself works. */
 const SIZES = {
-  whole: { runs: 5, seconds: 6, mails: 50_000, exact: 60_000, paced: 30_000, killMs: 6000 },
-  quick: { runs: 1, seconds: 1, mails: 2_000, exact: 3_000, paced: 1_000, killMs: 2500 },
+  whole: { runs: 5, seconds: 6, mails: 50_000, exact: 60_000, paced: 30_000, killMs: 6000, stageMs: 3000 },
+  quick: { runs: 1, seconds: 1, mails: 10_000, exact: 3_000, paced: 1_000, killMs: 2500, stageMs: 1200 },
 };
 const CONNECTIONS = 32;
 /** Different bodies of mails, as of so many campaigns; and links of each. */
 const BODIES = 20;
 const LINKS = 12;
+/** Clicks and pixels a second while visitors move to green and back, by these shares. */
+const RAMP_PACE = 2_000;
+const RAMP = [1, 5, 10, 25, 50, 100, 50, 25, 10, 5, 1, 0];
 
 interface Bench {
   stack: RunningStack;
@@ -58,6 +63,7 @@ export async function main(args: string[]): Promise<void> {
       ...await speed(bench, "pixel", "200", new URL("./pixel_server.ts", import.meta.url)),
       ...await speed(bench, "click", "302", new URL("./redirect_server.ts", import.meta.url)),
       ...await throughKills(bench),
+      ...await throughRamp(bench),
     ];
     print(
       "track",
@@ -179,6 +185,43 @@ async function throughKills(bench: Bench): Promise<Row[]> {
   return [
     { what: "SIGTERM twice: clicks", value: redirects },
     { what: "  lost", value: lost, goal: "0" },
+  ];
+}
+
+/** Pixels and clicks go on while visitors move to green and back. */
+async function throughRamp(bench: Bench): Promise<Row[]> {
+  const { stack, sql, target, host, size } = bench;
+  await greenOn(stack);
+  const count = RAMP_PACE * (RAMP.length + 1) * size.stageMs / 1000;
+  const [clicks, pixels] = [pathsOf(bench, "click", count / 2), pathsOf(bench, "pixel", count / 2)];
+  const requests = Array.from(
+    { length: count },
+    (_, i) => get(host, (i % 2 === 0 ? clicks : pixels)[i >> 1], HEADERS),
+  );
+  // Both environments have loaded what they need, as after the probes that come before a ramp.
+  await load(target, requests.slice(0, 500), CONNECTIONS);
+  await atRest(sql, Infinity);
+  await forget(sql);
+  const ramp = async () => {
+    for (const share of RAMP) {
+      await pause(size.stageMs);
+      await sql.begin(async (sql) => {
+        await sql`select set_config('request.jwt.claims', '{"role":"service_role"}', true)`;
+        await sql`select public.set_traffic('green', ${share}, 'the bench moves visitors')`;
+      });
+    }
+  };
+  const [during] = await Promise.all([load(target, requests, CONNECTIONS, RAMP_PACE), ramp()]);
+  const recorded = await atRest(sql, during.requests);
+  const expected = (during.statuses["200"] ?? 0) + (during.statuses["302"] ?? 0);
+  return [
+    {
+      what: `ramp ${RAMP.join(", ")} % at ${RAMP_PACE.toLocaleString("en")} a second: requests`,
+      value: during.requests,
+    },
+    { what: "  p99, ms", value: during.p99, goal: "< 50" },
+    { what: "  answers other than 200 and 302", value: during.requests - expected, goal: "0" },
+    { what: "  lost", value: during.requests - recorded, goal: "0" },
   ];
 }
 
