@@ -12,6 +12,7 @@ import { rpc } from "./db/client.ts";
 import { loadConfig } from "./db/config.ts";
 import { count } from "./db/counters.ts";
 import { waitUntil } from "./http/background.ts";
+import { sharedRun } from "./http/shared_run.ts";
 import { composePipeline } from "./pipeline/compose.ts";
 
 /** Off: cards wait. */
@@ -20,35 +21,23 @@ const CARDS = "telegram_cards.enabled";
 const ON_CALL = "dynamic_routing.enabled";
 /** Flags of what is found out behind a card. */
 const BEHIND_CARDS: readonly string[] = ["mail_analysis.enabled"];
-/** The call under way; another one follows it if there were cards meanwhile. */
-let calling: Promise<void> | undefined, callAgain = false;
 
 /** Lets the work behind cards begin at once. The clock comes for it in any case, so a call that fails is nobody's loss. */
-function behindCards(): void {
-  callAgain = true;
-  waitUntil(calling ??= Promise.resolve().then(callBehindCards));
-}
-
-async function callBehindCards(): Promise<void> {
+const callBehindCards = sharedRun(async () => {
   try {
-    while (callAgain) {
-      callAgain = false;
-      const { settings } = await loadConfig();
-      if (!settings.some(({ key, value }) => BEHIND_CARDS.includes(key) && value === "true")) return;
-      const { url, key } = project();
-      const response = await fetch(`${url}/functions/v1/telegram-webhook/edit`, {
-        method: "POST",
-        headers: keyHeaders(key),
-        signal: AbortSignal.timeout(5000),
-      });
-      await response.body?.cancel();
-    }
+    const { settings } = await loadConfig();
+    if (!settings.some(({ key, value }) => BEHIND_CARDS.includes(key) && value === "true")) return;
+    const { url, key } = project();
+    const response = await fetch(`${url}/functions/v1/telegram-webhook/edit`, {
+      method: "POST",
+      headers: keyHeaders(key),
+      signal: AbortSignal.timeout(5000),
+    });
+    await response.body?.cancel();
   } catch {
     count("telegram_cards", "not_called");
-  } finally {
-    calling = undefined;
   }
-}
+});
 
 /** Cards in chats, for messages of every channel. */
 const telegram = createChatDestination({
@@ -70,7 +59,7 @@ const telegram = createChatDestination({
     await rpc("move_telegram_chat", { p_from: from, p_to: to });
   },
   behindCard: (channel) => {
-    if (channel === "email") behindCards();
+    if (channel === "email") waitUntil(callBehindCards());
   },
   count: (what) => count("telegram_cards", what),
 });

@@ -11,6 +11,7 @@ import {
   type OnCallProvider,
   type OnCallProviderName,
 } from "../_shared/oncall/provider.ts";
+import { sharedRun } from "../_shared/http/shared_run.ts";
 
 /** Dependencies of {@linkcode createMirror}. */
 export interface MirrorDeps {
@@ -37,25 +38,18 @@ const BATCHES = 12;
  * throws.
  */
 export function createMirror(deps: MirrorDeps): () => Promise<void> {
-  let running: Promise<void> | undefined, again = false;
-
   async function all(): Promise<void> {
     try {
-      do {
-        again = false;
-        for (let batch = 0; batch < BATCHES; batch++) {
-          const events = await deps.rpc("claim_oncall_events", {
-            p_limit: AT_ONCE,
-            p_is_on: !deps.isKilled(),
-          });
-          if (events.length === 0) break;
-          await Promise.all(events.map(tell));
-        }
-      } while (again);
+      for (let batch = 0; batch < BATCHES; batch++) {
+        const events = await deps.rpc("claim_oncall_events", {
+          p_limit: AT_ONCE,
+          p_is_on: !deps.isKilled(),
+        });
+        if (events.length === 0) break;
+        await Promise.all(events.map(tell));
+      }
     } catch (error) {
       deps.onError("incidents could not follow their cards", error);
-    } finally {
-      running = undefined;
     }
   }
 
@@ -80,8 +74,5 @@ export function createMirror(deps: MirrorDeps): () => Promise<void> {
     });
   }
 
-  return () => {
-    again = true;
-    return running ??= all();
-  };
+  return sharedRun(all);
 }

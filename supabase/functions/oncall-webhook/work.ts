@@ -9,6 +9,7 @@ import { type Bot, type BotAnswer, callBot } from "../_shared/channels/telegram/
 import { callParts, troubleInWords } from "../_shared/channels/telegram/oncall.ts";
 import { format } from "../_shared/channels/telegram/text.ts";
 import type { OnCallProvider, OnCallProviderName } from "../_shared/oncall/provider.ts";
+import { sharedRun } from "../_shared/http/shared_run.ts";
 
 /** Dependencies of {@linkcode createOnCallWork}. */
 export interface OnCallWorkDeps {
@@ -38,25 +39,18 @@ const RETRY_MS = 30_000;
  * five failures it is left alone for a while. Never throws.
  */
 export function createOnCallWork(deps: OnCallWorkDeps): () => Promise<void> {
-  let running: Promise<void> | undefined, again = false;
-
   async function all(): Promise<void> {
     try {
-      do {
-        again = false;
-        for (let batch = 0; batch < BATCHES; batch++) {
-          const claims = await deps.rpc("claim_oncall_pages", {
-            p_limit: AT_ONCE,
-            p_is_on: !deps.isKilled(),
-          });
-          if (claims.length === 0) break;
-          await pages(claims);
-        }
-      } while (again);
+      for (let batch = 0; batch < BATCHES; batch++) {
+        const claims = await deps.rpc("claim_oncall_pages", {
+          p_limit: AT_ONCE,
+          p_is_on: !deps.isKilled(),
+        });
+        if (claims.length === 0) break;
+        await pages(claims);
+      }
     } catch (error) {
       deps.onError("who is on call could not be looked up", error);
-    } finally {
-      running = undefined;
     }
   }
 
@@ -144,10 +138,7 @@ export function createOnCallWork(deps: OnCallWorkDeps): () => Promise<void> {
     return typeof bot === "string" ? undefined : await callBot(bot, "sendMessage", body, deps.fetch);
   }
 
-  return () => {
-    again = true;
-    return running ??= all();
-  };
+  return sharedRun(all);
 }
 
 /** When a message is tried again; undefined for never. */

@@ -13,6 +13,7 @@ import type { ClaimedAnalysis } from "../_shared/contract/answers/analysis.ts";
 import type { Rpc } from "../_shared/db/client.ts";
 import { isObject, text as textOf } from "../_shared/json/json.ts";
 import { addressParts } from "../_shared/routing/address.ts";
+import { sharedRun } from "../_shared/http/shared_run.ts";
 
 /** Dependencies of {@linkcode createAnalyse}. */
 export interface AnalyseDeps {
@@ -47,27 +48,19 @@ const PROVIDER = "openai";
  * Never throws.
  */
 export function createAnalyse(deps: AnalyseDeps): () => Promise<void> {
-  let running: Promise<void> | undefined, again = false;
-
   async function all(): Promise<void> {
     try {
-      do {
-        again = false;
-        for (let batch = 0; batch < BATCHES && !deps.stopped(); batch++) {
-          const claimed = await deps.rpc("claim_analyses", { p_limit: AT_ONCE });
-          if (claimed.length === 0) break;
-          await Promise.all(
-            claimed.map((each) =>
-              analyse(each).catch((error) => deps.onError("a mail could not be analysed", error))
-            ),
-          );
-        }
-      } while (again && !deps.stopped());
+      for (let batch = 0; batch < BATCHES && !deps.stopped(); batch++) {
+        const claimed = await deps.rpc("claim_analyses", { p_limit: AT_ONCE });
+        if (claimed.length === 0) break;
+        await Promise.all(
+          claimed.map((each) =>
+            analyse(each).catch((error) => deps.onError("a mail could not be analysed", error))
+          ),
+        );
+      }
     } catch (error) {
       deps.onError("mails could not be analysed", error);
-    } finally {
-      // In the same moment as the last look at `again`: a call in between would be lost.
-      running = undefined;
     }
   }
 
@@ -148,11 +141,7 @@ export function createAnalyse(deps: AnalyseDeps): () => Promise<void> {
     return { outcome, model: model.name, ms };
   }
 
-  return () => {
-    again = true;
-    // Begins later: work that ends at once would end before it is known to be under way.
-    return running ??= Promise.resolve().then(all);
-  };
+  return sharedRun(all);
 }
 
 function mailOf(

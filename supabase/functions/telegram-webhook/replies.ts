@@ -7,6 +7,7 @@ import type { Rpc } from "../_shared/db/client.ts";
 import type { ChatReplyFiles, ChatReplyNote } from "../_shared/contract/answers/telegram.ts";
 import { type Bot, callBot, fetchFile, FILE_BYTES } from "../_shared/channels/telegram/api.ts";
 import { noteOf } from "../_shared/channels/telegram/reply.ts";
+import { sharedRun } from "../_shared/http/shared_run.ts";
 
 /** Dependencies of {@linkcode createChatReplies}. */
 export interface ChatRepliesDeps {
@@ -39,25 +40,18 @@ const RETRY_MS = 5_000;
  * without its file would say less than its author meant. Never throws.
  */
 export function createChatReplies(deps: ChatRepliesDeps): () => Promise<void> {
-  let running: Promise<void> | undefined, again = false;
-
   async function all(): Promise<void> {
     try {
-      do {
-        again = false;
-        for (let batch = 0; batch < BATCHES; batch++) {
-          const { sends, files, notes } = await deps.rpc("claim_chat_replies", {
-            p_limit: AT_ONCE,
-            p_on: !deps.stopped(),
-          });
-          if (sends.length + files.length + notes.length === 0) break;
-          await Promise.all([...notes.map(note), ...files.map(fetchFiles), ...sends.map(send)]);
-        }
-      } while (again);
+      for (let batch = 0; batch < BATCHES; batch++) {
+        const { sends, files, notes } = await deps.rpc("claim_chat_replies", {
+          p_limit: AT_ONCE,
+          p_on: !deps.stopped(),
+        });
+        if (sends.length + files.length + notes.length === 0) break;
+        await Promise.all([...notes.map(note), ...files.map(fetchFiles), ...sends.map(send)]);
+      }
     } catch (error) {
       deps.onError("answers from chats could not be worked on", error);
-    } finally {
-      running = undefined;
     }
   }
 
@@ -149,8 +143,5 @@ export function createChatReplies(deps: ChatRepliesDeps): () => Promise<void> {
     }).catch((error) => deps.onError("a note could not be settled", error));
   }
 
-  return () => {
-    again = true;
-    return running ??= all();
-  };
+  return sharedRun(all);
 }
