@@ -285,6 +285,22 @@ create type private.settlement as (
   attempt integer
 );
 
+-- A message of ours that a status is about, with the status's place among the updates.
+create type private.status_subject as (
+  place bigint,
+  message_id uuid,
+  conversation_id uuid
+);
+
+-- Ids by which a provider names a contact to one of our senders, and when it did.
+create type private.told_ids as (
+  contact_id uuid,
+  channel text,
+  number_id text,
+  identities private.identity[],
+  at timestamp with time zone
+);
+
 -- Tables ------------------------------------------------------------------------------------------
 
 -- What the provider reported of accounts, their senders and their templates, once each. Written in the transaction
@@ -7481,13 +7497,14 @@ grant execute on function public.claim_click(p_token text, p_fingerprints text[]
 -- those of other events (absent if there are none), the destinations with their secrets, and when the next lane is
 -- due. Honours pause, circuit and rate.
 CREATE OR REPLACE FUNCTION public.claim_deliveries(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
- RETURNS jsonb
- LANGUAGE sql
+ RETURNS json
+ LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
-  select private.refuse_older_code();
-  select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
-$function$;
+begin
+  perform private.refuse_older_code();
+  return private.claim_deliveries(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp());
+end $function$;
 grant execute on function public.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[]) to service_role;
 
 -- Mailboxes that are to be read now, the caller's for 90 seconds: [{mailbox, lease, identity, provider, address,
@@ -7616,12 +7633,13 @@ grant execute on function public.claim_oncall_pages(p_limit integer, p_is_on boo
 -- the others leave.
 CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
-  select private.refuse_older_code();
-  select private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
-$function$;
+begin
+  perform private.refuse_older_code();
+  return private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp());
+end $function$;
 grant execute on function public.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[]) to service_role;
 
 -- Leases public updates that are due on Statuspage, of each incident the oldest: [{id, lease, attempt, incident: {id,
@@ -7745,7 +7763,7 @@ grant execute on function public.claim_text_file(p_lease_seconds integer) to ser
 -- messages that could not be attributed on arrival. Leaves out conversations held back at this configuration
 -- revision.
 CREATE OR REPLACE FUNCTION public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer DEFAULT 20, p_channels text[] DEFAULT '{whatsapp}'::text[])
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SET search_path TO ''
  SET plan_cache_mode TO 'force_generic_plan'
@@ -7760,24 +7778,25 @@ begin
   perform private.refuse_older_code();
   perform private.attribute_waiting(v_ids, clock_timestamp());
   return (
-  select coalesce(jsonb_agg(item order by since), '[]')
+  select coalesce(json_agg(item order by since), '[]')
   from (
-    select c.unrouted_since as since, jsonb_build_object(
+    select c.unrouted_since as since, json_build_object(
       'id', c.id, 'channel', c.channel, 'number_id', c.number_id, 'contact_id', c.contact_id,
-      'phone', (
-        select i.value from public.contact_identities i
-        where i.contact_id = c.contact_id and i.kind = 'phone' and coalesce(i.valid_to, 'infinity') = 'infinity'
-        order by i.dialled, i.id desc limit 1),
-      'group', case c.channel when 'whatsapp' then private.group_of(c.contact_id) end,
+      'phone', known.phone, 'group', case c.channel when 'whatsapp' then known.group_id end,
       'email', case c.channel when 'email' then private.address_of(c.contact_id, c.channel, c.number_id) end,
       'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until, 'taken_until', c.taken_until,
       'messages', waiting.messages) as item
     from public.conversations c
     cross join lateral (
-      select coalesce(jsonb_agg(jsonb_build_object(
+      select (array_agg(i.value order by i.dialled, i.id desc) filter (where i.kind = 'phone'))[1] as phone,
+        max(i.value) filter (where i.kind = 'group') as group_id
+      from public.contact_identities i where i.contact_id = c.contact_id and coalesce(i.valid_to, 'infinity') = 'infinity') known
+    cross join lateral (
+      select coalesce(json_agg(json_build_object(
         'id', m.id, 'seq', m.seq, 'type', m.type, 'text',
         case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
-        'referral', m.referral, 'link_token', m.link_token, 'flow', private.flow_of(m.type, m.native), 'mail', case c.channel when 'email' then private.mail_facts(m.native) end,
+        'referral', m.referral, 'link_token', m.link_token, 'flow', case m.type when 'interactive' then private.flow_of(m.type, m.native) end,
+        'mail', case c.channel when 'email' then private.mail_facts(m.native) end,
         'link', (
           select private.message_link(a.message_id) -> 'link' from public.attributions a
           where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end), 'created_at', m.created_at) order by m.seq), '[]') as messages
@@ -11832,7 +11851,7 @@ grant execute on function public.record_decision(p_decision jsonb, p_findings js
 -- {limit, free, lease_seconds, busy, channels} those that can start at once are claimed for the caller: claim
 -- {deliveries, destinations}, as returned by claim_deliveries.
 CREATE OR REPLACE FUNCTION public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb DEFAULT NULL::jsonb)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SET search_path TO ''
  SET plan_cache_mode TO 'force_generic_plan'
@@ -11888,10 +11907,12 @@ begin
     id uuid, held boolean, through_seq bigint, sticky_route_id uuid, sticky_until timestamptz)
   where c.id = w.id;
 
-  return jsonb_build_object('decided', v_decided, 'deliveries', coalesce(cardinality(v_new), 0))
-    || case when v_claim.delivery_ids is null then '{}' else jsonb_build_object('claim', jsonb_build_object(
-      'deliveries', private.claimed_deliveries(v_claim.delivery_ids, v_claim.leases),
-      'destinations', private.claimed_destinations(array(select distinct n.destination_id from unnest(v_new) n), v_now))) end;
+  if v_claim.delivery_ids is null then
+    return json_build_object('decided', v_decided, 'deliveries', coalesce(cardinality(v_new), 0));
+  end if;
+  return json_build_object('decided', v_decided, 'deliveries', cardinality(v_new), 'claim', json_build_object(
+    'deliveries', private.claimed_deliveries(v_claim.delivery_ids, v_claim.leases),
+    'destinations', private.claimed_destinations(array(select distinct n.destination_id from unnest(v_new) n), v_now)));
 end $function$;
 grant execute on function public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb) to service_role;
 
@@ -14495,7 +14516,7 @@ grant execute on function public.settle_chat_note(p_id uuid, p_lease uuid, p_not
 -- window, opt-out or flag. With p_claim {limit, free, lease_seconds, busy, channels, expired} it also returns claim,
 -- like claim_deliveries.
 CREATE OR REPLACE FUNCTION public.settle_deliveries(p_results jsonb, p_claim jsonb DEFAULT NULL::jsonb)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
@@ -14510,7 +14531,8 @@ begin
   exception when sqlstate 'GL503' then
     return v_settled;
   end;
-  return v_settled || jsonb_build_object('claim', private.claim_also(p_claim, clock_timestamp()));
+  return json_build_object('settled', v_settled -> 'settled', 'fenced', v_settled -> 'fenced', 'replies', v_settled -> 'replies',
+    'left_out', v_settled -> 'left_out', 'claim', private.claim_also(p_claim, clock_timestamp()));
 end $function$;
 grant execute on function public.settle_deliveries(p_results jsonb, p_claim jsonb) to service_role;
 
@@ -14689,11 +14711,12 @@ grant execute on function public.settle_oncall_ping(p_delivery_id uuid, p_lease 
 -- lease is not the lane's current one is fenced off.
 CREATE OR REPLACE FUNCTION public.settle_outbound(p_results jsonb)
  RETURNS jsonb
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
-  select private.settle_outbound(p_results, clock_timestamp())
-$function$;
+begin
+  return private.settle_outbound(p_results, clock_timestamp());
+end $function$;
 grant execute on function public.settle_outbound(p_results jsonb) to service_role;
 
 -- Tells how a guess that take_password_attempt took has ended: a right one is given back, a wrong one counted for the
@@ -16827,7 +16850,7 @@ grant execute on function private.apply_opt_outs(p_updates private.inbound_updat
 
 -- Advances outbound messages by rank, never back, and records the time of each status. A status of a message that is
 -- not ours stays in webhook_events only. Returns whether a lane that waited for one may continue.
-CREATE OR REPLACE FUNCTION private.apply_statuses(p_updates private.inbound_update[])
+CREATE OR REPLACE FUNCTION private.apply_statuses(p_updates private.inbound_update[], p_subjects private.status_subject[])
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -16851,17 +16874,8 @@ declare
   v_texts_ended boolean := v_texts and to_regprocedure('private.apply_text_statuses(uuid[],timestamptz)') is not null and exists (
     select from unnest(p_updates) u where u.kind = 'status' and u.channel = 'sms' and u.status in ('failed', 'delivered'));
 begin
-  -- By our own id if the provider returns it, else by the provider's id.
-  select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
-  from unnest(p_updates) with ordinality as u
-  cross join lateral (
-    (select m.id from public.messages m
-    where m.id = case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end
-      and m.direction = 'out' and m.channel = u.channel limit 1)
-    union
-    (select m.id from public.messages m
-    where m.provider_id = u.provider_id and m.direction = 'out' and m.channel = u.channel limit 10)) m
-  where u.kind = 'status';
+  select array_agg(s.message_id order by s.ordinality), array_agg(s.place order by s.ordinality) into v_about, v_places
+  from unnest(p_subjects) with ordinality as s;
   if v_texts and v_about is not null then
     -- What is tried a second time is not judged by the first try any more, unless that arrived after all.
     select array_agg(a.id order by a.n), array_agg(a.place order by a.n) into v_about, v_places
@@ -16960,7 +16974,7 @@ begin
   end if;
   return private.free_lanes(v_ids);
 end $function$;
-grant execute on function private.apply_statuses(p_updates private.inbound_update[]) to service_role;
+grant execute on function private.apply_statuses(p_updates private.inbound_update[], p_subjects private.status_subject[]) to service_role;
 
 -- Records what was reported of a template; what is not known makes the account's templates due. False if a
 -- synchronisation has told the same already.
@@ -18287,20 +18301,21 @@ grant execute on function private.changed_identity(p_id uuid) to service_role;
 -- media_wait: how long the messages after a media message wait for its status; null if they do not wait.
 CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_codes text[], OUT media_wait interval)
  RETURNS record
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select case p_channel when 'whatsapp' then interval '24 hours' end,
-    case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
-      else 'until_start' end,
-    case p_channel when 'whatsapp' then 80 when 'email' then 10 else 1 end,
-    case p_channel when 'whatsapp' then 6 when 'sms' then 0 else 1 end,
-    case p_channel when 'whatsapp' then '131047' end,
-    -- Twilio's and Telnyx's for texts.
-    case p_channel when 'whatsapp' then array['131050'] when 'sms' then array['21610', '40300'] end,
-    case p_channel when 'whatsapp' then interval '10 seconds' end
-$function$;
+begin
+  reply_window := case p_channel when 'whatsapp' then interval '24 hours' end;
+  opt_out := case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
+    else 'until_start' end;
+  max_per_second := case p_channel when 'whatsapp' then 80 when 'email' then 10 else 1 end;
+  pair_seconds := case p_channel when 'whatsapp' then 6 when 'sms' then 0 else 1 end;
+  window_code := case p_channel when 'whatsapp' then '131047' end;
+  -- Twilio's and Telnyx's for texts.
+  opt_out_codes := case p_channel when 'whatsapp' then array['131050'] when 'sms' then array['21610', '40300'] end;
+  media_wait := case p_channel when 'whatsapp' then interval '10 seconds' end;
+end $function$;
 grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_codes text[], OUT media_wait interval) to service_role;
 
 -- The config of a destination of kind telegram, from its URL: {chat_id, topic_id}.
@@ -18437,7 +18452,7 @@ end $function$;
 -- claim_deliveries for the caller of another function, from its argument {limit, free, lease_seconds, busy, channels,
 -- expired}.
 CREATE OR REPLACE FUNCTION private.claim_also(p_claim jsonb, p_now timestamp with time zone)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
@@ -18601,7 +18616,7 @@ grant execute on function private.claim_chat_replies(p_limit integer, p_on boole
 -- claim_deliveries with a given time, whether to look for expired leases, and how many of the caller's places to fill
 -- if not all.
 CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_expired boolean DEFAULT true, p_free integer DEFAULT NULL::integer)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  SET search_path TO ''
  SET plan_cache_mode TO 'force_generic_plan'
@@ -18619,7 +18634,6 @@ declare
   v_used uuid[] := '{}';
   v_left integer := p_limit;
   v_free integer := greatest(p_limit, p_free);
-  v_deliveries jsonb;
   v_events jsonb;
 begin
   for v_destination in
@@ -18628,9 +18642,9 @@ begin
     order by random() -- so that none is always first when places are few
   loop
     exit when v_left <= 0;
+    continue when not private.is_due(v_destination.id, p_channels, p_expired, p_now);
     -- Limits are decided under the row's lock; destinations without limits need not wait for anybody.
     if v_destination.rate_per_second is not null or v_destination.circuit_open_until is not null then
-      continue when not private.is_due(v_destination.id, p_channels, p_expired, p_now);
       select * into v_destination from public.destinations d where d.id = v_destination.id for update skip locked;
       continue when not found;
       if v_destination.circuit_open_until is not null then
@@ -18654,15 +18668,17 @@ begin
       v_free := v_free - cardinality(v_claim.delivery_ids);
     end if;
   end loop;
-  v_deliveries := case when v_ids = '{}' then '[]' else coalesce(private.claimed_deliveries(v_ids, v_leases), '[]') end;
-  if jsonb_array_length(v_deliveries) < cardinality(v_ids) then
-    v_events := private.claimed_events(v_ids, v_leases);
+  if v_ids = '{}' then
+    return json_build_object('deliveries', '[]'::json, 'destinations', '[]'::json, 'next_due_ms', private.next_delivery_ms(p_channels, p_now));
   end if;
-  return jsonb_build_object(
-    'deliveries', v_deliveries,
-    'destinations', case when v_used = '{}' then '[]' else private.claimed_destinations(v_used, p_now) end,
-    'next_due_ms', private.next_delivery_ms(p_channels, p_now))
-    || case when v_events is null then '{}' else jsonb_build_object('events', v_events) end;
+  if exists (select from unnest(v_ids) as claimed (id)
+    cross join lateral (select d.message_id from public.deliveries d where d.id = claimed.id limit 1) d where d.message_id is null) then
+    return json_build_object('deliveries', coalesce(private.claimed_deliveries(v_ids, v_leases), '[]'),
+      'events', private.claimed_events(v_ids, v_leases),
+      'destinations', private.claimed_destinations(v_used, p_now), 'next_due_ms', private.next_delivery_ms(p_channels, p_now));
+  end if;
+  return json_build_object('deliveries', private.claimed_deliveries(v_ids, v_leases),
+    'destinations', private.claimed_destinations(v_used, p_now), 'next_due_ms', private.next_delivery_ms(p_channels, p_now));
 end $function$;
 grant execute on function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_expired boolean, p_free integer) to service_role;
 
@@ -19059,7 +19075,7 @@ grant execute on function private.claim_text_check(p_now timestamp with time zon
 -- Those of the deliveries just claimed that are messages, each with its lease, in the form that the edge functions
 -- expect; null for none.
 CREATE OR REPLACE FUNCTION private.claimed_deliveries(p_ids uuid[], p_leases uuid[])
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
@@ -19067,40 +19083,41 @@ AS $function$
 declare
   -- Asked once: hardly ever is there one.
   v_meta boolean := exists (select from public.destinations t where t.format = 'meta');
-  v_claimed jsonb;
+  v_claimed json;
 begin
   v_claimed := (
-    select jsonb_agg(jsonb_build_object(
-      'delivery_id', d.id, 'lease', claimed.lease, 'attempt', d.attempt, 'resent', d.resent, 'destination_id', d.destination_id,
-      'message', jsonb_build_object(
-        'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
-          case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
-        'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
-        'native', m.native, 'flow', private.flow_of(m.type, m.native),
-        'author', case when known.ids ? 'group' then private.author_of(m.id, c.number_id) end, 'sent_at', m.sent_at, 'created_at', m.created_at),
-      'traceparent', m.traceparent,
-      'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
-      'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id)
-        || case when c.taken_until > clock_timestamp() then jsonb_build_object('taken_over',
-          jsonb_build_object('by', c.taken_by, 'since', c.taken_at, 'until', c.taken_until)) else '{}' end,
-      'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', known.ids))
-      || case when v_meta then jsonb_build_object('sender', private.sender_of(c.channel, c.number_id)) else '{}' end
-      || case when m.channel = 'email' and exists (select from private.inboxes i where i.destination_id = d.destination_id)
-        then jsonb_build_object('mail', private.mail_to_forward(m.id, m.native, c.number_id, p.id)) else '{}' end order by d.seq)
+    select json_agg(case when v_meta or m.channel = 'email' then private.with_extras(told.delivery, d.destination_id, m.id, v_meta) else told.delivery end order by d.seq)
     from unnest(p_ids, p_leases) as claimed (id, lease)
     cross join lateral (select * from public.deliveries d where d.id = claimed.id limit 1) d
     cross join lateral (select * from public.messages m where m.id = d.message_id limit 1) m
     cross join lateral (select * from public.conversations c where c.id = d.conversation_id limit 1) c
     cross join lateral (select * from public.contacts p where p.id = c.contact_id limit 1) p
     cross join lateral (
-      select coalesce(jsonb_object_agg(i.kind, i.value order by i.dialled desc, i.sender_id is not distinct from c.number_id, i.id), '{}') as ids
+      select coalesce(json_object_agg(i.kind, i.value order by i.dialled desc, i.sender_id is not distinct from c.number_id, i.id), '{}') as ids,
+        coalesce(bool_or(i.kind = 'group'), false) as is_group
       from public.contact_identities i where i.contact_id = p.id and coalesce(i.valid_to, 'infinity') = 'infinity') known
     left join lateral (
       select private.message_link(a.message_id) as origin from public.attributions a
-      where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end limit 1) came on true);
+      where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end limit 1) came on true
+    cross join lateral (
+      select json_build_object(
+        'delivery_id', d.id, 'lease', claimed.lease, 'attempt', d.attempt, 'resent', d.resent, 'destination_id', d.destination_id,
+        'message', json_build_object(
+          'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
+            case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
+          'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
+          'native', m.native, 'flow', case m.type when 'interactive' then private.flow_of(m.type, m.native) end,
+          'author', case when known.is_group then private.author_of(m.id, c.number_id) end, 'sent_at', m.sent_at, 'created_at', m.created_at),
+        'traceparent', m.traceparent,
+        'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
+        'conversation', case when c.taken_until > clock_timestamp() then json_build_object('id', c.id, 'number_id', c.number_id,
+            'taken_over', json_build_object('by', c.taken_by, 'since', c.taken_at, 'until', c.taken_until))
+          else json_build_object('id', c.id, 'number_id', c.number_id) end,
+        'contact', json_build_object('id', p.id, 'name', p.name, 'identities', known.ids)) as delivery
+    ) told);
   -- In a statement of its own, because a team may take these tables back.
   if exists (select from public.destinations t where t.kind = 'telegram') then
-    v_claimed := private.with_cards(v_claimed);
+    v_claimed := private.with_cards(v_claimed::jsonb);
   end if;
   return v_claimed;
 end $function$;
@@ -19108,14 +19125,14 @@ grant execute on function private.claimed_deliveries(p_ids uuid[], p_leases uuid
 
 -- What edge functions need to deliver to destinations, including secrets and encrypted headers.
 CREATE OR REPLACE FUNCTION private.claimed_destinations(p_ids uuid[], p_now timestamp with time zone)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
 AS $function$
 begin
   return (
-    select coalesce(jsonb_agg(jsonb_build_object(
+    select coalesce(json_agg(json_build_object(
       'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'format', d.format, 'config', case d.kind when 'inbox' then private.inbox_config(d.id) when 'telegram' then private.chat_of(d.url) end,
       'timeout_ms', d.timeout_ms, 'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
@@ -20121,12 +20138,13 @@ grant execute on function private.decline_hashes(p_contacts uuid[]) to service_r
 -- The setting forward.retry_seconds, a JSON list of waits in seconds; null if it is not set.
 CREATE OR REPLACE FUNCTION private.default_retry_seconds()
  RETURNS jsonb
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
 AS $function$
-  select s.value::jsonb from public.settings s where s.key = 'forward.retry_seconds'
-$function$;
+begin
+  return (select s.value::jsonb from public.settings s where s.key = 'forward.retry_seconds');
+end $function$;
 grant execute on function private.default_retry_seconds() to service_role;
 
 -- Where a message goes to and how far that is, without the attempts.
@@ -23071,12 +23089,13 @@ grant execute on function private.has_role(p_role text) to authenticated, servic
 -- The custom headers of a destination, {name: sealed}; null for none.
 CREATE OR REPLACE FUNCTION private.headers_of(p_destination_id uuid)
  RETURNS jsonb
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
 AS $function$
-  select jsonb_object_agg(h.name, h.sealed) from private.destination_headers h where h.destination_id = p_destination_id
-$function$;
+begin
+  return (select jsonb_object_agg(h.name, h.sealed) from private.destination_headers h where h.destination_id = p_destination_id);
+end $function$;
 grant execute on function private.headers_of(p_destination_id uuid) to service_role;
 
 -- Every component as {component, status: healthy | degraded | down, because, figures}.
@@ -24028,21 +24047,21 @@ declare
   v_past private.inbound_update[];
   v_past_contacts uuid[];
   v_names private.inbound_update[];
+  v_subjects private.status_subject[];
   v_imports boolean := to_regprocedure('private.import_messages(private.inbound_update[],uuid[])') is not null;
 begin
-  select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
+  select array_agg((u.ordinality, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.news, u.event, u.raw, u.author, u.author_name)::private.inbound_update order by e.ord),
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.news, u.event, u.raw, u.author, u.author_name)::private.inbound_update order by u.ordinality),
     bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null),
     bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke'), bool_or(said.opt is not null), bool_or(u.news is not null),
     bool_or(u.event is not null or u.kind = 'identity'), bool_or(u.author is not null)
   into v_all, v_plain, v_echoes, v_revokes, v_opts, v_news, v_events, v_groups
-  from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
-  cross join lateral jsonb_to_record(e.item) as u (
+  from rows from (jsonb_to_recordset(p_updates) as (
     key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
     identities private.identity[], name text,
     provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, news jsonb, event jsonb, raw jsonb, author private.identity[], author_name text)
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, news jsonb, event jsonb, raw jsonb, author private.identity[], author_name text)) with ordinality as u
   -- Typed, or tapped on a template. The check that nearly every message needs is inlined, because a function call costs
   -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
@@ -24151,7 +24170,8 @@ begin
     v_past_contacts := private.assign_contacts(v_past);
   end if;
   if v_statuses is not null then
-    perform private.learn_recipients(v_statuses);
+    v_subjects := private.subjects_of(v_statuses);
+    perform private.learn_recipients(v_statuses, v_subjects);
   end if;
   if v_past is not null then
     v_past_contacts := private.merged(v_past_contacts);
@@ -24198,7 +24218,11 @@ begin
     perform private.note_updates(v_new, v_messages, v_contacts, v_others, private.merged(v_other_contacts));
   end if;
   if v_statuses is not null then
-    v_freed := private.apply_statuses(v_statuses);
+    if v_past is not null or v_echoes then
+      -- Some may be about messages that have just come in.
+      v_subjects := private.subjects_of(v_statuses);
+    end if;
+    v_freed := private.apply_statuses(v_statuses, v_subjects);
   end if;
   if v_one.sender_display is not null and v_one.sender_display is distinct from v_address then
     update public.senders s set address = v_one.sender_display where s.channel = v_one.channel and s.id = v_one.sender_id;
@@ -24356,14 +24380,15 @@ grant execute on function private.is_in_trouble(p_message messages) to service_r
 -- Whether an outbound message contains a file, alone or as the header of another type.
 CREATE OR REPLACE FUNCTION private.is_media(p_message jsonb)
  RETURNS boolean
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select coalesce(p_message ->> 'type' in ('image', 'video', 'audio', 'document', 'sticker')
+begin
+  return coalesce(p_message ->> 'type' in ('image', 'video', 'audio', 'document', 'sticker')
     or p_message #>> '{interactive,header,type}' in ('image', 'video', 'document')
-    or jsonb_path_exists(p_message, '$.template.components[*].** ? (@.type == "image" || @.type == "video" || @.type == "document")'), false)
-$function$;
+    or jsonb_path_exists(p_message, '$.template.components[*].** ? (@.type == "image" || @.type == "video" || @.type == "document")'), false);
+end $function$;
 grant execute on function private.is_media(p_message jsonb) to service_role;
 
 -- Whether the signed-in user is this member. It tells the caller only about the caller.
@@ -24405,22 +24430,6 @@ AS $function$
       and length(p_code) >= 4 and length(l.code) <= 2 * length(p_code))
 $function$;
 grant execute on function private.is_misprint(p_code text) to service_role;
-
--- Whether the list has an id that this contact never had.
-CREATE OR REPLACE FUNCTION private.is_news(p_contact_id uuid, p_identities private.identity[])
- RETURNS boolean
- LANGUAGE plpgsql
- STABLE
- SET search_path TO ''
-AS $function$
-begin
-  return exists (
-    select from unnest(p_identities) told
-    where told.value is not null and not exists (
-      select from public.contact_identities i
-      where i.contact_id = p_contact_id and i.kind = told.kind and i.value = told.value));
-end $function$;
-grant execute on function private.is_news(p_contact_id uuid, p_identities private.identity[]) to service_role;
 
 -- Whether a JSON value is a number of this range with at most so many decimals.
 CREATE OR REPLACE FUNCTION private.is_number(p_value jsonb, p_from numeric, p_to numeric, p_scale integer DEFAULT 1000)
@@ -25075,24 +25084,14 @@ CREATE OR REPLACE FUNCTION private.learn_answered(p_results jsonb, p_now timesta
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
-declare
-  v_told record;
-  v_locked boolean := false;
 begin
-  for v_told in
-    select c.contact_id, c.channel, c.number_id, r.identities
+  perform private.learn_told(array(
+    select row(c.contact_id, c.channel, c.number_id, r.identities, p_now)::private.told_ids
     from jsonb_to_recordset(p_results) as r (id uuid, identities private.identity[])
     join public.outbound_messages o on o.id = r.id
     join public.conversations c on c.id = o.conversation_id
-    where cardinality(r.identities) > 0 and private.is_news(c.contact_id, r.identities)
-    order by r.id
-  loop
-    if not v_locked then
-      perform private.lock_contacts();
-      v_locked := true;
-    end if;
-    perform private.learn_identities(v_told.contact_id, v_told.channel, v_told.number_id, v_told.identities, p_now);
-  end loop;
+    where cardinality(r.identities) > 0
+    order by r.id));
 end $function$;
 grant execute on function private.learn_answered(p_results jsonb, p_now timestamp with time zone) to service_role;
 
@@ -25119,29 +25118,42 @@ end $function$;
 grant execute on function private.learn_identities(p_contact_id uuid, p_channel text, p_sender_id text, p_identities private.identity[], p_at timestamp with time zone) to service_role;
 
 -- Records new ids that the statuses of our messages report for their recipients.
-CREATE OR REPLACE FUNCTION private.learn_recipients(p_updates private.inbound_update[])
+CREATE OR REPLACE FUNCTION private.learn_recipients(p_updates private.inbound_update[], p_subjects private.status_subject[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.learn_told(array(
+    select row(c.contact_id, c.channel, c.number_id, u.identities, min(least(coalesce(u.at, now()), now())))::private.told_ids
+    from unnest(p_subjects) with ordinality as s
+    join unnest(p_updates) with ordinality as u on u.ordinality = s.place
+    cross join lateral (
+      select c.contact_id, c.channel, c.number_id from public.conversations c where c.id = s.conversation_id limit 1) c
+    -- The first that it is about.
+    where cardinality(u.identities) > 0 and s.place is distinct from p_subjects[s.ordinality - 1].place
+    group by c.contact_id, c.channel, c.number_id, u.identities));
+end $function$;
+grant execute on function private.learn_recipients(p_updates private.inbound_update[], p_subjects private.status_subject[]) to service_role;
+
+-- Records ids that their contacts never had.
+CREATE OR REPLACE FUNCTION private.learn_told(p_told private.told_ids[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
-  v_told record;
+  v_told private.told_ids;
   v_locked boolean := false;
 begin
   for v_told in
-    select c.contact_id, c.channel, c.number_id, u.identities, min(least(coalesce(u.at, now()), now())) as at
-    from unnest(p_updates) u
-    cross join lateral (
-      (select m.conversation_id from public.messages m
-      where m.id = case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end
-        and m.direction = 'out' and m.channel = u.channel)
-      union all
-      (select m.conversation_id from public.messages m
-      where m.provider_id = u.provider_id and m.direction = 'out' and m.channel = u.channel)
-      limit 1) ours
-    join public.conversations c on c.id = ours.conversation_id
-    where u.kind = 'status' and cardinality(u.identities) > 0 and private.is_news(c.contact_id, u.identities)
-    group by c.contact_id, c.channel, c.number_id, u.identities
+    select t.* from unnest(p_told) with ordinality as t
+    where exists (
+      select from unnest(t.identities) told
+      where told.value is not null and not exists (
+        select from public.contact_identities i
+        where i.contact_id = t.contact_id and i.kind = told.kind and i.value = told.value))
+    order by t.ordinality
   loop
     if not v_locked then
       perform private.lock_contacts();
@@ -25150,7 +25162,7 @@ begin
     perform private.learn_identities(v_told.contact_id, v_told.channel, v_told.number_id, v_told.identities, v_told.at);
   end loop;
 end $function$;
-grant execute on function private.learn_recipients(p_updates private.inbound_update[]) to service_role;
+grant execute on function private.learn_told(p_told private.told_ids[]) to service_role;
 
 -- leave_circuit with a given time.
 CREATE OR REPLACE FUNCTION private.leave_circuit(p_provider text, p_ok boolean, p_ms integer, p_now timestamp with time zone)
@@ -25995,17 +26007,24 @@ CREATE OR REPLACE FUNCTION private.make_deliveries(p_new private.new_delivery[],
  RETURNS private.claim
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET enable_hashjoin TO 'on'
+ SET enable_nestloop TO 'off'
 AS $function$
 declare
   v_claim private.claim;
   v_open jsonb := case when p_claim is null then '{}' else private.open_places(p_new, p_claim) end;
   v_lease_end timestamptz := p_now + make_interval(secs => coalesce((p_claim ->> 'lease_seconds')::integer, 0));
+  v_ids uuid[] := private.uuids_v7(cardinality(p_new));
 begin
-  with lanes as (
-    select n.destination_id, n.conversation_id, n.channel, min(n.seq) as first,
-      row_number() over (partition by n.destination_id order by min(n.seq)) <= coalesce((v_open ->> n.destination_id::text)::integer, 0)
-        and p_claim -> 'channels' ? n.channel as begins
-    from unnest(p_new) n group by n.destination_id, n.conversation_id, n.channel
+  with placed as (
+    select v_ids[n.ordinality] as id, n.message_id, n.event_id, n.destination_id, n.conversation_id, n.channel, n.seq,
+      n.seq = min(n.seq) over (partition by n.destination_id, n.conversation_id) as is_first
+    from unnest(p_new) with ordinality as n
+  ), lanes as (
+    select p.destination_id, p.conversation_id, p.channel,
+      row_number() over (partition by p.destination_id order by p.seq) <= coalesce((v_open ->> p.destination_id::text)::integer, 0)
+        and p_claim -> 'channels' ? p.channel as begins
+    from placed p where p.is_first
   ), woken as (
     insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at, lease)
     select n.destination_id, n.conversation_id, n.channel, case when n.begins then v_lease_end else p_now end,
@@ -26013,19 +26032,18 @@ begin
     from lanes n order by n.destination_id, n.conversation_id
     on conflict (destination_id, conversation_id) do update set due_at = excluded.due_at, lease = excluded.lease where l.due_at is null
     returning destination_id, conversation_id, lease
+  ), begun as (
+    select p.id, w.lease from placed p
+    join woken w on w.destination_id = p.destination_id and w.conversation_id = p.conversation_id
+    where p.is_first and w.lease is not null
   ), made as (
-    insert into public.deliveries (message_id, event_id, destination_id, conversation_id, seq, state, attempt, next_attempt_at, created_at, updated_at)
-    select n.message_id, n.event_id, n.destination_id, n.conversation_id, n.seq,
-      case when w.lease is not null then 'leased' else 'pending' end, (w.lease is not null)::integer, p_now, p_now, p_now
-    from unnest(p_new) n
-    join lanes f on f.destination_id = n.destination_id and f.conversation_id = n.conversation_id
-    left join woken w on w.destination_id = n.destination_id and w.conversation_id = n.conversation_id and n.seq = f.first
-    order by n.seq
-    returning id, destination_id, conversation_id, state
+    insert into public.deliveries (id, message_id, event_id, destination_id, conversation_id, seq, state, attempt, next_attempt_at, created_at, updated_at)
+    select p.id, p.message_id, p.event_id, p.destination_id, p.conversation_id, p.seq,
+      case when b.id is not null then 'leased' else 'pending' end, (b.id is not null)::integer, p_now, p_now, p_now
+    from placed p left join begun b on b.id = p.id
+    order by p.seq
   )
-  select array_agg(m.id), array_agg(w.lease) into v_claim.delivery_ids, v_claim.leases
-  from made m join woken w on w.destination_id = m.destination_id and w.conversation_id = m.conversation_id
-  where m.state = 'leased';
+  select array_agg(b.id), array_agg(b.lease) into v_claim.delivery_ids, v_claim.leases from begun b;
   return v_claim;
 end $function$;
 grant execute on function private.make_deliveries(p_new private.new_delivery[], p_claim jsonb, p_now timestamp with time zone) to service_role;
@@ -26676,7 +26694,14 @@ begin
     cross join lateral (
       select greatest(lane.due_at, d.circuit_open_until, case when d.rate_per_second is not null
         then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as due_at
-      from (select private.lane_due_at(d.id, on_channel.name) as due_at) lane
+      -- As lane_due_at, without a call for each destination and channel.
+      from (select least(
+        (select l.due_at from private.delivery_lanes l
+        where l.destination_id = d.id and l.channel = on_channel.name and l.due_at is not null and l.lease is null
+        order by l.due_at limit 1),
+        (select l.due_at from private.delivery_lanes l
+        where l.destination_id = d.id and l.channel = on_channel.name and l.due_at is not null and l.lease is not null
+        order by l.due_at limit 1)) as due_at) lane
       where lane.due_at is not null
     ) next
     where d.state = 'active');
@@ -27168,16 +27193,17 @@ grant execute on function private.on_for_anybody(p_key text) to service_role;
 -- or off for each.
 CREATE OR REPLACE FUNCTION private.on_for_everybody(p_key text)
  RETURNS boolean
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
 AS $function$
-  select exists (
+begin
+  return exists (
     select from public.settings s
     where s.key = p_key and s.value = 'true' and not s.metadata ? 'prerequisites'
       and case when s.metadata ? 'rollout_percentage' then round((s.metadata ->> 'rollout_percentage')::numeric * 100) = 10000
-        else not s.metadata ?| array['target_user_ids', 'target_segments'] end)
-$function$;
+        else not s.metadata ?| array['target_user_ids', 'target_segments'] end);
+end $function$;
 grant execute on function private.on_for_everybody(p_key text) to service_role;
 
 -- Who is on call {people [{name, email, telegram_id}], at, is_stale}: by the rota, or by what the provider said
@@ -28230,12 +28256,13 @@ grant execute on function private.placeholder() to service_role;
 -- are free.
 CREATE OR REPLACE FUNCTION private.places_for(p_left integer, p_busy integer)
  RETURNS integer
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select greatest(0, (p_left + p_busy + 1) / 2 - p_busy)
-$function$;
+begin
+  return greatest(0, (p_left + p_busy + 1) / 2 - p_busy);
+end $function$;
 grant execute on function private.places_for(p_left integer, p_busy integer) to service_role;
 
 -- The replies to deliveries, in order, where all replies may be sent as they are; null for none. The others are
@@ -28814,7 +28841,7 @@ begin
   set state = 'queued', attempt = 0, deferred = 0, tried_at = null, aside = false, error = null,
     next_attempt_at = p_now, updated_at = p_now
   where id = p_id returning * into v_queued;
-  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, p_now);
+  perform private.queue_lanes(array[v_queued.conversation_id], array[v_queued.channel], array[v_queued.number_id], p_now);
 end $function$;
 grant execute on function private.queue_again(p_id uuid, p_now timestamp with time zone) to service_role;
 
@@ -28903,21 +28930,23 @@ AS $function$
 $function$;
 grant execute on function private.queue_health(p_now timestamp with time zone) to service_role;
 
--- Makes a lane due for a message that was queued. What is due later may be a receipt that messages need not wait for,
--- or vice versa; if not, the claim finds nothing and the lane keeps waiting.
-CREATE OR REPLACE FUNCTION private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone)
+-- Makes lanes due for messages that were queued, each given by its conversation, channel and sender. What is due
+-- later may be a receipt that messages need not wait for, or vice versa; if not, the claim finds nothing and the lane
+-- keeps waiting.
+CREATE OR REPLACE FUNCTION private.queue_lanes(p_conversations uuid[], p_channels text[], p_numbers text[], p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
   insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
-  values (p_conversation_id, p_channel, p_number_id, p_now)
+  select distinct q.conversation_id, q.channel, q.number_id, p_now
+  from unnest(p_conversations, p_channels, p_numbers) as q (conversation_id, channel, number_id) order by 1
   on conflict (conversation_id) do update
     set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id), l.waits_until)
     where l.due_at is null or (l.lease is null and l.due_at > excluded.due_at);
 end $function$;
-grant execute on function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone) to service_role;
+grant execute on function private.queue_lanes(p_conversations uuid[], p_channels text[], p_numbers text[], p_now timestamp with time zone) to service_role;
 
 -- Queues the file of a new inbound message for storing, in the intake's transaction, if media.store says so.
 CREATE OR REPLACE FUNCTION private.queue_media()
@@ -28974,8 +29003,8 @@ begin
   if exists (select from unnest(p_messages) q where q.channel = 'email') then
     perform private.dress_mails(array(select q from unnest(p_messages) q where q.channel = 'email' and q.id = any (v_queued)), p_now);
   end if;
-  perform private.queue_lane(q.conversation_id, q.channel, q.number_id, p_now)
-  from (select distinct q.conversation_id, q.channel, q.number_id from unnest(p_messages) q where q.id = any (v_queued) order by 1) q;
+  perform private.queue_lanes(array_agg(q.conversation_id), array_agg(q.channel), array_agg(q.number_id), p_now)
+  from unnest(p_messages) q where q.id = any (v_queued);
   update public.conversations c set last_message_at = p_now
   from (select distinct q.conversation_id as id from unnest(p_messages) q where q.id = any (v_queued)) told where c.id = told.id;
   return v_queued;
@@ -33181,17 +33210,16 @@ begin
       join public.outbound_messages o on o.id = r.id where r.outcome = 'failed')
     order by c.id for update;
   end if;
-  perform from jsonb_to_recordset(p_results) as r (id uuid, lease uuid)
-  join public.outbound_messages o on o.id = r.id
-  join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
-  order by l.conversation_id for update of l;
-  select coalesce(array_agg((r.id, r.lease, r.outcome, r.provider_id, r.error, coalesce(r.retry_after_ms, 0), r.put_off, r.scope,
-    o.conversation_id, o.channel, o.number_id, o.message_id)::private.sending order by o.conversation_id), '{}')
-  into v_settled
-  from jsonb_to_recordset(p_results) as r (
-    id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, put_off text, scope text)
-  join public.outbound_messages o on o.id = r.id
-  join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease;
+  select coalesce(array_agg(held.sending), '{}') into v_settled
+  from (
+    select (r.id, r.lease, r.outcome, r.provider_id, r.error, coalesce(r.retry_after_ms, 0), r.put_off, r.scope,
+      o.conversation_id, o.channel, o.number_id, o.message_id)::private.sending as sending
+    from jsonb_to_recordset(p_results) as r (
+      id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, put_off text, scope text)
+    join public.outbound_messages o on o.id = r.id
+    join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
+    order by l.conversation_id for update of l
+  ) held;
 
   -- A status that arrived before the answer stays. In the order of ids, as apply_statuses locks them.
   perform from public.messages m
@@ -34097,6 +34125,7 @@ AS $function$
 declare
   v_now timestamptz := clock_timestamp();
   v_conversations uuid[] := private.find_conversations(p_updates, p_contacts);
+  v_ids uuid[] := private.uuids_v7(cardinality(p_updates));
 begin
   if array_position(v_conversations, null) is not null then
     insert into public.senders (channel, id, address, provider, max_per_second, pair_seconds)
@@ -34127,9 +34156,10 @@ begin
     from unnest(p_updates) with ordinality as u
   ), stored as (
     insert into public.messages (
-      channel, conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,
+      id, channel, conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,
       status, status_rank, error, traceparent, sent_at, created_at)
-    select p.channel, p.conversation, case when p.kind = 'message' then 'in' else 'out' end, p.provider_id, coalesce(p.type, 'unknown'),
+    select v_ids[row_number() over (order by coalesce(p.at, v_now), p.ord)], p.channel, p.conversation,
+      case when p.kind = 'message' then 'in' else 'out' end, p.provider_id, coalesce(p.type, 'unknown'),
       case when not p.withdrawn then p.body end, case when not p.withdrawn then p.choice end, p.reply_to,
       case when not p.withdrawn then p.token end, case when not p.withdrawn then p.referral end, coalesce(p.forwarded, false),
       case when not p.withdrawn then p.raw end,
@@ -34204,6 +34234,31 @@ begin
   end loop;
   return array(select distinct private.subject_id(i.id) as id from unnest(v_ids) as i (id) order by 1);
 end $function$;
+
+-- Our messages that statuses are about, in the order of the statuses.
+CREATE OR REPLACE FUNCTION private.subjects_of(p_updates private.inbound_update[])
+ RETURNS private.status_subject[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  -- By our own id if the provider returns it, else by the provider's id.
+  return array(
+    select row(u.ordinality, m.id, m.conversation_id)::private.status_subject
+    from unnest(p_updates) with ordinality as u
+    cross join lateral (
+      select case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end as id offset 0) named
+    cross join lateral (
+      (select m.id, m.conversation_id from public.messages m
+      where m.id = named.id and m.direction = 'out' and m.channel = u.channel limit 1)
+      union all
+      (select m.id, m.conversation_id from public.messages m
+      where m.provider_id = u.provider_id and m.direction = 'out' and m.channel = u.channel and m.id is distinct from named.id limit 10)) m
+    where u.kind = 'status'
+    order by u.ordinality);
+end $function$;
+grant execute on function private.subjects_of(p_updates private.inbound_update[]) to service_role;
 
 -- Puts an address on the list; false where it stands there, or is none.
 CREATE OR REPLACE FUNCTION private.suppress(p_address text, p_scope text, p_reason text, p_source text, p_now timestamp with time zone)
@@ -35601,7 +35656,7 @@ begin
   where o.id = p_id;
   update public.messages m
   set provider_id = null, status = 'queued', status_rank = 0, error = null, status_at = m.status_at - 'failed' where m.id = p_id;
-  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, v_due);
+  perform private.queue_lanes(array[v_queued.conversation_id], array[v_queued.channel], array[v_queued.number_id], v_due);
   return true;
 end $function$;
 grant execute on function private.try_text_again(p_id uuid, p_now timestamp with time zone) to service_role;
@@ -35822,6 +35877,25 @@ AS $function$
   select encode(substr(int8send(floor(extract(epoch from p_at) * 1000)::bigint), 3) || '\x70008000000000000000'::bytea, 'hex')::uuid
 $function$;
 grant execute on function private.uuid_v7_from(p_at timestamp with time zone) to service_role;
+
+-- So many new UUIDs version 7 (RFC 9562), ascending: each counts as made a microsecond after the one before.
+CREATE OR REPLACE FUNCTION private.uuids_v7(p_count integer)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+declare
+  v_micros bigint := (date_part('epoch', clock_timestamp()) * 1000000)::bigint;
+begin
+  return array(
+    select encode(
+      int8send(((v_micros + n) / 1000 << 16) | (7 << 12) | ((v_micros + n) % 1000 * 4096 / 1000))
+        || substr(uuid_send(gen_random_uuid()), 9),
+      'hex')::uuid
+    from generate_series(0, p_count - 1) n);
+end $function$;
+grant execute on function private.uuids_v7(p_count integer) to service_role;
 
 -- What waits: {unrouted: {n conversations, held by a flag among them, oldest_seconds}, deliveries: {n,
 -- oldest_seconds}, outbound: {n, oldest_seconds}}. oldest_seconds is null where nothing waits.
@@ -36332,6 +36406,24 @@ begin
   return v_deliveries;
 end $function$;
 grant execute on function private.with_cards(p_deliveries jsonb) to service_role;
+
+-- A claimed delivery with what few destinations need: p_meta adds the sender as Meta's webhooks name it; a mail to an
+-- inbox gets the parts of its forward.
+CREATE OR REPLACE FUNCTION private.with_extras(p_delivery json, p_destination_id uuid, p_message_id uuid, p_meta boolean)
+ RETURNS json
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select p_delivery::jsonb
+      || case when p_meta then jsonb_build_object('sender', private.sender_of(c.channel, c.number_id)) else '{}' end
+      || case when m.channel = 'email' and exists (select from private.inboxes i where i.destination_id = p_destination_id)
+        then jsonb_build_object('mail', private.mail_to_forward(m.id, m.native, c.number_id, c.contact_id)) else '{}' end
+    from public.messages m join public.conversations c on c.id = m.conversation_id where m.id = p_message_id);
+end $function$;
+grant execute on function private.with_extras(p_delivery json, p_destination_id uuid, p_message_id uuid, p_meta boolean) to service_role;
 
 -- Deliveries or edits of cards, by delivery_id, with what their cards show besides at this path; unchanged without.
 CREATE OR REPLACE FUNCTION private.with_folds(p_items jsonb, p_path text[])

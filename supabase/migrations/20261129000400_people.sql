@@ -262,17 +262,18 @@ create function private.channel_policy(
   p_channel text, out reply_window interval, out opt_out text, out max_per_second integer, out pair_seconds numeric,
   out window_code text, out opt_out_codes text[], out media_wait interval
 )
-language sql immutable set search_path = '' as $$
-  select case p_channel when 'whatsapp' then interval '24 hours' end,
-    case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
-      else 'until_start' end,
-    case p_channel when 'whatsapp' then 80 when 'email' then 10 else 1 end,
-    case p_channel when 'whatsapp' then 6 when 'sms' then 0 else 1 end,
-    case p_channel when 'whatsapp' then '131047' end,
-    -- Twilio's and Telnyx's for texts.
-    case p_channel when 'whatsapp' then array['131050'] when 'sms' then array['21610', '40300'] end,
-    case p_channel when 'whatsapp' then interval '10 seconds' end
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  reply_window := case p_channel when 'whatsapp' then interval '24 hours' end;
+  opt_out := case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
+    else 'until_start' end;
+  max_per_second := case p_channel when 'whatsapp' then 80 when 'email' then 10 else 1 end;
+  pair_seconds := case p_channel when 'whatsapp' then 6 when 'sms' then 0 else 1 end;
+  window_code := case p_channel when 'whatsapp' then '131047' end;
+  -- Twilio's and Telnyx's for texts.
+  opt_out_codes := case p_channel when 'whatsapp' then array['131050'] when 'sms' then array['21610', '40300'] end;
+  media_wait := case p_channel when 'whatsapp' then interval '10 seconds' end;
+end $$;
 comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person''s last message free-form replies are allowed; null for always. opt_out, what conversations.opted_out_at blocks: until_resumed (only marketing templates, until the person resumes them), until_start and suppression (everything, until the person sends START, or until the address leaves the suppression list), none (nothing: the channel does not deliver opt-outs). max_per_second and pair_seconds: initial values for a sender created by a webhook; its row holds the current values. window_code and opt_out_codes: the providers'' error codes for a closed window and for an opted-out person; null for none. media_wait: how long the messages after a media message wait for its status; null if they do not wait.';
 
 create function private.router_flag(p_channel text) returns text
@@ -634,16 +635,32 @@ end $$;
 comment on function private.learn_identities(uuid, text, text, private.identity[], timestamptz) is 'Records the ids that the provider reported for the recipient of one of our messages: whoever has these ids is that person. The caller holds the contacts'' lock.';
 
 -- A former id is not learnt again: the provider may report late about a message to a number that was given up since.
-create function private.is_news(p_contact_id uuid, p_identities private.identity[]) returns boolean
-language plpgsql stable set search_path = '' as $$
+create type private.told_ids as (contact_id uuid, channel text, number_id text, identities private.identity[], at timestamptz);
+comment on type private.told_ids is 'Ids by which a provider names a contact to one of our senders, and when it did.';
+
+create function private.learn_told(p_told private.told_ids[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_told private.told_ids;
+  v_locked boolean := false;
 begin
-  return exists (
-    select from unnest(p_identities) told
-    where told.value is not null and not exists (
-      select from public.contact_identities i
-      where i.contact_id = p_contact_id and i.kind = told.kind and i.value = told.value));
+  for v_told in
+    select t.* from unnest(p_told) with ordinality as t
+    where exists (
+      select from unnest(t.identities) told
+      where told.value is not null and not exists (
+        select from public.contact_identities i
+        where i.contact_id = t.contact_id and i.kind = told.kind and i.value = told.value))
+    order by t.ordinality
+  loop
+    if not v_locked then
+      perform private.lock_contacts();
+      v_locked := true;
+    end if;
+    perform private.learn_identities(v_told.contact_id, v_told.channel, v_told.number_id, v_told.identities, v_told.at);
+  end loop;
 end $$;
-comment on function private.is_news(uuid, private.identity[]) is 'Whether the list has an id that this contact never had.';
+comment on function private.learn_told(private.told_ids[]) is 'Records ids that their contacts never had.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -669,7 +686,7 @@ grant execute on function
   private.resolve_contact(text, private.identity[], text, timestamptz, text, uuid),
   private.lock_contacts(),
   private.learn_identities(uuid, text, text, private.identity[], timestamptz),
-  private.is_news(uuid, private.identity[])
+  private.learn_told(private.told_ids[])
   to service_role;
 grant execute on function
   public.set_number_pace(text, integer, numeric, integer),

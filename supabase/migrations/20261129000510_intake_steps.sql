@@ -4,7 +4,30 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
-create function private.apply_statuses(p_updates private.inbound_update[]) returns boolean
+create type private.status_subject as (place bigint, message_id uuid, conversation_id uuid);
+comment on type private.status_subject is 'A message of ours that a status is about, with the status''s place among the updates.';
+
+create function private.subjects_of(p_updates private.inbound_update[]) returns private.status_subject[]
+language plpgsql stable set search_path = '' as $$
+begin
+  -- By our own id if the provider returns it, else by the provider's id.
+  return array(
+    select row(u.ordinality, m.id, m.conversation_id)::private.status_subject
+    from unnest(p_updates) with ordinality as u
+    cross join lateral (
+      select case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end as id offset 0) named
+    cross join lateral (
+      (select m.id, m.conversation_id from public.messages m
+      where m.id = named.id and m.direction = 'out' and m.channel = u.channel limit 1)
+      union all
+      (select m.id, m.conversation_id from public.messages m
+      where m.provider_id = u.provider_id and m.direction = 'out' and m.channel = u.channel and m.id is distinct from named.id limit 10)) m
+    where u.kind = 'status'
+    order by u.ordinality);
+end $$;
+comment on function private.subjects_of(private.inbound_update[]) is 'Our messages that statuses are about, in the order of the statuses.';
+
+create function private.apply_statuses(p_updates private.inbound_update[], p_subjects private.status_subject[]) returns boolean
 language plpgsql set search_path = '' as $$
 declare
   -- The message that each update is about, by the update's place.
@@ -25,17 +48,8 @@ declare
   v_texts_ended boolean := v_texts and to_regprocedure('private.apply_text_statuses(uuid[],timestamptz)') is not null and exists (
     select from unnest(p_updates) u where u.kind = 'status' and u.channel = 'sms' and u.status in ('failed', 'delivered'));
 begin
-  -- By our own id if the provider returns it, else by the provider's id.
-  select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
-  from unnest(p_updates) with ordinality as u
-  cross join lateral (
-    (select m.id from public.messages m
-    where m.id = case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end
-      and m.direction = 'out' and m.channel = u.channel limit 1)
-    union
-    (select m.id from public.messages m
-    where m.provider_id = u.provider_id and m.direction = 'out' and m.channel = u.channel limit 10)) m
-  where u.kind = 'status';
+  select array_agg(s.message_id order by s.ordinality), array_agg(s.place order by s.ordinality) into v_about, v_places
+  from unnest(p_subjects) with ordinality as s;
   if v_texts and v_about is not null then
     -- What is tried a second time is not judged by the first try any more, unless that arrived after all.
     select array_agg(a.id order by a.n), array_agg(a.place order by a.n) into v_about, v_places
@@ -134,37 +148,22 @@ begin
   end if;
   return private.free_lanes(v_ids);
 end $$;
-comment on function private.apply_statuses(private.inbound_update[]) is 'Advances outbound messages by rank, never back, and records the time of each status. A status of a message that is not ours stays in webhook_events only. Returns whether a lane that waited for one may continue.';
+comment on function private.apply_statuses(private.inbound_update[], private.status_subject[]) is 'Advances outbound messages by rank, never back, and records the time of each status. A status of a message that is not ours stays in webhook_events only. Returns whether a lane that waited for one may continue.';
 
-create function private.learn_recipients(p_updates private.inbound_update[]) returns void
+create function private.learn_recipients(p_updates private.inbound_update[], p_subjects private.status_subject[]) returns void
 language plpgsql set search_path = '' as $$
-declare
-  v_told record;
-  v_locked boolean := false;
 begin
-  for v_told in
-    select c.contact_id, c.channel, c.number_id, u.identities, min(least(coalesce(u.at, now()), now())) as at
-    from unnest(p_updates) u
+  perform private.learn_told(array(
+    select row(c.contact_id, c.channel, c.number_id, u.identities, min(least(coalesce(u.at, now()), now())))::private.told_ids
+    from unnest(p_subjects) with ordinality as s
+    join unnest(p_updates) with ordinality as u on u.ordinality = s.place
     cross join lateral (
-      (select m.conversation_id from public.messages m
-      where m.id = case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end
-        and m.direction = 'out' and m.channel = u.channel)
-      union all
-      (select m.conversation_id from public.messages m
-      where m.provider_id = u.provider_id and m.direction = 'out' and m.channel = u.channel)
-      limit 1) ours
-    join public.conversations c on c.id = ours.conversation_id
-    where u.kind = 'status' and cardinality(u.identities) > 0 and private.is_news(c.contact_id, u.identities)
-    group by c.contact_id, c.channel, c.number_id, u.identities
-  loop
-    if not v_locked then
-      perform private.lock_contacts();
-      v_locked := true;
-    end if;
-    perform private.learn_identities(v_told.contact_id, v_told.channel, v_told.number_id, v_told.identities, v_told.at);
-  end loop;
+      select c.contact_id, c.channel, c.number_id from public.conversations c where c.id = s.conversation_id limit 1) c
+    -- The first that it is about.
+    where cardinality(u.identities) > 0 and s.place is distinct from p_subjects[s.ordinality - 1].place
+    group by c.contact_id, c.channel, c.number_id, u.identities));
 end $$;
-comment on function private.learn_recipients(private.inbound_update[]) is 'Records new ids that the statuses of our messages report for their recipients.';
+comment on function private.learn_recipients(private.inbound_update[], private.status_subject[]) is 'Records new ids that the statuses of our messages report for their recipients.';
 
 -- The following runs for every message, and its plans may have been made while the tables were empty. "limit 1" keeps
 -- each look-up an index probe, whatever the statistics say at that moment; ingest_updates sets, for everything that it
@@ -287,6 +286,7 @@ language plpgsql set search_path = '' as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_conversations uuid[] := private.find_conversations(p_updates, p_contacts);
+  v_ids uuid[] := private.uuids_v7(cardinality(p_updates));
 begin
   if array_position(v_conversations, null) is not null then
     insert into public.senders (channel, id, address, provider, max_per_second, pair_seconds)
@@ -317,9 +317,10 @@ begin
     from unnest(p_updates) with ordinality as u
   ), stored as (
     insert into public.messages (
-      channel, conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,
+      id, channel, conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,
       status, status_rank, error, traceparent, sent_at, created_at)
-    select p.channel, p.conversation, case when p.kind = 'message' then 'in' else 'out' end, p.provider_id, coalesce(p.type, 'unknown'),
+    select v_ids[row_number() over (order by coalesce(p.at, v_now), p.ord)], p.channel, p.conversation,
+      case when p.kind = 'message' then 'in' else 'out' end, p.provider_id, coalesce(p.type, 'unknown'),
       case when not p.withdrawn then p.body end, case when not p.withdrawn then p.choice end, p.reply_to,
       case when not p.withdrawn then p.token end, case when not p.withdrawn then p.referral end, coalesce(p.forwarded, false),
       case when not p.withdrawn then p.raw end,
@@ -458,10 +459,11 @@ comment on function private.apply_opt_outs(private.inbound_update[], uuid[]) is 
 
 call private.close_functions();
 grant execute on function
-  private.apply_statuses(private.inbound_update[]),
+  private.subjects_of(private.inbound_update[]),
+  private.apply_statuses(private.inbound_update[], private.status_subject[]),
   private.find_contacts(private.inbound_update[]),
   private.make_newcomers(private.inbound_update[]),
-  private.learn_recipients(private.inbound_update[]),
+  private.learn_recipients(private.inbound_update[], private.status_subject[]),
   private.merged(uuid[]),
   private.assign_contacts(private.inbound_update[]),
   private.find_conversations(private.inbound_update[], uuid[]),

@@ -137,21 +137,21 @@ declare
   v_past private.inbound_update[];
   v_past_contacts uuid[];
   v_names private.inbound_update[];
+  v_subjects private.status_subject[];
   v_imports boolean := to_regprocedure('private.import_messages(private.inbound_update[],uuid[])') is not null;
 begin
-  select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
+  select array_agg((u.ordinality, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.news, u.event, u.raw, u.author, u.author_name)::private.inbound_update order by e.ord),
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.news, u.event, u.raw, u.author, u.author_name)::private.inbound_update order by u.ordinality),
     bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null),
     bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke'), bool_or(said.opt is not null), bool_or(u.news is not null),
     bool_or(u.event is not null or u.kind = 'identity'), bool_or(u.author is not null)
   into v_all, v_plain, v_echoes, v_revokes, v_opts, v_news, v_events, v_groups
-  from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
-  cross join lateral jsonb_to_record(e.item) as u (
+  from rows from (jsonb_to_recordset(p_updates) as (
     key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
     identities private.identity[], name text,
     provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, news jsonb, event jsonb, raw jsonb, author private.identity[], author_name text)
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, news jsonb, event jsonb, raw jsonb, author private.identity[], author_name text)) with ordinality as u
   -- Typed, or tapped on a template. The check that nearly every message needs is inlined, because a function call costs
   -- more than the rest; and evaluated once (offset 0), though it is used twice.
   cross join lateral (
@@ -260,7 +260,8 @@ begin
     v_past_contacts := private.assign_contacts(v_past);
   end if;
   if v_statuses is not null then
-    perform private.learn_recipients(v_statuses);
+    v_subjects := private.subjects_of(v_statuses);
+    perform private.learn_recipients(v_statuses, v_subjects);
   end if;
   if v_past is not null then
     v_past_contacts := private.merged(v_past_contacts);
@@ -307,7 +308,11 @@ begin
     perform private.note_updates(v_new, v_messages, v_contacts, v_others, private.merged(v_other_contacts));
   end if;
   if v_statuses is not null then
-    v_freed := private.apply_statuses(v_statuses);
+    if v_past is not null or v_echoes then
+      -- Some may be about messages that have just come in.
+      v_subjects := private.subjects_of(v_statuses);
+    end if;
+    v_freed := private.apply_statuses(v_statuses, v_subjects);
   end if;
   if v_one.sender_display is not null and v_one.sender_display is distinct from v_address then
     update public.senders s set address = v_one.sender_display where s.channel = v_one.channel and s.id = v_one.sender_id;

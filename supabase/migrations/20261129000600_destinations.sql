@@ -448,9 +448,10 @@ end $$;
 comment on function public.rotate_destination_secret(text, integer) is 'Creates a new signing secret; during the overlap, 0 to 168 hours (GL422), deliveries carry the signatures of both. Returns the new one, which is not shown again.';
 
 create function private.headers_of(p_destination_id uuid) returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_object_agg(h.name, h.sealed) from private.destination_headers h where h.destination_id = p_destination_id
-$$;
+language plpgsql stable set search_path = '' as $$
+begin
+  return (select jsonb_object_agg(h.name, h.sealed) from private.destination_headers h where h.destination_id = p_destination_id);
+end $$;
 comment on function private.headers_of(uuid) is 'The custom headers of a destination, {name: sealed}; null for none.';
 
 create function public.set_destination_headers(p_name text, p_headers jsonb, p_by text) returns jsonb

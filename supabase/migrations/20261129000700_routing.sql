@@ -546,7 +546,7 @@ comment on function private.unrouted(bigint, integer, text[]) is 'The conversati
 
 create function public.claim_unrouted(
   p_revision bigint, p_conversations integer, p_each integer default 20, p_channels text[] default '{whatsapp}'
-) returns jsonb
+) returns json
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
 set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
@@ -555,24 +555,25 @@ begin
   perform private.refuse_older_code();
   perform private.attribute_waiting(v_ids, clock_timestamp());
   return (
-  select coalesce(jsonb_agg(item order by since), '[]')
+  select coalesce(json_agg(item order by since), '[]')
   from (
-    select c.unrouted_since as since, jsonb_build_object(
+    select c.unrouted_since as since, json_build_object(
       'id', c.id, 'channel', c.channel, 'number_id', c.number_id, 'contact_id', c.contact_id,
-      'phone', (
-        select i.value from public.contact_identities i
-        where i.contact_id = c.contact_id and i.kind = 'phone' and coalesce(i.valid_to, 'infinity') = 'infinity'
-        order by i.dialled, i.id desc limit 1),
-      'group', case c.channel when 'whatsapp' then private.group_of(c.contact_id) end,
+      'phone', known.phone, 'group', case c.channel when 'whatsapp' then known.group_id end,
       'email', case c.channel when 'email' then private.address_of(c.contact_id, c.channel, c.number_id) end,
       'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until, 'taken_until', c.taken_until,
       'messages', waiting.messages) as item
     from public.conversations c
     cross join lateral (
-      select coalesce(jsonb_agg(jsonb_build_object(
+      select (array_agg(i.value order by i.dialled, i.id desc) filter (where i.kind = 'phone'))[1] as phone,
+        max(i.value) filter (where i.kind = 'group') as group_id
+      from public.contact_identities i where i.contact_id = c.contact_id and coalesce(i.valid_to, 'infinity') = 'infinity') known
+    cross join lateral (
+      select coalesce(json_agg(json_build_object(
         'id', m.id, 'seq', m.seq, 'type', m.type, 'text',
         case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
-        'referral', m.referral, 'link_token', m.link_token, 'flow', private.flow_of(m.type, m.native), 'mail', case c.channel when 'email' then private.mail_facts(m.native) end,
+        'referral', m.referral, 'link_token', m.link_token, 'flow', case m.type when 'interactive' then private.flow_of(m.type, m.native) end,
+        'mail', case c.channel when 'email' then private.mail_facts(m.native) end,
         'link', (
           select private.message_link(a.message_id) -> 'link' from public.attributions a
           where a.message_id = case m.type when 'edit' then private.edited_message(m.id) else m.id end), 'created_at', m.created_at) order by m.seq), '[]') as messages

@@ -36,17 +36,24 @@ comment on function private.open_places(private.new_delivery[], jsonb) is 'How m
 
 -- A lane that has nothing else is leased in the same statement, so that what can start at once is written once and settled once.
 create function private.make_deliveries(p_new private.new_delivery[], p_claim jsonb, p_now timestamptz) returns private.claim
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = ''
+-- The lists are joined by hash: the callers forbid it for what has an index, and nested loops compare each with each.
+set jit = off set enable_hashjoin = on set enable_nestloop = off as $$
 declare
   v_claim private.claim;
   v_open jsonb := case when p_claim is null then '{}' else private.open_places(p_new, p_claim) end;
   v_lease_end timestamptz := p_now + make_interval(secs => coalesce((p_claim ->> 'lease_seconds')::integer, 0));
+  v_ids uuid[] := private.uuids_v7(cardinality(p_new));
 begin
-  with lanes as (
-    select n.destination_id, n.conversation_id, n.channel, min(n.seq) as first,
-      row_number() over (partition by n.destination_id order by min(n.seq)) <= coalesce((v_open ->> n.destination_id::text)::integer, 0)
-        and p_claim -> 'channels' ? n.channel as begins
-    from unnest(p_new) n group by n.destination_id, n.conversation_id, n.channel
+  with placed as (
+    select v_ids[n.ordinality] as id, n.message_id, n.event_id, n.destination_id, n.conversation_id, n.channel, n.seq,
+      n.seq = min(n.seq) over (partition by n.destination_id, n.conversation_id) as is_first
+    from unnest(p_new) with ordinality as n
+  ), lanes as (
+    select p.destination_id, p.conversation_id, p.channel,
+      row_number() over (partition by p.destination_id order by p.seq) <= coalesce((v_open ->> p.destination_id::text)::integer, 0)
+        and p_claim -> 'channels' ? p.channel as begins
+    from placed p where p.is_first
   ), woken as (
     insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at, lease)
     select n.destination_id, n.conversation_id, n.channel, case when n.begins then v_lease_end else p_now end,
@@ -54,26 +61,25 @@ begin
     from lanes n order by n.destination_id, n.conversation_id
     on conflict (destination_id, conversation_id) do update set due_at = excluded.due_at, lease = excluded.lease where l.due_at is null
     returning destination_id, conversation_id, lease
+  ), begun as (
+    select p.id, w.lease from placed p
+    join woken w on w.destination_id = p.destination_id and w.conversation_id = p.conversation_id
+    where p.is_first and w.lease is not null
   ), made as (
-    insert into public.deliveries (message_id, event_id, destination_id, conversation_id, seq, state, attempt, next_attempt_at, created_at, updated_at)
-    select n.message_id, n.event_id, n.destination_id, n.conversation_id, n.seq,
-      case when w.lease is not null then 'leased' else 'pending' end, (w.lease is not null)::integer, p_now, p_now, p_now
-    from unnest(p_new) n
-    join lanes f on f.destination_id = n.destination_id and f.conversation_id = n.conversation_id
-    left join woken w on w.destination_id = n.destination_id and w.conversation_id = n.conversation_id and n.seq = f.first
-    order by n.seq
-    returning id, destination_id, conversation_id, state
+    insert into public.deliveries (id, message_id, event_id, destination_id, conversation_id, seq, state, attempt, next_attempt_at, created_at, updated_at)
+    select p.id, p.message_id, p.event_id, p.destination_id, p.conversation_id, p.seq,
+      case when b.id is not null then 'leased' else 'pending' end, (b.id is not null)::integer, p_now, p_now, p_now
+    from placed p left join begun b on b.id = p.id
+    order by p.seq
   )
-  select array_agg(m.id), array_agg(w.lease) into v_claim.delivery_ids, v_claim.leases
-  from made m join woken w on w.destination_id = m.destination_id and w.conversation_id = m.conversation_id
-  where m.state = 'leased';
+  select array_agg(b.id), array_agg(b.lease) into v_claim.delivery_ids, v_claim.leases from begun b;
   return v_claim;
 end $$;
 comment on function private.make_deliveries(private.new_delivery[], jsonb, timestamptz) is 'Creates deliveries and wakes their lanes; claims those that may start at once within the caller''s places {limit, free, lease_seconds, busy, channels}. The caller holds the conversations'' locks.';
 
 -- The planner can only guess the length of a list, and for nested lists guesses a hundred times a hundred. Here and wherever
 -- a list is settled, each item is therefore looked up by index.
-create function public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb default null) returns jsonb
+create function public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb default null) returns json
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
 set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
@@ -123,10 +129,12 @@ begin
     id uuid, held boolean, through_seq bigint, sticky_route_id uuid, sticky_until timestamptz)
   where c.id = w.id;
 
-  return jsonb_build_object('decided', v_decided, 'deliveries', coalesce(cardinality(v_new), 0))
-    || case when v_claim.delivery_ids is null then '{}' else jsonb_build_object('claim', jsonb_build_object(
-      'deliveries', private.claimed_deliveries(v_claim.delivery_ids, v_claim.leases),
-      'destinations', private.claimed_destinations(array(select distinct n.destination_id from unnest(v_new) n), v_now))) end;
+  if v_claim.delivery_ids is null then
+    return json_build_object('decided', v_decided, 'deliveries', coalesce(cardinality(v_new), 0));
+  end if;
+  return json_build_object('decided', v_decided, 'deliveries', cardinality(v_new), 'claim', json_build_object(
+    'deliveries', private.claimed_deliveries(v_claim.delivery_ids, v_claim.leases),
+    'destinations', private.claimed_destinations(array(select distinct n.destination_id from unnest(v_new) n), v_now)));
 end $$;
 comment on function public.record_decisions(bigint, jsonb, jsonb) is 'Records the router''s decisions for conversations: [{id, held, through_seq, sticky_route_id, sticky_until, decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first decision on a message stands. Creates the deliveries and wakes their lanes, all in one transaction. With p_claim {limit, free, lease_seconds, busy, channels} those that can start at once are claimed for the caller: claim {deliveries, destinations}, as returned by claim_deliveries.';
 
@@ -296,7 +304,7 @@ begin
 end $$;
 comment on function private.settle_deliveries(jsonb, timestamptz) is 'settle_deliveries with a given time.';
 
-create function private.claim_also(p_claim jsonb, p_now timestamptz) returns jsonb
+create function private.claim_also(p_claim jsonb, p_now timestamptz) returns json
 language plpgsql set search_path = '' as $$
 begin
   return private.claim_deliveries((p_claim ->> 'limit')::integer, (p_claim ->> 'lease_seconds')::integer, p_claim -> 'busy',
@@ -305,7 +313,7 @@ end $$;
 comment on function private.claim_also(jsonb, timestamptz) is 'claim_deliveries for the caller of another function, from its argument {limit, free, lease_seconds, busy, channels, expired}.';
 
 -- Outcomes are recorded whoever reports them: outdated code merely gets no new work.
-create function public.settle_deliveries(p_results jsonb, p_claim jsonb default null) returns jsonb
+create function public.settle_deliveries(p_results jsonb, p_claim jsonb default null) returns json
 language plpgsql set search_path = '' as $$
 declare
   v_settled jsonb := private.settle_deliveries(p_results, clock_timestamp());
@@ -318,7 +326,8 @@ begin
   exception when sqlstate 'GL503' then
     return v_settled;
   end;
-  return v_settled || jsonb_build_object('claim', private.claim_also(p_claim, clock_timestamp()));
+  return json_build_object('settled', v_settled -> 'settled', 'fenced', v_settled -> 'fenced', 'replies', v_settled -> 'replies',
+    'left_out', v_settled -> 'left_out', 'claim', private.claim_also(p_claim, clock_timestamp()));
 end $$;
 comment on function public.settle_deliveries(jsonb, jsonb) is 'Records the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false if it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off. Returns {settled, fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}, left_out being the replies forbidden by window, opt-out or flag. With p_claim {limit, free, lease_seconds, busy, channels, expired} it also returns claim, like claim_deliveries.';
 

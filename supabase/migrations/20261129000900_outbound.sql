@@ -138,11 +138,12 @@ comment on function private.release_outbound_lanes(uuid[]) is 'Ends the leases o
 
 -- Providers take time to process media, and a text that is handed over afterwards overtakes them.
 create function private.is_media(p_message jsonb) returns boolean
-language sql immutable set search_path = '' as $$
-  select coalesce(p_message ->> 'type' in ('image', 'video', 'audio', 'document', 'sticker')
+language plpgsql immutable set search_path = '' as $$
+begin
+  return coalesce(p_message ->> 'type' in ('image', 'video', 'audio', 'document', 'sticker')
     or p_message #>> '{interactive,header,type}' in ('image', 'video', 'document')
-    or jsonb_path_exists(p_message, '$.template.components[*].** ? (@.type == "image" || @.type == "video" || @.type == "document")'), false)
-$$;
+    or jsonb_path_exists(p_message, '$.template.components[*].** ? (@.type == "image" || @.type == "video" || @.type == "document")'), false);
+end $$;
 comment on function private.is_media(jsonb) is 'Whether an outbound message contains a file, alone or as the header of another type.';
 
 create function private.free_lanes(p_ids uuid[]) returns boolean
@@ -177,16 +178,17 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.window_fallback() is 'The setting wa_send.window_fallback: the template message to send instead when the window is closed; null if it is not set.';
 
-create function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamptz) returns void
+create function private.queue_lanes(p_conversations uuid[], p_channels text[], p_numbers text[], p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
 begin
   insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
-  values (p_conversation_id, p_channel, p_number_id, p_now)
+  select distinct q.conversation_id, q.channel, q.number_id, p_now
+  from unnest(p_conversations, p_channels, p_numbers) as q (conversation_id, channel, number_id) order by 1
   on conflict (conversation_id) do update
     set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id), l.waits_until)
     where l.due_at is null or (l.lease is null and l.due_at > excluded.due_at);
 end $$;
-comment on function private.queue_lane(uuid, text, text, timestamptz) is 'Makes a lane due for a message that was queued. What is due later may be a receipt that messages need not wait for, or vice versa; if not, the claim finds nothing and the lane keeps waiting.';
+comment on function private.queue_lanes(uuid[], text[], text[], timestamptz) is 'Makes lanes due for messages that were queued, each given by its conversation, channel and sender. What is due later may be a receipt that messages need not wait for, or vice versa; if not, the claim finds nothing and the lane keeps waiting.';
 
 -- The provider's category of a template, from webhooks or by asking. If the provider knows none, the category stated in the
 -- message counts. That answer is trusted for an hour, because the template may be created in the meantime.
@@ -280,8 +282,8 @@ begin
   if exists (select from unnest(p_messages) q where q.channel = 'email') then
     perform private.dress_mails(array(select q from unnest(p_messages) q where q.channel = 'email' and q.id = any (v_queued)), p_now);
   end if;
-  perform private.queue_lane(q.conversation_id, q.channel, q.number_id, p_now)
-  from (select distinct q.conversation_id, q.channel, q.number_id from unnest(p_messages) q where q.id = any (v_queued) order by 1) q;
+  perform private.queue_lanes(array_agg(q.conversation_id), array_agg(q.channel), array_agg(q.number_id), p_now)
+  from unnest(p_messages) q where q.id = any (v_queued);
   update public.conversations c set last_message_at = p_now
   from (select distinct q.conversation_id as id from unnest(p_messages) q where q.id = any (v_queued)) told where c.id = told.id;
   return v_queued;
@@ -430,7 +432,7 @@ begin
   set state = 'queued', attempt = 0, deferred = 0, tried_at = null, aside = false, error = null,
     next_attempt_at = p_now, updated_at = p_now
   where id = p_id returning * into v_queued;
-  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, p_now);
+  perform private.queue_lanes(array[v_queued.conversation_id], array[v_queued.channel], array[v_queued.number_id], p_now);
 end $$;
 comment on function private.queue_again(uuid, timestamptz) is 'Queues a failed message again, as if it had never been tried. The caller holds the lane''s lock.';
 
@@ -464,7 +466,7 @@ grant execute on function
   private.is_media(jsonb),
   private.free_lanes(uuid[]),
   private.window_fallback(),
-  private.queue_lane(uuid, text, text, timestamptz),
+  private.queue_lanes(uuid[], text[], text[], timestamptz),
   private.template_category(text, text, jsonb, timestamptz),
   private.opt_out_stops(text, text, jsonb, timestamptz),
   private.send_refusal(public.conversations, jsonb, timestamptz),

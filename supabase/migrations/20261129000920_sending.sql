@@ -205,32 +205,23 @@ comment on function private.claim_outbound(integer, integer, jsonb, text[], time
 create function public.claim_outbound(
   p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}', p_channels text[] default '{whatsapp}'
 ) returns jsonb
-language sql set search_path = '' as $$
-  select private.refuse_older_code();
-  select private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
-$$;
+language plpgsql set search_path = '' as $$
+begin
+  perform private.refuse_older_code();
+  return private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp());
+end $$;
 comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the limits of pair and sender and if the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and returns {messages: [{id, lease, attempt, deferred, channel, number_id, credentials (senders.credentials), contact_id, to, message, traceparent, for a mail also mail (see private.mail_to_send), for a text sms: {provider, account (null: the main one)}, and, if the person has opted out, opted_out: true (do not send it) or ask: {name, account} (ask the provider about the template, see answer_category)}], next_due_ms}. A single channel may take every place; of several, each gets half of those that the others leave.';
 
 create function private.learn_answered(p_results jsonb, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
-declare
-  v_told record;
-  v_locked boolean := false;
 begin
-  for v_told in
-    select c.contact_id, c.channel, c.number_id, r.identities
+  perform private.learn_told(array(
+    select row(c.contact_id, c.channel, c.number_id, r.identities, p_now)::private.told_ids
     from jsonb_to_recordset(p_results) as r (id uuid, identities private.identity[])
     join public.outbound_messages o on o.id = r.id
     join public.conversations c on c.id = o.conversation_id
-    where cardinality(r.identities) > 0 and private.is_news(c.contact_id, r.identities)
-    order by r.id
-  loop
-    if not v_locked then
-      perform private.lock_contacts();
-      v_locked := true;
-    end if;
-    perform private.learn_identities(v_told.contact_id, v_told.channel, v_told.number_id, v_told.identities, p_now);
-  end loop;
+    where cardinality(r.identities) > 0
+    order by r.id));
 end $$;
 comment on function private.learn_answered(jsonb, timestamptz) is 'Records new ids that the provider''s answers report for recipients.';
 
@@ -298,17 +289,16 @@ begin
       join public.outbound_messages o on o.id = r.id where r.outcome = 'failed')
     order by c.id for update;
   end if;
-  perform from jsonb_to_recordset(p_results) as r (id uuid, lease uuid)
-  join public.outbound_messages o on o.id = r.id
-  join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
-  order by l.conversation_id for update of l;
-  select coalesce(array_agg((r.id, r.lease, r.outcome, r.provider_id, r.error, coalesce(r.retry_after_ms, 0), r.put_off, r.scope,
-    o.conversation_id, o.channel, o.number_id, o.message_id)::private.sending order by o.conversation_id), '{}')
-  into v_settled
-  from jsonb_to_recordset(p_results) as r (
-    id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, put_off text, scope text)
-  join public.outbound_messages o on o.id = r.id
-  join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease;
+  select coalesce(array_agg(held.sending), '{}') into v_settled
+  from (
+    select (r.id, r.lease, r.outcome, r.provider_id, r.error, coalesce(r.retry_after_ms, 0), r.put_off, r.scope,
+      o.conversation_id, o.channel, o.number_id, o.message_id)::private.sending as sending
+    from jsonb_to_recordset(p_results) as r (
+      id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, put_off text, scope text)
+    join public.outbound_messages o on o.id = r.id
+    join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
+    order by l.conversation_id for update of l
+  ) held;
 
   -- A status that arrived before the answer stays. In the order of ids, as apply_statuses locks them.
   perform from public.messages m
@@ -406,9 +396,10 @@ end $$;
 comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbound with a given time.';
 
 create function public.settle_outbound(p_results jsonb) returns jsonb
-language sql set search_path = '' as $$
-  select private.settle_outbound(p_results, clock_timestamp())
-$$;
+language plpgsql set search_path = '' as $$
+begin
+  return private.settle_outbound(p_results, clock_timestamp());
+end $$;
 comment on function public.settle_outbound(jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the provider must not be called again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, account, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
 
 -- Who may run what --------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ begin
   where o.id = p_id;
   update public.messages m
   set provider_id = null, status = 'queued', status_rank = 0, error = null, status_at = m.status_at - 'failed' where m.id = p_id;
-  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, v_due);
+  perform private.queue_lanes(array[v_queued.conversation_id], array[v_queued.channel], array[v_queued.number_id], v_due);
   return true;
 end $$;
 comment on function private.try_text_again(uuid, timestamptz) is 'Queues a text that failed once more, in five minutes: never twice, not if the person has opted out or left the thread, and not if it will be older by then than its validity_seconds, without them an hour. A receipt that it was delivered after all ends that. The setting texts.second_try = false turns it off. The caller holds the locks of lane and message.';

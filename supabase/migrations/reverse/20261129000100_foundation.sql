@@ -41,6 +41,7 @@ drop function private.lock_holders(text[]);
 drop function private.statement_in_brief(text);
 drop function private.subject_id(text);
 drop function private.uuid_v7_from(timestamptz);
+drop function private.uuids_v7(integer);
 drop function private.uuid_v7();
 drop procedure private.close_functions();
 drop schema private;

@@ -5,7 +5,8 @@ set local statement_timeout = '60s';
 
 delete from private.own_migrations where version = '20261129000400';
 
-drop function private.is_news(uuid, private.identity[]);
+drop function private.learn_told(private.told_ids[]);
+drop type private.told_ids;
 drop function private.learn_identities(uuid, text, text, private.identity[], timestamptz);
 drop function private.lock_contacts();
 drop function private.resolve_contact(text, private.identity[], text, timestamptz, text, uuid);

@@ -15,6 +15,7 @@ drop type private.claim;
 drop function private.claimed_destinations(uuid[], timestamptz);
 drop function private.chat_of(text);
 drop function private.claimed_deliveries(uuid[], uuid[]);
+drop function private.with_extras(json, uuid, uuid, boolean);
 drop function private.sender_of(text, text);
 drop function private.is_due(uuid, text[], boolean, timestamptz);
 drop function private.release_lane(uuid, uuid);

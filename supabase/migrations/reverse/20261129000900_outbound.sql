@@ -17,7 +17,7 @@ drop function private.enqueue_message(public.conversations, jsonb, timestamptz);
 drop function private.send_refusal(public.conversations, jsonb, timestamptz);
 drop function private.opt_out_stops(text, text, jsonb, timestamptz);
 drop function private.template_category(text, text, jsonb, timestamptz);
-drop function private.queue_lane(uuid, text, text, timestamptz);
+drop function private.queue_lanes(uuid[], text[], text[], timestamptz);
 drop function private.window_fallback();
 drop function private.free_lanes(uuid[]);
 drop function private.is_media(jsonb);
