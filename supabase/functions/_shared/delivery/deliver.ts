@@ -7,6 +7,7 @@ import type { DeliveryError, ReplyFault } from "../contract/states.ts";
 import { SealError } from "../crypto/seal.ts";
 import { parseRetryAfter, readResponse } from "../http/answers.ts";
 import { platformLimitMs } from "../http/ending.ts";
+import { startDeadline } from "../time/deadline.ts";
 import { orAborted } from "./abort.ts";
 import type { Resolution } from "./addresses.ts";
 import { type Allowlist, permit } from "./allowlist.ts";
@@ -125,7 +126,7 @@ export async function deliver(world: DeliveryDeps, request: DeliveryRequest): Pr
 
   const { timeoutMs = DEFAULT_TIMEOUT_MS } = request;
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), timeoutMs);
+  const deadline = startDeadline(timeoutMs, () => controller.abort());
   const { signal } = controller;
   let status: number | undefined;
   try {
@@ -169,7 +170,7 @@ export async function deliver(world: DeliveryDeps, request: DeliveryRequest): Pr
     if (limitMs !== undefined) return end({ ok: false, error: "platform_limit", retryAfterMs: limitMs });
     return end({ ok: false, ...answered, error: status === undefined ? causeOf(error) : "connection" });
   } finally {
-    clearTimeout(timer);
+    deadline.end();
   }
 }
 
