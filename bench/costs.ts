@@ -20,7 +20,7 @@ export async function main(args: string[]): Promise<void> {
   const said = args.indexOf("--minutes");
   const minutes = said >= 0 ? Number(args[said + 1]) : quick ? QUICK.minutes : 5;
   const messages = quick ? QUICK.messages : MESSAGES;
-  const stack = await startStack();
+  const stack = await startStack({ checked: false });
   const { url, stack: { dbUrl, whatsapp } } = stack;
   const sql = postgres(dbUrl, { max: 2, onnotice: () => {} });
   try {

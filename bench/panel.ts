@@ -40,7 +40,7 @@ export async function main(args: string[]): Promise<void> {
   if (CHROMIUM === undefined) Deno.exit(1);
   const size = SIZES[args.includes("--quick") ? "quick" : "whole"];
   await buildPanel();
-  const stack = await startStack();
+  const stack = await startStack({ checked: false });
   await served(`${stack.url}/admin/`);
   const sql = postgres(stack.stack.dbUrl, { max: 1, onnotice: () => {} });
   const browser = await chromium.launch({

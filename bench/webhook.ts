@@ -20,7 +20,7 @@ const BARE_PORT_LINE = /listening on (\d+)/;
 /** Runs the bench; `--json` prints one JSON document, `--quick` does little. */
 export async function main(args: string[]): Promise<void> {
   const size = SIZES[args.includes("--quick") ? "quick" : "whole"];
-  const stack = await startStack();
+  const stack = await startStack({ checked: false });
   const { url, stack: { dbUrl, whatsapp } } = stack;
   const sql = postgres(dbUrl, { max: 4, onnotice: () => {} });
   const target: WebhookTarget = { hostname: "127.0.0.1", port: Number(new URL(url).port), ...whatsapp };

@@ -30,7 +30,7 @@ async function forward(id: string, text: string, from: string): Promise<void> {
       data: { message: { text, provider_id: id }, contact: { id: from } },
     };
     const body = JSON.stringify(event);
-    const signature = await sign({ id, timestamp, body, secrets: [SECRET] });
+    const signature = sign({ id, timestamp, body, secrets: [SECRET] });
     const response = await fetch(service, {
       method: "POST",
       redirect: "manual",

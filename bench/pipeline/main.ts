@@ -55,7 +55,7 @@ export async function main(args: string[]): Promise<void> {
   await using functions = await functionsWith({
     WHATSAPP_GRAPH_URL: `http://127.0.0.1:${outside.port}/graph`,
   });
-  const stack = await startStack({ functions: functions.path });
+  const stack = await startStack({ checked: false, functions: functions.path });
   const sql = postgres(stack.stack.dbUrl, { max: 4, onnotice: () => {} });
   try {
     const target: WebhookTarget = {

@@ -2,8 +2,6 @@
  * local/start.ts for a test: ends, as by SIGTERM, when its standard input ends, because then the parent
  * process is gone and nobody else would end it.
  */
-import { MISFIT, watchAnswers } from "./answers.ts";
-
 async function end(): Promise<void> {
   for await (const _ of Deno.stdin.readable) {
     // Nobody says anything.
@@ -12,5 +10,4 @@ async function end(): Promise<void> {
 }
 
 void end();
-watchAnswers((misfit) => console.error(MISFIT + misfit));
 await import("../../local/start.ts");

@@ -14,23 +14,30 @@ import crypto from "node:crypto";
 const BLOCK = 64;
 const DIGEST = 32;
 
-/** Exists since Node 21.7 and Deno 2.2; returns hex. */
-const oneShot: ((algorithm: string, data: Uint8Array) => string) | undefined = crypto.hash;
+type Encoding = "hex" | "base64";
+
+/** Exists since Node 21.7 and Deno 2.2. */
+const oneShot: ((algorithm: string, data: Uint8Array, encoding: Encoding) => string) | undefined =
+  crypto.hash;
+
+function sha256(data: Uint8Array, encoding: Encoding): string {
+  return oneShot === undefined
+    ? crypto.createHash("sha256").update(data).digest(encoding)
+    : oneShot("sha256", data, encoding);
+}
 
 /** The SHA-256 of some bytes as lower-case hex. */
 export function sha256Hex(data: Uint8Array): string {
-  return oneShot === undefined
-    ? crypto.createHash("sha256").update(data).digest("hex")
-    : oneShot("sha256", data);
+  return sha256(data, "hex");
 }
 
 /** The prepared form of a key: the inner block, and the outer block with room for the inner digest. */
-interface Pads {
+export interface HmacKey {
   readonly inner: Uint8Array;
   readonly outer: Uint8Array;
 }
 
-const prepared = new Map<string, Pads>();
+const prepared = new Map<string, HmacKey>();
 const MAX_PREPARED = 16;
 
 /**
@@ -38,30 +45,55 @@ const MAX_PREPARED = 16;
  * enough.
  */
 const scratch = new Uint8Array(16 * 1024);
+const scratchText = scratch.subarray(BLOCK);
+const encoder = new TextEncoder();
 
 /** The HMAC-SHA-256 of `message`, keyed with the UTF-8 bytes of `key`, as lower-case hex. */
 export function hmacSha256(key: string, message: Uint8Array): string {
-  const { inner, outer } = prepared.get(key) ?? prepare(key);
+  const pads = prepared.get(key) ?? prepare(key);
   const length = BLOCK + message.length;
   const data = length <= scratch.length ? scratch.subarray(0, length) : new Uint8Array(length);
-  data.set(inner);
   data.set(message, BLOCK);
-  writeHex(sha256Hex(data), outer, BLOCK);
-  return sha256Hex(outer);
+  return authenticate(pads, data, "hex");
 }
 
-function prepare(key: string): Pads {
-  let bytes: Uint8Array = new TextEncoder().encode(key);
+/** The HMAC-SHA-256 of the UTF-8 bytes of `text`, with a key of {@linkcode hmacKey}, in base64. */
+export function hmacSha256Base64(key: HmacKey, text: string): string {
+  // UTF-8 takes at most three bytes for each unit of a string.
+  if (BLOCK + 3 * text.length <= scratch.length) {
+    const { written } = encoder.encodeInto(text, scratchText);
+    return authenticate(key, scratch.subarray(0, BLOCK + written), "base64");
+  }
+  const message = encoder.encode(text);
+  const data = new Uint8Array(BLOCK + message.length);
+  data.set(message, BLOCK);
+  return authenticate(key, data, "base64");
+}
+
+/** @param data Room for the inner block, then the message. */
+function authenticate({ inner, outer }: HmacKey, data: Uint8Array, encoding: Encoding): string {
+  data.set(inner);
+  writeHex(sha256Hex(data), outer, BLOCK);
+  return sha256(outer, encoding);
+}
+
+/** Prepares a key. */
+export function hmacKey(key: Uint8Array): HmacKey {
+  let bytes = key;
   if (bytes.length > BLOCK) {
-    const digest = new Uint8Array(DIGEST);
-    writeHex(sha256Hex(bytes), digest, 0);
-    bytes = digest;
+    bytes = new Uint8Array(DIGEST);
+    writeHex(sha256Hex(key), bytes, 0);
   }
   const pads = { inner: new Uint8Array(BLOCK).fill(0x36), outer: new Uint8Array(BLOCK + DIGEST).fill(0x5c) };
   for (let i = 0; i < bytes.length; i++) {
     pads.inner[i] ^= bytes[i];
     pads.outer[i] ^= bytes[i];
   }
+  return pads;
+}
+
+function prepare(key: string): HmacKey {
+  const pads = hmacKey(encoder.encode(key));
   if (prepared.size >= MAX_PREPARED) prepared.clear();
   prepared.set(key, pads);
   return pads;

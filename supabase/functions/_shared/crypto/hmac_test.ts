@@ -1,7 +1,7 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { createHmac } from "node:crypto";
-import { hmacSha256 } from "./hmac.ts";
+import { hmacKey, hmacSha256, hmacSha256Base64 } from "./hmac.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -29,5 +29,24 @@ Deno.test("hmacSha256() equals node:crypto for any key and message", () => {
       }
     }),
     { cases: 50 },
+  );
+});
+
+Deno.test("hmacSha256Base64() equals node:crypto for any key and text", () => {
+  const key = fc.uint8Array({ maxLength: 130 });
+  // Around the size from which a text gets memory of its own, in letters of one to four bytes.
+  const text = fc.tuple(
+    fc.string({ unit: "binary" }),
+    fc.constantFrom("a", "ß", "€", "👋"),
+    fc.integer({ min: 5400, max: 5500 }),
+  )
+    .map(([start, letter, times]) => start + letter.repeat(times));
+  holds(
+    fc.property(key, fc.oneof(fc.string({ unit: "binary" }), text), (key, text) => {
+      assertEquals(
+        hmacSha256Base64(hmacKey(key), text),
+        createHmac("sha256", key).update(text).digest("base64"),
+      );
+    }),
   );
 });

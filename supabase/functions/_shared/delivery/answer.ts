@@ -13,12 +13,16 @@ export const MAX_KEPT = 20 * 1024;
 /** Deepest nesting of a reply; Meta's own messages need about ten. */
 export const MAX_DEPTH = 32;
 
+const utf8 = new TextDecoder();
+
 /**
  * A response as text for the record: at most {@link MAX_KEPT} bytes, whole characters, storable in Postgres.
  */
 export function keptText(bytes: Uint8Array): string {
+  if (bytes.length === 0) return "";
+  if (bytes.length <= MAX_KEPT) return storableText(utf8.decode(bytes));
   // stream: true leaves out a character that the cut went through.
-  const text = new TextDecoder().decode(bytes.subarray(0, MAX_KEPT), { stream: bytes.length > MAX_KEPT });
+  const text = new TextDecoder().decode(bytes.subarray(0, MAX_KEPT), { stream: true });
   return storableText(text);
 }
 
@@ -42,7 +46,7 @@ export function findReplies(read: ReadAnswer, contentType: string | null): Repli
   if (read.bytes.length === 0) return undefined;
   const isJson = /^application\/(?:[a-z0-9.+-]+\+)?json(?![a-z0-9.+-])/i.test(contentType ?? "");
   if (isJson && read.cut) return { ignored: "answer_too_long" };
-  const text = new TextDecoder().decode(read.bytes);
+  const text = utf8.decode(read.bytes);
   if (!isJson && !/^\s*[[{]/.test(text)) return undefined;
   let json: unknown;
   try {

@@ -5,8 +5,9 @@
  */
 import type { DeliveryError, ReplyFault } from "../contract/states.ts";
 import { SealError } from "../crypto/seal.ts";
-import { parseRetryAfter, readAnswer } from "../http/answers.ts";
+import { parseRetryAfter, readResponse } from "../http/answers.ts";
 import { platformLimitMs } from "../http/ending.ts";
+import { startDeadline } from "../time/deadline.ts";
 import { orAborted } from "./abort.ts";
 import type { Resolution } from "./addresses.ts";
 import { type Allowlist, permit } from "./allowlist.ts";
@@ -125,7 +126,7 @@ export async function deliver(world: DeliveryDeps, request: DeliveryRequest): Pr
 
   const { timeoutMs = DEFAULT_TIMEOUT_MS } = request;
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), timeoutMs);
+  const deadline = startDeadline(timeoutMs, () => controller.abort());
   const { signal } = controller;
   let status: number | undefined;
   try {
@@ -140,7 +141,7 @@ export async function deliver(world: DeliveryDeps, request: DeliveryRequest): Pr
       signal,
     });
     status = response.status;
-    const read = await readAnswer(response.body);
+    const read = await readResponse(response);
     const answered = { status, answer: without(own, keptText(read.bytes)) };
     if (response.ok) {
       const found = findReplies(read, response.headers.get("content-type"));
@@ -169,7 +170,7 @@ export async function deliver(world: DeliveryDeps, request: DeliveryRequest): Pr
     if (limitMs !== undefined) return end({ ok: false, error: "platform_limit", retryAfterMs: limitMs });
     return end({ ok: false, ...answered, error: status === undefined ? causeOf(error) : "connection" });
   } finally {
-    clearTimeout(timer);
+    deadline.end();
   }
 }
 
@@ -178,33 +179,56 @@ async function prepare(
   request: DeliveryRequest,
   world: DeliveryDeps,
   now: number,
-): Promise<{ body: string; headers: Headers; own: string[] }> {
+): Promise<{ body: string; headers: Headers | Record<string, string>; own: readonly string[] }> {
   const { id, secrets, traceparent } = request;
-  const own = await Promise.all(
-    Object.entries(request.headers ?? {}).map(async ([name, sealed]) => {
-      if (world.unseal === undefined) throw new SealError("there is no key to open it with");
-      return [
-        name,
-        await world.unseal(sealed, headerContext(request.destinationId ?? "", name))
-          .catch((error) => {
-            throw error instanceof SealError ? new SealError(`the header ${name}: ${error.message}`) : error;
-          }),
-      ] as const;
-    }),
-  );
+  const own = request.headers == null ? NONE : await opened(request.headers, request.destinationId, world);
   const body = typeof request.event === "string" ? request.event : JSON.stringify(request.event);
   const timestamp = Math.floor(now / 1000);
-  const headers = new Headers({
-    ...Object.fromEntries(own),
-    ...(request.headersOf !== undefined && secrets.length > 0 ? request.headersOf(body, secrets[0]) : {}),
+  const ours: Record<string, string> = {
     "content-type": "application/json",
     "user-agent": USER_AGENT,
     "webhook-id": id,
     "webhook-timestamp": String(timestamp),
-    "webhook-signature": await sign({ id, timestamp, body, secrets }),
+    "webhook-signature": sign({ id, timestamp, body, secrets }),
+  };
+  // What Headers would let pass needs none: fetch makes its own.
+  if (
+    own.length === 0 && request.headersOf === undefined && PLAIN.test(id) && PLAIN.test(traceparent ?? "")
+  ) {
+    if (traceparent !== undefined) ours.traceparent = traceparent;
+    return { body, headers: ours, own: NO_VALUES };
+  }
+  const headers = new Headers({
+    ...Object.fromEntries(own),
+    ...(request.headersOf !== undefined && secrets.length > 0 ? request.headersOf(body, secrets[0]) : {}),
+    ...ours,
   });
   if (traceparent !== undefined) headers.set("traceparent", traceparent);
   return { body, headers, own: own.map(([, value]) => value) };
+}
+
+const NONE: readonly (readonly [name: string, value: string])[] = [];
+const NO_VALUES: readonly string[] = [];
+/** A header's value in visible ASCII. */
+const PLAIN = /^[!-~]*$/;
+
+/** The destination's own headers. */
+async function opened(
+  sealed: Readonly<Record<string, string>>,
+  destinationId: string | undefined,
+  { unseal }: DeliveryDeps,
+): Promise<typeof NONE> {
+  return await Promise.all(
+    Object.entries(sealed).map(async ([name, value]) => {
+      if (unseal === undefined) throw new SealError("there is no key to open it with");
+      return [
+        name,
+        await unseal(value, headerContext(destinationId ?? "", name)).catch((error) => {
+          throw error instanceof SealError ? new SealError(`the header ${name}: ${error.message}`) : error;
+        }),
+      ] as const;
+    }),
+  );
 }
 
 /** The context that a destination's header is sealed for. */
@@ -217,6 +241,7 @@ export function headerContext(destinationId: string, name: string): string {
  * response.
  */
 function without(own: readonly string[], answer: string): string {
+  if (own.length === 0) return answer;
   const parts = own.flatMap((value) => [value, ...value.split(/\s+/)]).filter((part) => part.length >= 8);
   return parts.reduce((text, part) => text.replaceAll(part, "[redacted]"), answer);
 }

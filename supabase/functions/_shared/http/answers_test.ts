@@ -1,5 +1,5 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
-import { MAX_READ, parseRetryAfter, readAnswer } from "./answers.ts";
+import { MAX_READ, parseRetryAfter, readAnswer, readResponse } from "./answers.ts";
 
 Deno.test("readAnswer() reads up to its limit, in any chunks, and cancels the rest", async () => {
   for (
@@ -28,6 +28,42 @@ Deno.test("readAnswer() reads up to its limit, in any chunks, and cancels the re
     }
   }
   assertEquals(await readAnswer(null), { bytes: new Uint8Array(), cut: false });
+});
+
+Deno.test("readResponse() reads what readAnswer() would of the response of any server", async () => {
+  const sizes = [0, 5, MAX_READ, MAX_READ + 1];
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {
+    const url = new URL(request.url);
+    const bytes = new Uint8Array(Number(url.searchParams.get("size"))).map((_, i) => i % 251);
+    const how = url.searchParams.get("how");
+    if (how === "declared") return new Response(bytes);
+    if (how === "chunked") return new Response(new Blob([bytes]).stream());
+    // Many times its own length once it is decompressed.
+    const packed = new Blob([new Uint8Array(10 * MAX_READ).fill(1)]).stream().pipeThrough(
+      new CompressionStream("gzip"),
+    );
+    return new Response(await new Response(packed).arrayBuffer(), {
+      headers: { "content-encoding": "gzip" },
+    });
+  });
+  const at = `http://127.0.0.1:${server.addr.port}/`;
+  try {
+    for (const how of ["declared", "chunked"]) {
+      for (const size of sizes) {
+        const { bytes, cut } = await readResponse(await fetch(`${at}?how=${how}&size=${size}`));
+        assertEquals([bytes.length, cut], [Math.min(size, MAX_READ), size > MAX_READ], `${how} ${size}`);
+        assertEquals(bytes.every((byte, i) => byte === i % 251), true);
+      }
+    }
+    const { bytes, cut } = await readResponse(await fetch(`${at}?how=packed`));
+    assertEquals([bytes.length, cut], [MAX_READ, true]);
+    assertEquals(await readResponse(new Response(null, { status: 204 })), {
+      bytes: new Uint8Array(),
+      cut: false,
+    });
+  } finally {
+    await server.shutdown();
+  }
 });
 
 Deno.test("parseRetryAfter() reads both formats", () => {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { startDeadline } from "../time/deadline.ts";
 import { Problem } from "./problem.ts";
 
 /**
@@ -93,10 +94,10 @@ async function readStream(
   const reader = body.getReader();
   const chunks: Uint8Array[] = [];
   let length = 0, isLate = false;
-  const timer = setTimeout(() => {
+  const deadline = startDeadline(withinMs, () => {
     isLate = true;
     reader.cancel().catch(() => {});
-  }, withinMs);
+  });
   try {
     for (let read; !(read = await reader.read()).done;) {
       length += read.value.byteLength;
@@ -112,7 +113,7 @@ async function readStream(
     reader.cancel().catch(() => {});
     throw error;
   } finally {
-    clearTimeout(timer);
+    deadline.end();
     held -= length;
   }
   const bytes = new Uint8Array(length);
@@ -127,8 +128,14 @@ async function readStream(
 /** Resolves as `reading` does, or rejects when that takes too long. */
 function inTime<T>(reading: Promise<T>, withinMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(late(withinMs)), withinMs);
-    reading.then(resolve, reject).finally(() => clearTimeout(timer));
+    const deadline = startDeadline(withinMs, () => reject(late(withinMs)));
+    reading.then((value) => {
+      deadline.end();
+      resolve(value);
+    }, (error) => {
+      deadline.end();
+      reject(error);
+    });
   });
 }
 

@@ -33,6 +33,16 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  */
 const RISKY_NUMBER = /[:,[]\s*-?(?:[\d.]{16}|[\d.]{1,15}[eE])/;
 
+/** Escapes of what Postgres cannot hold, or may not: NUL, and the halves of surrogate pairs. */
+const RISKY_ESCAPE = /\\u(?:0000|d[89a-f])/i;
+
+/** A body's value. */
+export interface Decoded {
+  readonly value: unknown;
+  /** Whether Postgres can hold it unchanged, see {@linkcode isStorable}. */
+  readonly storable: boolean;
+}
+
 /**
  * Parses a body.
  *
@@ -41,8 +51,31 @@ const RISKY_NUMBER = /[:,[]\s*-?(?:[\d.]{16}|[\d.]{1,15}[eE])/;
  */
 export function decode(bytes: Uint8Array): unknown {
   const text = utf8.decode(bytes);
-  const value: unknown = JSON.parse(text);
-  if (!RISKY_NUMBER.test(text)) return value;
+  return exact(text, JSON.parse(text), RISKY_NUMBER.test(text));
+}
+
+/** As {@linkcode decode}, and says what {@linkcode isStorable} would: nearly always without a look at each value. */
+export function decodeStorable(bytes: Uint8Array): Decoded {
+  const text = utf8.decode(bytes);
+  const parsed: unknown = JSON.parse(text);
+  const risky = RISKY_NUMBER.test(text);
+  const value = exact(text, parsed, risky);
+  // Neither NUL nor half a pair stands in a text of UTF-8 that was parsed, unless it is escaped.
+  const plain = !risky && isShallow(text) && !RISKY_ESCAPE.test(text);
+  return { value, storable: plain || isStorable(value) };
+}
+
+/** Whether a text has too few braces and brackets for a value that is too deep. */
+function isShallow(text: string): boolean {
+  let left = MAX_DEPTH;
+  for (const opening of ["{", "["]) {
+    for (let at = -1; (at = text.indexOf(opening, at + 1)) >= 0;) if (left-- === 0) return false;
+  }
+  return true;
+}
+
+function exact(text: string, value: unknown, risky: boolean): unknown {
+  if (!risky) return value;
   try {
     return JSON.parse(text, exactNumber);
   } catch {

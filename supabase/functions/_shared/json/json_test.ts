@@ -1,6 +1,16 @@
 import { assertEquals, assertThrows } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
-import { ALTERED, decode, id, isStorable, MAX_DEPTH, text, time, toStorable } from "./json.ts";
+import {
+  ALTERED,
+  decode,
+  decodeStorable,
+  id,
+  isStorable,
+  MAX_DEPTH,
+  text,
+  time,
+  toStorable,
+} from "./json.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -123,4 +133,54 @@ Deno.test("time() accepts Unix seconds of this century", () => {
     [{}, undefined],
   ];
   for (const [value, expected] of cases) assertEquals(time(value), expected, String(value));
+});
+
+Deno.test("decodeStorable() says what decode() and isStorable() say, for any JSON", () => {
+  const character = fc.constantFrom(
+    "a",
+    "{",
+    "[",
+    "\\",
+    "u0000",
+    "\0",
+    "\ud83d",
+    "\ude00",
+    "\ud83d\ude00",
+    "é",
+  );
+  const string = fc.array(character).map((parts) => parts.join(""));
+  const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
+    tree: fc.oneof(
+      { depthSize: "small" },
+      string,
+      fc.double(),
+      fc.constantFrom(null, true, 0),
+      fc.array(tie("tree"), { maxLength: 4 }),
+      fc.dictionary(string, tie("tree"), { maxKeys: 4 }),
+    ),
+  }));
+  // Around the depth and the number of brackets from which each value is looked at.
+  const nested = fc.tuple(tree, fc.nat(MAX_DEPTH + 2), fc.nat(MAX_DEPTH + 2), fc.boolean()).map(
+    ([inner, depth, beside, named]) => {
+      let value = inner;
+      for (let i = 0; i < depth; i++) value = named ? { a: value } : [value];
+      return [value, ...new Array(beside).fill({})];
+    },
+  );
+  const escaped = (source: string) =>
+    source.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  const source = fc.oneof(tree, nested).map((value) => JSON.stringify(value));
+  const odd = fc.constantFrom(
+    '{"a":1e400}',
+    '"\\uD83D"',
+    '"\\udE00"',
+    '{"\\u0000":1}',
+    '"\\\\u0000"',
+    "[1234567890123456789]",
+  );
+  holds(fc.property(fc.oneof(source, source.map(escaped), odd), (source) => {
+    const bytes = new TextEncoder().encode(source);
+    const value = decode(bytes);
+    assertEquals(decodeStorable(bytes), { value, storable: isStorable(value) });
+  }));
 });

@@ -146,8 +146,10 @@ export function composePipeline(
     ownWebhookOf: createOwnWebhookOf(channels),
     onOutcome: (contactId, outcome, channel) => {
       // Only who has the router gets a delivery, and only who has sending is sent to, whatever the flag says by now.
-      watch(contactId, outcome, () => [routerFlag(channel)], "on");
-      watch(contactId, outcome, ({ routeFlags }) => routeFlags);
+      inMemory(({ flags, routeFlags }) => {
+        observe(flags, [routerFlag(channel)], contactId, outcome, { had: "on" });
+        observe(flags, routeFlags, contactId, outcome);
+      });
     },
     onIgnored: (why, deliveryId) => {
       count("replies_refused", why);
@@ -189,19 +191,22 @@ async function isOnForAnybody(feature: string): Promise<boolean> {
   return onForAnybody((await compiledOf(await loadConfig())).flags, feature);
 }
 
-/**
- * Counts a person's outcome for the guard of rollouts. Everything it needs is in memory, and nobody waits for
- * it.
- */
+/** Counts a person's outcome for the guard of rollouts. */
 function watch(
   contactId: string,
   outcome: Outcome,
   flagsOf: (compiled: CompiledConfig) => Iterable<string>,
   had?: Arm,
 ): void {
+  inMemory((compiled) =>
+    observe(compiled.flags, flagsOf(compiled), contactId, outcome, had === undefined ? {} : { had })
+  );
+}
+
+/** Counts outcomes. Everything it needs is in memory, and nobody waits for it. */
+function inMemory(count: (compiled: CompiledConfig) => void): void {
   loadConfig().then(compiledOf).then(
-    (compiled) =>
-      observe(compiled.flags, flagsOf(compiled), contactId, outcome, had === undefined ? {} : { had }),
+    count,
     (error) => log.warn("an outcome could not be counted", { error }),
   );
 }

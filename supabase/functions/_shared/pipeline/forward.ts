@@ -37,6 +37,8 @@ const CONCURRENCY = 128;
 const WORTH_A_CLAIM = 4;
 /** Interval of the search for expired leases, in milliseconds. */
 const EXPIRED_EVERY_MS = 1000;
+/** How long a round waits for a settlement, which claims as well, in milliseconds: a database may be held up. */
+const PATIENCE_MS = 250;
 /** Longer than the longest timeout of a destination (30 s), so that no lease expires during a delivery. */
 const LEASE_SECONDS = 60;
 /**
@@ -171,6 +173,11 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   let expiredAt = -Infinity;
   /** Whether a round found all places reserved: nobody else would start it again. */
   let turnedAway = false;
+  /** Number of settlements that the database is writing, and when the last of them began. */
+  let settling = 0;
+  let settlesSince = -Infinity;
+  /** Whether a round waits for their end. A settlement that starts meanwhile claims what the round would. */
+  let postponed = false;
 
   const settle = groupCommit<Settlement & { destination: string; destination_id: string }, Round | void>({
     maxItems: 256,
@@ -184,13 +191,22 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       const p_claim = next && { ...next.claim, expired: isTimeForExpired() };
       let settled: Result<"settle_deliveries"> | undefined;
       let round: Round | void = undefined;
+      settling++;
+      settlesSince = deps.now().getTime();
+      if (next !== undefined) postponed = false;
       try {
         settled = await deps.rpc("settle_deliveries", {
           p_results: items.map(({ destination: _, destination_id: __, ...settlement }) => settlement),
           ...(p_claim === undefined ? {} : { p_claim }),
         });
       } finally {
+        settling--;
         if (next !== undefined) round = next.use(settled?.claim, items.length);
+        if (settling === 0 && postponed) {
+          postponed = false;
+          // In the next turn of the event loop, when what waited for the end of this settlement is in another one.
+          startRound(new Promise((resolve) => setTimeout(resolve)));
+        }
       }
       const { replies, left_out } = settled;
       for (const { delivery_id, replies } of left_out) {
@@ -395,8 +411,12 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     deps.onRoom?.();
     if (!turnedAway) return;
     turnedAway = false;
-    // The end of such work starts a round.
-    deps.track(Promise.resolve());
+    startRound();
+  }
+
+  /** The end of such work starts a round. */
+  function startRound(when = Promise.resolve()): void {
+    deps.track(when);
   }
 
   function settlement(
@@ -450,6 +470,10 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   return {
     places: () => hold(CONCURRENCY),
     round: async () => {
+      if (settling > 0 && deps.now().getTime() - settlesSince < PATIENCE_MS) {
+        postponed = true;
+        return { more: false, nextDueMs: PATIENCE_MS };
+      }
       const places = await hold(half());
       if (places === undefined) {
         turnedAway = half() < WORTH_A_CLAIM;

@@ -316,6 +316,42 @@ Deno.test("createForwarder(): a settlement claims the next deliveries for the pl
   assertEquals(settlements.map(({ p_claim }) => p_claim.expired), [true, false]);
 });
 
+Deno.test("createForwarder(): a round during a settlement, which claims as well, waits for it, but not for long", async () => {
+  const calls: string[] = [];
+  const open: ((answer: never) => void)[] = [];
+  let ms = 0;
+  const { round, tracked, done } = forwarder([], () => new Response(), {
+    rpc: ((name: string) => {
+      calls.push(name);
+      if (name === "claim_deliveries") {
+        return Promise.resolve(claimOf(calls.length < 4 ? [delivery(calls.length)] : []));
+      }
+      return new Promise((resolve) => open.push(resolve));
+    }) as Rpc,
+    now: () => new Date(ms),
+  });
+  const settle = () => open.shift()!({ replies: 0, left_out: [], claim: claimOf([]) } as never);
+  await round();
+  await until("its settlement is written", () => open.length === 1);
+  assertEquals([await round(), tracked().length], [{ more: false, nextDueMs: 250 }, 1]);
+  settle();
+  // Work that ends and says nothing: the pump starts a round.
+  await until("the end starts one", () => tracked().length === 2);
+  assertEquals(await tracked()[1], undefined);
+  await round();
+  await until("the next settlement is written", () => open.length === 1);
+  ms = 250;
+  await round();
+  settle();
+  await done();
+  assertEquals(calls, [
+    ...["claim_deliveries", "settle_deliveries"],
+    ...["claim_deliveries", "settle_deliveries"],
+    "claim_deliveries",
+  ]);
+  assertEquals(tracked().length, 3, "nothing waited for the second");
+});
+
 Deno.test("createForwarder(): each place is held once, and returned by its holder", async () => {
   const received: string[] = [];
   const { places, done } = forwarder([], ({ data }) => (received.push(data.message.text), new Response()));

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { decode } from "../../json/json.ts";
+import { type Decoded, decodeStorable } from "../../json/json.ts";
 import type { Parsed, Sent, WebhookChannel } from "../channel.ts";
 import { environment, isFailure, type WhatsAppCredentials } from "./credentials.ts";
 import { challengeOf, SIGNATURE_HEADER, verify } from "./inbound/signature.ts";
@@ -69,14 +69,14 @@ export function createWhatsApp(options: Partial<WhatsAppCredentials> = {}): Webh
 }
 
 function parseBytes(bytes: Uint8Array): Parsed {
-  let body: unknown;
+  let body: Decoded;
   try {
-    body = decode(bytes);
+    body = decodeStorable(bytes);
   } catch (cause) {
     // Signed by Meta and yet not JSON: somebody will want to see it.
     return { updates: [unreadable(bytes)], unreadable: cause };
   }
-  return { updates: parse(body), accounts: accountsOf(body) };
+  return { updates: parse(body.value, body.storable), accounts: accountsOf(body.value) };
 }
 
 /** WhatsApp with the secrets of the environment. */

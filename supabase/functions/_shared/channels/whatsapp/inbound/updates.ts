@@ -97,9 +97,10 @@ const ANY_LIST: Readonly<Record<string, ItemKind>> = {
  * WhatsApp webhook is one update of field `unknown`.
  *
  * @param body Any JSON value, see `decode` in json.ts.
+ * @param storable Whether Postgres can hold it unchanged. @default looks
  */
-export function parse(body: unknown): Update[] {
-  const dirty = !isStorable(body);
+export function parse(body: unknown, storable: boolean = isStorable(body)): Update[] {
+  const dirty = !storable;
   const entries = isObject(body) && (body.object === undefined || body.object === OBJECT)
     ? list(body.entry)
     : undefined;
