@@ -12,7 +12,7 @@ import { readBody } from "../../supabase/functions/_shared/http/body.ts";
 const [dbUrl, appSecret, service] = Deno.args;
 const SECRET = `whsec_${btoa("a secret of the bench, 32 bytes.")}`;
 /** Deliveries under way at once, as of the forwarder. */
-const PLACES = 64;
+const PLACES = 128;
 
 const sql = postgres(dbUrl, { max: 10, onnotice: () => {} });
 const [{ id: conversation }] = await sql`select id from bench_plain.conversations limit 1`;

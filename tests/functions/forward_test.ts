@@ -151,15 +151,15 @@ edgeTest("a hanging service times out and delays nobody else", async (edge) => {
   const released = new Promise<void>((resolve) => release = resolve);
   hanging.answers(async () => (await released, new Response()));
   // More than there are places for deliveries under way.
-  const people = Array.from({ length: 160 }, (_, i) => person(edge, i));
+  const people = Array.from({ length: 300 }, (_, i) => person(edge, i));
   for (const one of people) meta.userSends(one, "hi");
   await says(people[0], "again");
-  await until("all of the lively service", () => lively.received.length === 161);
+  await until("all of the lively service", () => lively.received.length === 301);
   const waiting = hanging.received.length;
   release();
-  assert(waiting > 0 && waiting < 128, String(waiting));
+  assert(waiting > 0 && waiting < 256, String(waiting));
   await settled();
-  assertEquals([hanging.received.length, new Set(await states(sql))], [161, new Set(["delivered"])]);
+  assertEquals([hanging.received.length, new Set(await states(sql))], [301, new Set(["delivered"])]);
   assertEquals(await lost(sql), []);
 });
 

@@ -29,7 +29,7 @@ import { type Round, roundOf, type Track } from "./pump.ts";
 /**
  * Most concurrent deliveries of one isolate; a single destination gets half of them, see places_for in SQL.
  */
-const CONCURRENCY = 128;
+const CONCURRENCY = 256;
 /**
  * Fewest free places worth a claim: claiming for each place that becomes free would cost one call per
  * delivery.

@@ -273,7 +273,7 @@ Deno.test("createForwarder(): claims for its free places, in bulk, and names bus
   const many = (from: number, to: number, name: string) =>
     Array.from({ length: to - from }, (_, i) => delivery(from + i, name));
   const { round, done, calls } = forwarder(
-    [claimOf([...many(0, 64, "slow"), ...many(64, 85, "shop")], 0), claimOf(many(85, 125, "shop"), 0)],
+    [claimOf([...many(0, 128, "slow"), ...many(128, 170, "shop")], 0), claimOf(many(170, 253, "shop"), 0)],
     () => new Promise<Response>((resolve) => open.push(() => resolve(new Response()))),
   );
   const claims = () => calls.filter(([name]) => name === "claim_deliveries").map(([, args]) => args);
@@ -282,14 +282,14 @@ Deno.test("createForwarder(): claims for its free places, in bulk, and names bus
   assertEquals(await round(), { more: false });
   assertEquals(await round(), { more: false });
   assertEquals(claims(), [
-    { p_limit: 64, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] },
-    { p_limit: 22, p_lease_seconds: 60, p_busy: { slow: 64, shop: 21 }, p_channels: ["whatsapp"] },
+    { p_limit: 128, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] },
+    { p_limit: 43, p_lease_seconds: 60, p_busy: { slow: 128, shop: 42 }, p_channels: ["whatsapp"] },
   ]);
-  await until("all are under way", () => open.length === 125);
+  await until("all are under way", () => open.length === 253);
   for (const answer of open) answer();
   await done();
   await round();
-  assertEquals(claims().at(-1), { p_limit: 64, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
+  assertEquals(claims().at(-1), { p_limit: 128, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
 });
 
 Deno.test("createForwarder(): a settlement claims the next deliveries for the places it frees and half of the others", async () => {
@@ -310,8 +310,8 @@ Deno.test("createForwarder(): a settlement claims the next deliveries for the pl
   await until("both are delivered and settled", () => received.length === 2 && settlements.length === 2);
   await done();
   const { p_results, p_claim: { limit, free, busy } } = settlements[0];
-  // 127 are free beside the one that is settled, and nobody is under way any more.
-  assertEquals([p_results.length, limit, free, busy], [1, 65, 128, { shop: 0 }]);
+  // 255 are free beside the one that is settled, and nobody is under way any more.
+  assertEquals([p_results.length, limit, free, busy], [1, 129, 256, { shop: 0 }]);
   // Leases that are over are looked for by the first call of a second.
   assertEquals(settlements.map(({ p_claim }) => p_claim.expired), [true, false]);
 });
@@ -356,14 +356,14 @@ Deno.test("createForwarder(): each place is held once, and returned by its holde
   const received: string[] = [];
   const { places, done } = forwarder([], ({ data }) => (received.push(data.message.text), new Response()));
   const held = await places();
-  assertEquals([held?.claim.limit, await places()], [128, undefined]);
+  assertEquals([held?.claim.limit, await places()], [256, undefined]);
   held?.use(claimOf([delivery(1)]));
   await until("it is delivered", () => received.length === 1);
   await done();
   const again = await places();
-  assertEquals(again?.claim.limit, 128);
+  assertEquals(again?.claim.limit, 256);
   again?.use(undefined);
-  assertEquals((await places())?.claim.limit, 128);
+  assertEquals((await places())?.claim.limit, 256);
 });
 
 Deno.test("createForwarder(): a round that finds no free place restarts when one is returned", async () => {
@@ -412,7 +412,7 @@ Deno.test("createForwarder(): what cannot be settled is reported, and its place 
   await done();
   assertEquals(told, ["a delivery could not be settled"]);
   await round();
-  assertEquals(asked, { p_limit: 64, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
+  assertEquals(asked, { p_limit: 128, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
 });
 
 Deno.test("createForwarder(): a service's acceptance is recorded despite a short database outage", async () => {
