@@ -12,7 +12,7 @@ const HOST = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~%-]{1,253})(?::\d{0,5})?$
 const known = new Set<string>();
 const MAX_KNOWN = 100;
 /** The last that has passed: comparing costs less than looking up. */
-let last = "";
+let last: string | undefined;
 
 /**
  * Refuses a request whose Host header is invalid: its URL could not be parsed, or would be a different one.
