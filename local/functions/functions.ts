@@ -62,6 +62,31 @@ export function listFunctions(folder: string): Map<string, string> {
   );
 }
 
+/** What a function sees of a request where that differs from what arrived. */
+const SEEN_URL = Symbol("url"), SEEN_HEADERS = Symbol("headers");
+
+interface Seen extends Request {
+  [SEEN_URL]?: string;
+  [SEEN_HEADERS]?: Headers;
+}
+
+/**
+ * Makes a property of all requests the value under a symbol where there is one. Defining the property on each request
+ * takes longer, and a new Request would move its body through a stream, which costs more than everything else here.
+ */
+function letSee(name: "url" | "headers", symbol: typeof SEEN_URL | typeof SEEN_HEADERS): void {
+  const property = Object.getOwnPropertyDescriptor(Request.prototype, name)!;
+  const own = property.get!;
+  Object.defineProperty(Request.prototype, name, {
+    ...property,
+    get(this: Record<symbol, unknown>) {
+      return this[symbol] ?? own.call(this);
+    },
+  });
+}
+letSee("url", SEEN_URL);
+letSee("headers", SEEN_HEADERS);
+
 /** A function's address, or the function that sees the address as it is. */
 type Target = string | { readonly own: string };
 
@@ -116,7 +141,7 @@ export function serveFunctions(folder: string, two?: TwoEnvironments): Functions
   /** Answers at a function's address, or as the function that serves an address at the root as it is. */
   function at(
     target: Target,
-    request: Request,
+    request: Seen,
     path: number,
     environment: Environment,
   ): Response | Promise<Response> {
@@ -124,14 +149,14 @@ export function serveFunctions(folder: string, two?: TwoEnvironments): Functions
     const name = functionIn(target);
     const slug = deployed(name, environment);
     // On the platform the function sees /NAME/rest?query.
-    Object.defineProperty(request, "url", {
-      value: request.url.slice(0, path + 1) + slug + target.slice(name.length),
-    });
+    request[SEEN_URL] = request.url.slice(0, path + 1) +
+      (slug === name ? target : slug + target.slice(name.length));
     return answerWithoutPages(slug, request);
   }
 
   /** The slug in an environment; blue's where green has not got the function. */
   function deployed(name: string, environment: Environment): string {
+    if (environment === "blue") return name;
     const slug = slugOf(name, environment);
     return functions.has(slug) ? slug : name;
   }
@@ -159,25 +184,19 @@ export function serveFunctions(folder: string, two?: TwoEnvironments): Functions
     preload: async () => {
       for (const found of functions.values()) await found.load().catch(() => {});
     },
-    fetch(request, peer) {
+    fetch(request: Seen, peer) {
       // http://127.0.0.1:54321/functions/v1/NAME/rest?query
       const url = request.url;
       const path = url.indexOf("/", 8);
-      const atRoot = servedAtRoot(url, path);
-      const own = atRoot !== undefined && functions.has(atRoot) ? atRoot : undefined;
-      const target = own !== undefined
-        ? undefined
-        : url.startsWith(PREFIX, path)
-        ? url.slice(path + PREFIX.length)
-        : rewritten(url, path);
-      if (own === undefined && target === undefined) return undefined;
-      const to = target ?? { own: own! };
-      // Both are defined on the request at hand: a new Request would move its body through a stream, which costs more
-      // than everything else here.
-      const headers = new ForwardedHeaders(request.headers, peer);
-      Object.defineProperty(request, "headers", { value: headers, configurable: true });
-      if (two !== undefined && !url.startsWith(PREFIX, path)) return split(request, path, to, two);
-      return at(to, request, path, "blue");
+      if (url.startsWith(PREFIX, path)) {
+        request[SEEN_HEADERS] = new ForwardedHeaders(request.headers, peer);
+        return at(url.slice(path + PREFIX.length), request, path, "blue");
+      }
+      const own = servedAtRoot(url, path);
+      const target = own !== undefined && functions.has(own) ? { own } : rewritten(url, path);
+      if (target === undefined) return undefined;
+      request[SEEN_HEADERS] = new ForwardedHeaders(request.headers, peer);
+      return two === undefined ? at(target, request, path, "blue") : split(request, path, target, two);
     },
   };
 }

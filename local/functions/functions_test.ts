@@ -82,3 +82,19 @@ Deno.test("serveFunctions: health at the root is that without a key, and keeps i
   assertEquals(await seen("/healthy"), undefined);
   await Deno.remove(join(folder, ".."), { recursive: true });
 });
+
+Deno.test("serveFunctions: a function sees its own address, the caller's address and the body; another request its own", async () => {
+  const folder = await project(undefined, ["a"]);
+  await Deno.writeTextFile(
+    join(folder, "a", "index.ts"),
+    `export default { async fetch(request) {
+      const copy = new Request(request.url, { method: "POST", headers: request.headers, body: await request.text() });
+      return Response.json([request.url, copy.headers.get("x-forwarded-for"), await copy.text(), new Request("http://b/").url]);
+    } };`,
+  );
+  const { fetch } = serveFunctions(folder);
+  const request = new Request("http://127.0.0.1:1/functions/v1/a/b/c?d=/e", { method: "POST", body: "f" });
+  const answer = await fetch(request, "192.0.2.7");
+  assertEquals(await answer?.json(), ["http://127.0.0.1:1/a/b/c?d=/e", "192.0.2.7", "f", "http://b/"]);
+  await Deno.remove(join(folder, ".."), { recursive: true });
+});

@@ -147,104 +147,98 @@ grant select, insert, delete on private.click_batches to service_role;
 
 -- Writing -----------------------------------------------------------------------------------------
 
--- Lines of text rather than JSON, which costs three times as much to take apart. Counts in the order of links: two
--- isolates that share a slot wait instead of deadlocking.
-create function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) returns void
-language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan as $$
-declare
-  v_zone text := private.team_zone();
-begin
-  perform private.refuse_older_code();
-  insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
-  if not found then
-    return;
-  end if;
-  with given as (
-    select f.field[1] collate "C" as code, to_timestamp(f.field[2]::float8 / 1000) as at, f.field[3] as platform,
-      ('x' || f.field[4])::bit(64)::bigint as visitor, coalesce(f.field[5], 'human') as verdict,
-      coalesce(f.field[6], 'web') as target, f.field[7] as reason, f.field[8] as country, f.field[9] as referrer,
-      ('x' || f.field[10])::bit(64)::bigint as fingerprint, f.field[11] as token, f.field[12] as user_id,
-      f.field[13]::smallint as rule, f.field[14]::boolean as qr
-    from (
-      -- Once a line, and not once for each use of it.
-      select string_to_array(c.line, ' ', '') as field from string_to_table(p_clicks, E'\n') as c (line) offset 0
-    ) f
-  ), written as (
-    insert into public.clicks (code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule, qr)
-    select g.code, g.at, g.verdict, g.reason, g.target, g.platform, g.country, g.referrer, g.visitor, g.user_id, g.token, g.fingerprint, g.rule, g.qr
-    from given g
-  )
-  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch, own)
-  select g.code, (g.at at time zone v_zone)::date, (p_slot & 15)::smallint,
-    count(*) filter (where g.verdict = 'human'), count(*) filter (where g.verdict = 'bot'),
-    count(*) filter (where g.verdict = 'preview'), count(*) filter (where g.verdict = 'prefetch'),
-    count(*) filter (where g.verdict = 'own')
-  from given g
-  group by 1, 2 order by 1, 2
-  on conflict on constraint click_counts_pkey do update
-    set human = n.human + excluded.human, bot = n.bot + excluded.bot,
-      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch, own = n.own + excluded.own;
-end $$;
-comment on function public.record_clicks(uuid, integer, text) is 'Writes a batch of clicks and counts them, once however often the batch is sent. A click is a line, its fields with a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits of hex), verdict (human), target (web), reason, country, referrer, fingerprint (16 digits of hex), token, user, rule, 1 for a QR code. For secret keys.';
+-- Lines of text rather than JSON, which costs three times as much to take apart; rows in an array, which is read twice.
+create function private.read_clicks(p_lines text) returns public.clicks[]
+language sql stable set search_path = '' as $$
+  select array_agg(row(
+    f.field[1], to_timestamp(f.field[2]::float8 / 1000), coalesce(f.field[5], 'human'), f.field[7], coalesce(f.field[6], 'web'),
+    f.field[3], f.field[8], f.field[9], ('x' || f.field[4])::bit(64)::bigint, f.field[12], f.field[11],
+    ('x' || f.field[10])::bit(64)::bigint, f.field[13]::smallint, null, null, coalesce(f.field[15]::integer, 1),
+    f.field[14]::boolean)::public.clicks)
+  from (
+    -- Once a line, and not once for each use of it.
+    select string_to_array(c.line, ' ', '') as field from string_to_table(p_lines, E'\n') as c (line) offset 0
+  ) f
+$$;
+comment on function private.read_clicks(text) is 'Reads rows of clicks from lines. A click is a line, its fields with a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits of hex), verdict (human), target (web), reason, country, referrer, fingerprint (16 digits of hex), token, user, rule, 1 for a QR code, visits (1).';
 
--- Few rows, in one order: two batches wait instead of deadlocking. A row whose batch was lost is written with what counts
--- on it. The clock counts rows by the minute, so what counts on one is measured here.
-create function public.record_repeats(p_batch uuid, p_slot integer, p_repeats jsonb) returns void
+-- In the order of links: two isolates that share a slot wait instead of deadlocking.
+create function private.count_clicks(p_slot integer, p_clicks public.clicks[]) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
   v_zone text := private.team_zone();
-  v_row record;
-  v_click tid;
+begin
+  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch, own)
+  select c.code collate "C", (c.at at time zone v_zone)::date, (p_slot & 15)::smallint,
+    coalesce(sum(c.visits) filter (where c.verdict = 'human'), 0), coalesce(sum(c.visits) filter (where c.verdict = 'bot'), 0),
+    coalesce(sum(c.visits) filter (where c.verdict = 'preview'), 0), coalesce(sum(c.visits) filter (where c.verdict = 'prefetch'), 0),
+    coalesce(sum(c.visits) filter (where c.verdict = 'own'), 0)
+  from unnest(p_clicks) c
+  group by 1, 2 order by 1, 2
+  on conflict on constraint click_counts_pkey do update
+    set human = n.human + excluded.human, bot = n.bot + excluded.bot,
+      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch, own = n.own + excluded.own;
+end $$;
+comment on function private.count_clicks(integer, public.clicks[]) is 'Adds the visits of clicks to the counts of their links and days in a slot.';
+
+create function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_clicks public.clicks[];
 begin
   perform private.refuse_older_code();
   insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
   if not found then
     return;
   end if;
-  for v_row in
-    select r.code, to_timestamp(r.t::float8 / 1000) as at, coalesce(r.v, 'human') as verdict, r.r as reason,
-      coalesce(r.k, 'web') as target, r.p as platform, r.y as country, r.f as referrer,
-      ('x' || r.h)::bit(64)::bigint as visitor, r.u as user_id, r.o as token, ('x' || r.g)::bit(64)::bigint as fingerprint,
-      r.n as rule, r.q as qr, r.c as visits
-    from jsonb_to_recordset(p_repeats) as r (
-      code text, t bigint, v text, r text, k text, p text, y text, f text, h text, u text, o text, g text, n smallint, q boolean, c integer)
-    order by r.code, r.t
-  loop
+  v_clicks := private.read_clicks(p_clicks);
+  insert into public.clicks select c.* from unnest(v_clicks) c;
+  perform private.count_clicks(p_slot, v_clicks);
+end $$;
+comment on function public.record_clicks(uuid, integer, text) is 'Writes a batch of clicks and counts them, once however often the batch is sent. Lines as private.read_clicks takes them. For secret keys.';
+
+-- In one order: two batches wait instead of deadlocking. A row whose batch was lost is written with what counts on it. The
+-- clock counts rows by the minute, so what counts on one is measured here. Plans as for a large table, also before there
+-- are statistics.
+create function public.record_repeats(p_batch uuid, p_slot integer, p_repeats text) returns void
+language plpgsql volatile set search_path = ''
+set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  v_repeats public.clicks[];
+  v_rows tid[];
+  v_visits integer[];
+  v_lost public.clicks[];
+begin
+  perform private.refuse_older_code();
+  insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
+  if not found then
+    return;
+  end if;
+  v_repeats := private.read_clicks(p_repeats);
+  -- Locked first, and changed by a statement that sees them as they are then.
+  select array_agg(c.id), array_agg((r.click).visits), array_agg(r.click) filter (where c.id is null)
+  into v_rows, v_visits, v_lost
+  from (select u as click from unnest(v_repeats) u order by u.code, u.at) r
+  left join lateral (
     -- Two rows of the same moment are as good as each other.
-    select c.ctid into v_click from public.clicks c
-    where c.code = v_row.code and c.at = v_row.at and c.verdict = v_row.verdict
-      and c.visitor is not distinct from v_row.visitor and c.token is not distinct from v_row.token
-    limit 1 for update;
-    if found then
-      update public.clicks c set visits = c.visits + v_row.visits where c.ctid = v_click;
-    else
-      insert into public.clicks (
-        code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule, qr, visits)
-      values (v_row.code, v_row.at, v_row.verdict, v_row.reason, v_row.target, v_row.platform, v_row.country, v_row.referrer,
-        v_row.visitor, v_row.user_id, v_row.token, v_row.fingerprint, v_row.rule, v_row.qr, v_row.visits);
-    end if;
-  end loop;
-  with given as (
-    select r.code, (to_timestamp(r.t::float8 / 1000) at time zone v_zone)::date as day, coalesce(r.v, 'human') as verdict, r.c
-    from jsonb_to_recordset(p_repeats) as r (code text, t bigint, v text, c integer)
-  )
-  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch, own)
-  select g.code collate "C", g.day, (p_slot & 15)::smallint,
-    coalesce(sum(g.c) filter (where g.verdict = 'human'), 0), coalesce(sum(g.c) filter (where g.verdict = 'bot'), 0),
-    coalesce(sum(g.c) filter (where g.verdict = 'preview'), 0), coalesce(sum(g.c) filter (where g.verdict = 'prefetch'), 0),
-    coalesce(sum(g.c) filter (where g.verdict = 'own'), 0)
-  from given g
-  group by 1, 2 order by 1, 2
-  on conflict on constraint click_counts_pkey do update
-    set human = n.human + excluded.human, bot = n.bot + excluded.bot,
-      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch, own = n.own + excluded.own;
+    select c.ctid as id from public.clicks c
+    where c.code = (r.click).code and c.at = (r.click).at and c.verdict = (r.click).verdict
+      and c.visitor is not distinct from (r.click).visitor and c.token is not distinct from (r.click).token
+    limit 1 for update
+  ) c on true;
+  update public.clicks c set visits = c.visits + f.visits
+  from (
+    select v.id, sum(v.visits)::integer as visits from unnest(v_rows, v_visits) v (id, visits) where v.id is not null group by v.id
+  ) f
+  where c.ctid = f.id;
+  insert into public.clicks select l.* from unnest(v_lost) l;
+  perform private.count_clicks(p_slot, v_repeats);
   perform private.add_measurements((
     select jsonb_agg(jsonb_build_object('name', 'clicks', 'label', m.label, 'n', m.n, 'ms', 0, 'counts', '[]'::jsonb))
     from (
-      select coalesce(r.v, 'human') || ' ' || coalesce(r.k, 'web') as label, sum(r.c) as n
-      from jsonb_to_recordset(p_repeats) as r (v text, k text, c integer) group by 1) m), clock_timestamp());
+      select r.verdict || ' ' || r.target as label, sum(r.visits) as n from unnest(v_repeats) r group by 1) m), clock_timestamp());
 end $$;
-comment on function public.record_repeats(uuid, integer, jsonb) is 'Counts further visits on rows of clicks, [{code, t, v, r, k, p, y, f, h, u, o, g, n, q, c}], once however often the batch is sent: the members are those of _shared/links/clicks/lines.ts, c is how many. For secret keys.';
+comment on function public.record_repeats(uuid, integer, text) is 'Counts further visits on rows of clicks, once however often the batch is sent. Lines as private.read_clicks takes them: the row, and how many visits. For secret keys.';
 
 -- Reading -----------------------------------------------------------------------------------------
 
@@ -456,8 +450,10 @@ comment on function private.purge_clicks(timestamptz, integer) is 'Deletes click
 
 call private.close_functions();
 grant execute on function
+  private.read_clicks(text),
+  private.count_clicks(integer, public.clicks[]),
   public.record_clicks(uuid, integer, text),
-  public.record_repeats(uuid, integer, jsonb),
+  public.record_repeats(uuid, integer, text),
   private.rule_name(smallint, text),
   private.click_groups(text, timestamptz, timestamptz, text, integer),
   private.link_days(text, date, date),

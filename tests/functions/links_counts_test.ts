@@ -1,7 +1,7 @@
 /** Figures of links over time, an app's first open, and how the database finds what it looks for. */
 import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
-import { type Click, linesOf } from "../../supabase/functions/_shared/links/clicks/lines.ts";
+import { type Click, ClickLines, linesOf } from "../../supabase/functions/_shared/links/clicks/lines.ts";
 import { databaseTest } from "../support/database.ts";
 import { ANDROID, IPHONE, type Links, linksTest, NUMBER } from "../support/links.ts";
 import { until } from "../support/until.ts";
@@ -124,12 +124,13 @@ databaseTest(
   },
 );
 
-const repeat = (sql: Sql, batch: string, ...rows: (Partial<Click> & { c: number })[]) =>
-  sql`select record_repeats(${batch}, 3, ${
-    sql.json(
-      rows.map((row) => ({ code: "poster22", t: Date.now(), p: "ios", h: "00000000000000aa", ...row })),
-    )
-  })`;
+function repeat(sql: Sql, batch: string, ...rows: (Partial<Click> & { c: number })[]) {
+  const lines = new ClickLines();
+  for (const { c, ...row } of rows) {
+    lines.add({ code: "poster22", t: Date.now(), p: "ios", h: "00000000000000aa", ...row }, c);
+  }
+  return sql`select record_repeats(${batch}, 3, ${lines.text()})`;
+}
 
 databaseTest(
   "a repetition counted on a click's row counts in every figure, once however often it is sent",
@@ -181,6 +182,49 @@ databaseTest(
       "human whatsapp",
       5,
     ]]);
+  },
+);
+
+databaseTest(
+  "repetitions that fit the same row are all counted on it, and its other columns stay",
+  async (sql) => {
+    await link(sql);
+    const t = Date.now();
+    await clicks(sql, { t, y: "DE", o: "abcdefgh234567ab", q: "1", n: "2" }, { t, o: "abcdefgh234567ac" });
+    const [before] = await sql`select *, visits - 1 as visits from clicks where country = 'DE'`;
+    await repeat(
+      sql,
+      crypto.randomUUID(),
+      ...[1, 2, 4].map((c) => ({ t, o: "abcdefgh234567ab", c })),
+      // A row that was lost comes with all that is known of it.
+      ...[8, 16].map((c) => ({
+        t: t + 1,
+        y: "FR",
+        f: "a.example",
+        u: "ann",
+        g: "00000000000000bb",
+        q: "1",
+        n: "3",
+        c,
+      })),
+    );
+    assertEquals((await sql`select *, visits - 8 as visits from clicks where country = 'DE'`)[0], before);
+    const lost = await sql`
+    select verdict, target, platform, referrer, user_id, fingerprint::int, qr, rule, visits
+    from clicks where country = 'FR' order by visits`;
+    assertEquals(lost.reduce((sum, { visits }) => sum + visits, 0), 24);
+    assertEquals({ ...lost[0], visits: 0 }, {
+      verdict: "human",
+      target: "web",
+      platform: "ios",
+      referrer: "a.example",
+      user_id: "ann",
+      fingerprint: 0xbb,
+      qr: true,
+      rule: 3,
+      visits: 0,
+    });
+    assertEquals((await sql`select sum(human)::int as n from click_counts`)[0].n, 33);
   },
 );
 

@@ -8,7 +8,7 @@ import { killed } from "../_shared/config/kill_switch.ts";
 import { limitOf, LIMITS } from "../_shared/contract/limits.ts";
 import { type Rpc, rpc as sharedRpc } from "../_shared/db/client.ts";
 import { type Config, createConfigLoader, loadConfig } from "../_shared/db/config.ts";
-import { count, countFlag, refusalCounter } from "../_shared/db/counters.ts";
+import { count, countFlag, counting, refusalCounter } from "../_shared/db/counters.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { requireRate } from "../_shared/gates/rate_limit.ts";
@@ -68,6 +68,7 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
     "COUNTRY_HEADER",
   );
 
+  const countHit = counting("cache", "links hit"), countMiss = counting("cache", "links miss");
   const store = new LinkStore({
     rpc,
     loadConfig: deps.loadConfig ?? loadConfig,
@@ -79,7 +80,7 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
       log.warn("the links in use are not up to date", { error, age_ms: Math.round(ageMs) }),
     ownCode: createOwnCode(LINK_DOMAIN, [new URL(SUPABASE_URL).host]),
     onFlag: countFlag,
-    onAsked: (hit) => count("cache", hit ? "links hit" : "links miss"),
+    onAsked: (hit) => hit ? countHit() : countMiss(),
   });
   const clicks = createClicks({
     rpc,

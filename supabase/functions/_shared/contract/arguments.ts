@@ -609,7 +609,6 @@ type OfThePipeline =
   | "record_number_check"
   | "record_orphans"
   | "record_outcomes"
-  | "record_repeats"
   | "reseal_headers"
   | "resolve_mails"
   | "settle_accesses"

@@ -331,7 +331,7 @@ record_number_check: { Args: { p_found: Json; }; Returns: null };
 record_orphans: { Args: { p_visits: Json; }; Returns: Json };
 record_outcomes: { Args: { p_outcomes: Json; p_evaluated?: readonly string[]; }; Returns: null };
 record_relays: { Args: { p_revision: number; p_conversations: Json; }; Returns: Json };
-record_repeats: { Args: { p_batch: string; p_slot: number; p_repeats: Json; }; Returns: null };
+record_repeats: { Args: { p_batch: string; p_slot: number; p_repeats: string; }; Returns: null };
 record_rollback: { Args: { p_event: Json; }; Returns: string };
 refresh_links: { Args: { p_since?: string | null; }; Returns: Json };
 relay_facts: { Args: { p_number_id: string; p_from: string; p_at?: string | null; }; Returns: Json };

@@ -21,6 +21,8 @@ export interface Counters {
    * such constants and of names that operators chose (flags), never of data from a caller.
    */
   count(name: string, label?: string, n?: number): void;
+  /** Creates a function that adds 1 to one counter: for what is counted at each request. */
+  counting(name: string, label?: string): () => void;
   /** Sends what has been collected. Never rejects. */
   flush(): Promise<void>;
 }
@@ -37,7 +39,7 @@ export interface CountersOptions {
 
 /** Creates counters; the functions share {@linkcode count}. */
 export function createCounters({ send, delayMs, maxKeys = 500 }: CountersOptions): Counters {
-  const { of, flush } = createGathered<Count>({
+  const { of, held, flush } = createGathered<Count>({
     what: "counts",
     empty: (name, label) => ({ name, label, n: 0 }),
     add: (to, from) => to.n += from.n,
@@ -49,13 +51,23 @@ export function createCounters({ send, delayMs, maxKeys = 500 }: CountersOptions
     const counter = of(name, label);
     if (counter !== undefined) counter.n += n;
   }
-  return { count, flush };
+  function counting(name: string, label = ""): () => void {
+    const counter = held(name, label);
+    return () => {
+      const its = counter();
+      if (its !== undefined) its.n++;
+    };
+  }
+  return { count, counting, flush };
 }
 
 const shared = createCounters({ send: toDatabase((counts) => rpc("add_counts", { p_counts: counts })) });
 
 /** Adds `n` (default 1) to a counter of this process. Costs a map entry; sent within seconds. */
 export const count: Counters["count"] = shared.count;
+
+/** See {@linkcode Counters.counting}, for the counters of this process. */
+export const counting: Counters["counting"] = shared.counting;
 
 /** Suffix of a refusal counter's name, after the name of the function. */
 const REFUSED = "_refused";
@@ -74,14 +86,14 @@ export function refusingFunction(counter: string): string | undefined {
 
 /** Counts the result and reason of one evaluation of an existing flag. */
 export function countFlag(key: string, reason: string): void {
-  let labels = flagLabels.get(key);
-  if (labels === undefined) flagLabels.set(key, labels = new Map());
-  let label = labels.get(reason);
-  if (label === undefined) labels.set(reason, label = `${key} ${reason}`);
-  count("flag_evaluations", label);
+  let ofFlag = flagCounters.get(key);
+  if (ofFlag === undefined) flagCounters.set(key, ofFlag = new Map());
+  let counter = ofFlag.get(reason);
+  if (counter === undefined) ofFlag.set(reason, counter = counting("flag_evaluations", `${key} ${reason}`));
+  counter();
 }
 
-const flagLabels = new Map<string, Map<string, string>>();
+const flagCounters = new Map<string, Map<string, () => void>>();
 
 /** Sends this process's counts now; called before the process stops. Never rejects. */
 export const flushCounts: Counters["flush"] = shared.flush;

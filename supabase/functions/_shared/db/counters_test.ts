@@ -12,6 +12,7 @@ Deno.test("counters: everything counted is sent once, whatever fails in between"
       label: fc.constantFrom("", "x", "y"),
       n: fc.integer({ min: 1, max: 9 }),
     }),
+    fc.record({ name: fc.constantFrom("a", "b"), label: fc.constantFrom("", "x", "y") }),
     fc.constant("flush" as const),
   );
   await holds(fc.asyncProperty(
@@ -29,14 +30,21 @@ Deno.test("counters: everything counted is sent once, whatever fails in between"
         },
         delayMs: 60_000,
       });
+      const one = new Map<string, () => void>();
       const flushes: Promise<void>[] = [];
       for (const operation of operations) {
-        if (operation === "flush") flushes.push(counters.flush());
-        else {
-          const { name, label, n } = operation;
-          counters.count(name, label, n);
-          expected[name + label] = (expected[name + label] ?? 0) + n;
+        if (operation === "flush") {
+          flushes.push(counters.flush());
+          continue;
         }
+        const { name, label } = operation, key = name + label;
+        const n = "n" in operation ? operation.n : 1;
+        if ("n" in operation) counters.count(name, label, n);
+        else {
+          if (!one.has(key)) one.set(key, counters.counting(name, label));
+          one.get(key)!();
+        }
+        expected[key] = (expected[key] ?? 0) + n;
       }
       await Promise.all(flushes);
       healthy = true;

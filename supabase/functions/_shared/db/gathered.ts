@@ -38,6 +38,8 @@ export interface GatheredOptions<S extends Series> {
 export interface Gathered<S extends Series> {
   /** The series to add to, until the next flush; undefined if there is no room for it. */
   of(name: string, label: string): S | undefined;
+  /** As `of` for one series, which is looked up once a group: for callers that run for each request. */
+  held(name: string, label: string): () => S | undefined;
   /** Sends what has been collected. Never rejects. */
   flush(): Promise<void>;
 }
@@ -48,7 +50,7 @@ export function createGathered<S extends Series>(
 ): Gathered<S> {
   /** By name, then by label: two look-ups of constant strings cost less than one concatenation. */
   let gathered = new Map<string, Map<string, S>>();
-  let held = 0;
+  let count = 0;
   const flush = sharedRun(sendAll);
   const sendLater = postpone(delayMs, flush);
 
@@ -56,8 +58,19 @@ export function createGathered<S extends Series>(
     return gathered.get(name)?.get(label) ?? begin(name, label);
   }
 
+  function held(name: string, label: string): () => S | undefined {
+    let series: S | undefined, group: typeof gathered | undefined;
+    return () => {
+      if (series === undefined || group !== gathered) {
+        series = of(name, label);
+        group = gathered;
+      }
+      return series;
+    };
+  }
+
   function begin(name: string, label: string): S | undefined {
-    if (held >= max) return undefined;
+    if (count >= max) return undefined;
     const series = empty(name, label);
     hold(series);
     sendLater.begin();
@@ -68,15 +81,15 @@ export function createGathered<S extends Series>(
     let labels = gathered.get(series.name);
     if (labels === undefined) gathered.set(series.name, labels = new Map());
     labels.set(series.label, series);
-    held++;
+    count++;
   }
 
   async function sendAll(): Promise<void> {
     sendLater.cancel();
-    if (held === 0) return;
+    if (count === 0) return;
     const group = [...gathered.values()].flatMap((labels) => [...labels.values()]);
     gathered = new Map();
-    held = 0;
+    count = 0;
     await send(group).catch((error) => {
       if (error instanceof DbError) {
         log.error(`${what} were refused by the database and are dropped`, { error, series: group.length });
@@ -94,7 +107,7 @@ export function createGathered<S extends Series>(
     else add(since, series);
   }
 
-  return { of, flush };
+  return { of, held, flush };
 }
 
 /**

@@ -37,6 +37,8 @@ export interface Measurements {
    * from a caller.
    */
   measure(name: string, label: string, ms: number): void;
+  /** Creates a function that adds to one series: for what is measured at each request. */
+  measuring(name: string, label: string): (ms: number) => void;
   /** Sends what has been collected. Never rejects. */
   flush(): Promise<void>;
 }
@@ -53,7 +55,7 @@ export interface MeasurementsOptions {
 
 /** Creates measurements; the functions share {@linkcode measure}. */
 export function createMeasurements({ send, delayMs, maxSeries = 300 }: MeasurementsOptions): Measurements {
-  const { of, flush } = createGathered<Measurement>({
+  const { of, held, flush } = createGathered<Measurement>({
     what: "measurements",
     empty: (name, label) => ({ name, label, n: 0, ms: 0, counts: new Array(BUCKETS_MS.length + 1).fill(0) }),
     add: (to, from) => {
@@ -66,8 +68,7 @@ export function createMeasurements({ send, delayMs, maxSeries = 300 }: Measureme
     max: maxSeries,
   });
 
-  function measure(name: string, label: string, ms: number): void {
-    const series = of(name, label);
+  function add(series: Measurement | undefined, ms: number): void {
     if (series === undefined) return;
     // Clocks of two machines may differ: nothing takes less than no time.
     const took = ms > 0 ? ms : 0;
@@ -76,7 +77,12 @@ export function createMeasurements({ send, delayMs, maxSeries = 300 }: Measureme
     series.counts[bucketOf(took)]++;
   }
 
-  return { measure, flush };
+  function measuring(name: string, label: string): (ms: number) => void {
+    const series = held(name, label);
+    return (ms) => add(series(), ms);
+  }
+
+  return { measure: (name, label, ms) => add(of(name, label), ms), measuring, flush };
 }
 
 /** Index of the bucket of a duration. */
@@ -92,6 +98,9 @@ const shared = createMeasurements({
 
 /** Adds one duration to a series of this process. Costs a map entry; sent within seconds. */
 export const measure: Measurements["measure"] = shared.measure;
+
+/** See {@linkcode Measurements.measuring}, for the series of this process. */
+export const measuring: Measurements["measuring"] = shared.measuring;
 
 /** Sends this process's measurements now; called before the process stops. Never rejects. */
 export const flushMeasurements: Measurements["flush"] = shared.flush;

@@ -12,6 +12,7 @@ Deno.test("measurements: everything measured is sent once, whatever fails in bet
       name: fc.constantFrom("a", "b"),
       label: fc.constantFrom("", "x", "y"),
       ms: fc.double({ min: -5, max: 500_000, noNaN: true }),
+      kept: fc.boolean(),
     }),
     fc.constant("flush" as const),
   );
@@ -26,7 +27,7 @@ Deno.test("measurements: everything measured is sent once, whatever fails in bet
         to.set(key, { n: before.n + n, counts: before.counts.map((count, i) => count + counts[i]) });
       };
       let healthy = false;
-      const { measure, flush } = createMeasurements({
+      const { measure, measuring, flush } = createMeasurements({
         async send(group: Measurement[]) {
           await Promise.resolve();
           if (!healthy && failures.next().value) throw new Error("away");
@@ -34,11 +35,14 @@ Deno.test("measurements: everything measured is sent once, whatever fails in bet
         },
         delayMs: 60_000,
       });
+      const one = new Map<string, (ms: number) => void>();
       for (const operation of operations) {
         if (operation === "flush") await flush();
         else {
-          const { name, label, ms } = operation;
-          measure(name, label, ms);
+          const { name, label, ms, kept } = operation;
+          if (!one.has(name + label)) one.set(name + label, measuring(name, label));
+          if (kept) one.get(name + label)!(ms);
+          else measure(name, label, ms);
           const at = BUCKETS_MS.findIndex((bound) => ms <= bound);
           const counts = [...BUCKETS_MS, Infinity].map((_, i) =>
             i === (at < 0 ? BUCKETS_MS.length : at) ? 1 : 0

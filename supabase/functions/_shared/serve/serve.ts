@@ -8,7 +8,7 @@
  */
 import { requireSchema } from "../db/client.ts";
 import { count, refusalCounter } from "../db/counters.ts";
-import { measure } from "../db/measurements.ts";
+import { measure, measuring } from "../db/measurements.ts";
 import { log, type Logger } from "../log/log.ts";
 import { type Environment, environmentOf, slugOf } from "../http/environment.ts";
 import { requireHost } from "../http/host.ts";
@@ -112,8 +112,8 @@ export function serve(
     }
   }
 
-  /** Names of the series, cached: this runs for every request. */
-  const labels: Record<Environment, string[]> = { blue: [], green: [] };
+  /** The series by status, cached: this runs for every request. */
+  const series: Record<Environment, ((ms: number) => void)[]> = { blue: [], green: [] };
   const disabled = `${fn} disabled`;
 
   /** @param failed Whether the visitor's request failed because of us. */
@@ -128,7 +128,7 @@ export function serve(
     const took = now - began;
     const environment = environmentOf(fn, url);
     watchMemory(environment, now);
-    measure("request", labels[environment][status] ??= `${slugOf(fn, environment)} ${status}`, took);
+    (series[environment][status] ??= measuring("request", `${slugOf(fn, environment)} ${status}`))(took);
     countVisit(headers, environment, failed, took);
     return response;
   }

@@ -41,6 +41,8 @@ export function rewritten(url: string, path: number): string | undefined {
 
 /** The function's name in an address of it: `health/plain?x` -> `health`. */
 export function functionIn(target: string): string {
-  const length = target.search(/[/?]/);
-  return length === -1 ? target : target.slice(0, length);
+  // Hot in the local stack, where a regular expression would cost as much as finding the function.
+  let end = 0;
+  while (end < target.length && target[end] !== "/" && target[end] !== "?") end++;
+  return target.slice(0, end);
 }

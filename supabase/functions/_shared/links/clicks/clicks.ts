@@ -37,11 +37,14 @@ export function createClicks({ rpc, ...options }: ClicksOptions): Clicks {
   /** Additional clicks counted on each row since they were last sent. */
   let repeated = new Map<Click, number>();
 
-  /** `c`: the number of clicks counted on the row. */
-  function repeatsPart(rows: (Click & { c: number })[]): Part {
+  /** The number of further visits of each row. */
+  function repeatsPart(rows: [Click, number][]): Part {
+    const lines = new ClickLines();
+    for (const [row, visits] of rows) lines.add(row, visits);
+    const p_repeats = lines.text();
     return {
-      write: (p_batch) => rpc("record_repeats", { p_batch, p_slot, p_repeats: rows }, TIMEOUT),
-      rows: rows.reduce((sum, { c }) => sum + c, 0),
+      write: (p_batch) => rpc("record_repeats", { p_batch, p_slot, p_repeats }, TIMEOUT),
+      rows: rows.reduce((sum, [, visits]) => sum + visits, 0),
       halves: () => {
         if (rows.length < 2) return undefined;
         const half = rows.length >> 1;
@@ -56,7 +59,7 @@ export function createClicks({ rpc, ...options }: ClicksOptions): Clicks {
     write: (p_batch, p_clicks) => rpc("record_clicks", { p_batch, p_slot, p_clicks }, TIMEOUT),
     aside: {
       take() {
-        const rows = [...repeated].map(([row, c]) => ({ ...row, c }));
+        const rows = [...repeated];
         repeated = new Map();
         return Array.from(
           { length: Math.ceil(rows.length / MAX_REPEATS) },

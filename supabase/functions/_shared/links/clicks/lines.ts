@@ -1,6 +1,7 @@
 /**
- * Clicks as lines of text, the input of `record_clicks`: the fields of each click separated by spaces, in the order
- * code, t, p, h, v, k, r, y, f, g, o, u, n, q; missing fields are empty, and omitted at the end.
+ * Clicks as lines of text, the input of `record_clicks` and `record_repeats`: the fields of each click separated by
+ * spaces, in the order code, t, p, h, v, k, r, y, f, g, o, u, n, q, visits; missing fields are empty, and omitted at the
+ * end.
  *
  * Text, because it costs Postgres a third of what JSON does; encoded into bytes immediately, because the garbage
  * collector would copy each of thousands of waiting objects.
@@ -55,8 +56,11 @@ export class ClickLines {
   /** Separators to write before the next field. */
   #due = 0;
 
-  /** Adds a click. */
-  add(click: Click): void {
+  /**
+   * Adds a click.
+   * @param visits How many are counted on its row; undefined for the one that makes the row.
+   */
+  add(click: Click, visits?: number): void {
     if (this.#end + MAX_LINE > this.#bytes.length) this.#grow();
     if (this.count++ > 0) this.#bytes[this.#end++] = LINE_FEED;
     if (click.t !== lastTime) {
@@ -79,6 +83,7 @@ export class ClickLines {
     this.#field(click.u, begin);
     this.#field(click.n, begin);
     this.#field(click.q, begin);
+    if (visits !== undefined) this.#field(String(visits), begin);
   }
 
   /** The lines, separated by line feeds. */

@@ -24,8 +24,9 @@ const MAX = 50_000;
 export class Repeats {
   readonly #max: number;
   readonly #sieve = new Sieve(3_600_000);
-  /** The last row of each visitor who has reached the limit. */
-  readonly #last = new Map<string, Click>();
+  /** The last row of each visitor who has reached the limit, by link: a key of both would be made for each visit. */
+  readonly #last = new Map<string, Map<string, Click>>();
+  #size = 0;
 
   constructor(max: number = MAX) {
     this.#max = max;
@@ -33,23 +34,37 @@ export class Repeats {
 
   /** The row that a click would be counted on at this time; undefined if it would get its own. */
   rowOf(now: number, code: string, who: string, more = ""): Click | undefined {
-    if (this.#sieve.turn(now)) this.#last.clear();
-    return this.#sieve.count(code, who, more) < ROWS ? undefined : this.#last.get(keyOf(code, who, more));
+    if (this.#sieve.turn(now)) this.#clear();
+    return this.#sieve.count(code, who, more) < ROWS
+      ? undefined
+      : this.#last.get(code)?.get(visitorOf(who, more));
   }
 
   /** Takes a click: returns the row that it is counted on; undefined if it gets its own. */
   take(click: Click, who: string, more = ""): Click | undefined {
-    if (this.#sieve.turn(click.t)) this.#last.clear();
+    if (this.#sieve.turn(click.t)) this.#clear();
     if (this.#sieve.add(click.code, who, more) < ROWS - 1) return undefined;
-    const key = keyOf(click.code, who, more), row = this.#last.get(key);
+    const visitor = visitorOf(who, more);
+    let ofLink = this.#last.get(click.code);
+    const row = ofLink?.get(visitor);
     // A token that was passed on must be found again.
     if (row !== undefined && (click.o === undefined || click.o === row.o)) return row;
-    if (this.#last.size >= this.#max) this.#last.clear();
-    this.#last.set(key, click);
+    if (row === undefined && this.#size++ >= this.#max) {
+      this.#clear();
+      this.#size = 1;
+      ofLink = undefined;
+    }
+    if (ofLink === undefined) this.#last.set(click.code, ofLink = new Map());
+    ofLink.set(visitor, click);
     return undefined;
+  }
+
+  #clear(): void {
+    this.#last.clear();
+    this.#size = 0;
   }
 }
 
-function keyOf(code: string, who: string, more: string): string {
-  return `${code} ${who} ${more}`;
+function visitorOf(who: string, more: string): string {
+  return more === "" ? who : `${who} ${more}`;
 }
