@@ -138,13 +138,14 @@ comment on function private.evaluate_flag(text, text) is
   'Whether a flag is on for an id, and why (OpenFeature''s reasons DISABLED, TARGETING_MATCH, STATIC, SPLIT, ERROR with error_code FLAG_NOT_FOUND or TARGETING_KEY_MISSING). Order: off, prerequisites, target id, segment, percentage. Knows nothing of the kill switches in the environment.';
 
 create function private.on_for_everybody(p_key text) returns boolean
-language sql stable set search_path = '' as $$
-  select exists (
+language plpgsql stable set search_path = '' as $$
+begin
+  return exists (
     select from public.settings s
     where s.key = p_key and s.value = 'true' and not s.metadata ? 'prerequisites'
       and case when s.metadata ? 'rollout_percentage' then round((s.metadata ->> 'rollout_percentage')::numeric * 100) = 10000
-        else not s.metadata ?| array['target_user_ids', 'target_segments'] end)
-$$;
+        else not s.metadata ?| array['target_user_ids', 'target_segments'] end);
+end $$;
 comment on function private.on_for_everybody(text) is
   'Whether a flag is on whoever is asked about, so that nobody need be; false where it has prerequisites, which are on or off for each.';
 

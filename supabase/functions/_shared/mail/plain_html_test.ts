@@ -113,9 +113,9 @@ const piece = fc.tuple(text, fc.constantFrom(...NAMES, ...TABLE), attribute, fc.
 const soup = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(""));
 /** Trees, which a walk seldom gives up on; some lose a few characters. */
 const { tree } = fc.letrec<{ tree: string; element: string }>((tie) => ({
-  tree: fc.array(fc.oneof({ depthSize: "small" }, text, tie("element")), { minLength: 1, maxLength: 4 }).map((all) =>
-    all.join("")
-  ),
+  tree: fc.array(fc.oneof({ depthSize: "small" }, text, tie("element")), { minLength: 1, maxLength: 4 }).map((
+    all,
+  ) => all.join("")),
   element: fc.tuple(fc.constantFrom(...NAMES, ...TABLE, "table><tr><td"), attribute, tie("tree")).map(
     ([name, attributes, inner]) => {
       if (["br", "hr", "img"].includes(name)) return `<${name}${attributes}>${inner}`;
