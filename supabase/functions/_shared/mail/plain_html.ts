@@ -35,12 +35,12 @@ const HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"];
 const BLOCKS = new Set(["blockquote", "center", "div", "hr", "ol", "p", "pre", "table", "ul", ...HEADINGS]);
 const SECTIONS = ["tbody", "tfoot", "thead"];
 /** Elements that end others unless they stand in one of these. */
-const PARENTS: ReadonlyMap<string, readonly string[]> = new Map([
+const PARENTS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([
   ["li", ["ol", "ul"]],
   ["td", ["tr"]],
   ["th", ["tr"]],
   ["tr", ["table", ...SECTIONS]],
-  ...SECTIONS.map((name) => [name, ["table"]] as const),
+  ...SECTIONS.map((name): [string, readonly string[]] => [name, ["table"]]),
 ]);
 /** Open elements at once. */
 const MOST_DEPTH = 200;
