@@ -165,7 +165,8 @@ create type private.inbound_update as (
 );
 
 -- A mail as the intake works on it. kept: message (it becomes a message of the person), relay (a message of ours),
--- event (nothing but that it came).
+-- event (nothing but that it came). reply_to, thread_id, campaign_id, arm: of the answered message. subject: whom it
+-- counts for. forward: whether it goes to the inbox.
 create type private.mail as (
   ord integer,
   id uuid,
@@ -177,11 +178,16 @@ create type private.mail as (
   conversation_id uuid,
   contact_id uuid,
   inbox private.inboxes,
-  seq bigint,
   verdict text,
   code text,
   sent uuid,
-  token text
+  reply_to text,
+  thread_id uuid,
+  campaign_id uuid,
+  subject text,
+  arm text,
+  counted boolean,
+  forward boolean
 );
 
 -- A delivery that is about to be created: of a message, or of an event.
@@ -12797,6 +12803,9 @@ CREATE OR REPLACE FUNCTION public.resolve_mails(p_mails jsonb)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
 AS $function$
 begin
   perform private.refuse_older_code();
@@ -23893,15 +23902,15 @@ declare
   v_place integer;
   v_conversations uuid[];
   v_deliveries private.new_delivery[];
-  v_route boolean;
-  v_counts jsonb := '[]';
+  v_from integer := 1;
+  v_for_everybody boolean;
+  v_tokens integer := 0;
   v_outcomes jsonb := '[]';
-  v_answers jsonb := '[]';
 begin
   select array_agg(private.read_mail(e.item, e.ord) order by e.ord) into v_mails
   from jsonb_array_elements(p_mails) with ordinality as e (item, ord);
   if v_mails is null then
-    return v_answers;
+    return '[]';
   end if;
   -- In the order of keys, as ingest_updates: two batches with the same mail wait instead of deadlocking.
   with first_of_key as (
@@ -23931,16 +23940,21 @@ begin
     end loop;
   end if;
   for v_place in 1 .. cardinality(v_mails) loop
+    v_mail := v_mails[v_place];
     if v_place <> all (v_stored) then
-      v_mail := v_mails[v_place];
       v_mail.kept := 'duplicate';
-      v_mails[v_place] := v_mail;
+      v_mail.forward := false;
+    elsif v_mail.forward and (v_mail.inbox).forward_to is null then
+      v_mail.forward := false;
+      v_mail.code := coalesce(v_mail.code, 'unknown_identity');
+      v_mail.verdict := case v_mail.verdict when 'forward' then 'store' else v_mail.verdict end;
+    elsif v_mail.forward and (v_mail.inbox).state = 'paused' then
+      v_mail.code := coalesce(v_mail.code, 'identity_paused');
+    else
+      continue;
     end if;
+    v_mails[v_place] := v_mail;
   end loop;
-  perform public.add_counts(jsonb_build_array(
-    jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_mails)),
-    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', cardinality(v_stored)),
-    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_mails) - cardinality(v_stored))));
 
   v_mails := private.place_mails(v_mails);
   v_conversations := array(select distinct m.conversation_id from unnest(v_mails) m where m.kept in ('message', 'relay') order by 1);
@@ -23951,45 +23965,41 @@ begin
 
   for v_place in 1 .. cardinality(v_mails) loop
     v_mail := v_mails[v_place];
-    if v_mail.kept = 'message' then
-      v_mail := private.store_mail(v_mail, p_now);
-      v_counts := v_counts || (v_mail.item -> 'counts');
-      v_outcomes := v_outcomes || (v_mail.item -> 'outcomes');
-      if (v_mail.item ->> 'forward')::boolean then
-        v_deliveries := v_deliveries || (v_mail.id, (v_mail.inbox).destination_id, v_mail.conversation_id, 'email', v_mail.seq, null)::private.new_delivery;
-      end if;
-      v_route := v_mail.verdict = 'forward' or v_mail.item ->> 'kind' = 'new_mail';
-      if not v_route then
-        insert into public.routing_decisions (message_id, reason, revision, decided_at)
-        values (v_mail.id, 'kept', (select r.revision from private.config_revision r), p_now);
-      end if;
-      update public.conversations c
-      set last_inbound_at = greatest(c.last_inbound_at, p_now), last_message_at = p_now,
-        unrouted_since = case when v_route then coalesce(c.unrouted_since, p_now) else c.unrouted_since end,
-        routed_seq = case when not v_route and c.unrouted_since is null then greatest(c.routed_seq, v_mail.seq) else c.routed_seq end
-      where c.id = v_mail.conversation_id;
-    elsif v_mail.kept = 'relay' then
-      v_mail := private.relay_mail(v_mail, p_now);
+    if v_mail.kept = 'relay' then
+      -- What came before it in this batch comes before it, and may have suppressed whom it goes to.
+      v_deliveries := v_deliveries || private.store_mails(v_mails[v_from:v_place - 1], p_now);
+      v_from := v_place;
+      v_mails[v_place] := private.relay_mail(v_mail, p_now);
+    elsif v_mail.kept = 'message' and v_mail.counted and not v_mail.forward then
+      -- An identity without an inbox fails its user, who counts once, however many write.
+      v_outcomes := v_outcomes || private.reply_outcome(v_mail.arm, v_mail.subject, coalesce((v_mail.item ->> 'forward')::boolean, false), null, p_now);
     end if;
-    if v_mail.kept <> 'duplicate' then
-      perform private.suppress(s.address, s.scope, s.reason, 'mail', p_now)
-      from jsonb_to_recordset(coalesce(nullif(v_mail.item -> 'suppress', 'null'), '[]')) as s (address text, scope text, reason text);
-    end if;
-    v_mails[v_place] := v_mail;
-    v_answers := v_answers || (jsonb_build_object('message_id', case when v_mail.kept in ('message', 'relay') then v_mail.id end)
-      || jsonb_strip_nulls(jsonb_build_object(
-      'outcome', case v_mail.kept when 'duplicate' then 'duplicate' else 'stored' end,
-      'via', coalesce(v_mail.item ->> 'via', 'none'), 'verdict', v_mail.verdict,
-      'forward_to', case when v_mail.kept = 'message' and (v_mail.item ->> 'forward')::boolean then (v_mail.inbox).forward_to end,
-      'relayed', case when v_mail.kept = 'relay' and coalesce(v_mail.code, 'gone') = 'gone' then true end,
-      'code', v_mail.code)));
   end loop;
+  v_deliveries := v_deliveries || private.store_mails(v_mails[v_from:], p_now);
   perform private.note_mails(v_mails, p_now);
   if v_deliveries is not null then
+    if private.forward_reply_to() = 'token' then
+      v_for_everybody := private.on_for_everybody('email_reply_tokens.enabled');
+      v_tokens := private.make_reply_tokens(array(
+        select m.id from unnest(v_mails) m where m.forward and (v_for_everybody or private.answers_by_token(m.inbox)) order by m.ord), p_now);
+    end if;
     perform private.make_deliveries(v_deliveries, null, p_now);
   end if;
-  perform private.count_mails(v_counts, v_outcomes, p_now);
-  return v_answers;
+  perform public.add_counts(jsonb_build_array(
+    jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_mails)),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', cardinality(v_stored)),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_mails) - cardinality(v_stored)),
+    jsonb_build_object('name', 'reply_tokens', 'label', 'created', 'n', v_tokens)));
+  perform private.count_mails(private.mail_counts(v_mails), v_outcomes, p_now);
+  return (
+    select jsonb_agg(jsonb_build_object('message_id', case when m.kept in ('message', 'relay') then m.id end)
+      || jsonb_strip_nulls(jsonb_build_object(
+        'outcome', case m.kept when 'duplicate' then 'duplicate' else 'stored' end,
+        'via', coalesce(m.item ->> 'via', 'none'), 'verdict', m.verdict,
+        'forward_to', case when m.forward then (m.inbox).forward_to end,
+        'relayed', case when m.kept = 'relay' and coalesce(m.code, 'gone') = 'gone' then true end,
+        'code', m.code)) order by m.ord)
+    from unnest(v_mails) m);
 end $function$;
 grant execute on function private.ingest_mails(p_mails jsonb, p_now timestamp with time zone) to service_role;
 
@@ -24936,9 +24946,6 @@ CREATE OR REPLACE FUNCTION private.lately_from(p_address text, p_conversation_id
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
- SET plan_cache_mode TO 'force_generic_plan'
- SET jit TO 'off'
- SET enable_seqscan TO 'off'
 AS $function$
 begin
   -- Each mail of ours has an address of its own to answer to: what belongs together is the conversation.
@@ -25624,6 +25631,26 @@ begin
     from parted p);
 end $function$;
 
+-- The business metrics of a batch, as count_mails takes them.
+CREATE OR REPLACE FUNCTION private.mail_counts(p_mails private.mail[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('name', c.name, 'subject', m.subject)), '[]')
+    from unnest(p_mails) m
+    cross join lateral (values ('reply.received', true), ('reply.legacy', m.item ->> 'via' = 'legacy'), ('reply.to_forward', (m.item ->> 'forward')::boolean),
+        ('reply.threaded', exists (
+          select from jsonb_array_elements_text(coalesce(nullif(m.item -> 'references', 'null'), '[]') || coalesce(nullif(m.item -> 'in_reply_to', 'null'), '[]')) r
+          where private.uuid_in(r) is not null)))
+      as c (name, counts)
+    where m.kept = 'message' and m.counted and c.counts);
+end $function$;
+grant execute on function private.mail_counts(p_mails private.mail[]) to service_role;
+
 -- The domain of the Message-IDs that we give: SEND_DOMAIN as the message was queued or came in with it, else the
 -- domain of the identity.
 CREATE OR REPLACE FUNCTION private.mail_domain(p_native jsonb, p_number_id text)
@@ -26095,6 +26122,33 @@ begin
   return v_token;
 end $function$;
 grant execute on function private.make_reply_token(p_message_id uuid, p_now timestamp with time zone) to service_role;
+
+-- Gives messages reply tokens, as make_reply_token does; returns how many, which the caller counts.
+CREATE OR REPLACE FUNCTION private.make_reply_tokens(p_message_ids uuid[], p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_made integer := 0;
+  v_id uuid;
+begin
+  if p_message_ids = '{}' or to_regclass('public.reply_tokens') is null then
+    return 0;
+  end if;
+  begin
+    insert into public.reply_tokens (token, message_id, created_at)
+    select private.new_reply_token(), u.id, p_now from unnest(p_message_ids) as u (id);
+    get diagnostics v_made = row_count;
+    return v_made;
+  exception when integrity_constraint_violation or undefined_table or undefined_column then
+    foreach v_id in array p_message_ids loop
+      v_made := v_made + (private.make_reply_token(v_id, p_now) is not null)::integer;
+    end loop;
+  end;
+  return v_made;
+end $function$;
+grant execute on function private.make_reply_tokens(p_message_ids uuid[], p_now timestamp with time zone) to service_role;
 
 -- Whether the signed-in user is owner or admin of an organisation. It tells the caller only about the caller.
 CREATE OR REPLACE FUNCTION private.manages_org(p_org uuid)
@@ -26643,13 +26697,15 @@ CREATE OR REPLACE FUNCTION private.new_reply_token()
  SET search_path TO ''
 AS $function$
 declare
+  v_letters constant text := 'abcdefghijklmnopqrstuvwxyz234567';
   v_uuid bytea := uuid_send(gen_random_uuid());
-  -- Without the bytes that hold version and variant: 80 bits of the server's strong random source.
-  v_bits bit(80) := ('x' || encode(substr(v_uuid, 1, 6) || substr(v_uuid, 11, 4), 'hex'))::bit(80);
 begin
-  return (
-    select string_agg(substr('abcdefghijklmnopqrstuvwxyz234567', substring(v_bits from 1 + 5 * i for 5)::bit(5)::integer + 1, 1), '' order by i)
-    from generate_series(0, 15) i);
+  -- Five bits of each byte but that of the version; the variant is in the upper two of the ninth. The last letter is made of
+  -- upper bits of the first two.
+  return substr(v_letters, (get_byte(v_uuid, 0) & 31) + 1, 1) || substr(v_letters, (get_byte(v_uuid, 1) & 31) + 1, 1) || substr(v_letters, (get_byte(v_uuid, 2) & 31) + 1, 1) || substr(v_letters, (get_byte(v_uuid, 3) & 31) + 1, 1) || substr(v_letters, (get_byte(v_uuid, 4) & 31) + 1, 1)
+    || substr(v_letters, (get_byte(v_uuid, 5) & 31) + 1, 1) || substr(v_letters, (get_byte(v_uuid, 7) & 31) + 1, 1) || substr(v_letters, (get_byte(v_uuid, 8) & 31) + 1, 1) || substr(v_letters, (get_byte(v_uuid, 9) & 31) + 1, 1) || substr(v_letters, (get_byte(v_uuid, 10) & 31) + 1, 1)
+    || substr(v_letters, (get_byte(v_uuid, 11) & 31) + 1, 1) || substr(v_letters, (get_byte(v_uuid, 12) & 31) + 1, 1) || substr(v_letters, (get_byte(v_uuid, 13) & 31) + 1, 1) || substr(v_letters, (get_byte(v_uuid, 14) & 31) + 1, 1) || substr(v_letters, (get_byte(v_uuid, 15) & 31) + 1, 1)
+    || substr(v_letters, ((get_byte(v_uuid, 0) >> 5 << 2) | (get_byte(v_uuid, 1) >> 6)) + 1, 1);
 end $function$;
 grant execute on function private.new_reply_token() to service_role;
 
@@ -26864,8 +26920,7 @@ begin
 end $function$;
 grant execute on function private.note_forwards(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
 
--- What is noted of each mail of a batch, in a statement for all: who wrote, its files, its event, the tokens that
--- were made.
+-- What is noted of each mail of a batch, in a statement for all: who wrote, its files, its event.
 CREATE OR REPLACE FUNCTION private.note_mails(p_mails private.mail[], p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -26873,7 +26928,6 @@ CREATE OR REPLACE FUNCTION private.note_mails(p_mails private.mail[], p_now time
 AS $function$
 declare
   v_objects jsonb;
-  v_tokens integer;
 begin
   insert into private.mail_senders (id, message_id, conversation_id, address, recipient, text_hash, created_at)
   select m.id, case m.kept when 'message' then m.id end, m.conversation_id, lower(m.item #>> '{from,address}'),
@@ -26893,10 +26947,6 @@ begin
     jsonb_strip_nulls(jsonb_build_object('via', m.item -> 'via', 'kind', m.item -> 'kind', 'verdict', m.verdict,
       'reasons', private.without_addresses(m.item -> 'reasons'), 'verified', m.item -> 'verified', 'code', m.code)), p_now
   from unnest(p_mails) m where m.kept <> 'duplicate' order by m.ord;
-  v_tokens := (select count(*) from unnest(p_mails) m where m.token is not null);
-  if v_tokens > 0 then
-    perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'reply_tokens', 'label', 'created', 'n', v_tokens)));
-  end if;
 end $function$;
 grant execute on function private.note_mails(p_mails private.mail[], p_now timestamp with time zone) to service_role;
 
@@ -29162,7 +29212,7 @@ begin
   v_mail.id := private.uuid_v7();
   v_mail.item := p_item;
   v_mail.verdict := coalesce(p_item ->> 'verdict', 'store');
-  select m.id, m.direction, m.conversation_id, c.contact_id, c.number_id into v_place
+  select m.id, m.direction, m.conversation_id, m.provider_id, m.thread_id, m.native, c.contact_id, c.number_id into v_place
   from public.messages m join public.conversations c on c.id = m.conversation_id
   where m.id = private.uuid_in(p_item ->> 'message') and m.channel = 'email';
   v_mail.answered := v_place.id;
@@ -29185,6 +29235,15 @@ begin
     when p_item #>> '{from,address}' = '' and v_place.id is null then 'event'
     when (p_item ->> 'relay')::boolean and v_mail.direction = 'in' then 'relay'
     else 'message' end;
+  v_mail.counted := v_mail.kept = 'message' and coalesce((p_item ->> 'counted')::boolean, false);
+  v_mail.forward := v_mail.kept = 'message' and coalesce((p_item ->> 'forward')::boolean, false);
+  v_mail.reply_to := v_place.provider_id;
+  v_mail.thread_id := v_place.thread_id;
+  if v_mail.counted then
+    v_mail.arm := private.reply_arm(p_item ->> 'via', v_mail.answered, v_mail.direction, v_place.native);
+    v_mail.campaign_id := private.uuid_in(v_place.native ->> 'campaign_id');
+    v_mail.subject := private.token_arm(v_place.native ->> 'user_id', v_mail.inbox);
+  end if;
   if v_mail.kept <> 'event' then
     v_mail.conversation_id := v_place.conversation_id;
     v_mail.contact_id := v_place.contact_id;
@@ -29683,7 +29742,7 @@ begin
   end if;
   with given as (
     select m.name, private.subject_id(m.subject) as subject, coalesce(m.value, 1) as value, m.place,
-      private.keyed_hash('metric ' || m.name || ' ' || (m.key)) as key
+      case when m.key is not null then private.keyed_hash('metric ' || m.name || ' ' || (m.key)) end as key
     from rows from (jsonb_to_recordset(p_metrics) as (name text, subject text, value double precision, key text)) with ordinality
       as m (name, subject, value, key, place)
   ), fresh as (
@@ -31021,9 +31080,6 @@ CREATE OR REPLACE FUNCTION private.resolve_mail(p_mail jsonb, p_now timestamp wi
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
- SET plan_cache_mode TO 'force_generic_plan'
- SET jit TO 'off'
- SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_from text := lower(nullif(p_mail ->> 'from', ''));
@@ -31035,8 +31091,10 @@ declare
   v_contact_address text;
   v_contact boolean := false;
   v_domain text;
+  v_last_hour bigint;
+  v_same_text bigint;
 begin
-  select * into v_found from private.answered_mail(p_mail);
+  v_found := private.answered_mail(p_mail);
   -- Always, for a record without a row has no columns.
   select m.id, m.direction, m.conversation_id, m.native, m.sent_at, m.created_at, c.contact_id, c.number_id, o.recipient into v_message
   from public.messages m join public.conversations c on c.id = m.conversation_id
@@ -31058,6 +31116,11 @@ begin
     where i.channel = 'email' and i.kind = 'email' and i.value = v_from and i.valid_to is null
       and c.channel = 'email' and c.number_id = v_inbox.from_email limit 1;
   end if;
+  select count(*) filter (where l.created_at > p_now - interval '1 hour'),
+    count(*) filter (where l.text_hash = p_mail ->> 'text_hash'
+      and l.created_at > p_now - make_interval(secs => least(coalesce((p_mail ->> 'text_seconds')::integer, 60), 86400)))
+  into v_last_hour, v_same_text
+  from private.lately_from(v_from, v_conversation, lower(p_mail ->> 'recipient'), p_now) l;
   return jsonb_build_object(
     'via', v_found.via, 'token', v_found.token,
     'own', exists (select from public.messages m where m.id = private.uuid_in(p_mail ->> 'message_id') and m.channel = 'email'),
@@ -31075,13 +31138,7 @@ begin
       'is_recipient', coalesce(v_message.direction = 'out' and (v_contact or v_from = lower(v_to)), false),
       'is_contact', v_contact, 'is_owner', coalesce(v_from = v_inbox.forward_to, false)),
     'from_is_ours', exists (select from private.inboxes i where i.from_email = v_from),
-    'last_hour', (
-      select count(*) from private.lately_from(v_from, v_conversation, lower(p_mail ->> 'recipient'), p_now) l
-      where l.created_at > p_now - interval '1 hour'),
-    'same_text', (
-      select count(*) from private.lately_from(v_from, v_conversation, lower(p_mail ->> 'recipient'), p_now) l
-      where l.text_hash = p_mail ->> 'text_hash'
-        and l.created_at > p_now - make_interval(secs => least(coalesce((p_mail ->> 'text_seconds')::integer, 60), 86400))),
+    'last_hour', v_last_hour, 'same_text', v_same_text,
     'suppressed', coalesce(private.suppression_of(v_from, false) is not null, false));
 end $function$;
 grant execute on function private.resolve_mail(p_mail jsonb, p_now timestamp with time zone) to service_role;
@@ -34055,70 +34112,65 @@ begin
 end $function$;
 grant execute on function private.storage_purges_are_due(p_now timestamp with time zone) to service_role;
 
--- Stores a mail as a message of the person, with what is counted of it. The caller holds the conversation's lock, and
--- makes the forward.
-CREATE OR REPLACE FUNCTION private.store_mail(p_mail private.mail, p_now timestamp with time zone)
- RETURNS private.mail
+-- Stores mails as messages of people, in their order, with what is counted and suppressed of each; leaves relays and
+-- duplicates alone. Returns the forwards, which the caller makes; the caller holds the conversations' locks.
+CREATE OR REPLACE FUNCTION private.store_mails(p_mails private.mail[], p_now timestamp with time zone)
+ RETURNS private.new_delivery[]
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
-  v_mail private.mail := p_mail;
-  v_item jsonb := p_mail.item;
-  v_answered record;
-  v_forward boolean := coalesce((v_item ->> 'forward')::boolean, false);
-  v_arm text;
-  v_subject text;
-  v_counts jsonb := '[]';
-  v_outcome jsonb := '[]';
+  v_deliveries private.new_delivery[];
 begin
-  select a.provider_id, a.thread_id, a.native into v_answered from public.messages a where a.id = v_mail.answered;
-  if v_forward and (v_mail.inbox).forward_to is null then
-    v_forward := false;
-    v_mail.code := coalesce(v_mail.code, 'unknown_identity');
-    v_mail.verdict := case v_mail.verdict when 'forward' then 'store' else v_mail.verdict end;
-  elsif v_forward and (v_mail.inbox).state = 'paused' then
-    v_mail.code := coalesce(v_mail.code, 'identity_paused');
-  end if;
-  insert into public.messages (id, channel, conversation_id, direction, provider_id, type, text, reply_to, native, status, traceparent,
-    thread_id, sent_at, created_at)
-  values (v_mail.id, 'email', v_mail.conversation_id, 'in', v_item ->> 'message_id', 'email', v_item ->> 'text', v_answered.provider_id,
-    coalesce(nullif(v_item -> 'mail', 'null'), '{}') || jsonb_build_object(
-      'subject', v_item -> 'subject', 'from', v_item -> 'from', 'recipient', v_item -> 'recipient', 'message_id', v_item -> 'message_id',
-      'in_reply_to', v_item -> 'in_reply_to', 'references', coalesce(nullif(v_item -> 'references', 'null'), '[]'), 'kind', v_item -> 'kind',
-      'verdict', v_mail.verdict, 'reasons', coalesce(nullif(v_item -> 'reasons', 'null'), '[]'), 'via', v_item -> 'via',
-      'verified', coalesce((v_item ->> 'verified')::boolean, false), 'automatic', coalesce((v_item ->> 'automatic')::boolean, false),
-      'is_recipient', coalesce((v_item ->> 'is_recipient')::boolean, false), 'text_full', v_item -> 'text_full',
-      'answers', v_mail.answered, 'send_domain', v_item -> 'send_domain', 'key', v_item -> 'key'),
-    'received', v_item ->> 'traceparent', coalesce(v_answered.thread_id, v_mail.answered, v_mail.id),
-    case when (v_item ->> 'at')::timestamptz <= p_now then (v_item ->> 'at')::timestamptz else p_now end, p_now)
-  returning seq into v_mail.seq;
-  if (v_item ->> 'counted')::boolean then
-    v_arm := private.reply_arm(v_item ->> 'via', v_mail.answered, v_mail.direction, v_answered.native);
+  with stored as (
+    insert into public.messages (id, channel, conversation_id, direction, provider_id, type, text, reply_to, native, status, traceparent,
+      thread_id, sent_at, created_at)
+    select m.id, 'email', m.conversation_id, 'in', m.item ->> 'message_id', 'email', m.item ->> 'text', m.reply_to,
+      coalesce(nullif(m.item -> 'mail', 'null'), '{}') || jsonb_build_object(
+        'subject', m.item -> 'subject', 'from', m.item -> 'from', 'recipient', m.item -> 'recipient', 'message_id', m.item -> 'message_id',
+        'in_reply_to', m.item -> 'in_reply_to', 'references', coalesce(nullif(m.item -> 'references', 'null'), '[]'), 'kind', m.item -> 'kind',
+        'verdict', m.verdict, 'reasons', coalesce(nullif(m.item -> 'reasons', 'null'), '[]'), 'via', m.item -> 'via',
+        'verified', coalesce((m.item ->> 'verified')::boolean, false), 'automatic', coalesce((m.item ->> 'automatic')::boolean, false),
+        'is_recipient', coalesce((m.item ->> 'is_recipient')::boolean, false), 'text_full', m.item -> 'text_full',
+        'answers', m.answered, 'send_domain', m.item -> 'send_domain', 'key', m.item -> 'key'),
+      'received', m.item ->> 'traceparent', coalesce(m.thread_id, m.answered, m.id),
+      case when (m.item ->> 'at')::timestamptz <= p_now then (m.item ->> 'at')::timestamptz else p_now end, p_now
+    from unnest(p_mails) m where m.kept = 'message' order by m.ord
+    returning id, seq
+  ), replied as (
     insert into public.email_replies (message_id, reply_to, via, arm, identity, campaign_id, verified, is_recipient, forward_wanted, failed_at, reply_ts)
-    values (v_mail.id, v_mail.answered, coalesce(v_item ->> 'via', 'none'), v_arm, (v_mail.inbox).identity, private.uuid_in(v_answered.native ->> 'campaign_id'),
-      coalesce((v_item ->> 'verified')::boolean, false), coalesce((v_item ->> 'is_recipient')::boolean, false),
-      coalesce((v_item ->> 'forward')::boolean, false), case when (v_item ->> 'forward')::boolean and not v_forward then p_now end, p_now);
-    v_subject := private.token_arm(v_answered.native ->> 'user_id', v_mail.inbox);
-    -- An identity without an inbox fails its user, who counts once, however many write.
-    if not v_forward then
-      v_outcome := private.reply_outcome(v_arm, v_subject, coalesce((v_item ->> 'forward')::boolean, false), null, p_now);
-    end if;
-    select jsonb_agg(jsonb_build_object('name', c.name, 'subject', v_subject)) into v_counts
-    from (values ('reply.received', true), ('reply.legacy', v_item ->> 'via' = 'legacy'), ('reply.to_forward', (v_item ->> 'forward')::boolean),
-        ('reply.threaded', exists (
-          select from jsonb_array_elements_text(coalesce(nullif(v_item -> 'references', 'null'), '[]') || coalesce(nullif(v_item -> 'in_reply_to', 'null'), '[]')) r
-          where private.uuid_in(r) is not null)))
-      as c (name, counts)
-    where c.counts;
-  end if;
-  if v_forward and private.forward_reply_to() = 'token' and private.answers_by_token(v_mail.inbox) then
-    v_mail.token := private.make_reply_token(v_mail.id, p_now);
-  end if;
-  v_mail.item := v_item || jsonb_build_object('forward', v_forward, 'counts', v_counts, 'outcomes', v_outcome);
-  return v_mail;
+    select m.id, m.answered, coalesce(m.item ->> 'via', 'none'), m.arm, (m.inbox).identity, m.campaign_id,
+      coalesce((m.item ->> 'verified')::boolean, false), coalesce((m.item ->> 'is_recipient')::boolean, false),
+      coalesce((m.item ->> 'forward')::boolean, false), case when (m.item ->> 'forward')::boolean and not m.forward then p_now end, p_now
+    from unnest(p_mails) m where m.kept = 'message' and m.counted order by m.ord
+  ), placed as (
+    select s.id, s.seq, m.conversation_id, (m.inbox).destination_id, m.forward, m.verdict = 'forward' or (m.item ->> 'kind' = 'new_mail') is true as routed
+    from unnest(p_mails) m join stored s on s.id = m.id
+  ), kept as (
+    insert into public.routing_decisions (message_id, reason, revision, decided_at)
+    select p.id, 'kept', (select r.revision from private.config_revision r), p_now from placed p where not p.routed order by p.seq
+  ), touched as (
+    update public.conversations c
+    set last_inbound_at = greatest(c.last_inbound_at, p_now), last_message_at = p_now,
+      unrouted_since = case when t.first_routed is null then c.unrouted_since else coalesce(c.unrouted_since, p_now) end,
+      routed_seq = case when c.unrouted_since is null then greatest(c.routed_seq, t.kept_seq) else c.routed_seq end
+    from (
+      -- What is kept goes beside the queue, unless it stands behind one that is routed.
+      select p.conversation_id, min(p.first_routed) as first_routed,
+        max(p.seq) filter (where not p.routed and (p.first_routed is null or p.seq < p.first_routed)) as kept_seq
+      from (select q.*, min(q.seq) filter (where q.routed) over (partition by q.conversation_id) as first_routed from placed q) p
+      group by p.conversation_id) t
+    where c.id = t.conversation_id
+  )
+  select array_agg((p.id, p.destination_id, p.conversation_id, 'email', p.seq, null)::private.new_delivery order by p.seq)
+  into v_deliveries from placed p where p.forward;
+  perform private.suppress(s.address, s.scope, s.reason, 'mail', p_now)
+  from unnest(p_mails) m
+  cross join jsonb_to_recordset(coalesce(nullif(m.item -> 'suppress', 'null'), '[]')) as s (address text, scope text, reason text)
+  where m.kept <> 'duplicate';
+  return v_deliveries;
 end $function$;
-grant execute on function private.store_mail(p_mail private.mail, p_now timestamp with time zone) to service_role;
+grant execute on function private.store_mails(p_mails private.mail[], p_now timestamp with time zone) to service_role;
 
 -- Stores senders, conversations and messages of updates, all of them messages or echoes of a sender, each with its
 -- contact.
@@ -34205,12 +34257,13 @@ grant execute on function private.stored_media(p_path text) to service_role;
 -- matter to whoever made it.
 CREATE OR REPLACE FUNCTION private.subject_id(p_id text)
  RETURNS text
- LANGUAGE sql
+ LANGUAGE plpgsql
  IMMUTABLE PARALLEL SAFE
  SET search_path TO ''
 AS $function$
-  select case when p_id ~ '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$' then lower(p_id) else p_id end
-$function$;
+begin
+  return case when p_id ~ '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$' then lower(p_id) else p_id end;
+end $function$;
 grant execute on function private.subject_id(p_id text) to service_role;
 
 -- Ids and phone numbers (written in any way) as ids, each once, in order. GL404 for a number that nobody has, GL422
@@ -35850,8 +35903,14 @@ CREATE OR REPLACE FUNCTION private.uuid_in(p_text text)
  IMMUTABLE
  SET search_path TO ''
 AS $function$
+declare
+  v_text text := case when starts_with(p_text, '<') then substr(p_text, 2) else p_text end;
 begin
-  return substring(lower(p_text) from '^<?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(@|$)')::uuid;
+  if translate(left(v_text, 36), '123456789abcdefABCDEF', repeat('0', 21)) = '00000000-0000-0000-0000-000000000000'
+    and substr(v_text, 37, 1) in ('', '@') then
+    return left(v_text, 36)::uuid;
+  end if;
+  return null;
 end $function$;
 grant execute on function private.uuid_in(p_text text) to service_role;
 

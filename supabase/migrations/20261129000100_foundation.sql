@@ -95,9 +95,10 @@ comment on function private.uuid_v7_from(timestamptz) is 'The smallest UUID vers
 
 -- The one place in SQL that says when two ids mean the same person; subjectId() in _shared/flags/subject.ts is its like.
 create function private.subject_id(p_id text) returns text
-language sql immutable parallel safe set search_path = '' as $$
-  select case when p_id ~ '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$' then lower(p_id) else p_id end
-$$;
+language plpgsql immutable parallel safe set search_path = '' as $$
+begin
+  return case when p_id ~ '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$' then lower(p_id) else p_id end;
+end $$;
 comment on function private.subject_id(text) is
   'The id of a person as flags keep and compare it: a UUID in lower case, any other id as it is, for its letters may matter to whoever made it.';
 

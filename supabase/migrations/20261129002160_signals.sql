@@ -461,7 +461,7 @@ begin
   end if;
   with given as (
     select m.name, private.subject_id(m.subject) as subject, coalesce(m.value, 1) as value, m.place,
-      private.keyed_hash('metric ' || m.name || ' ' || (m.key)) as key
+      case when m.key is not null then private.keyed_hash('metric ' || m.name || ' ' || (m.key)) end as key
     from rows from (jsonb_to_recordset(p_metrics) as (name text, subject text, value double precision, key text)) with ordinality
       as m (name, subject, value, key, place)
   ), fresh as (

@@ -499,6 +499,126 @@ mailTest(
   },
 );
 
+/** All that follows from mails, without ids and times. */
+async function traces(sql: Sql): Promise<unknown> {
+  const key = "coalesce(m.native ->> 'key', m.direction)";
+  const about = (table: string, columns: string) =>
+    sql.unsafe(
+      `select ${key} as key, ${columns} from ${table} x join public.messages m on m.id = x.message_id order by m.seq`,
+    );
+  return JSON.parse(JSON.stringify({
+    messages: await sql.unsafe(`
+      select ${key} as key, m.direction, m.status, m.error ->> 'code' as code, m.native ->> 'verdict' as verdict, c.number_id,
+        (select i.value from public.contact_identities i where i.contact_id = c.contact_id) as contact,
+        (select coalesce(t.native ->> 'key', t.direction) from public.messages t where t.id = m.thread_id) as thread
+      from public.messages m join public.conversations c on c.id = m.conversation_id order by m.seq`),
+    conversations: await sql`
+      select i.value, c.number_id, c.unrouted_since is not null as waits, c.last_inbound_at is not null as heard,
+        (select count(*)::int from public.messages m where m.conversation_id = c.id and m.seq <= c.routed_seq) as routed
+      from public.conversations c join public.contact_identities i on i.contact_id = c.contact_id order by 1, 2`,
+    decisions: await about("public.routing_decisions", "x.reason"),
+    replies: await about(
+      "public.email_replies",
+      "x.via, x.arm, x.identity, x.reply_to, x.forward_wanted, x.failed_at is not null as failed",
+    ),
+    deliveries: await about(
+      "public.deliveries",
+      "x.state, (select i.from_email from private.inboxes i where i.destination_id = x.destination_id) as inbox",
+    ),
+    tokens: await about("public.reply_tokens", "length(x.token) as token"),
+    suppressions: await sql`select address, scope, reason from public.suppressions order by 1, 2, 3`,
+    metrics: await sql`select name, sum(n)::int as n from public.metric_days group by name order by name`,
+    counts: await sql`
+      select name, label, sum(value)::int as n from public.counters where value > 0 group by name, label order by name, label`,
+  }));
+}
+
+mailTest("a batch leaves what its mails leave one by one, in their order", async (sql) => {
+  const kim = "kim@people.example";
+  const sent = [await send(sql), await send(sql, { to: kim, number_id: DESK.from })];
+  const theirs = await ingest(
+    sql,
+    answer(sent[0].id),
+    answer(sent[1].id, { from: { address: kim, name: "" } }),
+  );
+  await sql`update public.email_identities set state = 'paused' where id = ${DESK.id}`;
+  await sql`update public.settings set metadata = ${sql.json({ target_user_ids: ["user-alex"] })}
+    where key = 'email_reply_tokens.enabled'`;
+  const theirMails = theirs.map(({ message_id }) => message_id!);
+  const mail = fc.record({
+    message: fc.constantFrom(null, ...sent.map(({ id }) => id), ...theirMails, crypto.randomUUID()),
+    identity: fc.constantFrom(null, ALEX.id, DESK.id),
+    from: fc.constantFrom(null, { address: CASEY, name: "C" }, { address: kim, name: "" }, {
+      address: ALEX.inbox,
+      name: "",
+    }),
+    verdict: fc.constantFrom("forward", "forward", "store", "relay", "loop"),
+    kind: fc.constantFrom("reply", "auto_reply", "new_mail"),
+    via: fc.constantFrom("token", "legacy", "references"),
+    forward: fc.boolean(),
+    relay: fc.boolean(),
+    counted: fc.boolean(),
+    suppress: fc.constantFrom([], [], [{ address: CASEY, reason: "unsubscribe", scope: "all" }], [
+      { address: kim, reason: "bounce", scope: "bulk" },
+    ]),
+    key: fc.integer({ min: 1, max: 9 }).map((n) => `key ${n}`),
+  });
+  /** What is there after the steps, which are undone. */
+  const after = async (steps: readonly (readonly Record<string, unknown>[])[]) => {
+    let found: unknown;
+    const undone = new Error("undone");
+    await sql.begin(async (tx) => {
+      const answers = [];
+      for (const step of steps) answers.push(...await ingest(tx as unknown as Sql, ...step));
+      found = [
+        answers.map(({ message_id, ...rest }) => ({ ...rest, kept: message_id != null })),
+        await traces(tx as unknown as Sql),
+      ];
+      throw undone;
+    }).catch((error) => {
+      if (error !== undone) throw error;
+    });
+    return found;
+  };
+  await holds(
+    fc.asyncProperty(fc.array(mail, { minLength: 2, maxLength: 8 }), async (mails) => {
+      const batch = mails.map((each) => answer(each.message, each));
+      assertEquals(await after([batch]), await after(batch.map((each) => [each])));
+    }),
+    { cases: 300 },
+  );
+});
+
+mailTest("tokens of a batch that cannot be stored together are stored one by one", async (sql) => {
+  const { id } = await send(sql);
+  await sql`alter table public.reply_tokens add column about text`;
+  await sql.unsafe(`
+    create function public.about_token() returns trigger language plpgsql as $$
+    begin
+      new.about := (select m.text from public.messages m where m.id = new.message_id);
+      return new;
+    end $$;
+    create trigger about before insert on public.reply_tokens for each row execute function public.about_token();
+    alter table public.reply_tokens add check (about is distinct from 'refused')`);
+  const answers = await ingest(sql, ...["one", "refused", "two"].map((text) => answer(id, { text })));
+  assertEquals(answers.map(({ outcome }) => outcome), ["stored", "stored", "stored"]);
+  assertEquals(
+    (await sql`select about from public.reply_tokens where about is not null order by about`).map((
+      { about },
+    ) => about),
+    ["one", "two"],
+  );
+  assertEquals(
+    await row(
+      sql,
+      `select sum(value) filter (where label = 'created')::int, sum(value) filter (where label = 'failed')::int
+      from public.counters where name = 'reply_tokens'`,
+    ),
+    // One of the mail that was sent.
+    [3, 1],
+  );
+});
+
 mailTest(
   "a mail that names no author is kept with the message that it answers, or as an event",
   async (sql) => {

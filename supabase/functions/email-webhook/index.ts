@@ -28,6 +28,7 @@ import { waitUntil } from "../_shared/http/background.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { addressOf, ownPaths } from "../_shared/http/routes.ts";
 import { readRules } from "../_shared/links/model/rules.ts";
+import { routerFlag } from "../_shared/pipeline/routed_channels.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import type { Bucket } from "../_shared/storage/paths.ts";
 import { mailStorage, storage } from "../_shared/storage/storage.ts";
@@ -81,6 +82,13 @@ const mails = shown({
     loadImage(address, { fetch: (url, init) => fetch(url, init), resolve: resolveHost }, { signal }),
 });
 
+/** Whether mail may be routed for anybody; what waits while it may not is found by the clock later. */
+const isRouted = async () => {
+  const flag = routerFlag("email");
+  return !killed(flag) &&
+    (await loadConfig()).settings.some(({ key, value }) => key === flag && value === "true");
+};
+
 const resolveAll = (questions: Item[]) => Promise.all(questions.map(resolve));
 const world = async () => mailWorld(ownForwardHeaders((await loadConfig()).settings));
 
@@ -129,7 +137,15 @@ const doors = createHandler({
   },
   removeFiles: storage.remove,
   forgetFiles: async (files) => void await rpc("settle_storage_purges", { p_objects: files }),
-  pipeline,
+  pipeline: {
+    decide: async () => {
+      if (await isRouted()) await pipeline.decide();
+    },
+    forward: async () => {
+      if (await isRouted()) await pipeline.forward();
+    },
+    send: pipeline.send,
+  },
   waitUntil,
 });
 
