@@ -63,16 +63,16 @@ interface Case {
   good: boolean;
 }
 
-async function cases(): Promise<Case[]> {
+function cases(): Case[] {
   const id = crypto.randomUUID();
   const now = Math.floor(Date.now() / 1000);
-  const headers = async (secrets: string[], timestamp = now) => ({
+  const headers = (secrets: string[], timestamp = now) => ({
     "webhook-id": id,
     "webhook-timestamp": String(timestamp),
     "webhook-signature": sign({ id, timestamp, body: BODY, secrets }),
   });
   const [first, second] = SECRETS;
-  const signed = await headers([first]);
+  const signed = headers([first]);
   const made = (name: string, good: boolean, changes: Partial<Case> = {}): Case => ({
     ...{ name, good, headers: signed, body: BODY, secrets: [first] },
     ...changes,
@@ -82,10 +82,10 @@ async function cases(): Promise<Case[]> {
   return [
     made("signed", true),
     made("signed by both while rotating, the service has the old one", true, {
-      headers: await headers(SECRETS),
+      headers: headers(SECRETS),
     }),
     made("signed by both, the service has the new one", true, {
-      headers: await headers(SECRETS),
+      headers: headers(SECRETS),
       secrets: [second],
     }),
     made("the service has both", true, { secrets: [second, first] }),
@@ -94,8 +94,8 @@ async function cases(): Promise<Case[]> {
     made("another body", false, { body: `${BODY} ` }),
     made("another id", false, { headers: { ...signed, "webhook-id": crypto.randomUUID() } }),
     made("another time", false, { headers: { ...signed, "webhook-timestamp": String(now + 1) } }),
-    made("six minutes old", false, { headers: await headers([first], now - 360) }),
-    made("from the future", false, { headers: await headers([first], now + 360) }),
+    made("six minutes old", false, { headers: headers([first], now - 360) }),
+    made("from the future", false, { headers: headers([first], now + 360) }),
     made("no number for a time", false, { headers: { ...signed, "webhook-timestamp": "NaN" } }),
     made("nonsense for a signature", false, { headers: { ...signed, "webhook-signature": "v1,é v2, x" } }),
     made("an empty signature", false, { headers: { ...signed, "webhook-signature": "" } }),
@@ -109,7 +109,7 @@ Deno.test("docs/routing.md: the TypeScript sample accepts signed requests and no
   await Deno.writeTextFile(file, code);
   const { isSigned } = await import(`file://${file}`);
   await Deno.remove(file);
-  for (const { name, headers, body, secrets, good } of await cases()) {
+  for (const { name, headers, body, secrets, good } of cases()) {
     const sent = new Headers();
     // As on the wire: header values are bytes.
     for (const [key, value] of Object.entries(headers)) sent.set(key, value);
@@ -124,7 +124,7 @@ Deno.test({
   ignore: !PYTHON,
   fn: async () => {
     const [code] = blocks("python signature");
-    const all = await cases();
+    const all = cases();
     const program = `${code}
 import json, sys
 for case in json.load(sys.stdin):

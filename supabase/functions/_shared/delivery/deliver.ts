@@ -7,7 +7,7 @@ import type { DeliveryError, ReplyFault } from "../contract/states.ts";
 import { SealError } from "../crypto/seal.ts";
 import { parseRetryAfter, readResponse } from "../http/answers.ts";
 import { platformLimitMs } from "../http/ending.ts";
-import { startDeadline } from "../time/deadline.ts";
+import { startDeadline } from "../http/deadline.ts";
 import { orAborted } from "./abort.ts";
 import type { Resolution } from "./addresses.ts";
 import { type Allowlist, permit } from "./allowlist.ts";

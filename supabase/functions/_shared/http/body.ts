@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { startDeadline } from "../time/deadline.ts";
+import { startDeadline } from "./deadline.ts";
 import { Problem } from "./problem.ts";
 
 /**

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { readAnswer } from "../../http/answers.ts";
+import { readResponse } from "../../http/answers.ts";
 import { withoutAnswer } from "../../http/failures.ts";
 import { isObject, type JsonObject, text as textOf } from "../../json/json.ts";
 
@@ -88,7 +88,7 @@ export async function callBot(
       redirect: "manual",
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    const { bytes } = await readAnswer(response.body);
+    const { bytes } = await readResponse(response);
     answer = parsed(new TextDecoder().decode(bytes));
   } catch (error) {
     return withoutAnswer(error) === "not_connected"

@@ -8,7 +8,7 @@
  * @module
  */
 import { hmacSha256 } from "../../crypto/hmac.ts";
-import { parseRetryAfter, readAnswer } from "../../http/answers.ts";
+import { parseRetryAfter, readResponse } from "../../http/answers.ts";
 import { type JsonObject, object, text } from "../../json/json.ts";
 import type { SendFailure } from "../channel.ts";
 import { classify } from "./outbound/errors.ts";
@@ -177,7 +177,7 @@ function refusal(response: Response, error: JsonObject | undefined, token: strin
 /** The response's JSON object; undefined if it is not one or is incomplete. */
 async function answerOf(response: Response, maxBytes?: number): Promise<JsonObject | undefined> {
   try {
-    const { bytes } = await readAnswer(response.body, maxBytes);
+    const { bytes } = await readResponse(response, maxBytes);
     return object(JSON.parse(new TextDecoder().decode(bytes)));
   } catch {
     return undefined;

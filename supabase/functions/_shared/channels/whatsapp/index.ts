@@ -8,7 +8,7 @@ import type { Parsed, Sent, WebhookChannel } from "../channel.ts";
 import { environment, isFailure, type WhatsAppCredentials } from "./credentials.ts";
 import { challengeOf, SIGNATURE_HEADER, verify } from "./inbound/signature.ts";
 import { mediaOf } from "./inbound/media.ts";
-import { accountsOf, FIELDS, parse, unreadable } from "./inbound/updates.ts";
+import { accountsOf, FIELDS, parseDecoded, unreadable } from "./inbound/updates.ts";
 import { ownWebhook } from "./own_webhook.ts";
 import { nextSendAttempt } from "../backoff.ts";
 import { askTemplates, send } from "./outbound/graph.ts";
@@ -76,7 +76,7 @@ function parseBytes(bytes: Uint8Array): Parsed {
     // Signed by Meta and yet not JSON: somebody will want to see it.
     return { updates: [unreadable(bytes)], unreadable: cause };
   }
-  return { updates: parse(body.value, body.storable), accounts: accountsOf(body.value) };
+  return { updates: parseDecoded(body), accounts: accountsOf(body.value) };
 }
 
 /** WhatsApp with the secrets of the environment. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { MailProviderName } from "../../../contract/mail_providers.ts";
-import { readAnswer } from "../../../http/answers.ts";
+import { readResponse } from "../../../http/answers.ts";
 import { withoutAnswer } from "../../../http/failures.ts";
 import { isObject, type JsonObject } from "../../../json/json.ts";
 import type { OutgoingMail } from "../../../mail/types.ts";
@@ -93,7 +93,7 @@ export async function postMail(
 
 async function jsonOf(response: Response): Promise<JsonObject | undefined> {
   try {
-    const value: unknown = JSON.parse(new TextDecoder().decode((await readAnswer(response.body)).bytes));
+    const value: unknown = JSON.parse(new TextDecoder().decode((await readResponse(response)).bytes));
     return isObject(value) ? value : undefined;
   } catch {
     return undefined;

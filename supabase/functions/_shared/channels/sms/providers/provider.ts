@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readAnswer } from "../../../http/answers.ts";
+import { readResponse } from "../../../http/answers.ts";
 import { withoutAnswer } from "../../../http/failures.ts";
 import { isObject, type JsonObject } from "../../../json/json.ts";
 import type { SendDeps, SendFailure, Sent } from "../../channel.ts";
@@ -146,7 +146,7 @@ export async function callApi(
 async function jsonOf(response: Response, maxBytes?: number): Promise<JsonObject | undefined> {
   try {
     const value: unknown = JSON.parse(
-      new TextDecoder().decode((await readAnswer(response.body, maxBytes)).bytes),
+      new TextDecoder().decode((await readResponse(response, maxBytes)).bytes),
     );
     return isObject(value) ? value : undefined;
   } catch {

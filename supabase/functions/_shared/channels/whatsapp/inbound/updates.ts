@@ -22,7 +22,16 @@
 import type { SenderAccount } from "../../channel.ts";
 import { Contacts } from "./identities.ts";
 import { newsOf } from "./news.ts";
-import { id, isObject, isStorable, type JsonObject, list, object, text } from "../../../json/json.ts";
+import {
+  type Decoded,
+  id,
+  isObject,
+  isStorable,
+  type JsonObject,
+  list,
+  object,
+  text,
+} from "../../../json/json.ts";
 import { changeEvent } from "./service_events.ts";
 import { HISTORY_LISTS, pastUpdates } from "./history.ts";
 import {
@@ -97,9 +106,13 @@ const ANY_LIST: Readonly<Record<string, ItemKind>> = {
  * WhatsApp webhook is one update of field `unknown`.
  *
  * @param body Any JSON value, see `decode` in json.ts.
- * @param storable Whether Postgres can hold it unchanged. @default looks
  */
-export function parse(body: unknown, storable: boolean = isStorable(body)): Update[] {
+export function parse(body: unknown): Update[] {
+  return parseDecoded({ value: body, storable: isStorable(body) });
+}
+
+/** {@linkcode parse} of a body of which it is known whether Postgres can hold it, see `decodeStorable`. */
+export function parseDecoded({ value: body, storable }: Decoded): Update[] {
   const dirty = !storable;
   const entries = isObject(body) && (body.object === undefined || body.object === OBJECT)
     ? list(body.entry)
