@@ -26018,6 +26018,7 @@ CREATE OR REPLACE FUNCTION private.make_deliveries(p_new private.new_delivery[],
  RETURNS private.claim
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_hashjoin TO 'on'
  SET enable_nestloop TO 'off'
 AS $function$
