@@ -4,11 +4,13 @@
  *
  * @module
  */
-import { createPublicKey, type KeyObject } from "node:crypto";
+import { createPublicKey, createVerify, type KeyObject } from "node:crypto";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 /** Bytes of each of the two numbers of a signature. */
 const NUMBER_BYTES = 32;
+/** WebCrypto takes the signed bytes in one piece, and copies them: too much memory for larger ones than these. */
+const MOST_JOINED = 1 << 20;
 
 /** Parsed keys: parsing one takes longer than a verification. Few, because only configured keys are read. */
 const keys = new Map<string, KeyObject | undefined>();
@@ -32,7 +34,7 @@ export function readPublicKey(base64: string): KeyObject | undefined {
 }
 
 /**
- * Whether a DER signature over these bytes was made with the private part of a key.
+ * Whether a DER signature over these bytes, one piece after the other, was made with the private part of a key.
  *
  * Failure policy: closed. A malformed key or signature is false.
  *
@@ -40,19 +42,31 @@ export function readPublicKey(base64: string): KeyObject | undefined {
  */
 export async function verifyP256(
   publicKey: string,
-  bytes: Uint8Array,
+  pieces: readonly Uint8Array[],
   signature: Uint8Array,
 ): Promise<boolean> {
   const key = readPublicKey(publicKey);
   const numbers = numbersOf(signature);
   if (key === undefined || numbers === undefined) return false;
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  if (length > MOST_JOINED) {
+    const verifier = createVerify("sha256");
+    for (const piece of pieces) verifier.update(piece);
+    return verifier.verify(key, signature);
+  }
   let known = imported.get(key);
   if (known === undefined) {
     const spki = key.export({ type: "spki", format: "der" }) as BufferSource;
     known = crypto.subtle.importKey("spki", spki, ALGORITHM, false, ["verify"]);
     imported.set(key, known);
   }
-  return await crypto.subtle.verify(ALGORITHM, await known, numbers as BufferSource, bytes as BufferSource);
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return await crypto.subtle.verify(ALGORITHM, await known, numbers as BufferSource, bytes);
 }
 
 /**

@@ -9,7 +9,7 @@ const key = pair.publicKey.export({ type: "spki", format: "der" }).toString("bas
 
 Deno.test("verifyP256(): what was signed is genuine, in every length that DER gives the numbers", async () => {
   await holds(fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
-    assertEquals(await verifyP256(key, bytes, sign("sha256", bytes, pair.privateKey)), true);
+    assertEquals(await verifyP256(key, [bytes], sign("sha256", bytes, pair.privateKey)), true);
   }));
 });
 
@@ -35,7 +35,7 @@ Deno.test("verifyP256(): with a byte changed, added or missing, it agrees with O
     try {
       expected = verify("sha256", bytes, pair.publicKey, forged);
     } catch { /* No signature at all. */ }
-    assertEquals([await verifyP256(key, bytes, forged), expected], [false, false]);
+    assertEquals([await verifyP256(key, [bytes], forged), expected], [false, false]);
   }));
 });
 
@@ -44,6 +44,15 @@ Deno.test("verifyP256(): another curve's key, and what is no key, are refused", 
   const other = generateKeyPairSync("ec", { namedCurve: "secp384r1" });
   const foreign = other.publicKey.export({ type: "spki", format: "der" }).toString("base64");
   assertEquals([readPublicKey(foreign), readPublicKey("?")], [undefined, undefined]);
-  assertEquals(await verifyP256(foreign, bytes, sign("sha256", bytes, other.privateKey)), false);
-  assertEquals(await verifyP256("?", bytes, sign("sha256", bytes, pair.privateKey)), false);
+  assertEquals(await verifyP256(foreign, [bytes], sign("sha256", bytes, other.privateKey)), false);
+  assertEquals(await verifyP256("?", [bytes], sign("sha256", bytes, pair.privateKey)), false);
+});
+
+Deno.test("verifyP256(): large bytes are verified too, in whatever pieces they come", async () => {
+  const large = new Uint8Array((1 << 20) + 10).map((_, i) => i * 31);
+  const signature = sign("sha256", large, pair.privateKey);
+  const pieces = [large.subarray(0, 10), large.subarray(10)];
+  assertEquals(await verifyP256(key, pieces, signature), true);
+  assertEquals(await verifyP256(key, pieces.toReversed(), signature), false);
+  assertEquals(await verifyP256(key, [large.subarray(1)], signature), false);
 });

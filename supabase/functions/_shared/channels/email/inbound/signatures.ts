@@ -56,9 +56,7 @@ export async function verifySendGrid(
   if (!/^\d{1,20}$/.test(timestamp) || encoded.length > LONGEST) return false;
   const signature = fromBase64(encoded);
   if (signature === undefined) return false;
-  const signed = new Uint8Array(timestamp.length + bytes.length);
-  signed.set(new TextEncoder().encode(timestamp));
-  signed.set(bytes, timestamp.length);
+  const signed = [new TextEncoder().encode(timestamp), bytes];
   let valid = false;
   for (const each of publicKeys) {
     if (await verifyP256(each, signed, signature)) valid = true;
