@@ -14,8 +14,10 @@ begin
   return array(
     select row(u.ordinality, m.id, m.conversation_id)::private.status_subject
     from unnest(p_updates) with ordinality as u
+    -- Without a pattern: one of this length takes seven times as long.
     cross join lateral (
-      select case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end as id offset 0) named
+      select case when translate(u.callback, '123456789abcdef', '000000000000000') = '00000000-0000-0000-0000-000000000000'
+        then u.callback::uuid end as id offset 0) named
     cross join lateral (
       (select m.id, m.conversation_id from public.messages m
       where m.id = named.id and m.direction = 'out' and m.channel = u.channel limit 1)

@@ -138,6 +138,7 @@ declare
   v_past_contacts uuid[];
   v_names private.inbound_update[];
   v_subjects private.status_subject[];
+  v_counts jsonb;
   v_imports boolean := to_regprocedure('private.import_messages(private.inbound_update[],uuid[])') is not null;
 begin
   select array_agg((u.ordinality, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
@@ -200,11 +201,12 @@ begin
     v_stored := length(replace(v_outcomes, 'd', ''));
   end if;
 
-  perform public.add_counts(jsonb_build_array(
+  v_counts := jsonb_build_array(
     jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_all)),
     jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', v_stored),
-    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_all) - v_stored)));
+    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_all) - v_stored));
   if v_stored = 0 then
+    perform public.add_counts(v_counts);
     return jsonb_build_object('outcomes', v_outcomes);
   end if;
 
@@ -317,6 +319,8 @@ begin
   if v_one.sender_display is not null and v_one.sender_display is distinct from v_address then
     update public.senders s set address = v_one.sender_display where s.channel = v_one.channel and s.id = v_one.sender_id;
   end if;
+  -- Last, because other batches wait for these rows until the commit.
+  perform public.add_counts(v_counts);
   return jsonb_build_object('outcomes', v_outcomes) || case when v_freed then '{"freed": true}' else '{}' end::jsonb
     -- Set by private.tell_pipeline().
     || case when current_setting('gatelink.told', true) = 'true' then '{"told": true}' else '{}' end::jsonb;
