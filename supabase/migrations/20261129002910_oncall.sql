@@ -354,6 +354,37 @@ begin
 end $$;
 comment on function public.set_oncall_person(jsonb) is 'Keeps a person {name, email, atlassian_id} who can be on call: needed where the provider names accounts instead of addresses. Returns {id, name, email, atlassian_id}. For operators and secret keys. Errors: 42501, GL422, 23505 the account is another person''s.';
 
+-- Locked layer by layer in their order, so that two who remove people wait instead of emptying a layer together.
+create function public.remove_oncall_person(p_person jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_email text := lower(btrim(p_person ->> 'email'));
+  v_name text := lower(btrim(p_person ->> 'name'));
+  v_person private.oncall_people;
+  v_alone record;
+  v_layers integer;
+begin
+  perform private.require_role('operator');
+  select * into v_person from private.oncall_people p
+  where case when v_email is not null then p.email = v_email else p.email is null and lower(p.name) = v_name end;
+  if v_person.id is null then
+    raise exception 'nobody of that name or address can be on call' using errcode = 'GL404', hint = 'gatelink oncall list';
+  end if;
+  perform from private.oncall_layers l where v_person.id = any (l.people) order by l.id for update;
+  select l.id, s.name into v_alone
+  from private.oncall_layers l join public.oncall_schedules s on s.id = l.schedule_id
+  where l.people <@ array[v_person.id] order by l.id limit 1;
+  if v_alone.id is not null then
+    raise exception '% is the only one of a layer of the schedule %', v_person.name, v_alone.name using errcode = 'GL409',
+      hint = format('Add others first (gatelink oncall add %s --people ...), then remove the layer: gatelink oncall remove %s %s', v_alone.name, v_alone.name, v_alone.id);
+  end if;
+  update private.oncall_layers l set people = array_remove(l.people, v_person.id) where v_person.id = any (l.people);
+  get diagnostics v_layers = row_count;
+  delete from private.oncall_people p where p.id = v_person.id;
+  return jsonb_build_object('id', v_person.id, 'name', v_person.name, 'layers', v_layers);
+end $$;
+comment on function public.remove_oncall_person(jsonb) is 'Forgets a person {email} or, without an address, {name} who could be on call: out of all layers, whose turns are dealt anew among the others, and with their overrides. Returns {id, name, layers}. For operators and secret keys. Errors: 42501, GL404, GL409 a layer would have nobody left.';
+
 create function public.override_oncall(p_schedule text, p_person jsonb, p_from timestamptz, p_until timestamptz) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -406,6 +437,7 @@ call private.close_functions();
 grant execute on function
   public.add_oncall(jsonb),
   public.set_oncall_person(jsonb),
+  public.remove_oncall_person(jsonb),
   public.override_oncall(text, jsonb, timestamptz, timestamptz),
   public.remove_oncall(text, uuid)
   to authenticated, service_role;

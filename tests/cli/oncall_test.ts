@@ -21,6 +21,13 @@ Deno.test("gatelink oncall: a rota, somebody who takes over, and the rota again"
     /within a year/,
   );
   await fails("oncall override infra ben@example.com --until tomorrow", 2, "usage", /time/i);
+  await document("oncall add infra --people cleo@example.com");
+  await document("oncall person ben@example.com --remove");
+  const left = await gatelink("oncall list");
+  assertEquals(left.out.includes("ben"), false, left.out);
+  await fails("oncall person ben@example.com --remove", 4, "not_found", /nobody of that name or address/i);
+  await fails("oncall person cleo@example.com --remove", 4, "conflict", /the only one of a layer/);
+  await fails("oncall person cleo@example.com --remove --atlassian 5b", 2, "usage", /do not go together/);
   await document("oncall remove infra");
   await fails("oncall who infra", 4, "not_found", /no schedule named infra/);
 });

@@ -390,6 +390,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "list_oncall()": { role: "viewer", why: "The team sees its schedules." },
   "add_oncall(jsonb)": { role: "operator", why: "Operators keep the schedules." },
   "set_oncall_person(jsonb)": { role: "operator", why: "Operators keep who can be on call." },
+  "remove_oncall_person(jsonb)": { role: "operator", why: "Operators keep who can be on call." },
   "override_oncall(text,jsonb,timestamp with time zone,timestamp with time zone)": {
     role: "operator",
     why: "Operators say who takes over.",

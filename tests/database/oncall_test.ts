@@ -101,6 +101,33 @@ databaseTest(
 );
 
 databaseTest(
+  "who is removed is forgotten: out of layers, with their overrides, but never the last one",
+  async (sql) => {
+    const remove = async (who: object) =>
+      (await sql`select public.remove_oncall_person(${sql.json(who as never)}) as removed`)[0].removed;
+    const people = async () =>
+      (await sql`select name from private.oncall_people order by name`).map(({ name }) => name);
+    await rota(sql, {
+      people: [{ name: "Ana" }, { name: "Ben", email: "ben@example.com" }, { name: "Cleo" }],
+    });
+    await sql`select public.override_oncall('infra', ${
+      sql.json({ email: "ben@example.com" })
+    }, '2026-01-07T00:00Z', '2026-01-09T00:00Z')`;
+    assertEquals((await remove({ email: " Ben@example.com" })).layers, 1);
+    assertEquals(await people(), ["Ana", "Cleo"]);
+    assertEquals(await at(sql, "2026-01-07T12:00Z", "2026-01-14T12:00Z"), ["Ana", "Cleo"]);
+    assertEquals((await sql`select from private.oncall_overrides`).length, 0);
+    await remove({ name: "cleo" });
+    assertEquals(await refusal(sql`select public.remove_oncall_person('{"name": "Ana"}')`), "GL409");
+    assertEquals([await people(), await at(sql, "2026-01-14T12:00Z")], [["Ana"], ["Ana"]]);
+    assertEquals(await refusal(sql`select public.remove_oncall_person('{"name": "Ben"}')`), "GL404");
+    // The name of somebody who has an address is not enough: there may be two of one name.
+    await sql`select public.set_oncall_person('{"name": "Dan", "email": "dan@example.com"}')`;
+    assertEquals(await refusal(sql`select public.remove_oncall_person('{"name": "Dan"}')`), "GL404");
+  },
+);
+
+databaseTest(
   "rota_shifts(): says of every moment what rota_person() says, without overlap, whatever the rota",
   async (sql) => {
     const FROM = Date.parse("2026-03-20T00:00Z"), UNTIL = Date.parse("2026-04-10T00:00Z");

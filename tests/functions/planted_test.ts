@@ -491,6 +491,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "list_oncall()": () => [""],
   "add_oncall(jsonb)": () => [`'{"name": "nights"}'`],
   "set_oncall_person(jsonb)": () => [`'{"name": "Ana"}'`],
+  "remove_oncall_person(jsonb)": () => [`'{"name": "nobody"}'`],
   "override_oncall(text,jsonb,timestamp with time zone,timestamp with time zone)": () => [
     `'planted', '{"name": "Ana"}', null, now() + interval '1 hour'`,
   ],

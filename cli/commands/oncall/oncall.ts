@@ -286,15 +286,36 @@ function remove(group: Command, run: Run): void {
 }
 
 function someone(group: Command, run: Run): void {
-  group.command("person").description("keep a person who can be on call")
+  group.command("person").description("keep or forget a person who can be on call")
     .argument("<person>", 'an address, "Name <address>" or a name', person)
     .option("--atlassian <id>", "account id at Atlassian, which Jira Service Management names")
+    .option(
+      "--remove",
+      "forget the person: out of all rotas, with their overrides; the others share the turns anew",
+    )
     .addHelpText(
       "after",
-      '\nExample:\n  gatelink oncall person "Ana <ana@example.com>" --atlassian 5b00000000000000000000aa',
+      `
+Examples:
+  gatelink oncall person "Ana <ana@example.com>" --atlassian 5b00000000000000000000aa
+  gatelink oncall person ana@example.com --remove`,
     )
-    .action((given: OnCallPersonDraft, { atlassian }: { atlassian?: string }) =>
+    .action((given: OnCallPersonDraft, { atlassian, remove }: { atlassian?: string; remove?: boolean }) =>
       run(async (session) => {
+        if (remove) {
+          if (atlassian !== undefined) {
+            throw new CliError(
+              "usage",
+              "--remove and --atlassian do not go together.",
+              "gatelink oncall person --help",
+            );
+          }
+          const removed = await (await session.api()).rpc("remove_oncall_person", { p_person: given });
+          return {
+            document: removed,
+            text: `${removed.name} can no longer be on call (layers changed: ${removed.layers}).`,
+          };
+        }
         const document = await (await session.api()).rpc("set_oncall_person", {
           p_person: { ...given, ...(atlassian === undefined ? {} : { atlassian_id: atlassian }) },
         });

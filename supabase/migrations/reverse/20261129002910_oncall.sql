@@ -8,6 +8,7 @@ delete from private.own_migrations where version = '20261129002910';
 drop function
   public.add_oncall(jsonb),
   public.set_oncall_person(jsonb),
+  public.remove_oncall_person(jsonb),
   public.override_oncall(text, jsonb, timestamptz, timestamptz),
   public.remove_oncall(text, uuid),
   private.add_oncall_layer(public.oncall_schedules, jsonb),

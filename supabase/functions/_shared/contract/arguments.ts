@@ -528,6 +528,7 @@ export interface JsonArguments {
   add_oncall: { p_schedule: OnCallScheduleDraft };
   override_oncall: { p_person: OnCallPersonDraft };
   set_oncall_person: { p_person: OnCallPersonDraft };
+  remove_oncall_person: { p_person: OnCallPersonDraft };
   list_team: { p_filter: { search?: string; after?: string } };
   list_identities: { p_filter: { search?: string; after?: string } };
   list_incidents: { p_filter: { search?: string; after?: number } };

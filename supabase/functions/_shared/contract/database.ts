@@ -345,6 +345,7 @@ remove_media_upload: { Args: { p_id: string; }; Returns: Json };
 remove_notification_endpoint: { Args: { p_name: string; }; Returns: boolean };
 remove_number: { Args: { p_id: string; }; Returns: null };
 remove_oncall: { Args: { p_schedule: string; p_id?: string | null; }; Returns: string };
+remove_oncall_person: { Args: { p_person: Json; }; Returns: Json };
 remove_route: { Args: { p_id: string; }; Returns: boolean };
 remove_segment: { Args: { p_key: string; p_expected_version: number; p_reason?: string | null; }; Returns: boolean };
 remove_segment_members: { Args: { p_key: string; p_expected_version: number; p_user_ids?: readonly string[]; p_phones?: readonly string[]; p_reason?: string | null; }; Returns: Database["public"]["Tables"]["segments"]["Row"] };

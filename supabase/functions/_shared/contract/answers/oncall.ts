@@ -114,6 +114,7 @@ export const ONCALL = {
     email: z.string().nullable(),
     atlassian_id: z.string().nullable(),
   }),
+  remove_oncall_person: z.strictObject({ id, name: z.string(), layers: count }),
   override_oncall: z.strictObject({ id, schedule: z.string(), from: at, until: at, person: z.string() }),
   who_is_on_call: z.array(onCallNow),
   list_oncall: z.array(schedule),
