@@ -54,7 +54,8 @@ if [ -n "${SLACK_WEBHOOK:-}" ]; then
     http*) SLACK="$SLACK_WEBHOOK" ;;
     *) SLACK="${SLACK_URL:-https://hooks.slack.com/services}/$SLACK_WEBHOOK" ;;
   esac
-  TOLD="$(status_of -X POST "$SLACK" -H 'Content-type: application/json' \
+  # The address is the secret.
+  TOLD="$(status_of -X POST -K <(printf 'url = "%s"\n' "$SLACK") -H 'Content-type: application/json' \
     -d "{\"text\":\"🚨 $WHAT\\nTimestamp: $(date)\"}")"
   case "$TOLD" in
     2*) echo "Slack was told" ;;
@@ -65,7 +66,7 @@ else
 fi
 if [ -n "${PAGE_ID:-}" ] && [ -n "${STATUS_TOKEN:-}" ]; then
   TOLD="$(status_of -X POST "${STATUSPAGE_URL:-https://api.statuspage.io}/v1/pages/$PAGE_ID/incidents" \
-    -H "Authorization: OAuth $STATUS_TOKEN" -H "Content-Type: application/json" \
+    -H @<(authorization "OAuth $STATUS_TOKEN") -H "Content-Type: application/json" \
     -d "{\"incident\": {\"name\": \"$NAME\", \"status\": \"$INCIDENT\", \"body\": \"$BODY\"}}")"
   case "$TOLD" in
     2*) echo "Statuspage was told" ;;
@@ -76,7 +77,7 @@ else
 fi
 if [ -n "${PD_TOKEN:-}" ] && [ -n "${INCIDENT_ID:-}" ]; then
   TOLD="$(status_of -X PUT "${PAGERDUTY_URL:-https://api.pagerduty.com}/incidents/$INCIDENT_ID" \
-    -H "Authorization: Token token=$PD_TOKEN" -H "From: ${PD_FROM:-}" -H "Content-Type: application/json" \
+    -H @<(authorization "Token token=$PD_TOKEN") -H "From: ${PD_FROM:-}" -H "Content-Type: application/json" \
     -d '{"incident": {"type": "incident_reference", "status": "acknowledged"}}')"
   case "$TOLD" in
     2*) echo "PagerDuty: incident $INCIDENT_ID is acknowledged" ;;

@@ -10,7 +10,7 @@ HERE="$(dirname "$0")"
 . "$HERE/common.sh"
 require_token
 
-GREEN="$(curl -s -m 10 "$LB_ADMIN_URL/api/traffic" -H "Authorization: Bearer $LB_ADMIN_TOKEN" |
+GREEN="$(curl -s -m 10 "$LB_ADMIN_URL/api/traffic" -H @<(authorization "Bearer $LB_ADMIN_TOKEN") |
   sed -n 's/.*"green"[[:space:]]*:[[:space:]]*\([0-9.]*\).*/\1/p' | head -n 1)"
 [ -n "$GREEN" ] || fail 2 "The load balancer does not say how much traffic green has."
 echo "Green has $GREEN% of traffic"

@@ -23,7 +23,7 @@ WHY="$(plain "${REASON:-}")"
 
 echo "Routing $PERCENTAGE% traffic to $ENVIRONMENT environment"
 ANSWER="$(curl -s -m 20 -w '\n%{http_code}' -X POST "$LB_ADMIN_URL/api/traffic" \
-  -H "Authorization: Bearer $LB_ADMIN_TOKEN" \
+  -H @<(authorization "Bearer $LB_ADMIN_TOKEN") \
   -H "Content-Type: application/json" \
   -d "{\"environment\": \"$ENVIRONMENT\", \"percentage\": $PERCENTAGE, \"reason\": \"${WHY:-$(basename "$0")}\"}")" || true
 STATUS="${ANSWER##*$'\n'}"

@@ -14,10 +14,14 @@ if [ "$ENVIRONMENT" != blue ] && [ "$ENVIRONMENT" != green ]; then
   fail 1 "Invalid environment. Use 'blue' or 'green'"
 fi
 
-PIN=()
-if [ -n "${LB_ADMIN_TOKEN:-}" ]; then
-  PIN=(-H "X-Environment: $ENVIRONMENT" -H "Authorization: Bearer $LB_ADMIN_TOKEN")
-fi
+# Asks the environment that is named where the token is known: pinned curl URL.
+pinned() {
+  if [ -n "${LB_ADMIN_TOKEN:-}" ]; then
+    "$@" -H "X-Environment: $ENVIRONMENT" -H @<(authorization "Bearer $LB_ADMIN_TOKEN")
+  else
+    "$@"
+  fi
+}
 
 echo "Validating deployment for $ENVIRONMENT environment"
 
@@ -35,7 +39,7 @@ check "Environment is $ENVIRONMENT" \
   "$(curl -s -m 10 -H "X-Environment: $ENVIRONMENT" "$API_URL/health" | member environment)" "$ENVIRONMENT"
 
 echo "Checking API health..."
-API_HEALTH="$(curl -s -m 10 ${PIN[@]+"${PIN[@]}"} "$API_URL/health/detailed")"
+API_HEALTH="$(pinned curl -s -m 10 "$API_URL/health/detailed")"
 check "API is healthy" "$(printf '%s' "$API_HEALTH" | sed 's/"components".*//' | member status)" healthy
 
 echo "Checking database health..."
@@ -45,7 +49,7 @@ echo "Checking Redis health..."
 check "Redis is healthy" "$(printf '%s' "$API_HEALTH" | component redis)" healthy
 
 echo "Checking tracking functionality..."
-check "Pixel tracking is working" "$(status_of ${PIN[@]+"${PIN[@]}"} "$TRACK_URL/pixel/test.png")" 200
+check "Pixel tracking is working" "$(pinned status_of "$TRACK_URL/pixel/test.png")" 200
 
 echo "Checking response times..."
 RESPONSE_TIME="$(curl -o /dev/null -s -m 10 -w '%{time_total}' -H "X-Environment: $ENVIRONMENT" "$API_URL/health" || true)"

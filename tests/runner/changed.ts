@@ -122,6 +122,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/support/promtool.ts": ["ops/"],
   "tests/stack/plan_tasks_test.ts": ["cli/main.ts", "scripts/"],
   "tests/stack/two_environments_test.ts": ["ops/scripts/"],
+  "tests/contracts/ops_scripts_test.ts": ["ops/scripts/"],
   "tests/stack/traffic_proxies_test.ts": ["ops/traffic/"],
   "tests/contracts/traffic_worker_test.ts": ["ops/traffic/"],
   "tests/support/green.ts": ["supabase/functions/"],
