@@ -100,15 +100,25 @@ class Play {
 
   async #group(group: readonly Step[]): Promise<void> {
     const { edge } = this;
-    const before = pairsOf(this.#acquainted);
+    const states = [pairsOf(this.#acquainted)];
     const only = group.length === 1 && group[0].do === "text" ? group[0] : undefined;
     const expected = only === undefined ? undefined : await this.#expected(only.from, only.number);
     const fresh = group.flatMap((step) => this.#write(step));
-    await Promise.all(group.map((step) => this.#act(step)));
+    // Who is assigned at last depends on the order of such steps, and only of such.
+    const isAssigning = ({ do: what }: Step) => what === "assign" || what === "unassign";
+    const assigning = async () => {
+      for (const step of group.filter(isAssigning)) {
+        await this.#act(step);
+        states.push(pairsOf(this.#acquainted));
+      }
+    };
+    await Promise.all([
+      assigning(),
+      ...group.filter((step) => !isAssigning(step)).map((step) => this.#act(step)),
+    ]);
     await allSent(edge);
-    // At once means in any order: who knew somebody before or afterwards may hear them.
-    const after = pairsOf(this.#acquainted);
-    const knows = (a: string, b: string) => [before, after].some((pairs) => pairs(a, b));
+    // At once means in any order: who knew somebody at some time may hear them.
+    const knows = (a: string, b: string) => states.some((pairs) => pairs(a, b));
     const heard = await this.#judge(knows, new Set(fresh.map(({ body }) => body)));
     if (only !== undefined && expected !== undefined) {
       const wanted = expected.join(), found = heard.toSorted().join();

@@ -82,7 +82,7 @@ export async function allSent(edge: Edge): Promise<void> {
   await rest(edge);
   await until("nothing waits to be sent", async () => {
     const [{ n }] = await edge.sql`
-      select count(*)::int as n from public.outbound_messages where channel = 'sms' and state in ('queued', 'sending')`;
+      select count(*)::int as n from public.outbound_messages where channel = 'sms' and state in ('queued', 'leased')`;
     if (n === 0) return true;
     await edge.hurry();
     await rest(edge);
