@@ -28548,7 +28548,8 @@ begin
   if v_card.version is distinct from (p_update ->> 'version')::integer then
     insert into public.card_presses (delivery_id, user_id, action, outcome, state_before, holder_before, version, at)
     values (v_card.delivery_id, v_person.user_id, v_action, 'stale', v_card.state, v_card.holder, v_card.version, p_now);
-    return jsonb_build_object('alert', true, 'answer', case when v_last.id is null then 'The card has changed. Look again.' else
+    -- Who was faster is passed over by the edits while this holds the card.
+    return jsonb_build_object('alert', true, 'edits', v_card.edit_due_at is not null, 'answer', case when v_last.id is null then 'The card has changed. Look again.' else
       format('%s was faster, %s ago: the card is %s.', case when v_last.user_id = v_person.user_id then 'You' else v_last.name end,
         private.in_words(greatest(p_now - v_last.at, interval '0')), v_card.state) end);
   end if;
@@ -28578,7 +28579,7 @@ begin
   if (v_state, v_holder) is not distinct from (v_card.state, v_card.holder) then
     insert into public.card_presses (delivery_id, user_id, action, outcome, state_before, holder_before, version, at)
     values (v_card.delivery_id, v_person.user_id, v_action, 'refused', v_card.state, v_card.holder, v_card.version, p_now);
-    return jsonb_build_object('alert', true, 'answer', case v_action
+    return jsonb_build_object('alert', true, 'edits', v_card.edit_due_at is not null, 'answer', case v_action
       when 'undo' then 'Only who pressed last can undo it, within 10 minutes.'
       when 'mine' then 'It is yours already.' else format('The card is %s.', v_card.state) end);
   end if;

@@ -108,6 +108,26 @@ edgeTest("of two who press the same button one is told who was faster", async (e
 });
 
 edgeTest(
+  "a press that is too late sees to the edit that passed over the card while it held it",
+  async (edge) => {
+    const { sql, telegram } = edge;
+    const { chat } = await chatWithRoute(edge);
+    await linked(edge, ANA);
+    await linked(edge, BEN);
+    await says(edge, "Help");
+    const card = cardIn(chat), data = dataOf(card, "Acknowledge");
+    const due = () => sql`select from public.cards where edit_due_at is not null`;
+    telegram.press(chat.id, card.message_id, data, ANA);
+    await telegram.settled();
+    await until("nothing is due", async () => (await due()).length === 0);
+    await sql`update public.cards set edit_due_at = now()`;
+    telegram.press(chat.id, card.message_id, data, BEN);
+    await telegram.settled();
+    await until("it is up to date", async () => (await due()).length === 0);
+  },
+);
+
+edgeTest(
   "the right to press is asked at each press; a card elsewhere has no working buttons",
   async (edge) => {
     const { sql, telegram } = edge;
