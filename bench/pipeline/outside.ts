@@ -95,6 +95,8 @@ let serial = 0;
 const run = crypto.randomUUID().replaceAll("-", "").toUpperCase();
 
 async function graph(request: Request): Promise<Response> {
+  // Whether a sender is well is asked now and then.
+  if (request.method !== "POST") return Response.json({}, { status: 404 });
   const { to, biz_opaque_callback_data } = await request.json();
   // The address may carry appsecret_proof.
   const number = /\/(\d+)\/messages$/.exec(new URL(request.url).pathname)![1];
