@@ -18685,7 +18685,7 @@ begin
       'events', private.claimed_events(v_ids, v_leases),
       'destinations', private.claimed_destinations(v_used, p_now), 'next_due_ms', private.next_delivery_ms(p_channels, p_now));
   end if;
-  return json_build_object('deliveries', private.claimed_deliveries(v_ids, v_leases),
+  return json_build_object('deliveries', coalesce(private.claimed_deliveries(v_ids, v_leases), '[]'),
     'destinations', private.claimed_destinations(v_used, p_now), 'next_due_ms', private.next_delivery_ms(p_channels, p_now));
 end $function$;
 grant execute on function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_expired boolean, p_free integer) to service_role;

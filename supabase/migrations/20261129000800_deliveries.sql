@@ -459,7 +459,7 @@ begin
       'events', private.claimed_events(v_ids, v_leases),
       'destinations', private.claimed_destinations(v_used, p_now), 'next_due_ms', private.next_delivery_ms(p_channels, p_now));
   end if;
-  return json_build_object('deliveries', private.claimed_deliveries(v_ids, v_leases),
+  return json_build_object('deliveries', coalesce(private.claimed_deliveries(v_ids, v_leases), '[]'),
     'destinations', private.claimed_destinations(v_used, p_now), 'next_due_ms', private.next_delivery_ms(p_channels, p_now));
 end $$;
 comment on function private.claim_deliveries(integer, integer, jsonb, text[], timestamptz, boolean, integer) is 'claim_deliveries with a given time, whether to look for expired leases, and how many of the caller''s places to fill if not all.';
