@@ -375,6 +375,8 @@ edgeTest("a snooze ends by the clock, and says so", async (edge) => {
   await until("the card is up to date", () => card.edits >= 1);
   assertMatch(card.text, /💤 Snoozed by Ana until \d\d:\d\d UTC$/);
   const due = async () => (await sql`select private.cards_are_due(now()) as due`)[0].due;
+  // The edit looks once more whether there is another.
+  await edge.rested();
   assertEquals(await due(), false);
   await sql`update public.cards set snoozed_until = now()`;
   assertEquals(await due(), true);

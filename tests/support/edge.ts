@@ -194,6 +194,8 @@ export interface Edge {
   unheard(name: string, use: () => Promise<void>): Promise<void>;
   /** Resolves when everything that can be routed and sent now is. */
   settled(): Promise<void>;
+  /** Resolves when no function works any more: what becomes due then is taken by nobody who was there before. */
+  rested(): Promise<void>;
 }
 
 let serving:
@@ -403,8 +405,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     await flushCounts();
     await flushMeasurements();
     await flushOutcomes();
-    // Between two of its requests, work after an answer is not under way.
-    await until("no work is left", () => underWay === 0 && works.size === 0);
+    await edge.rested();
     serving = undefined;
     await Deno.remove(folder, { recursive: true }).catch(() => {});
     await api.close();
@@ -530,6 +531,10 @@ function edgeOf(
       }, use),
     settled: async () => {
       await pipeline.drain();
+    },
+    // Between two of its requests, work after an answer is not under way.
+    rested: async () => {
+      await until("no work is left", () => underWay === 0 && works.size === 0);
     },
   };
 }
