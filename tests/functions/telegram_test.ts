@@ -351,6 +351,30 @@ edgeTest("a 429 stops the chat for as long as Telegram says, and loses nothing",
   assertEquals((await sql`select from public.delivery_attempts where outcome <> 'delivered'`).length, 0);
 });
 
+edgeTest("a 429 to an edit keeps the next card back too, and loses neither", async (edge) => {
+  const { sql, telegram } = edge;
+  const { chat, destination } = await chatWithRoute(edge);
+  await linked(edge, ANA);
+  await says(edge, "One", "Ada", "12025550140");
+  const card = cardIn(chat);
+  telegram.configure({ fault: "429", times: 1 });
+  telegram.press(chat.id, card.message_id, dataOf(card, "Acknowledge"), ANA);
+  await telegram.settled();
+  await edge.rested();
+  const before = telegram.calls.length;
+  await says(edge, "Two", "Bob", "12025550141");
+  assertEquals([telegram.calls.length, card.edits], [before, 0]);
+  // Time passes.
+  await sql`update public.destinations set rate_tat = null where id = ${destination}`;
+  await sql`update public.cards set edit_due_at = now()`;
+  await edge.hurry();
+  assertEquals((await edge.call("telegram-webhook/edit", { headers: key })).status, 202);
+  await edge.settled();
+  await edge.rested();
+  assertEquals(card.edits, 1);
+  assertMatch(chat.messages.at(-1)!.text, /\n\nTwo$/);
+});
+
 edgeTest("a card whose sender died after noting it is not sent again", async (edge) => {
   const { sql } = edge;
   const { chat } = await chatWithRoute(edge);

@@ -1,5 +1,7 @@
 import { bot } from "../_shared/channels/telegram/config.ts";
+import { chatCaller } from "../_shared/channels/telegram/api.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
+import { pauseChat } from "../_shared/db/chat_pauses.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { count } from "../_shared/db/counters.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
@@ -16,7 +18,7 @@ const work = createOnCallWork({
   isKilled: () => killed("dynamic_routing"),
   provider: onCallProvider,
   bot,
-  fetch: (url, init) => fetch(url, init),
+  callChat: chatCaller((url, init) => fetch(url, init), pauseChat),
   count: (source, outcome) => count("oncall_lookups", `${source} ${outcome}`),
   onError: (message, error) => log.warn(message, { error }),
 });

@@ -5,10 +5,11 @@
  */
 import type { Claim, OnCallAnswer } from "../_shared/contract/answers/oncall.ts";
 import type { Rpc } from "../_shared/db/client.ts";
-import { type Bot, type BotAnswer, callBot } from "../_shared/channels/telegram/api.ts";
+import type { Bot, BotAnswer, CallChat } from "../_shared/channels/telegram/api.ts";
 import { callParts, troubleInWords } from "../_shared/channels/telegram/oncall.ts";
 import { format } from "../_shared/channels/telegram/text.ts";
 import type { OnCallProvider, OnCallProviderName } from "../_shared/oncall/provider.ts";
+import type { JsonObject } from "../_shared/json/json.ts";
 import { sharedRun } from "../_shared/http/shared_run.ts";
 
 /** Dependencies of {@linkcode createOnCallWork}. */
@@ -20,7 +21,7 @@ export interface OnCallWorkDeps {
   provider(name: OnCallProviderName): OnCallProvider | string;
   /** The bot; why there is none, if so. */
   bot(): Bot | string;
-  fetch(url: string, init: RequestInit): Promise<Response>;
+  callChat: CallChat;
   /** Counts a lookup by source and outcome. */
   count(source: string, outcome: string): void;
   onError(message: string, error: unknown): void;
@@ -116,10 +117,6 @@ export function createOnCallWork(deps: OnCallWorkDeps): () => Promise<void> {
       reply_parameters: { message_id: claim.message_id, allow_sending_without_reply: true },
     });
     const retryMs = retryAfter(answer);
-    if (retryMs !== undefined && answer !== undefined && !answer.ok && answer.fault === "throttled") {
-      await deps.rpc("pause_telegram_chat", { p_chat_id: claim.chat_id, p_ms: retryMs })
-        .catch((error) => deps.onError("a chat could not be paused", error));
-    }
     await deps.rpc("settle_oncall_ping", {
       p_delivery_id: claim.delivery_id,
       p_lease: claim.lease,
@@ -133,9 +130,9 @@ export function createOnCallWork(deps: OnCallWorkDeps): () => Promise<void> {
     if (answer?.ok === false) deps.onError("the owner of a schedule could not be told", answer.fault);
   }
 
-  async function say(body: Record<string, unknown>): Promise<BotAnswer | undefined> {
+  async function say(body: JsonObject & { chat_id: number }): Promise<BotAnswer | undefined> {
     const bot = deps.bot();
-    return typeof bot === "string" ? undefined : await callBot(bot, "sendMessage", body, deps.fetch);
+    return typeof bot === "string" ? undefined : await deps.callChat(bot, "sendMessage", body);
   }
 
   return sharedRun(all);

@@ -7,7 +7,7 @@ import { judgeMail, RULES_VERSION } from "../_shared/analysis/judge.ts";
 import { type Asked, askModel, type Model, type ModelFault, questionOf } from "../_shared/analysis/model.ts";
 import { LIMIT_MS } from "../_shared/analysis/redaction.ts";
 import { type AnalysedMail, isMoreUrgent, moreUrgent, urgencyOfType } from "../_shared/analysis/types.ts";
-import { type Bot, callBot } from "../_shared/channels/telegram/api.ts";
+import type { Bot, CallChat } from "../_shared/channels/telegram/api.ts";
 import { urgencyMark } from "../_shared/channels/telegram/card.ts";
 import type { ClaimedAnalysis } from "../_shared/contract/answers/analysis.ts";
 import type { Rpc } from "../_shared/db/client.ts";
@@ -25,6 +25,8 @@ export interface AnalyseDeps {
   /** Addresses whose mails no model gets: `hr`, `*.payroll`, `*.*.security`. */
   localOnly(): Promise<readonly string[]>;
   bot(): Bot | string;
+  callChat: CallChat;
+  /** Calls the model. */
   fetch(url: string, init: RequestInit): Promise<Response>;
   /** Milliseconds of a clock that only goes forwards. */
   clock(): number;
@@ -97,12 +99,12 @@ export function createAnalyse(deps: AnalyseDeps): () => Promise<void> {
     if (urgency === null || typeof bot === "string") return;
     for (const { chat_id, topic_id, message_id } of calls) {
       // Nobody is notified of an edit. If this call is lost, the card still shows the mark.
-      await callBot(bot, "sendMessage", {
+      await deps.callChat(bot, "sendMessage", {
         chat_id,
         ...(topic_id === null ? {} : { message_thread_id: topic_id }),
         text: `${urgencyMark(urgency)}: look at this mail.`,
         reply_parameters: { message_id, allow_sending_without_reply: true },
-      }, deps.fetch);
+      });
     }
   }
 

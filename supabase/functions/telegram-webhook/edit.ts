@@ -5,7 +5,7 @@
  */
 import type { Rpc } from "../_shared/db/client.ts";
 import type { CardEdit } from "../_shared/contract/answers/telegram.ts";
-import { type Bot, type BotAnswer, callBot } from "../_shared/channels/telegram/api.ts";
+import type { Bot, BotAnswer, CallChat } from "../_shared/channels/telegram/api.ts";
 import { cardOf } from "../_shared/channels/telegram/card.ts";
 import { sharedRun } from "../_shared/http/shared_run.ts";
 
@@ -14,7 +14,7 @@ export interface EditCardsDeps {
   rpc: Rpc;
   /** The bot; why there is none, if so. */
   bot(): Bot | string;
-  fetch(url: string, init: RequestInit): Promise<Response>;
+  callChat: CallChat;
   /** Whether cards name who is on call before that is looked up: a kill switch. */
   namesOnCall(): boolean;
   /** Counts an edit by its outcome. */
@@ -57,16 +57,6 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
     }
   }
 
-  /** Telegram's limits are the chat's: everything else that is for it waits as long. */
-  async function settledAnswer(chatId: number, answer: BotAnswer) {
-    const { outcome, retryMs } = outcomeOf(answer);
-    if (outcome === "throttled" && retryMs !== undefined) {
-      await deps.rpc("pause_telegram_chat", { p_chat_id: chatId, p_ms: retryMs })
-        .catch((error) => deps.onError("a chat could not be paused", error));
-    }
-    return { outcome, retryMs };
-  }
-
   async function claim(): Promise<CardEdit[]> {
     return await deps.rpc("claim_card_edits", { p_limit: AT_ONCE });
   }
@@ -81,13 +71,13 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
     let outcome = "not_ready", retryMs: number | undefined = RETRY_MS;
     if (typeof bot !== "string") {
       const place = { chat_id, message_id };
-      let answer = await callBot(bot, "deleteMessage", place, deps.fetch);
+      let answer = await deps.callChat(bot, "deleteMessage", place);
       if (!answer.ok && (answer.fault === "no_message" || answer.fault === "refused")) {
         answer = is_file
-          ? await callBot(bot, "editMessageMedia", emptyFile(place), deps.fetch)
-          : await callBot(bot, "editMessageText", { ...place, text: REMOVED }, deps.fetch);
+          ? await deps.callChat(bot, "editMessageMedia", emptyFile(place))
+          : await deps.callChat(bot, "editMessageText", { ...place, text: REMOVED });
       }
-      ({ outcome, retryMs } = await settledAnswer(chat_id, answer));
+      ({ outcome, retryMs } = outcomeOf(answer));
       if (outcome === "edited") outcome = "removed";
       // The bot may be let in again.
       if (outcome === "no_chat") retryMs = NO_CHAT_RETRY_MS;
@@ -120,19 +110,19 @@ export function createEditCards(deps: EditCardsDeps): () => Promise<void> {
         reply_markup: { inline_keyboard: buttons },
         link_preview_options: { is_disabled: true },
       };
-      let answer = await callBot(bot, "editMessageText", { ...rest, ...message }, deps.fetch);
+      let answer = await deps.callChat(bot, "editMessageText", { ...rest, ...message });
       if (!answer.ok && answer.fault === "unreadable_text") {
-        answer = await callBot(bot, "editMessageText", { ...rest, text: message.text }, deps.fetch);
+        answer = await deps.callChat(bot, "editMessageText", { ...rest, text: message.text });
       }
-      ({ outcome, retryMs } = await settledAnswer(card.chat_id, answer));
+      ({ outcome, retryMs } = outcomeOf(answer));
       if (outcome === "edited" && card.is_woken) {
         // Nobody is notified of an edit.
-        await callBot(bot, "sendMessage", {
+        await deps.callChat(bot, "sendMessage", {
           chat_id: card.chat_id,
           ...(card.topic_id === null ? {} : { message_thread_id: card.topic_id }),
           text: "⏰ The snooze is over.",
           reply_parameters: { message_id: card.message_id, allow_sending_without_reply: true },
-        }, deps.fetch);
+        });
       }
     }
     deps.count(outcome);

@@ -1,7 +1,9 @@
+import { chatCaller } from "../_shared/channels/telegram/api.ts";
 import { bot, webhookSecrets } from "../_shared/channels/telegram/config.ts";
 import { model } from "../_shared/analysis/config.ts";
 import { env } from "../_shared/config/env.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
+import { pauseChat } from "../_shared/db/chat_pauses.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { loadConfig } from "../_shared/db/config.ts";
 import { count } from "../_shared/db/counters.ts";
@@ -28,6 +30,7 @@ async function keepFile(id: string, index: number, type: string, bytes: Uint8Arr
 }
 
 const call = (url: string, init: RequestInit) => fetch(url, init);
+const callChat = chatCaller(call, pauseChat);
 
 export default serve(
   "telegram-webhook",
@@ -49,7 +52,7 @@ export default serve(
     editCards: createEditCards({
       rpc,
       bot,
-      fetch: call,
+      callChat,
       namesOnCall: () => !killed("dynamic_routing.enabled"),
       count: (outcome) => count("telegram_edits", outcome),
       onError: (message, error) => log.warn(message, { error }),
@@ -64,6 +67,7 @@ export default serve(
         return value.toLowerCase().split(",").map((each) => each.trim()).filter((each) => each !== "");
       },
       bot,
+      callChat,
       fetch: call,
       clock: () => performance.now(),
       count,
@@ -73,6 +77,7 @@ export default serve(
     workOnReplies: createChatReplies({
       rpc,
       bot,
+      callChat,
       fetch: call,
       stopped: () => killed("email_replies.enabled"),
       keepFile,

@@ -5,7 +5,7 @@
  */
 import type { Rpc } from "../_shared/db/client.ts";
 import type { ChatReplyFiles, ChatReplyNote } from "../_shared/contract/answers/telegram.ts";
-import { type Bot, callBot, fetchFile, FILE_BYTES } from "../_shared/channels/telegram/api.ts";
+import { type Bot, type CallChat, fetchFile, FILE_BYTES } from "../_shared/channels/telegram/api.ts";
 import { noteOf } from "../_shared/channels/telegram/reply.ts";
 import { sharedRun } from "../_shared/http/shared_run.ts";
 
@@ -14,6 +14,8 @@ export interface ChatRepliesDeps {
   rpc: Rpc;
   /** The bot; why there is none, if so. */
   bot(): Bot | string;
+  callChat: CallChat;
+  /** Fetches files. */
   fetch(url: string, init: RequestInit): Promise<Response>;
   /** Whether the kill switch stops answers. */
   stopped(): boolean;
@@ -113,21 +115,19 @@ export function createChatReplies(deps: ChatRepliesDeps): () => Promise<void> {
         reply_markup: { inline_keyboard: buttons },
       };
       const answer = note_id === null
-        ? await callBot(bot, "sendMessage", {
+        ? await deps.callChat(bot, "sendMessage", {
           ...body,
           ...(topic_id === null ? {} : { message_thread_id: topic_id }),
           disable_notification: true,
           reply_parameters: { message_id: ask_id, allow_sending_without_reply: true },
-        }, deps.fetch)
-        : await callBot(bot, "editMessageText", { ...body, message_id: note_id }, deps.fetch);
+        })
+        : await deps.callChat(bot, "editMessageText", { ...body, message_id: note_id });
       if (answer.ok) {
         const sent = answer.result as { message_id?: unknown } | null;
         if (note_id === null && typeof sent?.message_id === "number") written = sent.message_id;
         retryMs = undefined;
       } else if (answer.fault === "throttled") {
         retryMs = answer.retryAfterMs ?? RETRY_MS;
-        await deps.rpc("pause_telegram_chat", { p_chat_id: chat_id, p_ms: retryMs })
-          .catch((error) => deps.onError("a chat could not be paused", error));
       } else if (!["unavailable", "unanswered", "unauthorised"].includes(answer.fault)) {
         retryMs = undefined;
       }
@@ -139,7 +139,7 @@ export function createChatReplies(deps: ChatRepliesDeps): () => Promise<void> {
       ...(retryMs === undefined ? {} : { p_retry_ms: retryMs }),
     }).then(async (isThere) => {
       if (isThere || written === undefined || typeof bot === "string") return;
-      await callBot(bot, "deleteMessage", { chat_id, message_id: written }, deps.fetch);
+      await deps.callChat(bot, "deleteMessage", { chat_id, message_id: written });
     }).catch((error) => deps.onError("a note could not be settled", error));
   }
 

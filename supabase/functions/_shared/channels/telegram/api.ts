@@ -116,6 +116,30 @@ export async function callBot(
   return { ok: false, fault: faultOf(status, message), status, message };
 }
 
+/** Calls a method about the chat that the body names. Never throws. */
+export type CallChat = (bot: Bot, method: string, body: ChatBody) => Promise<BotAnswer>;
+
+/** A form holds `chat_id` too. */
+type ChatBody = (JsonObject & { readonly chat_id: number }) | FormData;
+
+/**
+ * Creates a {@linkcode CallChat}. Telegram's limits are the chat's: when it wants a wait, `pause` has everything wait that is
+ * for the chat.
+ * @param pause Called with the chat and milliseconds; must not reject.
+ */
+export function chatCaller(
+  fetch: (url: string, init: RequestInit) => Promise<Response>,
+  pause: (chatId: number, ms: number) => Promise<void>,
+): CallChat {
+  return async (bot, method, body) => {
+    const answer = await callBot(bot, method, body, fetch);
+    if (!answer.ok && answer.retryAfterMs !== undefined) {
+      await pause(body instanceof FormData ? Number(body.get("chat_id")) : body.chat_id, answer.retryAfterMs);
+    }
+    return answer;
+  };
+}
+
 /** Most bytes of a file that a bot may fetch. Source: Bot API, getFile. */
 export const FILE_BYTES = 20_000_000;
 const FILE_TIMEOUT_MS = 20_000;
