@@ -12421,7 +12421,8 @@ declare
 begin
   perform private.require_role('operator');
   select * into v_person from private.oncall_people p
-  where case when v_email is not null then p.email = v_email else p.email is null and lower(p.name) = v_name end;
+  where case when v_email is not null then p.email = v_email else p.email is null and lower(p.name) = v_name end
+  for update;
   if v_person.id is null then
     raise exception 'nobody of that name or address can be on call' using errcode = 'GL404', hint = 'gatelink oncall list';
   end if;
@@ -27349,11 +27350,14 @@ begin
   end if;
   select p.id into v_id from private.oncall_people p
   where case when v_email is not null then p.email = v_email else p.email is null and lower(p.name) = lower(v_name) end;
+  if v_id is not null then
+    update private.oncall_people p
+    set name = coalesce(nullif(btrim(p_given ->> 'name'), ''), p.name), atlassian_id = coalesce(v_atlassian, p.atlassian_id) where p.id = v_id
+    returning p.id into v_id;
+  end if;
+  -- Nobody knows them, or they were removed while this waited for them.
   if v_id is null then
     insert into private.oncall_people (name, email, atlassian_id) values (v_name, v_email, v_atlassian) returning id into v_id;
-  else
-    update private.oncall_people p
-    set name = coalesce(nullif(btrim(p_given ->> 'name'), ''), p.name), atlassian_id = coalesce(v_atlassian, p.atlassian_id) where p.id = v_id;
   end if;
   return v_id;
 end $function$;
