@@ -14,6 +14,25 @@ create type private.claim as (
   empty uuid[]
 );
 
+-- A row of public.clicks as isolates write it.
+create type private.click as (
+  code text,
+  at timestamp with time zone,
+  verdict text,
+  reason text,
+  target text,
+  platform text,
+  country text,
+  referrer text,
+  visitor bigint,
+  user_id text,
+  token text,
+  fingerprint bigint,
+  rule smallint,
+  visits integer,
+  qr boolean
+);
+
 -- Outcomes of both arms since the stage began, those of the busiest minute, and those without the flag since somebody
 -- with it was last heard of.
 create type private.guard_arms as (
@@ -11794,7 +11813,7 @@ CREATE OR REPLACE FUNCTION public.record_clicks(p_batch uuid, p_slot integer, p_
  SET search_path TO ''
 AS $function$
 declare
-  v_clicks public.clicks[];
+  v_clicks private.click[];
 begin
   perform private.refuse_older_code();
   insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
@@ -11802,7 +11821,7 @@ begin
     return;
   end if;
   v_clicks := private.read_clicks(p_clicks);
-  insert into public.clicks select c.* from unnest(v_clicks) c;
+  perform private.write_clicks(v_clicks);
   perform private.count_clicks(p_slot, v_clicks);
 end $function$;
 grant execute on function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) to service_role;
@@ -12045,10 +12064,10 @@ CREATE OR REPLACE FUNCTION public.record_repeats(p_batch uuid, p_slot integer, p
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
-  v_repeats public.clicks[];
+  v_repeats private.click[];
   v_rows tid[];
   v_visits integer[];
-  v_lost public.clicks[];
+  v_lost private.click[];
 begin
   perform private.refuse_older_code();
   insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
@@ -12072,7 +12091,7 @@ begin
     select v.id, sum(v.visits)::integer as visits from unnest(v_rows, v_visits) v (id, visits) where v.id is not null group by v.id
   ) f
   where c.ctid = f.id;
-  insert into public.clicks select l.* from unnest(v_lost) l;
+  perform private.write_clicks(v_lost);
   perform private.count_clicks(p_slot, v_repeats);
   perform private.add_measurements((
     select jsonb_agg(jsonb_build_object('name', 'clicks', 'label', m.label, 'n', m.n, 'ms', 0, 'counts', '[]'::jsonb))
@@ -12421,7 +12440,8 @@ declare
 begin
   perform private.require_role('operator');
   select * into v_person from private.oncall_people p
-  where case when v_email is not null then p.email = v_email else p.email is null and lower(p.name) = v_name end;
+  where case when v_email is not null then p.email = v_email else p.email is null and lower(p.name) = v_name end
+  for update;
   if v_person.id is null then
     raise exception 'nobody of that name or address can be on call' using errcode = 'GL404', hint = 'gatelink oncall list';
   end if;
@@ -19914,7 +19934,7 @@ end $function$;
 grant execute on function private.count_chat_reply(p_outcome text) to service_role;
 
 -- Adds the visits of clicks to the counts of their links and days in a slot.
-CREATE OR REPLACE FUNCTION private.count_clicks(p_slot integer, p_clicks clicks[])
+CREATE OR REPLACE FUNCTION private.count_clicks(p_slot integer, p_clicks private.click[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -19933,7 +19953,7 @@ begin
     set human = n.human + excluded.human, bot = n.bot + excluded.bot,
       preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch, own = n.own + excluded.own;
 end $function$;
-grant execute on function private.count_clicks(p_slot integer, p_clicks clicks[]) to service_role;
+grant execute on function private.count_clicks(p_slot integer, p_clicks private.click[]) to service_role;
 
 -- Trigger, after insert of attributions: counts the business metric link.converted, for the first message that came
 -- from a click.
@@ -27349,11 +27369,14 @@ begin
   end if;
   select p.id into v_id from private.oncall_people p
   where case when v_email is not null then p.email = v_email else p.email is null and lower(p.name) = lower(v_name) end;
+  if v_id is not null then
+    update private.oncall_people p
+    set name = coalesce(nullif(btrim(p_given ->> 'name'), ''), p.name), atlassian_id = coalesce(v_atlassian, p.atlassian_id) where p.id = v_id
+    returning p.id into v_id;
+  end if;
+  -- Nobody knows them, or they were removed while this waited for them.
   if v_id is null then
     insert into private.oncall_people (name, email, atlassian_id) values (v_name, v_email, v_atlassian) returning id into v_id;
-  else
-    update private.oncall_people p
-    set name = coalesce(nullif(btrim(p_given ->> 'name'), ''), p.name), atlassian_id = coalesce(v_atlassian, p.atlassian_id) where p.id = v_id;
   end if;
   return v_id;
 end $function$;
@@ -29221,7 +29244,7 @@ grant execute on function private.rate_card(p_card cards, p_user_id uuid, p_is_u
 -- none: code, time (Unix milliseconds), platform, visitor (16 digits of hex), verdict (human), target (web), reason,
 -- country, referrer, fingerprint (16 digits of hex), token, user, rule, 1 for a QR code, visits (1).
 CREATE OR REPLACE FUNCTION private.read_clicks(p_lines text)
- RETURNS clicks[]
+ RETURNS private.click[]
  LANGUAGE sql
  STABLE
  SET search_path TO ''
@@ -29229,8 +29252,7 @@ AS $function$
   select array_agg(row(
     f.field[1], to_timestamp(f.field[2]::float8 / 1000), coalesce(f.field[5], 'human'), f.field[7], coalesce(f.field[6], 'web'),
     f.field[3], f.field[8], f.field[9], ('x' || f.field[4])::bit(64)::bigint, f.field[12], f.field[11],
-    ('x' || f.field[10])::bit(64)::bigint, f.field[13]::smallint, null, null, coalesce(f.field[15]::integer, 1),
-    f.field[14]::boolean)::public.clicks)
+    ('x' || f.field[10])::bit(64)::bigint, f.field[13]::smallint, coalesce(f.field[15]::integer, 1), f.field[14]::boolean)::private.click)
   from (
     -- Once a line, and not once for each use of it.
     select string_to_array(c.line, ' ', '') as field from string_to_table(p_lines, E'\n') as c (line) offset 0
@@ -36897,6 +36919,19 @@ begin
   return '{"replies": true}';
 end $function$;
 grant execute on function private.write_chat_reply(p_update jsonb, p_now timestamp with time zone) to service_role;
+
+-- Writes rows of clicks.
+CREATE OR REPLACE FUNCTION private.write_clicks(p_clicks private.click[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.clicks (
+    code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule, visits, qr)
+  select c.* from unnest(p_clicks) c;
+end $function$;
+grant execute on function private.write_clicks(p_clicks private.click[]) to service_role;
 
 -- Writes what a person allows, and applies it to mails that were sent before.
 CREATE OR REPLACE FUNCTION private.write_consent(p_contact_id uuid, p_mode text, p_source text, p_campaign_id uuid)

@@ -634,10 +634,10 @@ begin
 end $$;
 comment on function private.learn_identities(uuid, text, text, private.identity[], timestamptz) is 'Records the ids that the provider reported for the recipient of one of our messages: whoever has these ids is that person. The caller holds the contacts'' lock.';
 
--- A former id is not learnt again: the provider may report late about a message to a number that was given up since.
 create type private.told_ids as (contact_id uuid, channel text, number_id text, identities private.identity[], at timestamptz);
 comment on type private.told_ids is 'Ids by which a provider names a contact to one of our senders, and when it did.';
 
+-- A former id is not learnt again: the provider may report late about a message to a number that was given up since.
 create function private.learn_told(p_told private.told_ids[]) returns void
 language plpgsql set search_path = '' as $$
 declare

@@ -147,14 +147,20 @@ grant select, insert, delete on private.click_batches to service_role;
 
 -- Writing -----------------------------------------------------------------------------------------
 
+-- A type of its own: a team may have columns of its own in the table.
+create type private.click as (
+  code text collate "C", at timestamptz, verdict text, reason text, target text, platform text, country text, referrer text,
+  visitor bigint, user_id text, token text collate "C", fingerprint bigint, rule smallint, visits integer, qr boolean
+);
+comment on type private.click is 'A row of public.clicks as isolates write it.';
+
 -- Lines of text rather than JSON, which costs three times as much to take apart; rows in an array, which is read twice.
-create function private.read_clicks(p_lines text) returns public.clicks[]
+create function private.read_clicks(p_lines text) returns private.click[]
 language sql stable set search_path = '' as $$
   select array_agg(row(
     f.field[1], to_timestamp(f.field[2]::float8 / 1000), coalesce(f.field[5], 'human'), f.field[7], coalesce(f.field[6], 'web'),
     f.field[3], f.field[8], f.field[9], ('x' || f.field[4])::bit(64)::bigint, f.field[12], f.field[11],
-    ('x' || f.field[10])::bit(64)::bigint, f.field[13]::smallint, null, null, coalesce(f.field[15]::integer, 1),
-    f.field[14]::boolean)::public.clicks)
+    ('x' || f.field[10])::bit(64)::bigint, f.field[13]::smallint, coalesce(f.field[15]::integer, 1), f.field[14]::boolean)::private.click)
   from (
     -- Once a line, and not once for each use of it.
     select string_to_array(c.line, ' ', '') as field from string_to_table(p_lines, E'\n') as c (line) offset 0
@@ -162,8 +168,17 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.read_clicks(text) is 'Reads rows of clicks from lines. A click is a line, its fields with a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits of hex), verdict (human), target (web), reason, country, referrer, fingerprint (16 digits of hex), token, user, rule, 1 for a QR code, visits (1).';
 
+create function private.write_clicks(p_clicks private.click[]) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
+  insert into public.clicks (
+    code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule, visits, qr)
+  select c.* from unnest(p_clicks) c;
+end $$;
+comment on function private.write_clicks(private.click[]) is 'Writes rows of clicks.';
+
 -- In the order of links: two isolates that share a slot wait instead of deadlocking.
-create function private.count_clicks(p_slot integer, p_clicks public.clicks[]) returns void
+create function private.count_clicks(p_slot integer, p_clicks private.click[]) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
   v_zone text := private.team_zone();
@@ -179,12 +194,12 @@ begin
     set human = n.human + excluded.human, bot = n.bot + excluded.bot,
       preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch, own = n.own + excluded.own;
 end $$;
-comment on function private.count_clicks(integer, public.clicks[]) is 'Adds the visits of clicks to the counts of their links and days in a slot.';
+comment on function private.count_clicks(integer, private.click[]) is 'Adds the visits of clicks to the counts of their links and days in a slot.';
 
 create function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
-  v_clicks public.clicks[];
+  v_clicks private.click[];
 begin
   perform private.refuse_older_code();
   insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
@@ -192,7 +207,7 @@ begin
     return;
   end if;
   v_clicks := private.read_clicks(p_clicks);
-  insert into public.clicks select c.* from unnest(v_clicks) c;
+  perform private.write_clicks(v_clicks);
   perform private.count_clicks(p_slot, v_clicks);
 end $$;
 comment on function public.record_clicks(uuid, integer, text) is 'Writes a batch of clicks and counts them, once however often the batch is sent. Lines as private.read_clicks takes them. For secret keys.';
@@ -204,10 +219,10 @@ create function public.record_repeats(p_batch uuid, p_slot integer, p_repeats te
 language plpgsql volatile set search_path = ''
 set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
-  v_repeats public.clicks[];
+  v_repeats private.click[];
   v_rows tid[];
   v_visits integer[];
-  v_lost public.clicks[];
+  v_lost private.click[];
 begin
   perform private.refuse_older_code();
   insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
@@ -231,7 +246,7 @@ begin
     select v.id, sum(v.visits)::integer as visits from unnest(v_rows, v_visits) v (id, visits) where v.id is not null group by v.id
   ) f
   where c.ctid = f.id;
-  insert into public.clicks select l.* from unnest(v_lost) l;
+  perform private.write_clicks(v_lost);
   perform private.count_clicks(p_slot, v_repeats);
   perform private.add_measurements((
     select jsonb_agg(jsonb_build_object('name', 'clicks', 'label', m.label, 'n', m.n, 'ms', 0, 'counts', '[]'::jsonb))
@@ -451,7 +466,8 @@ comment on function private.purge_clicks(timestamptz, integer) is 'Deletes click
 call private.close_functions();
 grant execute on function
   private.read_clicks(text),
-  private.count_clicks(integer, public.clicks[]),
+  private.write_clicks(private.click[]),
+  private.count_clicks(integer, private.click[]),
   public.record_clicks(uuid, integer, text),
   public.record_repeats(uuid, integer, text),
   private.rule_name(smallint, text),

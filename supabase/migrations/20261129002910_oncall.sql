@@ -237,11 +237,14 @@ begin
   end if;
   select p.id into v_id from private.oncall_people p
   where case when v_email is not null then p.email = v_email else p.email is null and lower(p.name) = lower(v_name) end;
+  if v_id is not null then
+    update private.oncall_people p
+    set name = coalesce(nullif(btrim(p_given ->> 'name'), ''), p.name), atlassian_id = coalesce(v_atlassian, p.atlassian_id) where p.id = v_id
+    returning p.id into v_id;
+  end if;
+  -- Nobody knows them, or they were removed while this waited for them.
   if v_id is null then
     insert into private.oncall_people (name, email, atlassian_id) values (v_name, v_email, v_atlassian) returning id into v_id;
-  else
-    update private.oncall_people p
-    set name = coalesce(nullif(btrim(p_given ->> 'name'), ''), p.name), atlassian_id = coalesce(v_atlassian, p.atlassian_id) where p.id = v_id;
   end if;
   return v_id;
 end $$;
@@ -354,7 +357,8 @@ begin
 end $$;
 comment on function public.set_oncall_person(jsonb) is 'Keeps a person {name, email, atlassian_id} who can be on call: needed where the provider names accounts instead of addresses. Returns {id, name, email, atlassian_id}. For operators and secret keys. Errors: 42501, GL422, 23505 the account is another person''s.';
 
--- Locked layer by layer in their order, so that two who remove people wait instead of emptying a layer together.
+-- The person is locked first, whom whoever puts them into a layer holds (private.oncall_person): no layer keeps somebody who
+-- is gone. Then layer by layer in their order, so that two who remove people wait instead of emptying a layer together.
 create function public.remove_oncall_person(p_person jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -366,7 +370,8 @@ declare
 begin
   perform private.require_role('operator');
   select * into v_person from private.oncall_people p
-  where case when v_email is not null then p.email = v_email else p.email is null and lower(p.name) = v_name end;
+  where case when v_email is not null then p.email = v_email else p.email is null and lower(p.name) = v_name end
+  for update;
   if v_person.id is null then
     raise exception 'nobody of that name or address can be on call' using errcode = 'GL404', hint = 'gatelink oncall list';
   end if;

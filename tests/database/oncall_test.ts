@@ -5,6 +5,7 @@ import type { Sql } from "postgres";
 import { refusal } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { holds } from "../support/property.ts";
+import { until } from "../support/until.ts";
 
 /** Adds a rota, or a layer to one, with what the layer differs in. */
 async function rota(sql: Sql, layer: Record<string, unknown>, name = "infra", zone = "Europe/Berlin") {
@@ -128,6 +129,46 @@ databaseTest(
 );
 
 databaseTest(
+  "who is removed while somebody puts them into a layer is out of it, or added anew: never an id of nobody",
+  async (sql) => {
+    const first = await sql.reserve(), second = await sql.reserve();
+    const both = [
+      (on: Sql) => on`select public.remove_oncall_person('{"name": "Ben"}')`,
+      (on: Sql) =>
+        on`select public.add_oncall(${
+          sql.json({ name: "infra", layer: { people: [{ name: "Ben" }, { name: "Cleo" }] } })
+        })`,
+    ];
+    try {
+      const [{ pid }] = await second`select pg_backend_pid() as pid`;
+      for (const [before, after] of [both, both.toReversed()]) {
+        await rota(sql, { people: [{ name: "Ana" }, { name: "Ben" }] });
+        await first`begin`;
+        await before(first);
+        const later = after(second).execute();
+        await until(
+          "it waits",
+          async () => (await sql`select cardinality(pg_blocking_pids(${pid})) > 0 as waits`)[0].waits,
+        );
+        await first`commit`;
+        await later;
+        assertEquals(
+          [
+            ...await sql`
+            select l.people from private.oncall_layers l
+            where not l.people <@ array(select p.id from private.oncall_people p)`,
+          ],
+          [],
+        );
+      }
+    } finally {
+      first.release();
+      second.release();
+    }
+  },
+);
+
+databaseTest(
   "rota_shifts(): says of every moment what rota_person() says, without overlap, whatever the rota",
   async (sql) => {
     const FROM = Date.parse("2026-03-20T00:00Z"), UNTIL = Date.parse("2026-04-10T00:00Z");
@@ -158,8 +199,8 @@ databaseTest(
         for (const one of layers) await rota(sql, one, "infra", zone);
         for (const [start, length] of overrides) {
           const from = new Date(FROM + start * 3_600_000).toISOString();
-          const until = new Date(FROM + (start + length) * 3_600_000).toISOString();
-          await sql`select public.override_oncall('infra', '{"name": "Dan"}', ${from}, ${until})`;
+          const end = new Date(FROM + (start + length) * 3_600_000).toISOString();
+          await sql`select public.override_oncall('infra', '{"name": "Dan"}', ${from}, ${end})`;
         }
         const shifts = await sql`
         select r.person_id, extract(epoch from r.since) * 1000 as since, extract(epoch from r.until) * 1000 as until

@@ -312,6 +312,22 @@ databaseTest("isolates that count in one slot at the same moment lose nothing", 
   assertEquals([rows, counted], [800, 800]);
 });
 
+databaseTest("clicks are written whatever columns a team gives them", async (sql) => {
+  await link(sql);
+  await sql`alter table clicks add column note text default 'none'`;
+  const row = { t: Date.now() };
+  await clicks(sql, row);
+  for (const v of [undefined, "bot"] as const) {
+    const lines = new ClickLines();
+    lines.add({ code: "poster22", p: "ios", h: "00000000000000aa", ...row, v }, 3);
+    await sql`select record_repeats(${crypto.randomUUID()}, 3, ${lines.text()})`;
+  }
+  assertEquals(
+    [...await sql`select verdict, visits, note from clicks order by verdict desc`],
+    [{ verdict: "human", visits: 4, note: "none" }, { verdict: "bot", visits: 3, note: "none" }],
+  );
+});
+
 databaseTest("the clock rolls up and purges", async (sql) => {
   const jobs = await sql`select name from private.clock_jobs()`;
   const names = jobs.map((job) => job.name);

@@ -17,8 +17,10 @@ drop function private.click_groups(text, timestamptz, timestamptz, text, integer
 drop function private.rule_name(smallint, text);
 drop function public.record_repeats(uuid, integer, text);
 drop function public.record_clicks(uuid, integer, text);
-drop function private.count_clicks(integer, public.clicks[]);
+drop function private.count_clicks(integer, private.click[]);
+drop function private.write_clicks(private.click[]);
 drop function private.read_clicks(text);
+drop type private.click;
 drop table private.click_batches;
 drop table public.click_days;
 drop table public.click_counts;
