@@ -276,6 +276,20 @@ create type private.queued as (
   used_fallback boolean
 );
 
+-- A row of public.feedback that is to be written.
+create type private.said_feedback as (
+  id uuid,
+  at timestamp with time zone,
+  kind text,
+  subject_id text,
+  rating smallint,
+  positive boolean,
+  text text,
+  source text,
+  message_id uuid,
+  key text
+);
+
 -- The provider's answer to a message, with its conversation and sender.
 create type private.sending as (
   id uuid,
@@ -6523,7 +6537,7 @@ begin
     v_person := (private.subject_ids('{}', array[v_person]))[1];
   end if;
   select * into v_kept from private.keep_feedback(row(v_id, v_now, p_kind, private.subject_id(v_person), p_rating, coalesce(p_rating >= 4, false),
-    private.given_reason(p_text), 'team', p_message_id, null, null)::public.feedback, p_flag_key, v_now);
+    private.given_reason(p_text), 'team', p_message_id, null)::private.said_feedback, p_flag_key, v_now);
   if not v_kept.kept then
     raise exception 'this message is written down already' using errcode = 'GL409';
   end if;
@@ -23201,7 +23215,7 @@ begin
   loop
     v_count := v_count + (select k.kept::integer from private.keep_feedback(row(private.uuid_v7(), v_said.created_at, v_said.kind,
       coalesce((select x.merged_into from public.contacts x where x.id = v_said.contact_id), v_said.contact_id)::text, v_said.rating,
-      v_said.kind = 'rating' and coalesce(v_said.rating, 5) >= 4, null, 'chat', v_said.id, null, null)::public.feedback, null, p_now) k);
+      v_said.kind = 'rating' and coalesce(v_said.rating, 5) >= 4, null, 'chat', v_said.id, null)::private.said_feedback, null, p_now) k);
   end loop;
   update private.feedback_heard h set up_to = v_to;
   return v_count;
@@ -24766,7 +24780,7 @@ grant execute on function private.keep_chat(p_chat jsonb, p_from bigint, p_now t
 
 -- Writes feedback down, once a key and message, and for which rollouts it counts: of one flag, or of all that the
 -- person says something about.
-CREATE OR REPLACE FUNCTION private.keep_feedback(p_feedback feedback, p_flag_key text, p_now timestamp with time zone, OUT kept boolean, OUT concerns integer)
+CREATE OR REPLACE FUNCTION private.keep_feedback(p_feedback private.said_feedback, p_flag_key text, p_now timestamp with time zone, OUT kept boolean, OUT concerns integer)
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -24774,8 +24788,7 @@ AS $function$
 begin
   concerns := 0;
   insert into public.feedback (id, at, kind, subject_id, rating, positive, text, source, message_id, key)
-  select p_feedback.id, p_feedback.at, p_feedback.kind, p_feedback.subject_id, p_feedback.rating, p_feedback.positive, p_feedback.text,
-    p_feedback.source, p_feedback.message_id, p_feedback.key
+  select p_feedback.*
   on conflict do nothing;
   kept := found;
   if kept then
@@ -24787,7 +24800,7 @@ begin
     get diagnostics concerns = row_count;
   end if;
 end $function$;
-grant execute on function private.keep_feedback(p_feedback feedback, p_flag_key text, p_now timestamp with time zone, OUT kept boolean, OUT concerns integer) to service_role;
+grant execute on function private.keep_feedback(p_feedback private.said_feedback, p_flag_key text, p_now timestamp with time zone, OUT kept boolean, OUT concerns integer) to service_role;
 
 -- Notes files [{bucket, path, kind, index, bytes, message_id}]; without a message_id, of no message yet.
 CREATE OR REPLACE FUNCTION private.keep_objects(p_objects jsonb, p_expires_at timestamp with time zone, p_now timestamp with time zone)
@@ -29233,7 +29246,7 @@ begin
   from public.deliveries d
   join public.conversations v on v.id = d.conversation_id
   cross join lateral private.keep_feedback(row(private.uuid_v7(), p_now, 'rating', private.subject_id(v.contact_id::text), case when p_is_useful then 5 else 1 end,
-    p_is_useful, null, 'team', null, encode(private.keyed_hash(format('card %s %s', d.id, p_user_id)), 'hex'), null)::public.feedback,
+    p_is_useful, null, 'team', null, encode(private.keyed_hash(format('card %s %s', d.id, p_user_id)), 'hex'))::private.said_feedback,
     'telegram_cards.enabled', p_now) k
   where d.id = p_card.delivery_id;
   return jsonb_build_object('alert', false, 'answer', case when v_kept.kept then 'Thank you.' else 'You have said so already.' end);
@@ -29694,7 +29707,7 @@ begin
   loop
     select * into v_kept from private.keep_feedback(row(private.uuid_v7(), p_now, v_item.kind, private.subject_id(v_item.subject), v_item.rating,
       v_item.kind = 'rating' and v_item.rating >= 4, nullif(btrim(v_item.text), ''), 'api', null,
-      encode(private.keyed_hash('feedback ' || v_item.key), 'hex'), null)::public.feedback, v_item.flag, p_now);
+      encode(private.keyed_hash('feedback ' || v_item.key), 'hex'))::private.said_feedback, v_item.flag, p_now);
     if v_kept.kept then
       v_accepted := v_accepted + 1;
     else

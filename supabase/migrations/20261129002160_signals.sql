@@ -157,13 +157,18 @@ create policy rollout_feedback_read on public.rollout_feedback for select to aut
 comment on policy rollout_feedback_read on public.rollout_feedback is 'Whom it came from is not in it: the whole team sees how much there is.';
 
 -- Failure policy: what the caller says of the arm is not asked for.
-create function private.keep_feedback(p_feedback public.feedback, p_flag_key text, p_now timestamptz, out kept boolean, out concerns integer)
+-- A type of its own: a team may have columns of its own in the table.
+create type private.said_feedback as (
+  id uuid, at timestamptz, kind text, subject_id text, rating smallint, positive boolean, text text, source text, message_id uuid, key text
+);
+comment on type private.said_feedback is 'A row of public.feedback that is to be written.';
+
+create function private.keep_feedback(p_feedback private.said_feedback, p_flag_key text, p_now timestamptz, out kept boolean, out concerns integer)
 language plpgsql volatile set search_path = '' as $$
 begin
   concerns := 0;
   insert into public.feedback (id, at, kind, subject_id, rating, positive, text, source, message_id, key)
-  select p_feedback.id, p_feedback.at, p_feedback.kind, p_feedback.subject_id, p_feedback.rating, p_feedback.positive, p_feedback.text,
-    p_feedback.source, p_feedback.message_id, p_feedback.key
+  select p_feedback.*
   on conflict do nothing;
   kept := found;
   if kept then
@@ -175,7 +180,7 @@ begin
     get diagnostics concerns = row_count;
   end if;
 end $$;
-comment on function private.keep_feedback(public.feedback, text, timestamptz) is
+comment on function private.keep_feedback(private.said_feedback, text, timestamptz) is
   'Writes feedback down, once a key and message, and for which rollouts it counts: of one flag, or of all that the person says something about.';
 
 create function private.record_feedback(p_feedback jsonb, p_now timestamptz) returns jsonb
@@ -191,7 +196,7 @@ begin
   loop
     select * into v_kept from private.keep_feedback(row(private.uuid_v7(), p_now, v_item.kind, private.subject_id(v_item.subject), v_item.rating,
       v_item.kind = 'rating' and v_item.rating >= 4, nullif(btrim(v_item.text), ''), 'api', null,
-      encode(private.keyed_hash('feedback ' || v_item.key), 'hex'), null)::public.feedback, v_item.flag, p_now);
+      encode(private.keyed_hash('feedback ' || v_item.key), 'hex'))::private.said_feedback, v_item.flag, p_now);
     if v_kept.kept then
       v_accepted := v_accepted + 1;
     else
@@ -237,7 +242,7 @@ begin
     v_person := (private.subject_ids('{}', array[v_person]))[1];
   end if;
   select * into v_kept from private.keep_feedback(row(v_id, v_now, p_kind, private.subject_id(v_person), p_rating, coalesce(p_rating >= 4, false),
-    private.given_reason(p_text), 'team', p_message_id, null, null)::public.feedback, p_flag_key, v_now);
+    private.given_reason(p_text), 'team', p_message_id, null)::private.said_feedback, p_flag_key, v_now);
   if not v_kept.kept then
     raise exception 'this message is written down already' using errcode = 'GL409';
   end if;
@@ -350,7 +355,7 @@ begin
   loop
     v_count := v_count + (select k.kept::integer from private.keep_feedback(row(private.uuid_v7(), v_said.created_at, v_said.kind,
       coalesce((select x.merged_into from public.contacts x where x.id = v_said.contact_id), v_said.contact_id)::text, v_said.rating,
-      v_said.kind = 'rating' and coalesce(v_said.rating, 5) >= 4, null, 'chat', v_said.id, null, null)::public.feedback, null, p_now) k);
+      v_said.kind = 'rating' and coalesce(v_said.rating, 5) >= 4, null, 'chat', v_said.id, null)::private.said_feedback, null, p_now) k);
   end loop;
   update private.feedback_heard h set up_to = v_to;
   return v_count;
@@ -732,7 +737,7 @@ grant execute on function
   public.report_kill_switches(text[]),
   private.killed_since(text, timestamptz),
   private.arm_of(text, text, timestamptz),
-  private.keep_feedback(public.feedback, text, timestamptz),
+  private.keep_feedback(private.said_feedback, text, timestamptz),
   private.record_feedback(jsonb, timestamptz),
   public.record_feedback(jsonb),
   private.record_metrics(jsonb, timestamptz),

@@ -168,7 +168,7 @@ begin
   from public.deliveries d
   join public.conversations v on v.id = d.conversation_id
   cross join lateral private.keep_feedback(row(private.uuid_v7(), p_now, 'rating', private.subject_id(v.contact_id::text), case when p_is_useful then 5 else 1 end,
-    p_is_useful, null, 'team', null, encode(private.keyed_hash(format('card %s %s', d.id, p_user_id)), 'hex'), null)::public.feedback,
+    p_is_useful, null, 'team', null, encode(private.keyed_hash(format('card %s %s', d.id, p_user_id)), 'hex'))::private.said_feedback,
     'telegram_cards.enabled', p_now) k
   where d.id = p_card.delivery_id;
   return jsonb_build_object('alert', false, 'answer', case when v_kept.kept then 'Thank you.' else 'You have said so already.' end);

@@ -33,6 +33,13 @@ databaseTest("record_feedback: the same key once, and nothing of what cannot be"
   assertEquals(n, 2);
 });
 
+databaseTest("feedback is written whatever columns a team gives it", async (sql) => {
+  await sql`alter table public.feedback add column note text default 'none'`;
+  const said = [{ kind: "rating", subject: "someone", rating: 5, key: "1" }];
+  await as(sql, SERVICE, (sql) => sql`select public.record_feedback(${sql.json(said)})`);
+  assertEquals([...await sql`select rating, note from public.feedback`], [{ rating: 5, note: "none" }]);
+});
+
 databaseTest(
   "a word in a chat is a complaint, praise or a rating, in several languages, once a message",
   async (sql) => {
