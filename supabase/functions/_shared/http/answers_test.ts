@@ -66,6 +66,25 @@ Deno.test("readResponse() reads what readAnswer() would of the response of any s
   }
 });
 
+Deno.test("readResponse() is not deceived by a declared length beside chunks", async () => {
+  const head = ["HTTP/1.1 200 OK", "Content-Length: 5", "Transfer-Encoding: chunked", "", ""].join("\r\n");
+  const chunk = `10000\r\n${"a".repeat(0x10000)}\r\n`;
+  const text = new TextEncoder().encode(head + chunk.repeat(4) + "0\r\n\r\n");
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const served = (async () => {
+    const connection = await listener.accept();
+    await connection.read(new Uint8Array(1024));
+    const writer = connection.writable.getWriter();
+    // The reader may be gone before the end.
+    await writer.write(text).then(() => writer.close()).catch(() => {});
+  })();
+  const { port } = listener.addr as Deno.NetAddr;
+  const { bytes, cut } = await readResponse(await fetch(`http://127.0.0.1:${port}/`));
+  assertEquals([bytes.length, cut], [MAX_READ, true]);
+  await served;
+  listener.close();
+});
+
 Deno.test("parseRetryAfter() reads both formats", () => {
   const now = Date.parse("2026-03-02T10:00:00Z");
   const cases: [header: string | null, ms: number | undefined][] = [
