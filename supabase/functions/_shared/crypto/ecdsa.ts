@@ -4,9 +4,12 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { createPublicKey, createVerify, type KeyObject } from "node:crypto";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+/** The curve's name as OpenSSL has it, and as the hosted platform's Deno does. */
+const P256: ReadonlySet<string> = new Set(["prime256v1", "p256"]);
 /** Bytes of each of the two numbers of a signature. */
 const NUMBER_BYTES = 32;
 /** WebCrypto takes the signed bytes in one piece, and copies them: too much memory for larger ones than these. */
@@ -23,9 +26,10 @@ export function readPublicKey(base64: string): KeyObject | undefined {
   if (keys.has(base64)) return keys.get(base64);
   let key: KeyObject | undefined;
   try {
-    const pem = `-----BEGIN PUBLIC KEY-----\n${base64.replace(/\s+/g, "")}\n-----END PUBLIC KEY-----\n`;
-    const read = createPublicKey(pem);
-    if (read.asymmetricKeyType === "ec" && read.asymmetricKeyDetails?.namedCurve === "prime256v1") key = read;
+    // As bytes: the hosted platform's Deno refuses a PEM of lines longer than 64 characters.
+    const spki = Buffer.from(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)));
+    const read = createPublicKey({ key: spki, format: "der", type: "spki" });
+    if (read.asymmetricKeyType === "ec" && P256.has(read.asymmetricKeyDetails?.namedCurve ?? "")) key = read;
   } catch {
     // No key; whoever configured it is told.
   }

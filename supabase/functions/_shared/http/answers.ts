@@ -56,9 +56,10 @@ export async function readAnswer(
 export async function readResponse(response: Response, most: number = MAX_READ): Promise<ReadAnswer> {
   const { headers, body } = response;
   const declared = headers.get("content-length");
-  // The declared length bounds what can arrive, unless it is that of a compressed body.
-  const isShort = declared !== null && /^\d+$/.test(declared) && Number(declared) <= most;
-  if (body === null || !isShort || headers.has("content-encoding")) return await readAnswer(body, most);
+  // The declared length bounds what can arrive, unless it is that of a compressed body, or one of chunks as well.
+  const isShort = declared !== null && /^\d+$/.test(declared) && Number(declared) <= most &&
+    !headers.has("content-encoding") && !headers.has("transfer-encoding");
+  if (body === null || !isShort) return await readAnswer(body, most);
   if (Number(declared) > 0) return { bytes: new Uint8Array(await response.arrayBuffer()), cut: false };
   body.cancel().catch(() => {});
   return { bytes: new Uint8Array(), cut: false };

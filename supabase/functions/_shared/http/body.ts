@@ -40,9 +40,11 @@ export async function readBody(request: Request, maxBytes: number, withinMs = WI
   const declared = request.headers.get("content-length");
   if (declared !== null && Number(declared) > maxBytes) throw tooLarge(maxBytes);
   try {
-    // HTTP holds a sender to its content-length, so what it declares bounds what can arrive.
+    // HTTP holds a sender to its content-length, so what it declares bounds what can arrive; unless it comes in chunks as
+    // well, which the hosted platform's Deno accepts.
     // Its stream is not looked at where there is no need: the runtime would have to make one.
-    const isSmall = declared !== null && Number(declared) <= SMALL;
+    const isSmall = declared !== null && Number(declared) <= SMALL &&
+      !request.headers.has("transfer-encoding");
     if (!isSmall && request.body !== null) return await readStream(request.body, maxBytes, withinMs);
     const bytes = new Uint8Array(await inTime(request.arrayBuffer(), withinMs));
     if (bytes.byteLength > maxBytes) throw tooLarge(maxBytes);

@@ -59,6 +59,14 @@ Deno.test("readBody() is not deceived by a declared length that is too small", a
   await tooLarge(readBody(post("x".repeat(200), { "content-length": "5" }), 100));
 });
 
+Deno.test("readBody() stops reading chunks beside a declared length once they are too many", async () => {
+  const { state, request } = streamed(Array.from({ length: 1000 }, () => new Uint8Array(1024)));
+  request.headers.set("content-length", "5");
+  request.headers.set("transfer-encoding", "chunked");
+  await tooLarge(readBody(request, 4096));
+  assertEquals(state, { cancelled: true, pulled: 5 });
+});
+
 Deno.test("readBody() stops reading an endless body once it is too long", async () => {
   const { state, request } = streamed(Array.from({ length: 1000 }, () => new Uint8Array(1024)));
   await tooLarge(readBody(request, 4096));

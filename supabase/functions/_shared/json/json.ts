@@ -28,8 +28,8 @@ export type JsonObject = Record<string, unknown>;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * Numbers that may not survive `JSON.parse`: 16 digits and more, or an exponent. A match inside a text is
- * possible and only costs time.
+ * Numbers in a list or an object that may not survive `JSON.parse`: 16 digits and more, or an exponent. A match inside a
+ * text is possible and only costs time.
  */
 const RISKY_NUMBER = /[:,[]\s*-?(?:[\d.]{16}|[\d.]{1,15}[eE])/;
 
@@ -61,7 +61,7 @@ export function decodeStorable(bytes: Uint8Array): Decoded {
   const risky = RISKY_NUMBER.test(text);
   const value = exact(text, parsed, risky);
   // Neither NUL nor half a pair stands in a text of UTF-8 that was parsed, unless it is escaped.
-  const plain = !risky && isShallow(text) && !RISKY_ESCAPE.test(text);
+  const plain = !risky && typeof value !== "number" && isShallow(text) && !RISKY_ESCAPE.test(text);
   return { value, storable: plain || isStorable(value) };
 }
 

@@ -172,6 +172,8 @@ Deno.test("decodeStorable() says what decode() and isStorable() say, for any JSO
   const source = fc.oneof(tree, nested).map((value) => JSON.stringify(value));
   const odd = fc.constantFrom(
     '{"a":1e400}',
+    " -1e400",
+    "1".repeat(400),
     '"\\uD83D"',
     '"\\udE00"',
     '{"\\u0000":1}',
