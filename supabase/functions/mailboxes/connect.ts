@@ -253,7 +253,7 @@ export function createConnect(deps: ConnectDeps): Connect {
 }
 
 function hashOf(state: string): string {
-  return sha256Hex(new TextEncoder().encode(state));
+  return sha256Hex(state);
 }
 
 function back(page: string, found: Record<string, string>): Response {

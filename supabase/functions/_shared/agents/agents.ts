@@ -5,7 +5,7 @@
  */
 import { isbot } from "isbot";
 import type { InAppBrowser, Platform } from "../contract/link_limits.ts";
-import { sha256Hex } from "../crypto/hmac.ts";
+import { sha256Hex } from "../crypto/sha256.ts";
 
 /** Kind of visitor. Only a human's visit counts as a use and gets a token. */
 export type Verdict = "human" | "bot" | "preview" | "prefetch";
@@ -126,7 +126,7 @@ export function agentOf(userAgent: string | null): Agent {
 function read(ua: string): Agent {
   const platform = platformOf(ua), firefox = ua.includes("Firefox/");
   const library = ua === "" || LIBRARY.test(ua);
-  const digest = sha256Hex(new TextEncoder().encode(ua)).slice(0, 16);
+  const digest = sha256Hex(ua).slice(0, 16);
   // Every browser on an iPad is WebKit of this version, which Apple froze; Chrome on a Mac reports an older one.
   const maybeIpad = platform === "macos" && ua.includes("AppleWebKit/605.1.15") && !ua.includes(" Chrome/");
   const facts = { platform, firefox, library, digest, inApp: inAppOf(ua), maybeIpad };

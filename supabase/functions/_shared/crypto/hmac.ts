@@ -9,27 +9,10 @@
  *
  * @module
  */
-import crypto from "node:crypto";
+import { type Encoding, sha256 } from "./sha256.ts";
 
 const BLOCK = 64;
 const DIGEST = 32;
-
-type Encoding = "hex" | "base64";
-
-/** Exists since Node 21.7 and Deno 2.2. */
-const oneShot: ((algorithm: string, data: Uint8Array, encoding: Encoding) => string) | undefined =
-  crypto.hash;
-
-function sha256(data: Uint8Array, encoding: Encoding): string {
-  return oneShot === undefined
-    ? crypto.createHash("sha256").update(data).digest(encoding)
-    : oneShot("sha256", data, encoding);
-}
-
-/** The SHA-256 of some bytes as lower-case hex. */
-export function sha256Hex(data: Uint8Array): string {
-  return sha256(data, "hex");
-}
 
 /** The prepared form of a key: the inner block, and the outer block with room for the inner digest. */
 export interface HmacKey {
@@ -73,7 +56,7 @@ export function hmacSha256Base64(key: HmacKey, text: string): string {
 /** @param data Room for the inner block, then the message. */
 function authenticate({ inner, outer }: HmacKey, data: Uint8Array, encoding: Encoding): string {
   data.set(inner);
-  writeHex(sha256Hex(data), outer, BLOCK);
+  writeHex(sha256(data, "hex"), outer, BLOCK);
   return sha256(outer, encoding);
 }
 
@@ -82,7 +65,7 @@ export function hmacKey(key: Uint8Array): HmacKey {
   let bytes = key;
   if (bytes.length > BLOCK) {
     bytes = new Uint8Array(DIGEST);
-    writeHex(sha256Hex(key), bytes, 0);
+    writeHex(sha256(key, "hex"), bytes, 0);
   }
   const pads = { inner: new Uint8Array(BLOCK).fill(0x36), outer: new Uint8Array(BLOCK + DIGEST).fill(0x5c) };
   for (let i = 0; i < bytes.length; i++) {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { sha256Hex } from "../../crypto/sha256.ts";
 import type { Bytes } from "../../http/body.ts";
 import { Problem } from "../../http/problem.ts";
 import { postOfCloudflare } from "../../mail/authentication.ts";
@@ -114,7 +114,7 @@ async function fetchWhole(
     raw.set(chunk, at);
     at += chunk.length;
   }
-  const found = createHash("sha256").update(raw).digest("hex");
+  const found = sha256Hex(raw);
   if (at !== size || found !== hash) throw new TypeError("the file is not the one that was posted");
   return raw;
 }

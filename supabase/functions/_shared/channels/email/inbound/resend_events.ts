@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { sha256Hex } from "../../../crypto/sha256.ts";
 import { decode, object, text, toStorable } from "../../../json/json.ts";
 import { storableText } from "../../../json/text.ts";
 import { normalAddress } from "../../../mail/header_values.ts";
@@ -73,7 +73,7 @@ function eventOf(item: Record<string, unknown>, id: string, raw: unknown): MailE
   const providerId = text(data.email_id)?.slice(0, 256);
   return {
     provider: PROVIDER,
-    key: `resend:${createHash("sha256").update(id).digest("hex")}`,
+    key: `resend:${sha256Hex(id)}`,
     event,
     at: Number.isNaN(created) ? null : new Date(created).toISOString(),
     message: uuidOf(tags.gl_message),

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { sha256Hex } from "../../../crypto/sha256.ts";
 import { decode, isObject, type JsonObject, object, text, time, toStorable } from "../../../json/json.ts";
 import { storableText } from "../../../json/text.ts";
 import { normalAddress } from "../../../mail/header_values.ts";
@@ -145,13 +145,13 @@ function keyOf(item: JsonObject, value: unknown, stated: string): string {
       text(item.attempt) ?? "",
       text(item.asm_group_id) ?? "",
     ];
-  return `sendgrid:${createHash("sha256").update(parts.join("\0")).digest("hex")}`;
+  return `sendgrid:${sha256Hex(parts.join("\0"))}`;
 }
 
 function unreadable(bytes: Uint8Array): MailEvent {
   return {
     provider: PROVIDER,
-    key: `sendgrid:${createHash("sha256").update(bytes).digest("hex")}`,
+    key: `sendgrid:${sha256Hex(bytes)}`,
     event: "other",
     at: null,
     message: null,

@@ -10,7 +10,8 @@
  *
  * @module
  */
-import { createHash, createHmac } from "node:crypto";
+import { createHmac } from "node:crypto";
+import { sha256Hex } from "../../../crypto/sha256.ts";
 import { timingSafeEqual } from "../../../crypto/timing_safe_equal.ts";
 
 /** Header of the signature. */
@@ -102,7 +103,7 @@ const BODY_HASH = /(?:^|&)bodySHA256=([0-9a-fA-F]{64})(?:&|$)/;
 export function signedParameters({ query, headers, bytes }: SignedRequest): string | undefined {
   const hash = BODY_HASH.exec(query)?.[1].toLowerCase();
   if (hash !== undefined) {
-    return timingSafeEqual(createHash("sha256").update(bytes).digest("hex"), hash) ? "" : undefined;
+    return timingSafeEqual(sha256Hex(bytes), hash) ? "" : undefined;
   }
   if (bytes.length === 0) return "";
   if (/^\s*application\/json\b/i.test(headers.get("content-type") ?? "")) return undefined;

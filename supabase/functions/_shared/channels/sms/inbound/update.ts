@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { sha256Hex } from "../../../crypto/sha256.ts";
 import { type JsonObject, toStorable } from "../../../json/json.ts";
 import { isStorableText } from "../../../json/text.ts";
 import { mayEndTexts, type OptWord, optWordOf } from "../../../sms/opt_words.ts";
@@ -167,7 +167,7 @@ export function statusUpdate(
 export function otherUpdate(provider: SmsProviderName, field: string, raw: unknown): SmsUpdate {
   const kept = toStorable(raw);
   return {
-    key: `x:${createHash("sha256").update(JSON.stringify([field, kept])).digest("hex")}`,
+    key: `x:${sha256Hex(JSON.stringify([field, kept]))}`,
     channel: "sms",
     provider,
     field,
@@ -178,9 +178,7 @@ export function otherUpdate(provider: SmsProviderName, field: string, raw: unkno
 
 function keyOf(...parts: string[]): string {
   const key = parts.join(":");
-  return key.length <= 512 && isStorableText(key)
-    ? key
-    : `x:${createHash("sha256").update(key).digest("hex")}`;
+  return key.length <= 512 && isStorableText(key) ? key : `x:${sha256Hex(key)}`;
 }
 
 /** A provider's id; undefined for one that would not fit an index. */

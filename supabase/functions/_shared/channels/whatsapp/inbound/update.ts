@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { sha256Hex } from "../../../crypto/sha256.ts";
 import type { UpdateKind as CoreKind } from "../../channel.ts";
 import { id, isObject, type JsonObject, list, object, text, time, toStorable } from "../../../json/json.ts";
 import {
@@ -305,7 +305,7 @@ export function keyOf(prefix: string, parts: (string | undefined)[], raw: unknow
 
 function hashKey(raw: unknown, place: Place, at?: unknown): string {
   const source = JSON.stringify([place.entryId, place.field, raw, text(at)]);
-  return `x:${createHash("sha256").update(source).digest("hex")}`;
+  return `x:${sha256Hex(source)}`;
 }
 
 /**
@@ -336,7 +336,7 @@ export function clean(item: unknown, place: Place): unknown {
 /** The update for a signed body that is not JSON: its beginning, for inspection. */
 export function unreadable(bytes: Uint8Array, maxBytes = 8192): Update {
   return {
-    key: `x:${createHash("sha256").update(bytes).digest("hex")}`,
+    key: `x:${sha256Hex(bytes)}`,
     ...SOURCE,
     field: "invalid_json",
     kind: "other",
