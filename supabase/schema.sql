@@ -10756,6 +10756,9 @@ declare
   v_link constant text := lower(p_filter ->> 'link');
   v_trouble constant boolean := coalesce(p_filter ->> 'trouble', '') = 'true';
   v_before uuid := coalesce((p_filter ->> 'before')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+  -- Here and not in the conditions, where it may be called for each row.
+  v_first constant uuid := private.uuid_v7_from(p_from - interval '20 seconds');
+  v_end constant uuid := private.uuid_v7_from(p_to + interval '20 seconds');
   v_message public.messages;
   v_read integer := 0;
   v_found jsonb := '[]';
@@ -10765,7 +10768,7 @@ begin
   v_words := private.may('operator');
   for v_message in
     select m.* from public.messages m
-    where m.id >= private.uuid_v7_from(p_from - interval '20 seconds') and m.id < private.uuid_v7_from(p_to + interval '20 seconds')
+    where m.id >= v_first and m.id < v_end
       and m.id < v_before and m.created_at >= p_from and m.created_at < p_to
       and (v_direction is null or m.direction = v_direction)
       and (v_link is null or exists (
@@ -20074,21 +20077,28 @@ exception when others then
 end $function$;
 grant execute on function private.count_mails(p_metrics jsonb, p_outcomes jsonb, p_now timestamp with time zone) to service_role;
 
--- Messages by minute and direction, found by their ids, which begin with the time. For minutes of which nothing is
--- missing yet.
+-- Messages of whole minutes from the first to before the second, by minute and direction, found by their ids, which
+-- begin with the time. For minutes of which nothing is missing yet.
 CREATE OR REPLACE FUNCTION private.count_messages(p_from timestamp with time zone, p_to timestamp with time zone)
  RETURNS TABLE(minute timestamp with time zone, direction text, n bigint)
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
 AS $function$
-  select date_trunc('minute', m.created_at), m.direction, count(*)
-  from public.messages m
-  where m.id >= private.uuid_v7_from(p_from - interval '20 seconds')
-    and m.id < private.uuid_v7_from(p_to + interval '20 seconds')
-    and m.created_at >= p_from and m.created_at < p_to
-  group by 1, 2
-$function$;
+declare
+  -- Once: within the conditions, a bitmap scan calls the function again for each row of its pages.
+  v_first constant uuid := private.uuid_v7_from(p_from - interval '20 seconds');
+  v_end constant uuid := private.uuid_v7_from(p_to + interval '20 seconds');
+begin
+  return query
+  select c.minute, c.direction, count(*)
+  from (
+    select date_trunc('minute', m.created_at) as minute, m.direction from public.messages m where m.id >= v_first and m.id < v_end
+  ) c
+  -- By the minute, which has no index: the one on created_at returns every page written since the last vacuum.
+  where c.minute >= p_from and c.minute < p_to
+  group by c.minute, c.direction;
+end $function$;
 grant execute on function private.count_messages(p_from timestamp with time zone, p_to timestamp with time zone) to service_role;
 
 -- create_announcement with the time given.
@@ -23188,6 +23198,8 @@ AS $function$
 declare
   v_from timestamptz;
   v_to timestamptz := p_now - interval '20 seconds';
+  v_first uuid;
+  v_end constant uuid := private.uuid_v7_from(v_to + interval '20 seconds');
   v_complaint text[];
   v_praise text[];
   v_longest integer;
@@ -23203,13 +23215,15 @@ begin
   if not found or v_from >= v_to then
     return 0;
   end if;
+  -- Here and not in the conditions, where it may be called for each row.
+  v_first := private.uuid_v7_from(v_from - interval '20 seconds');
   v_complaint := private.feedback_words('complaint');
   v_praise := private.feedback_words('praise');
   for v_said in
     select m.id, m.created_at, c.contact_id, m.text, s.kind, s.rating
     from public.messages m join public.conversations c on c.id = m.conversation_id
     cross join lateral private.feedback_said(left(m.text, 200), v_complaint, v_praise) s
-    where m.id >= private.uuid_v7_from(v_from - interval '20 seconds') and m.id < private.uuid_v7_from(v_to + interval '20 seconds')
+    where m.id >= v_first and m.id < v_end
       and m.created_at >= v_from and m.created_at < v_to and m.direction = 'in' and m.type in ('text', 'button') and s.kind is not null
     order by m.id
   loop

@@ -328,6 +328,8 @@ language plpgsql volatile set search_path = '' set jit = off set enable_seqscan 
 declare
   v_from timestamptz;
   v_to timestamptz := p_now - interval '20 seconds';
+  v_first uuid;
+  v_end constant uuid := private.uuid_v7_from(v_to + interval '20 seconds');
   v_complaint text[];
   v_praise text[];
   v_longest integer;
@@ -343,13 +345,15 @@ begin
   if not found or v_from >= v_to then
     return 0;
   end if;
+  -- Here and not in the conditions, where it may be called for each row.
+  v_first := private.uuid_v7_from(v_from - interval '20 seconds');
   v_complaint := private.feedback_words('complaint');
   v_praise := private.feedback_words('praise');
   for v_said in
     select m.id, m.created_at, c.contact_id, m.text, s.kind, s.rating
     from public.messages m join public.conversations c on c.id = m.conversation_id
     cross join lateral private.feedback_said(left(m.text, 200), v_complaint, v_praise) s
-    where m.id >= private.uuid_v7_from(v_from - interval '20 seconds') and m.id < private.uuid_v7_from(v_to + interval '20 seconds')
+    where m.id >= v_first and m.id < v_end
       and m.created_at >= v_from and m.created_at < v_to and m.direction = 'in' and m.type in ('text', 'button') and s.kind is not null
     order by m.id
   loop

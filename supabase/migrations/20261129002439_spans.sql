@@ -45,6 +45,9 @@ declare
   v_link constant text := lower(p_filter ->> 'link');
   v_trouble constant boolean := coalesce(p_filter ->> 'trouble', '') = 'true';
   v_before uuid := coalesce((p_filter ->> 'before')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+  -- Here and not in the conditions, where it may be called for each row.
+  v_first constant uuid := private.uuid_v7_from(p_from - interval '20 seconds');
+  v_end constant uuid := private.uuid_v7_from(p_to + interval '20 seconds');
   v_message public.messages;
   v_read integer := 0;
   v_found jsonb := '[]';
@@ -54,7 +57,7 @@ begin
   v_words := private.may('operator');
   for v_message in
     select m.* from public.messages m
-    where m.id >= private.uuid_v7_from(p_from - interval '20 seconds') and m.id < private.uuid_v7_from(p_to + interval '20 seconds')
+    where m.id >= v_first and m.id < v_end
       and m.id < v_before and m.created_at >= p_from and m.created_at < p_to
       and (v_direction is null or m.direction = v_direction)
       and (v_link is null or exists (
