@@ -12,5 +12,6 @@ drop type private.sending;
 drop function private.learn_answered(jsonb, timestamptz);
 drop function public.claim_outbound(integer, integer, jsonb, text[]);
 drop function private.claim_outbound(integer, integer, jsonb, text[], timestamptz);
+drop type private.sending_turn;
 drop function public.answer_category(uuid, jsonb);
 drop function private.opt_out_doubt(text, text, jsonb, timestamptz);
