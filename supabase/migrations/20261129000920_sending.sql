@@ -319,12 +319,16 @@ language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
 set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_settled private.sending[];
-  v_wanted boolean := private.is_subscribed();
+  v_media uuid[];
+  -- Nearly all are sent, and what follows from others costs nothing then.
+  v_failed boolean := jsonb_path_exists(p_results, '$[*] ? (@.outcome == "failed")');
+  v_put_off boolean := jsonb_path_exists(p_results, '$[*] ? (@.put_off != null)');
+  v_wanted boolean := v_failed and private.is_subscribed();
 begin
   -- First, because it may need the contacts' lock. What a fenced-off worker reports also counts.
   perform private.learn_answered(p_results, p_now);
   -- Opt-outs belong to the conversation, which is locked before its lane.
-  if exists (select from jsonb_to_recordset(p_results) as r (outcome text, error jsonb) where r.outcome = 'failed' and r.error ? 'code') then
+  if v_failed then
     perform private.keep_opt_words(array(
       select distinct row(c.channel, c.number_id, c.contact_id, true, p_now, null, null)::private.opt_word
       from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
@@ -353,13 +357,18 @@ begin
   -- A status that arrived before the answer stays. In the order of ids, as apply_statuses locks them.
   perform from public.messages m
   where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry')) order by m.id for update;
-  update public.messages m
-  set provider_id = coalesce(m.provider_id, r.provider_id),
-    status = case when m.status_rank > 0 then m.status when r.outcome = 'sent' then 'accepted'
-      when r.outcome in ('failed', 'unknown') then r.outcome else m.status end,
-    status_rank = case when m.status_rank = 0 and r.outcome = 'failed' then 2 else m.status_rank end,
-    error = case when r.outcome = 'failed' then r.error else m.error end
-  from unnest(v_settled) r where m.id = r.message_id and r.outcome <> 'retry';
+  with named as (
+    update public.messages m
+    set provider_id = coalesce(m.provider_id, r.provider_id),
+      status = case when m.status_rank > 0 then m.status when r.outcome = 'sent' then 'accepted'
+        when r.outcome in ('failed', 'unknown') then r.outcome else m.status end,
+      status_rank = case when m.status_rank = 0 and r.outcome = 'failed' then 2 else m.status_rank end,
+      error = case when r.outcome = 'failed' then r.error else m.error end
+    from unnest(v_settled) r where m.id = r.message_id and r.outcome <> 'retry'
+    returning m.id, m.native, r.outcome = 'sent' and m.status_rank = 0 as waits
+  )
+  -- A status that arrived before the answer proves that it was sent.
+  select array_agg(n.id) into v_media from named n where n.waits and private.is_media(n.native);
   perform private.drop_echoes(array(
     select r.message_id from unnest(v_settled) r where r.provider_id is not null and r.message_id is not null));
   update public.outbound_messages o
@@ -375,7 +384,7 @@ begin
     next_attempt_at = p_now + make_interval(secs => r.retry_after_ms / 1000.0)
   from unnest(v_settled) r where o.id = r.id;
   -- All senders that this may change, in one order: results name them in any.
-  if exists (select from unnest(v_settled) r where r.put_off is not null) or exists (select from public.senders s where s.held_since is not null) then
+  if v_put_off or exists (select from public.senders s where s.held_since is not null) then
     perform from public.senders s
     where (s.channel, s.id) in (
         select o.channel, o.number_id from jsonb_to_recordset(p_results) as r (id uuid) join public.outbound_messages o on o.id = r.id)
@@ -383,9 +392,13 @@ begin
         select from unnest(v_settled) r where r.put_off is not null and r.channel = s.channel and r.number_id = s.id))
     order by s.channel, s.id for no key update;
   end if;
-  perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
-  perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
-  where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
+  if v_put_off then
+    perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
+  end if;
+  if v_failed then
+    perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
+    where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
+  end if;
   -- What never went gets no status.
   if v_wanted then
     perform private.note_events(array(
@@ -394,13 +407,12 @@ begin
       from unnest(v_settled) r join public.messages m on m.id = r.message_id
       where r.outcome = 'failed' and m.status = 'failed'));
   end if;
-  -- A status that arrived before the answer proves that it was sent.
-  update private.outbound_lanes l set waits_for = media.id, waits_until = p_now + policy.media_wait
-  from (
-    select m.id, r.conversation_id, r.channel from unnest(v_settled) r join public.messages m on m.id = r.message_id
-    where r.outcome = 'sent' and m.status_rank = 0 and private.is_media(m.native)) media
-  cross join lateral private.channel_policy(media.channel) policy
-  where policy.media_wait is not null and l.conversation_id = media.conversation_id;
+  if v_media is not null then
+    update private.outbound_lanes l set waits_for = r.message_id, waits_until = p_now + policy.media_wait
+    from unnest(v_settled) r
+    cross join lateral private.channel_policy(r.channel) policy
+    where r.message_id = any (v_media) and policy.media_wait is not null and l.conversation_id = r.conversation_id;
+  end if;
   perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r));
   -- An answer about the message itself shows that the account works again; opted-out people were not written to.
   if exists (select from public.senders s where s.held_since is not null) then
@@ -445,12 +457,32 @@ begin
 end $$;
 comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbound with a given time.';
 
-create function public.settle_outbound(p_results jsonb) returns jsonb
+-- No deadlock: settling takes its locks in the order of all others, and claiming, which comes after it, waits for none.
+--
+-- Failure policy: outcomes are recorded whoever reports them, and whatever becomes of the claim. Outdated code merely gets no
+-- new work; an error is met by the next claim_outbound, which tells it.
+create function public.settle_outbound(p_results jsonb, p_claim jsonb default null) returns json
 language plpgsql set search_path = '' as $$
+declare
+  v_settled jsonb := private.settle_outbound(p_results, clock_timestamp());
+  v_claim json;
 begin
-  return private.settle_outbound(p_results, clock_timestamp());
+  if p_claim is null then
+    return v_settled;
+  end if;
+  begin
+    perform private.refuse_older_code();
+    v_claim := private.claim_outbound((p_claim ->> 'limit')::integer, (p_claim ->> 'lease_seconds')::integer, p_claim -> 'busy',
+      array(select jsonb_array_elements_text(p_claim -> 'channels')), clock_timestamp());
+  exception when others then
+    return v_settled;
+  end;
+  if v_settled ? 'told' then
+    return json_build_object('settled', v_settled -> 'settled', 'fenced', v_settled -> 'fenced', 'told', true, 'claim', v_claim);
+  end if;
+  return json_build_object('settled', v_settled -> 'settled', 'fenced', v_settled -> 'fenced', 'claim', v_claim);
 end $$;
-comment on function public.settle_outbound(jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the provider must not be called again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, account, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
+comment on function public.settle_outbound(jsonb, jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the provider must not be called again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, account, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off. With p_claim {limit, lease_seconds, busy, channels} it also returns claim, like claim_outbound; absent if nothing could be claimed.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -463,7 +495,7 @@ grant execute on function
   private.learn_answered(jsonb, timestamptz),
   private.hold_sender(private.sending, timestamptz),
   private.settle_outbound(jsonb, timestamptz),
-  public.settle_outbound(jsonb)
+  public.settle_outbound(jsonb, jsonb)
   to service_role;
 
 insert into private.own_migrations (version) values ('20261129000920');

@@ -5,7 +5,7 @@ set local statement_timeout = '60s';
 
 delete from private.own_migrations where version = '20261129000920';
 
-drop function public.settle_outbound(jsonb);
+drop function public.settle_outbound(jsonb, jsonb);
 drop function private.settle_outbound(jsonb, timestamptz);
 drop function private.hold_sender(private.sending, timestamptz);
 drop type private.sending;
