@@ -283,9 +283,10 @@ $$;
 comment on function private.router_flag(text) is 'The flag that controls routing and forwarding on a channel; the same as routerFlag in _shared/pipeline/routed.ts.';
 
 create function private.send_flag(p_channel text) returns text
-language sql immutable set search_path = '' as $$
-  select case p_channel when 'whatsapp' then 'wa_send.enabled' else p_channel || '_send.enabled' end
-$$;
+language plpgsql immutable set search_path = '' as $$
+begin
+  return case p_channel when 'whatsapp' then 'wa_send.enabled' else p_channel || '_send.enabled' end;
+end $$;
 comment on function private.send_flag(text) is 'The flag that controls sending on a channel.';
 
 -- Business numbers --------------------------------------------------------------------------------

@@ -48,65 +48,100 @@ begin
 end $$;
 comment on function public.answer_category(uuid, jsonb) is 'Records the provider''s answer about the template of a queued message [{id, language, category}], including that it knows none, and returns whether this blocks the message: {opted_out}.';
 
+create type private.sending_turn as (
+  channel text, number_id text, provider text, account text, credentials text, pair_seconds double precision, rate numeric,
+  places integer, flag text, everybody boolean
+);
+comment on type private.sending_turn is 'A sender that has something due: how many of its lanes may be leased (places), its pace, and the flag that controls it.';
+
+-- Waits for nobody: who claims may be settling, and hold the locks that others wait for. What is locked is left to the next claim.
 create function private.claim_outbound(
   p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz
-) returns jsonb
+) returns json
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
 set jit = off set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
-  v_number public.senders;
+  -- All that have something due, and those that are served together.
+  v_due private.sending_turn[];
+  v_turns private.sending_turn[];
+  v_turn private.sending_turn;
+  v_next integer := 1;
   v_flag text;
   -- So that it is evaluated once and not for each.
   v_everybody boolean;
-  v_limit integer;
   v_left integer := p_limit;
-  -- Under way by channel, those of this claim with them.
+  -- Of these, what the turns leave.
+  v_open integer;
+  -- Under way by channel, those of this claim with them; and with what the turns may lease.
   v_busy jsonb := p_busy;
+  v_expected jsonb;
   v_shared boolean := cardinality(p_channels) > 1;
   v_under_way integer;
-  v_burst integer;
-  v_rate numeric;
-  v_claimed jsonb;
-  v_words bigint;
+  v_claimed json[];
+  v_taken jsonb;
   v_empty uuid[];
-  v_all jsonb := '[]';
+  v_all json[] := '{}';
 begin
-  for v_number in
-    select n.* from public.senders n
-    where n.channel = any (p_channels) and n.state = 'active' and (n.held_until is null or n.held_until <= p_now) and exists (
-      select from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now)
+  select array_agg((s.channel, s.id, s.provider, s.account, s.credentials, s.pair_seconds, s.max_per_second * 0.9, s.places, null, null)::private.sending_turn)
+  into v_due
+  from (
+    select n.channel, n.id, n.provider, n.account, n.credentials, n.pair_seconds, n.max_per_second,
+      -- A burst of a tenth of a second, the rest at nine tenths of the rate: no second exceeds the limit. For a held sender,
+      -- a single message tests whether the fault has been repaired.
+      least(lanes.n, greatest(1, n.max_per_second / 10)
+        - ceil(greatest(0, extract(epoch from coalesce(n.send_tat, p_now) - p_now) * n.max_per_second * 0.9))::integer,
+        case when n.held_since is not null then 1 end) as places
+    from public.senders n
+    cross join lateral (
+      select count(*)::integer as n from (
+        select from private.outbound_lanes l
+        where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now order by l.due_at limit p_limit) l) lanes
+    where n.channel = any (p_channels) and n.state = 'active' and (n.held_until is null or n.held_until <= p_now) and lanes.n > 0
     order by n.send_tat nulls first -- the most recent sender comes last, so that none is always first when places are few
-    for update of n skip locked
-  loop
-    exit when v_left <= 0;
-    v_under_way := coalesce((v_busy ->> v_number.channel)::integer, 0);
-    v_flag := private.send_flag(v_number.channel);
-    v_everybody := private.on_for_everybody(v_flag);
-    -- A burst of a tenth of a second, the rest at nine tenths of the rate: no second exceeds the limit.
-    v_burst := greatest(1, v_number.max_per_second / 10);
-    v_rate := v_number.max_per_second * 0.9;
-    v_limit := least(v_left, v_burst - ceil(greatest(0,
-      extract(epoch from coalesce(v_number.send_tat, p_now) - p_now) * v_rate))::integer);
-    -- Of several channels each gets half of the places that the others leave: however many hang, the next still finds some.
-    if v_shared then
-      v_limit := least(v_limit, (v_left + v_under_way + 1) / 2 - v_under_way);
-    end if;
-    -- For a held sender, a single message tests whether the fault has been repaired.
-    if v_number.held_since is not null then
-      v_limit := least(v_limit, 1);
-    end if;
-    continue when v_limit <= 0;
-    if private.sends_once(v_number.provider) then
-      perform private.give_up_leases(v_number.channel, v_number.id, p_now);
-    end if;
+    for no key update of n skip locked) s
+  where s.places > 0;
+
+  -- One statement serves as many senders as there are places for. If it leases fewer, because a contact's flag is off or
+  -- somebody else has the lane, the senders that are left get the rest.
+  while v_left > 0 and v_next <= cardinality(v_due) loop
+    v_turns := '{}';
+    v_open := v_left;
+    v_expected := v_busy;
+    while v_open > 0 and v_next <= cardinality(v_due) loop
+      v_turn := v_due[v_next];
+      v_next := v_next + 1;
+      v_under_way := coalesce((v_expected ->> v_turn.channel)::integer, 0);
+      -- Of several channels each gets half of the places that the others leave: however many hang, the next still finds some.
+      v_turn.places := least(v_turn.places, v_open, case when v_shared then (v_open + v_under_way + 1) / 2 - v_under_way end);
+      continue when v_turn.places <= 0;
+      if v_flag is distinct from private.send_flag(v_turn.channel) then
+        v_flag := private.send_flag(v_turn.channel);
+        v_everybody := private.on_for_everybody(v_flag);
+      end if;
+      v_turn.flag := v_flag;
+      v_turn.everybody := v_everybody;
+      if private.sends_once(v_turn.provider) then
+        perform private.give_up_leases(v_turn.channel, v_turn.number_id, p_now);
+      end if;
+      v_turns := v_turns || v_turn;
+      v_open := v_open - v_turn.places;
+      v_expected := v_expected || jsonb_build_object(v_turn.channel, v_under_way + v_turn.places);
+    end loop;
+    exit when v_turns = '{}';
+
     with due as (
-      select l.conversation_id from private.outbound_lanes l
-      where l.channel = v_number.channel and l.number_id = v_number.id and l.due_at <= p_now
-      order by l.due_at limit v_limit
-      for update skip locked
+      select turn, l.conversation_id
+      from unnest(v_turns) as turn
+      cross join lateral (
+        select l.conversation_id from private.outbound_lanes l
+        where l.channel = turn.channel and l.number_id = turn.number_id and l.due_at <= p_now
+          -- What could not be given up.
+          and (l.lease is null or not private.sends_once(turn.provider))
+        order by l.due_at limit turn.places
+        for update skip locked) l
     ), asked as (
-      select due.conversation_id, c.contact_id, c.opted_out_at,
-        v_everybody or (select flag.value from private.evaluate_flag(v_flag, c.contact_id::text) flag) as allowed
+      select due.turn, due.conversation_id, c.contact_id, c.opted_out_at,
+        (due.turn).everybody or (select flag.value from private.evaluate_flag((due.turn).flag, c.contact_id::text) flag) as allowed
       from due
       join public.conversations c on c.id = due.conversation_id
     ), held as (
@@ -114,11 +149,11 @@ begin
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
       from asked where not asked.allowed and l.conversation_id = asked.conversation_id
     ), heads as (
-      select asked.conversation_id, asked.contact_id, asked.opted_out_at, head.id, head.message_id
+      select asked.turn, asked.conversation_id, asked.contact_id, asked.opted_out_at, head.id
       from asked
       left join lateral (
         -- Messages never wait for a read receipt, which has no rate limit.
-        select first.id, first.message_id
+        select first.id
         from (
           (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
           where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and not o.aside
@@ -138,58 +173,73 @@ begin
         order by first.message_id is null, first.id limit 1
       ) head on true
       where asked.allowed
+    ), free as (
+      -- Whoever has it is recording a status of it.
+      select heads.turn, heads.conversation_id, heads.contact_id, heads.opted_out_at, o.id, o.message_id
+      from heads
+      join public.outbound_messages o on o.id = heads.id
+      where o.state in ('queued', 'leased')
+      for update of o skip locked
     ), leased as (
       update private.outbound_lanes l
       set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(), waits_for = null, waits_until = null,
-        pair_tat = case when heads.message_id is null then l.pair_tat
-          else greatest(coalesce(l.pair_tat, p_now), p_now) + make_interval(secs => v_number.pair_seconds::double precision) end
-      from heads where heads.id is not null and l.conversation_id = heads.conversation_id
-      returning heads.id, heads.contact_id, heads.opted_out_at, l.lease
+        pair_tat = case when free.message_id is null then l.pair_tat
+          else greatest(coalesce(l.pair_tat, p_now), p_now) + make_interval(secs => (free.turn).pair_seconds) end
+      from free where l.conversation_id = free.conversation_id
+      returning free.turn, free.id, free.contact_id, free.opted_out_at, l.lease
     ), begun as (
       update public.outbound_messages o
       set state = 'leased', attempt = o.attempt + 1, tried_at = coalesce(o.tried_at, p_now), updated_at = p_now
       from leased where o.id = leased.id
-      returning o.id, o.conversation_id, o.attempt, o.deferred, o.channel, o.number_id, o.recipient, o.message_id, o.payload,
+      returning leased.turn, o.id, o.conversation_id, o.attempt, o.deferred, o.channel, o.number_id, o.recipient, o.message_id, o.payload,
         leased.contact_id, leased.opted_out_at, leased.lease
-    )
-    select (select array_agg(heads.conversation_id) from heads where heads.id is null),
-      jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
-        'credentials', v_number.credentials, 'contact_id', b.contact_id, 'to', b.recipient,
-        -- No typing indicator after the message has been sent.
-        'message', case when b.payload ? 'typing_indicator' and exists (
-            select from public.outbound_messages w
-            where w.conversation_id = b.conversation_id and w.id > b.id and w.message_id is not null and w.state = 'sent')
-          then b.payload - 'typing_indicator' else coalesce(b.payload, m.native) end,
-        'traceparent', m.traceparent) || case
+    ), told as materialized (
+      select b.turn, b.id,
+        -- Carriers pace texts by segments.
+        case when b.message_id is null then 0
+          when b.channel = 'sms' and m.native ->> 'segments' ~ '^[1-9][0-9]?$' then (m.native ->> 'segments')::integer else 1 end as words,
+        json_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
+          'credentials', (b.turn).credentials, 'contact_id', b.contact_id, 'to', b.recipient,
+          -- No typing indicator after the message has been sent.
+          'message', case when b.payload ? 'typing_indicator' and exists (
+              select from public.outbound_messages w
+              where w.conversation_id = b.conversation_id and w.id > b.id and w.message_id is not null and w.state = 'sent')
+            then b.payload - 'typing_indicator' else coalesce(b.payload, m.native) end,
+          'traceparent', m.traceparent) as message,
+        case
           -- The person may have opted out while it waited. Receipts are not affected.
           when b.opted_out_at is not null and b.message_id is not null
             then private.opt_out_doubt(b.channel, b.number_id, m.native, p_now)
           when b.channel = 'email' and private.suppression_of(b.recipient, coalesce((m.native ->> 'bulk')::boolean, false)) is not null
             then '{"opted_out": true}'
           else '{}' end || case b.channel when 'email' then jsonb_build_object('mail', private.mail_to_send(b.id, b.number_id, m.native))
-          when 'sms' then jsonb_build_object('sms', jsonb_build_object('provider', v_number.provider, 'account', v_number.account))
-          else '{}' end order by b.id),
-      -- Carriers pace texts by segments.
-      count(b.message_id) + coalesce(sum((m.native ->> 'segments')::integer - 1)
-        filter (where b.channel = 'sms' and m.native ->> 'segments' ~ '^[1-9][0-9]?$'), 0)
-    into v_empty, v_claimed, v_words
-    from begun b left join public.messages m on m.id = b.message_id;
+          when 'sms' then jsonb_build_object('sms', jsonb_build_object('provider', (b.turn).provider, 'account', (b.turn).account))
+          else '{}' end as more
+      from begun b left join public.messages m on m.id = b.message_id
+    ), paced as (
+      update public.senders s
+      set send_tat = greatest(coalesce(s.send_tat, p_now), p_now) + make_interval(secs => (sent.words / sent.rate)::double precision),
+        held_until = case when s.held_since is not null then p_now + make_interval(secs => p_lease_seconds) end,
+        held_probes = s.held_probes + (s.held_since is not null)::integer
+      from (
+        select (t.turn).channel, (t.turn).number_id, (t.turn).rate, sum(t.words) as words from told t group by 1, 2, 3) sent
+      where s.channel = sent.channel and s.id = sent.number_id
+    )
+    select (select array_agg(heads.conversation_id) from heads where heads.id is null),
+      coalesce(array_agg(case when t.more = '{}' then t.message else (t.message::jsonb || t.more)::json end order by t.id), '{}'),
+      case when v_shared then (
+        select jsonb_object_agg(c.channel, coalesce((v_busy ->> c.channel)::integer, 0) + c.n)
+        from (select (t.turn).channel, count(*) as n from told t group by 1) c) end
+    into v_empty, v_claimed, v_taken
+    from told t;
     if v_empty is not null then
       perform private.release_outbound_lanes(v_empty);
     end if;
-    if v_claimed is not null then
-      v_all := v_all || v_claimed;
-      v_left := v_left - jsonb_array_length(v_claimed);
-      v_busy := v_busy || jsonb_build_object(v_number.channel, v_under_way + jsonb_array_length(v_claimed));
-      update public.senders
-      set send_tat = greatest(coalesce(send_tat, p_now), p_now)
-        + make_interval(secs => (v_words / v_rate)::double precision),
-        held_until = case when held_since is not null then p_now + make_interval(secs => p_lease_seconds) end,
-        held_probes = held_probes + (held_since is not null)::integer
-      where channel = v_number.channel and id = v_number.id;
-    end if;
+    v_all := v_all || v_claimed;
+    v_left := v_left - cardinality(v_claimed);
+    v_busy := v_busy || coalesce(v_taken, '{}');
   end loop;
-  return jsonb_build_object('messages', v_all, 'next_due_ms', (
+  return json_build_object('messages', v_all, 'next_due_ms', (
     select ceil(extract(epoch from min(greatest(l.due_at, n.held_until,
       n.send_tat - make_interval(secs => ((greatest(1, n.max_per_second / 10) - 1) / (n.max_per_second * 0.9))::double precision))) - p_now) * 1000)::bigint
     from public.senders n
@@ -204,7 +254,7 @@ comment on function private.claim_outbound(integer, integer, jsonb, text[], time
 
 create function public.claim_outbound(
   p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}', p_channels text[] default '{whatsapp}'
-) returns jsonb
+) returns json
 language plpgsql set search_path = '' as $$
 begin
   perform private.refuse_older_code();
@@ -269,12 +319,16 @@ language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
 set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_settled private.sending[];
-  v_wanted boolean := private.is_subscribed();
+  v_media uuid[];
+  -- Nearly all are sent, and what follows from others costs nothing then.
+  v_failed boolean := jsonb_path_exists(p_results, '$[*] ? (@.outcome == "failed")');
+  v_put_off boolean := jsonb_path_exists(p_results, '$[*] ? (@.put_off != null)');
+  v_wanted boolean := v_failed and private.is_subscribed();
 begin
   -- First, because it may need the contacts' lock. What a fenced-off worker reports also counts.
   perform private.learn_answered(p_results, p_now);
   -- Opt-outs belong to the conversation, which is locked before its lane.
-  if exists (select from jsonb_to_recordset(p_results) as r (outcome text, error jsonb) where r.outcome = 'failed' and r.error ? 'code') then
+  if v_failed then
     perform private.keep_opt_words(array(
       select distinct row(c.channel, c.number_id, c.contact_id, true, p_now, null, null)::private.opt_word
       from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
@@ -303,13 +357,18 @@ begin
   -- A status that arrived before the answer stays. In the order of ids, as apply_statuses locks them.
   perform from public.messages m
   where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry')) order by m.id for update;
-  update public.messages m
-  set provider_id = coalesce(m.provider_id, r.provider_id),
-    status = case when m.status_rank > 0 then m.status when r.outcome = 'sent' then 'accepted'
-      when r.outcome in ('failed', 'unknown') then r.outcome else m.status end,
-    status_rank = case when m.status_rank = 0 and r.outcome = 'failed' then 2 else m.status_rank end,
-    error = case when r.outcome = 'failed' then r.error else m.error end
-  from unnest(v_settled) r where m.id = r.message_id and r.outcome <> 'retry';
+  with named as (
+    update public.messages m
+    set provider_id = coalesce(m.provider_id, r.provider_id),
+      status = case when m.status_rank > 0 then m.status when r.outcome = 'sent' then 'accepted'
+        when r.outcome in ('failed', 'unknown') then r.outcome else m.status end,
+      status_rank = case when m.status_rank = 0 and r.outcome = 'failed' then 2 else m.status_rank end,
+      error = case when r.outcome = 'failed' then r.error else m.error end
+    from unnest(v_settled) r where m.id = r.message_id and r.outcome <> 'retry'
+    returning m.id, m.native, r.outcome = 'sent' and m.status_rank = 0 as waits
+  )
+  -- A status that arrived before the answer proves that it was sent.
+  select array_agg(n.id) into v_media from named n where n.waits and private.is_media(n.native);
   perform private.drop_echoes(array(
     select r.message_id from unnest(v_settled) r where r.provider_id is not null and r.message_id is not null));
   update public.outbound_messages o
@@ -325,7 +384,7 @@ begin
     next_attempt_at = p_now + make_interval(secs => r.retry_after_ms / 1000.0)
   from unnest(v_settled) r where o.id = r.id;
   -- All senders that this may change, in one order: results name them in any.
-  if exists (select from unnest(v_settled) r where r.put_off is not null) or exists (select from public.senders s where s.held_since is not null) then
+  if v_put_off or exists (select from public.senders s where s.held_since is not null) then
     perform from public.senders s
     where (s.channel, s.id) in (
         select o.channel, o.number_id from jsonb_to_recordset(p_results) as r (id uuid) join public.outbound_messages o on o.id = r.id)
@@ -333,9 +392,13 @@ begin
         select from unnest(v_settled) r where r.put_off is not null and r.channel = s.channel and r.number_id = s.id))
     order by s.channel, s.id for no key update;
   end if;
-  perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
-  perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
-  where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
+  if v_put_off then
+    perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
+  end if;
+  if v_failed then
+    perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
+    where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
+  end if;
   -- What never went gets no status.
   if v_wanted then
     perform private.note_events(array(
@@ -344,13 +407,12 @@ begin
       from unnest(v_settled) r join public.messages m on m.id = r.message_id
       where r.outcome = 'failed' and m.status = 'failed'));
   end if;
-  -- A status that arrived before the answer proves that it was sent.
-  update private.outbound_lanes l set waits_for = media.id, waits_until = p_now + policy.media_wait
-  from (
-    select m.id, r.conversation_id, r.channel from unnest(v_settled) r join public.messages m on m.id = r.message_id
-    where r.outcome = 'sent' and m.status_rank = 0 and private.is_media(m.native)) media
-  cross join lateral private.channel_policy(media.channel) policy
-  where policy.media_wait is not null and l.conversation_id = media.conversation_id;
+  if v_media is not null then
+    update private.outbound_lanes l set waits_for = r.message_id, waits_until = p_now + policy.media_wait
+    from unnest(v_settled) r
+    cross join lateral private.channel_policy(r.channel) policy
+    where r.message_id = any (v_media) and policy.media_wait is not null and l.conversation_id = r.conversation_id;
+  end if;
   perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r));
   -- An answer about the message itself shows that the account works again; opted-out people were not written to.
   if exists (select from public.senders s where s.held_since is not null) then
@@ -395,12 +457,32 @@ begin
 end $$;
 comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbound with a given time.';
 
-create function public.settle_outbound(p_results jsonb) returns jsonb
+-- No deadlock: settling takes its locks in the order of all others, and claiming, which comes after it, waits for none.
+--
+-- Failure policy: outcomes are recorded whoever reports them, and whatever becomes of the claim. Outdated code merely gets no
+-- new work; an error is met by the next claim_outbound, which tells it.
+create function public.settle_outbound(p_results jsonb, p_claim jsonb default null) returns json
 language plpgsql set search_path = '' as $$
+declare
+  v_settled jsonb := private.settle_outbound(p_results, clock_timestamp());
+  v_claim json;
 begin
-  return private.settle_outbound(p_results, clock_timestamp());
+  if p_claim is null then
+    return v_settled;
+  end if;
+  begin
+    perform private.refuse_older_code();
+    v_claim := private.claim_outbound((p_claim ->> 'limit')::integer, (p_claim ->> 'lease_seconds')::integer, p_claim -> 'busy',
+      array(select jsonb_array_elements_text(p_claim -> 'channels')), clock_timestamp());
+  exception when others then
+    return v_settled;
+  end;
+  if v_settled ? 'told' then
+    return json_build_object('settled', v_settled -> 'settled', 'fenced', v_settled -> 'fenced', 'told', true, 'claim', v_claim);
+  end if;
+  return json_build_object('settled', v_settled -> 'settled', 'fenced', v_settled -> 'fenced', 'claim', v_claim);
 end $$;
-comment on function public.settle_outbound(jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the provider must not be called again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, account, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
+comment on function public.settle_outbound(jsonb, jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the provider must not be called again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, account, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off. With p_claim {limit, lease_seconds, busy, channels} it also returns claim, like claim_outbound; absent if nothing could be claimed.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -413,7 +495,7 @@ grant execute on function
   private.learn_answered(jsonb, timestamptz),
   private.hold_sender(private.sending, timestamptz),
   private.settle_outbound(jsonb, timestamptz),
-  public.settle_outbound(jsonb)
+  public.settle_outbound(jsonb, jsonb)
   to service_role;
 
 insert into private.own_migrations (version) values ('20261129000920');

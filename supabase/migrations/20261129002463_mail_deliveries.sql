@@ -286,6 +286,7 @@ comment on function public.ingest_mail_events(jsonb) is 'Stores what a provider 
 
 -- What nobody knows whether it went ---------------------------------------------------------------
 
+-- Waits for nobody, as claim_outbound: where a status of the message is being recorded, the lane keeps its lease.
 create function private.give_up_leases(p_channel text, p_number_id text, p_now timestamptz) returns void
 language plpgsql set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
@@ -293,21 +294,23 @@ declare
     select l.conversation_id from private.outbound_lanes l
     where l.channel = p_channel and l.number_id = p_number_id and l.lease is not null and l.due_at <= p_now
     order by l.due_at limit 1000 for update skip locked);
-  v_ids uuid[];
+  v_locked uuid[];
 begin
   if v_lanes = '{}' then
     return;
   end if;
-  with given_up as (
-    update public.outbound_messages o
-    set state = 'unknown', error = '{"code": "lost", "message": "whoever sent it did not come back"}', updated_at = p_now
+  v_locked := array(
+    select m.id from public.outbound_messages o
+    join public.messages m on m.id = o.message_id
     where o.conversation_id = any (v_lanes) and o.state = 'leased'
-    returning o.message_id
-  )
-  select array_agg(g.message_id order by g.message_id) into v_ids from given_up g;
-  perform from public.messages m where m.id = any (v_ids) order by m.id for update;
-  update public.messages m set status = 'unknown' where m.id = any (v_ids) and m.status_rank = 0;
-  perform private.release_outbound_lanes(v_lanes);
+    order by m.id for update of m skip locked);
+  update public.outbound_messages o
+  set state = 'unknown', error = '{"code": "lost", "message": "whoever sent it did not come back"}', updated_at = p_now
+  where o.conversation_id = any (v_lanes) and o.state = 'leased' and (o.message_id is null or o.message_id = any (v_locked));
+  update public.messages m set status = 'unknown' where m.id = any (v_locked) and m.status_rank = 0;
+  perform private.release_outbound_lanes(array(
+    select lane from unnest(v_lanes) as lane
+    where not exists (select from public.outbound_messages o where o.conversation_id = lane and o.state = 'leased')));
 end $$;
 comment on function private.give_up_leases(text, text, timestamptz) is 'Messages of a sender whose lease is over, at a provider that must not be asked twice, become unknown, and what comes after them goes on.';
 

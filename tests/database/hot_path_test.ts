@@ -48,15 +48,23 @@ async function turn(sql: Sql, number: number, d: string): Promise<void> {
     }) as next`;
     deliveries = next.claim.deliveries;
   }
-  const [{ claimed }] = await sql`select public.claim_outbound(100, 60, '{}', ${CHANNELS}) as claimed`;
-  const sent = claimed.messages.map(({ id, lease }: { id: string; lease: string }) => ({
-    id,
-    lease,
-    outcome: "sent",
-    provider_id: `wamid.out.${id}`,
-  }));
+  // Some are claimed by a round, the others as these are settled.
+  const [{ claimed }] = await sql`select public.claim_outbound(5, 60, '{}', ${CHANNELS}) as claimed`;
+  const sent: { id: string; provider_id: string }[] = [];
+  for (let messages = claimed.messages; messages.length > 0;) {
+    const results = messages.map(({ id, lease }: { id: string; lease: string }) => ({
+      id,
+      lease,
+      outcome: "sent",
+      provider_id: `wamid.out.${id}`,
+    }));
+    sent.push(...results);
+    const [{ next }] = await sql`select public.settle_outbound(${sql.json(results)}, ${
+      sql.json({ limit: 10, lease_seconds: 60, busy: {}, channels: CHANNELS })
+    }) as next`;
+    messages = next.claim.messages;
+  }
   assertEquals(sent.length, PEOPLE);
-  await sql`select public.settle_outbound(${sql.json(sent)})`;
   for (const name of ["delivered", "read"] as const) {
     await ingest(
       sql,

@@ -237,6 +237,27 @@ databaseTest(
   },
 );
 
+databaseTest(
+  "flag: a number whose messages are held back leaves its places to the other numbers",
+  async (sql) => {
+    await sql`insert into public.wa_numbers (id) values ('1'), ('2')`;
+    const people = Array.from({ length: 8 }, (_, i) => `49${100 + i}`);
+    await ingest(sql, ...people.map((phone) => message({ phone, at: at(0) })));
+    await ingest(sql, message({ sender_id: "2", phone: "4999", at: at(0) }));
+    await send(sql, 1, ...people.map((phone) => text("held", to(phone))));
+    await send(sql, 1, text("free", { ...to("4999"), number_id: "2" }));
+    const [{ contact_id }] = await sql`
+      select contact_id from public.contact_identities where value = '4999'`;
+    await sql`update public.settings set metadata = ${
+      sql.json({ rollout_percentage: 0, target_user_ids: [contact_id] })
+    } where key = 'wa_send.enabled'`;
+    assertEquals((await claim(sql, 2, 4)).map((claimed) => claimed.message.text?.body), ["free"]);
+    await sql`update public.settings set metadata = '{}' where key = 'wa_send.enabled'`;
+    assertEquals((await claim(sql, 8)).length, 8);
+    assertEquals(await lost(sql), []);
+  },
+);
+
 const FALLBACK = { type: "template", template: { name: "shipped", language: { code: "en" } } };
 
 /** What became of a message, and what is sent of it. */

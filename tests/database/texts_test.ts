@@ -131,6 +131,33 @@ databaseTest(
   },
 );
 
+databaseTest(
+  "a text whose status is being recorded is neither given up nor sent twice when its lease ends",
+  async (sql) => {
+    await on(sql);
+    await setNumber(sql, OURS);
+    const id = await queue(sql, "hello");
+    await sql`update private.outbound_lanes set due_at = ${NOW}`;
+    await sql`update public.outbound_messages set next_attempt_at = ${NOW}`;
+    const claimed = async (on: Sql, at: string) => (await claim(on, at)).messages.length;
+    const state = async () =>
+      (await sql`select state from public.outbound_messages where id = ${id}`)[0].state;
+    assertEquals(await claimed(sql, NOW), 1);
+    const recorder = await sql.reserve(), claimer = await sql.reserve();
+    try {
+      await recorder`begin`;
+      await recorder`select from public.messages where id = ${id} for update`;
+      await claimer`set lock_timeout = '2s'`;
+      assertEquals([await claimed(claimer, "2026-11-30T12:05:00Z"), await state()], [0, "leased"]);
+    } finally {
+      await recorder`rollback`;
+      recorder.release();
+      claimer.release();
+    }
+    assertEquals([await claimed(sql, "2026-11-30T12:06:00Z"), await state()], [0, "unknown"]);
+  },
+);
+
 databaseTest("opt-outs belong to a person and a number; only START ends them", async (sql) => {
   await on(sql);
   await setNumber(sql, OURS);

@@ -425,7 +425,7 @@ settle_oncall_event: { Args: { p_key: string; p_lease: string; p_outcome: string
 settle_oncall_lookup: { Args: { p_schedule_id: string; p_people?: Json; p_ends_at?: string | null; p_fault?: string | null; }; Returns: Json };
 settle_oncall_page: { Args: { p_delivery_id: string; p_lease: string; p_answer?: Json; }; Returns: Json };
 settle_oncall_ping: { Args: { p_delivery_id: string; p_lease: string; p_retry_ms?: number | null; }; Returns: boolean };
-settle_outbound: { Args: { p_results: Json; }; Returns: Json };
+settle_outbound: { Args: { p_results: Json; p_claim?: Json; }; Returns: Json };
 settle_password_attempt: { Args: { p_code: string; p_client: string; p_right: boolean; }; Returns: null };
 settle_status_posts: { Args: { p_results: Json; }; Returns: number };
 settle_storage_purges: { Args: { p_objects: Json; }; Returns: number };

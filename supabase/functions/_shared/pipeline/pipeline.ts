@@ -24,7 +24,7 @@ export interface PipelineDeps
   extends
     Omit<DeciderDeps, "onDecided" | "places">,
     Omit<ForwarderDeps, "track" | "onSettled" | "onCalled" | "onRoom" | "onError" | "ending">,
-    Omit<SenderDeps, "onSettled" | "onError" | "ending"> {
+    Omit<SenderDeps, "track" | "onSettled" | "onError" | "ending"> {
   count(name: string, label: string, n?: number): void;
   measure(name: string, label: string, ms: number): void;
   onError(message: string, error: unknown): void;
@@ -57,13 +57,14 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   const failed = (step: string) => (error: unknown) =>
     deps.onError(`${step} stopped; the clock starts it again`, error);
 
-  const sender = createPump({
+  const sender: Pump = createPump({
     lingerMs: LINGER_MS,
     ending,
     onError: failed("sending"),
     round: createSender({
       ...deps,
       ending,
+      track: (work) => sender.track(work),
       onSettled: (outcomes, told) => {
         if (told) forwarder.poke();
         for (const sent of outcomes) {

@@ -15,7 +15,8 @@ export interface Time {
   wait(ms: number): Promise<void>;
 }
 
-const REAL: Time = {
+/** The clock and timers of the process. */
+export const REAL_TIME: Time = {
   now: () => performance.now(),
   wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
 };
@@ -33,7 +34,7 @@ const REAL: Time = {
 export async function retrySettlement<T>(
   call: () => Promise<T>,
   forMs: number,
-  time: Time = REAL,
+  time: Time = REAL_TIME,
 ): Promise<T> {
   const until = time.now() + forMs;
   for (let waitMs = WAIT_MS.first;; waitMs = Math.min(waitMs * 2, WAIT_MS.longest)) {

@@ -238,6 +238,13 @@ const claimedMessage = z.strictObject({
 /** An outbound message under lease. */
 export type ClaimedMessage = z.infer<typeof claimedMessage>;
 
+const outboundClaim = z.strictObject({
+  messages: z.array(claimedMessage),
+  next_due_ms: z.number().nullable(),
+});
+/** Claimed outbound messages, and when the next one is due. */
+export type OutboundClaim = z.infer<typeof outboundClaim>;
+
 const queued = z.strictObject({
   id: id.optional(),
   status: z.enum(OUTBOUND_STATES).optional(),
@@ -329,10 +336,12 @@ export const PIPELINE = {
     claim: claim.optional(),
   }),
   enqueue_outbound: z.array(queued),
-  claim_outbound: z.strictObject({
-    messages: z.array(claimedMessage),
-    next_due_ms: z.number().nullable(),
+  claim_outbound: outboundClaim,
+  settle_outbound: z.strictObject({
+    settled: count,
+    fenced: count,
+    told: z.literal(true).optional(),
+    claim: outboundClaim.optional(),
   }),
-  settle_outbound: z.strictObject({ settled: count, fenced: count, told: z.literal(true).optional() }),
   answer_category: z.strictObject({ opted_out: z.boolean() }),
 } as const;
