@@ -103,6 +103,12 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/slow/deploy_test.ts": ["supabase/"],
   "tests/slow/drill_test.ts": ["cli/main.ts", "supabase/"],
   "tests/slow/green_deploy_test.ts": ["supabase/"],
+  "tests/slow/hosted_test.ts": [
+    "supabase/functions/_shared/crypto/",
+    "supabase/functions/_shared/delivery/",
+    "supabase/functions/_shared/http/",
+    "supabase/functions/_shared/json/",
+  ],
   "tests/slow/patterns_test.ts": ["supabase/functions/"],
   "tests/slow/package_test.ts": ["tools/release/release.ts"],
   "tests/stack/email_worker_test.ts": ["ops/cloudflare/"],
