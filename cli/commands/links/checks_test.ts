@@ -11,7 +11,7 @@ import {
   needsHtml,
 } from "./checks.ts";
 import type { Link } from "../../../supabase/functions/_shared/contract/links.ts";
-import { each, probe, type ProbeOptions } from "./probe.ts";
+import { probe, type ProbeOptions } from "./probe.ts";
 
 const APPS: Apps = {
   ios: [{ app_id: "ABCDE12345.com.example.app" }],
@@ -130,17 +130,4 @@ Deno.test("links doctor: names the links that need HTML, which are those with a 
   assertMatch(link({ preview: { title: "x" } })!, /preview/);
   assertMatch(link({ password: true })!, /password/);
   assertMatch(link({ confirm: true })!, /button/);
-});
-
-Deno.test("each(): processes all items, a few at a time", async () => {
-  let now = 0, most = 0;
-  const done: number[] = [];
-  await each([1, 2, 3, 4, 5], 2, async (n) => {
-    most = Math.max(most, ++now);
-    // Ends in a later turn, so that all that may begin before has begun.
-    await new Promise((resolve) => setTimeout(resolve));
-    now--;
-    done.push(n);
-  });
-  assertEquals([most, done.toSorted()], [2, [1, 2, 3, 4, 5]]);
 });

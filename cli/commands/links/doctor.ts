@@ -15,8 +15,9 @@ import {
   isOpen,
   needsHtml,
 } from "./checks.ts";
-import { each, probe } from "./probe.ts";
+import { probe } from "./probe.ts";
 import type { Api } from "../../core/api.ts";
+import { each } from "../../core/each.ts";
 import { type Orphan, ORPHAN_DAYS, topOrphans } from "./orphans.ts";
 import { loadRules, placesOf } from "./rules.ts";
 import { type Cell, table } from "../../core/output.ts";

@@ -81,16 +81,3 @@ async function head(response: Response, most: number): Promise<{ bytes: Uint8Arr
   await reader?.cancel();
   return { bytes: new Uint8Array(await new Blob(parts as Uint8Array<ArrayBuffer>[]).arrayBuffer()), cut };
 }
-
-/** Calls a function for each item, several at a time. */
-export async function each<T>(
-  items: readonly T[],
-  atOnce: number,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  const worker = async () => {
-    while (next < items.length) await work(items[next++]);
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
-}
