@@ -23,6 +23,11 @@ panelTest("admin: a link, a limit and a restored flag go back to what they were"
   await page.getByRole("button", { name: "Turn off" }).click();
   await answer(page, "Turn off");
   await undo(page, "The link is off.", "Undone: link poster-7 is on again.");
+  assertEquals(
+    await page.getByRole("button", { name: "Turn off" }).isVisible(),
+    true,
+    "what is said is shown: a next change and its way back begin from it",
+  );
   assertEquals(await state(), "active");
   await page.getByRole("button", { name: "Delete" }).click();
   await page.getByRole("dialog").getByLabel("Type poster-7 to confirm").fill("poster-7");

@@ -241,7 +241,8 @@ export function useChange<A, T>(options: ChangeOptions<A, T>) {
           try {
             return await within(CHANGE_MS, undo(), notSettled);
           } finally {
-            void refresh(options.touches);
+            // Before it is said: what is done next, and its way back, begin from what the page shows.
+            await refresh(options.touches);
           }
         }),
       });
