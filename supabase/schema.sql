@@ -15294,9 +15294,9 @@ end $function$;
 grant execute on function public.stop_campaign(p_id uuid, p_expected_version bigint, p_reason text, p_cancel boolean) to authenticated, service_role;
 
 -- Stores templates of an account as Meta describes them [{id, name, language, category, status, quality,
--- parameter_format, components, reason}]; if these are all, the others are removed. A pause, a rejection, an approval
--- and a change of category that no webhook reported become account_events and events for services, once. Returns
--- {stored, removed}. For secret keys.
+-- parameter_format, components, reason}]; if these are all, the others are removed; if not, the account is due, since
+-- Meta may have decided meanwhile. A pause, a rejection, an approval and a change of category that no webhook
+-- reported become account_events and events for services, once. Returns {stored, removed}. For secret keys.
 CREATE OR REPLACE FUNCTION public.store_templates(p_account text, p_templates jsonb, p_whole boolean)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -15367,6 +15367,9 @@ begin
     insert into private.template_syncs as y (account, due_at, synced_at)
     values (p_account, v_now + case when v_doubt then interval '1 minute' else interval '6 hours' end, v_now)
     on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, synced_at = excluded.synced_at, failed = 0, error = null;
+  else
+    -- Meta may have decided before this was written: the webhook that said so came too early.
+    perform private.templates_due_now(p_account);
   end if;
   return jsonb_build_object('stored', v_stored, 'removed', v_removed);
 end $function$;

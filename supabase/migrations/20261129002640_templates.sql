@@ -202,11 +202,14 @@ begin
     insert into private.template_syncs as y (account, due_at, synced_at)
     values (p_account, v_now + case when v_doubt then interval '1 minute' else interval '6 hours' end, v_now)
     on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, synced_at = excluded.synced_at, failed = 0, error = null;
+  else
+    -- Meta may have decided before this was written: the webhook that said so came too early.
+    perform private.templates_due_now(p_account);
   end if;
   return jsonb_build_object('stored', v_stored, 'removed', v_removed);
 end $$;
 comment on function public.store_templates(text, jsonb, boolean) is
-  'Stores templates of an account as Meta describes them [{id, name, language, category, status, quality, parameter_format, components, reason}]; if these are all, the others are removed. A pause, a rejection, an approval and a change of category that no webhook reported become account_events and events for services, once. Returns {stored, removed}. For secret keys.';
+  'Stores templates of an account as Meta describes them [{id, name, language, category, status, quality, parameter_format, components, reason}]; if these are all, the others are removed; if not, the account is due, since Meta may have decided meanwhile. A pause, a rejection, an approval and a change of category that no webhook reported become account_events and events for services, once. Returns {stored, removed}. For secret keys.';
 
 create function public.remove_template(p_account text, p_name text, p_language text) returns boolean
 language plpgsql volatile set search_path = '' as $$

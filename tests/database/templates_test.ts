@@ -175,6 +175,21 @@ databaseTest(
 );
 
 databaseTest(
+  "templates: what Meta decides while a change of ours is written is asked soon, whichever comes first",
+  async (sql) => {
+    await sender(sql);
+    await store(sql, [TEMPLATE]);
+    await ingest(sql, news({ kind: "template.rejected", status: "rejected" }, soon()));
+    assertEquals(await due(sql), false);
+    await store(sql, [{ ...TEMPLATE, status: "pending" }], false);
+    assertEquals([(await rows(sql))[0][3], await due(sql)], ["pending", true]);
+    await claimAll(sql);
+    await store(sql, [{ ...TEMPLATE, status: "rejected" }]);
+    assertEquals([(await rows(sql))[0][3], await due(sql)], ["rejected", false]);
+  },
+);
+
+databaseTest(
   "templates: webhooks change status, quality and category, and never go back in time",
   async (sql) => {
     await sender(sql);
