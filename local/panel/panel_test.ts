@@ -23,7 +23,20 @@ const panel = (isOn = true) =>
     publishableKey: "sb_publishable_x",
     messagingIsOn: () => Promise.resolve(isOn),
   });
-const get = (path: string, of = panel()) => of.fetch(new Request(`http://127.0.0.1:9${path}`));
+const get = (path: string, of: ReturnType<typeof panel>) =>
+  of.fetch(new Request(`http://127.0.0.1:9${path}`));
+
+/** A panel that has looked whether it is built. */
+async function ready(isOn = true): Promise<ReturnType<typeof panel>> {
+  await buildPanel();
+  const made = panel(isOn);
+  await until("the panel is served", async () => {
+    const page = await get("/admin/", made);
+    await page.body?.cancel();
+    return page.status !== 503;
+  });
+  return made;
+}
 
 /** Bytes, compressed, of these entries of the build with all that they import, and of files beside. */
 async function loadOf(
@@ -68,15 +81,10 @@ Deno.test("messages: the first load is at most 250 KB compressed", async () => {
 });
 
 Deno.test("messages: served beside the panel while on, and as any address that is not there while off", async () => {
-  await buildPanel();
-  const on = panel(), off = panel(false);
+  const on = await ready(), off = await ready(false);
   const ask = (of: typeof on, path: string, method = "GET") =>
     of.messages(new Request(`http://127.0.0.1:9${path}`, { method }));
-  const page = await until("the page is served", async () => {
-    const page = await ask(on, "/messages/");
-    if (page.status !== 503) return page;
-    await page.body?.cancel();
-  });
+  const page = await ask(on, "/messages/");
   const html = await page.text();
   assertEquals([page.status, page.headers.get("x-frame-options")], [200, "DENY"]);
   assertMatch(html, /script-src 'self';/);
