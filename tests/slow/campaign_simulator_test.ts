@@ -2,7 +2,7 @@
 import { assertEquals } from "../support/assert.ts";
 import type { CrowdCampaign } from "../../local/simulator/mail/crowd.ts";
 import { startMailStack } from "../support/mail_stack.ts";
-import { until } from "../support/until.ts";
+import { atLeast, until } from "../support/until.ts";
 
 const READERS = 180;
 
@@ -41,7 +41,8 @@ Deno.test("a campaign in the simulator: scanners, prefetch, bounces and answers,
     });
     const planted = await until("everybody has done their part", async () => {
       const [campaign] = (await crowd()).campaigns;
-      return campaign?.planted.sent === READERS && campaign.waiting === 0 ? campaign : undefined;
+      if (campaign?.planted.sent === READERS && campaign.waiting === 0) return campaign;
+      throw new Error(`${campaign?.planted.sent} sent, ${campaign?.waiting} waiting`);
     });
     assertEquals(planted.failed, 0);
     const wanted = { recipients: READERS, queued: READERS, ...planted.planted };

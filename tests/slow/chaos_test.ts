@@ -7,7 +7,7 @@ import postgres from "postgres";
 import { MetaSimulator } from "../../local/simulator/meta.ts";
 import { configSeen } from "../support/config_seen.ts";
 import { type RunningStack, startStack } from "../support/stack.ts";
-import { until } from "../support/until.ts";
+import { atLeast, until } from "../support/until.ts";
 
 const PEOPLE = 50;
 const MESSAGES = 2000;
@@ -82,7 +82,10 @@ Deno.test("chaos: every message acknowledged with 200 is delivered, in order per
       wanted.set(meta.userSends(people[(i * 7) % PEOPLE], `${name}: message ${i}`), name);
     }
     await kills;
-    await until("every update acknowledged", () => meta.pending === 0, PATIENCE);
+    await until("every update acknowledged", () => {
+      if (meta.pending > 0) throw new Error(`${meta.pending} are not`);
+      return true;
+    }, PATIENCE);
     assertEquals(
       meta.acknowledged.filter(({ wamid }) => wamid !== undefined && wanted.has(wamid)).length,
       MESSAGES,
@@ -127,7 +130,7 @@ Deno.test("chaos: every message acknowledged with 200 is delivered, in order per
 async function kill({ pids }: RunningStack, acknowledged: () => number): Promise<void> {
   for (let i = 0; i < HOST_KILLS; i++) {
     const far = Math.floor(MESSAGES * (i + 0.5) / HOST_KILLS);
-    await until(`${far} acknowledged`, () => acknowledged() >= far, PATIENCE);
+    await until(`${far} acknowledged`, atLeast(far, acknowledged), PATIENCE);
     const before = pids();
     Deno.kill(before.functions, "SIGKILL");
     if (i % Math.ceil(HOST_KILLS / POSTGRES_KILLS) === 2) Deno.kill(before.postgres!, "SIGKILL");

@@ -12,7 +12,7 @@ import { configKnown } from "../support/file_stack.ts";
 import { type InsistentMeta, startInsistentMeta } from "../support/insistent_meta.ts";
 import { SEED_VARIABLE } from "../support/property.ts";
 import { functionsWith, type RunningStack, startStack } from "../support/stack.ts";
-import { until } from "../support/until.ts";
+import { atLeast, until } from "../support/until.ts";
 import { hook, text } from "../support/webhook.ts";
 
 const KILLS = Number(Deno.env.get("TEST_KILLS") ?? 30);
@@ -149,7 +149,7 @@ Deno.test(`kills: ${HOST_KILLS} of the functions host and ${POSTGRES_KILLS} of P
         while (killing) await turn();
       })();
     }
-    await until("the load has begun", () => acknowledged.length >= TURNS);
+    await until("the load has begun", atLeast(TURNS, () => acknowledged.length));
     const kills = await killAll(stack, sql);
     killing = false;
     const seconds = Math.round((Date.now() - begun) / 1000);

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "../support/assert.ts";
 import { leaksIn, startStorm } from "../support/chat_storm.ts";
-import { until } from "../support/until.ts";
+import { atLeast, until } from "../support/until.ts";
 
 const MAILS = 300, CHATS = 100, OVER_MS = 20_000;
 const HOST_KILLS = 3;
@@ -19,7 +19,7 @@ Deno.test("chaos: killed in between, with everything outside hanging, no mail is
     const posted = storm.post(MAILS, OVER_MS);
     for (let kill = 0; kill < HOST_KILLS; kill++) {
       const far = Math.floor(MAILS * (kill + 0.5) / HOST_KILLS / 2);
-      await until(`${far} cards`, () => cards.length >= far, PATIENCE);
+      await until(`${far} cards`, atLeast(far, () => cards.length), PATIENCE);
       const before = stack.pids();
       storm.killed();
       Deno.kill(before.functions, "SIGKILL");

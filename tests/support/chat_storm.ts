@@ -8,7 +8,7 @@ import { SendGridSimulator } from "../../local/simulator/mail/sendgrid.ts";
 import { TELEGRAM_PEOPLE, TelegramSimulator } from "../../local/simulator/telegram/telegram.ts";
 import { configSeen } from "./config_seen.ts";
 import { functionsWith, type RunningStack, startStack } from "./stack.ts";
-import { until } from "./until.ts";
+import { atLeast, until } from "./until.ts";
 
 const TOKEN = "7000000001:bot-token-of-the-storm-0123456789abcdef";
 const SECRET = "telegram-secret-of-the-storm";
@@ -130,7 +130,10 @@ export async function startStorm(chats: number, others: Outside = "hangs"): Prom
   await telegram.settled();
   await until(
     "every chat is known",
-    async () => (await sql`select from public.telegram_chats where id = any (${groups})`).length === chats,
+    atLeast(
+      chats,
+      async () => (await sql`select from public.telegram_chats where id = any (${groups})`).length,
+    ),
     PATIENCE,
   );
   for (const [i, id] of groups.entries()) {
@@ -212,11 +215,11 @@ export async function startStorm(chats: number, others: Outside = "hangs"): Prom
       await Promise.all(underWay);
     },
     shown: async (mails) =>
-      void await until("each mail has its card", () => {
-        const there = new Set(cards.map(({ mail }) => mail)).size;
-        if (there < mails) throw new Error(`${there} of ${mails}`);
-        return true;
-      }, PATIENCE),
+      void await until(
+        "each mail has its card",
+        atLeast(mails, () => new Set(cards.map(({ mail }) => mail)).size),
+        PATIENCE,
+      ),
     async stop() {
       telegram.stop();
       provider.stop();
