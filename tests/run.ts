@@ -10,7 +10,7 @@ import { affected } from "./runner/changed.ts";
 import { type Result, runJob } from "./runner/job.ts";
 import { HELP, type Options, parseOptions } from "./runner/options.ts";
 import { closing, told } from "./runner/report.ts";
-import { isTest, type Job, jobsFor, randomFrom, select, type Tier } from "./runner/tiers.ts";
+import { isTest, type Job, jobsFor, randomFrom, select, slowLast, type Tier } from "./runner/tiers.ts";
 import { CLUSTER_VARIABLE, startTestCluster, type TestCluster } from "./support/cluster.ts";
 import { CASES_VARIABLE, SEED_VARIABLE } from "./support/property.ts";
 
@@ -58,7 +58,9 @@ async function run(options: Options): Promise<number> {
     console.log("nothing to run: the changes reach no test\n0 passed, 0 failed");
     return 0;
   }
-  const jobs = jobsFor(files, randomFrom(seed));
+  const { minutes = Infinity } = options;
+  const inOrder = jobsFor(files, randomFrom(seed));
+  const jobs = minutes === Infinity ? inOrder : slowLast(inOrder);
   console.log(`${files.length} test files, ${options.jobs} at a time, order and cases of --seed ${seed}`);
 
   const needs = (tiers: ReadonlySet<Tier>) => jobs.some(({ tier }) => tiers.has(tier));
@@ -77,8 +79,10 @@ async function run(options: Options): Promise<number> {
   // Jobs need not wait for what they do not use. A panel that can't be built fails its own tests.
   const cluster = needs(ON_POSTGRES) ? starting() : undefined;
   const panel = needs(WITH_PANEL) ? buildPanel().catch((error) => console.error(error.message)) : undefined;
+  const leftOut: Job[] = [];
   try {
     const results = await inTurn(jobs, options.jobs, signal, async (job) => {
+      if (job.tier === "slow" && performance.now() - began > minutes * 60_000) return void leftOut.push(job);
       const postgres = ON_POSTGRES.has(job.tier) ? await cluster : undefined;
       if (WITH_PANEL.has(job.tier)) await panel;
       if (signal.aborted) return;
@@ -87,7 +91,7 @@ async function run(options: Options): Promise<number> {
       return result;
     });
     const { text, code } = closing({
-      ...{ results, expected: jobs.length, aborted: signal.aborted, fault },
+      ...{ results, expected: jobs.length, leftOut, aborted: signal.aborted, fault },
       ...{ seed, filter: options.filter, ms: performance.now() - began },
     });
     console.log(text);

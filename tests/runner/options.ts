@@ -8,6 +8,8 @@ export interface Options {
   seed: number;
   /** How many processes run at a time. */
   jobs: number;
+  /** When the last slow test may begin, in minutes from the start; undefined for no limit. */
+  minutes: number | undefined;
   /** Only what a change since this commit can reach; undefined for all. */
   changed: string | undefined;
   /** Every case of every property, or a tenth. */
@@ -32,6 +34,7 @@ Tiers: unit, database, functions, stack, cli, contracts, browser, slow.
   --changed[=COMMIT]  tests that changes since COMMIT (HEAD) can affect, by imports
   --seed N            repeat the order and random cases of an earlier run
   --jobs N            parallel processes (default: one per processor)
+  --minutes N         slow tests last, and none that would begin later; names what it leaves out
   --cases all|few     cases per property (default: all in a full run and in test:slow)
   --filter TEXT       tests with TEXT in their names
   --verbose           print the output of the tests
@@ -52,13 +55,14 @@ export function parseOptions(args: string[], processors: number, random: () => n
       changed: { type: "string" },
       seed: { type: "string" },
       jobs: { type: "string" },
+      minutes: { type: "string" },
       cases: { type: "string" },
       filter: { type: "string" },
       verbose: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  const whole = (name: "seed" | "jobs", least: number): number | undefined => {
+  const whole = (name: "seed" | "jobs" | "minutes", least: number): number | undefined => {
     const text = values[name];
     if (text === undefined) return undefined;
     const value = Number(text);
@@ -73,6 +77,7 @@ export function parseOptions(args: string[], processors: number, random: () => n
     wanted: positionals,
     seed: whole("seed", 0) ?? Math.floor(random() * 2 ** 31),
     jobs: whole("jobs", 1) ?? Math.max(2, processors),
+    minutes: whole("minutes", 1),
     changed: values.changed,
     cases,
     verbose: values.verbose,

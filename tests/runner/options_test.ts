@@ -8,6 +8,7 @@ Deno.test("parseOptions(): by default everything, all cases, all processors", ()
     wanted: [],
     seed: 2 ** 30,
     jobs: 4,
+    minutes: undefined,
     changed: undefined,
     cases: "all",
     verbose: false,
@@ -33,6 +34,7 @@ Deno.test("parseOptions(): names an invalid argument", () => {
     [["--seed", "-1"], "--seed"],
     [["--seed", "99999999999"], "--seed"],
     [["--jobs", "0"], "--jobs"],
+    [["--minutes", "0"], "--minutes"],
     [["--cases", "some"], "--cases"],
     [["--parallel"], "--parallel"],
   ];

@@ -1,5 +1,6 @@
 /** What a run says: a line for each job, and what they come to. */
 import type { Result } from "./job.ts";
+import type { Job } from "./tiers.ts";
 
 /** Deno's line for a test that passed. */
 // deno-lint-ignore no-control-regex
@@ -34,6 +35,8 @@ export interface Run {
   results: readonly Result[];
   /** How many jobs there were to do. */
   expected: number;
+  /** Jobs that its time did not suffice for. */
+  leftOut: readonly Job[];
   /** Whether somebody ended it. */
   aborted: boolean;
   /** Why it could not go on. */
@@ -45,17 +48,18 @@ export interface Run {
 
 /** What it comes to: its last lines, and its exit code, 0 when something passed and nothing failed. */
 export function closing(
-  { results, expected, aborted, fault, seed, filter, ms }: Run,
+  { results, expected, leftOut, aborted, fault, seed, filter, ms }: Run,
 ): { text: string; code: 0 | 1 } {
   const sum = (of: (result: Result) => number) => results.reduce((total, result) => total + of(result), 0);
   const passed = sum(({ passed }) => passed), ignored = sum(({ ignored }) => ignored);
   const failed = sum(({ failed }) => failed) + (fault === undefined ? 0 : 1);
-  const unfinished = expected - results.length;
+  const unfinished = expected - results.length - leftOut.length;
   const none = filter !== undefined && passed + failed + ignored === 0;
   const lines = [
     `\n${results.length} jobs in ${(ms / 1000).toFixed(0)} s, --seed ${seed}` +
     (ignored > 0 ? `, ${ignored} tests not run` : "") +
     (unfinished > 0 ? `, ${unfinished} jobs not begun` : ""),
+    ...leftOut.map(({ name }) => `NOT run, for want of time: ${name}`),
     ...(none ? [`No test has "${filter}" in its name.`] : []),
     ...(fault === undefined ? [] : [`FAILED ${fault instanceof Error ? fault.message : fault}`]),
     ...results.filter(({ failed }) => failed > 0).map(({ job }) => `FAILED ${job.name}`),

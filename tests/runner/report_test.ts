@@ -14,6 +14,7 @@ const result = (change: Partial<Result> = {}): Result => ({
 const run = (change: Partial<Run> = {}): Run => ({
   results: [result()],
   expected: 1,
+  leftOut: [],
   aborted: false,
   fault: undefined,
   seed: 7,
@@ -38,6 +39,12 @@ Deno.test("closing(): 0 only if all ran, at least one did, and nothing failed", 
     ["all passed", run(), 0, "2 passed, 0 failed"],
     ["one failed", run({ results: [result({ failed: 1 })] }), 1, "2 passed, 1 failed"],
     ["not all begun", run({ expected: 2 }), 1, "2 passed, 0 failed"],
+    [
+      "one left out for want of time",
+      run({ expected: 2, leftOut: [{ tier: "slow", files: [], name: "tests/slow/chaos_test.ts" }] }),
+      0,
+      "2 passed, 0 failed",
+    ],
     ["ended by somebody", run({ aborted: true }), 1, "2 passed, 0 failed"],
     ["no Postgres", run({ fault: new Error("no Postgres") }), 1, "2 passed, 1 failed"],
     ["some chosen", run({ filter: "a" }), 0, "2 passed, 0 failed"],
@@ -53,5 +60,10 @@ Deno.test("closing(): 0 only if all ran, at least one did, and nothing failed", 
     const { code, text } = closing(run);
     assertEquals([code, text.split("\n").at(-1)], [expected, last], about);
   }
+  assertStringIncludes(
+    closing(run({ expected: 2, leftOut: [{ tier: "slow", files: [], name: "tests/slow/chaos_test.ts" }] }))
+      .text,
+    "NOT run, for want of time: tests/slow/chaos_test.ts\n",
+  );
   assertStringIncludes(closing(run({ fault: new Error("no Postgres") })).text, "FAILED no Postgres\n");
 });

@@ -86,6 +86,12 @@ export function jobsFor(files: readonly string[], random: () => number): Job[] {
   return TIERS.flatMap((tier) => shuffled([...jobs.values()].filter((job) => job.tier === tier), random));
 }
 
+/** These jobs, those of the slow tier last. */
+export function slowLast(jobs: readonly Job[]): Job[] {
+  const isSlow = ({ tier }: Job) => tier === "slow";
+  return [...jobs.filter((job) => !isSlow(job)), ...jobs.filter(isSlow)];
+}
+
 /** A random order. @param random Numbers from 0 to below 1 */
 export function shuffled<T>(values: readonly T[], random: () => number): T[] {
   const order = [...values];

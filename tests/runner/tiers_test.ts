@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 import fc from "fast-check";
 import { holds } from "../support/property.ts";
-import { isTest, jobsFor, randomFrom, select, shuffled, tierOf } from "./tiers.ts";
+import { isTest, jobsFor, randomFrom, select, shuffled, slowLast, tierOf } from "./tiers.ts";
 
 const FILES = [
   "cli/core/suggest_test.ts",
@@ -58,6 +58,8 @@ Deno.test("jobsFor(): each file once; unit tests by folder, others alone; long t
     for (const { tier, files } of jobs) assert(tier === "unit" || files.length === 1);
     const places = jobs.map(({ tier }) => ["slow", "browser", "database", "unit"].indexOf(tier));
     assertEquals(places, [...places].sort());
+    const others = jobs.filter(({ tier }) => tier !== "slow");
+    assertEquals(slowLast(jobs), [...others, ...jobs.filter((job) => !others.includes(job))]);
   }));
 });
 

@@ -2,7 +2,7 @@
 import { assertEquals } from "../support/assert.ts";
 import type { CrowdCampaign } from "../../local/simulator/mail/crowd.ts";
 import { startMailStack } from "../support/mail_stack.ts";
-import { atLeast, until } from "../support/until.ts";
+import { until } from "../support/until.ts";
 
 const READERS = 180;
 
