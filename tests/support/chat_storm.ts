@@ -175,7 +175,8 @@ export async function startStorm(chats: number, others: Outside = "hangs"): Prom
   async function deliver(n: number): Promise<void> {
     const mail = {
       from: { address: `monitor-${n}@corp.example`, name: "Monitor" },
-      to: `team${n % chats}.db.alert@${DOMAIN}`,
+      // Each of a kind of its own, so that none is shown by another's card when they wait.
+      to: `team${n % chats}.db${n}.alert@${DOMAIN}`,
       subject: `Mail ${n}`,
       text: `FIRING: disk full on host ${n}\n\n${Object.values(PLANTED).join("\n")}\n`,
       messageId: `storm-${n}@corp.example`,
