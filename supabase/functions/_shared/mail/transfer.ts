@@ -37,9 +37,14 @@ export function encodingOf(header: string): TransferEncoding {
 export function sizeOf(bytes: Uint8Array, encoding: TransferEncoding): number {
   if (encoding === "identity") return bytes.length;
   if (encoding === "quoted-printable") return quotedPrintable(bytes, Infinity, undefined);
-  let digits = 0;
-  for (let at = 0; at < bytes.length; at++) if (DIGITS[bytes[at]] < 64) digits++;
-  return (digits >> 2) * 3 + Math.max(0, (digits & 3) - 1);
+  // Four digits are three bytes, and what padding cuts off is none.
+  let [size, digits] = [0, 0];
+  for (let at = 0; at < bytes.length; at++) {
+    const digit = DIGITS[bytes[at]];
+    if (digit < 64) digits++;
+    if (digit === 64) [size, digits] = [size + (digits * 3 >> 2), 0];
+  }
+  return size + (digits * 3 >> 2);
 }
 
 /**
