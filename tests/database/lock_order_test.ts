@@ -189,3 +189,25 @@ filledTest("answers: a request that comes twice at once is one answer", async (s
     1,
   );
 });
+
+databaseTest(
+  "on call: the people of a layer are locked in one order, whoever's turn is first",
+  async (sql) => {
+    for (const name of ["Ana", "Ben"]) await sql`select public.set_oncall_person(${sql.json({ name })})`;
+    await assertWaitsFree(
+      sql,
+      "private.oncall_people p where p.name = 'Ana'",
+      (on) =>
+        on`select public.add_oncall(${
+          sql.json({ name: "infra", layer: { people: [{ name: "Ben" }, { name: "Ana" }] } })
+        })`,
+      "private.oncall_people p where p.name = 'Ben'",
+    );
+    assertEquals(
+      (await sql`
+      select p.name from private.oncall_layers l cross join unnest(l.people) with ordinality x (id, n)
+      join private.oncall_people p on p.id = x.id order by x.n`).map(({ name }) => name),
+      ["Ben", "Ana"],
+    );
+  },
+);
