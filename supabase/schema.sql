@@ -7759,7 +7759,7 @@ begin
   perform private.refuse_older_code();
   with claimed as (
     insert into private.template_syncs as y (account, due_at, started_at)
-    select a.account, v_now + interval '5 minutes', v_now from private.template_accounts() as a (account) order by 1
+    select a.account, private.template_sync_ends(v_now), v_now from private.template_accounts() as a (account) order by 1
     on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, started_at = excluded.started_at where p_all or y.due_at <= v_now
     returning y.account
   )
@@ -12575,10 +12575,16 @@ CREATE OR REPLACE FUNCTION public.remove_template(p_account text, p_name text, p
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
+declare
+  v_found boolean;
 begin
   perform private.refuse_older_code();
   delete from public.wa_templates t where t.account = p_account and t.name = p_name and t.language = p_language;
-  return found;
+  v_found := found;
+  -- Who is fetching them may have it still.
+  update private.template_syncs y set due_at = clock_timestamp()
+  where y.account = p_account and y.due_at = private.template_sync_ends(y.started_at);
+  return v_found;
 end $function$;
 grant execute on function public.remove_template(p_account text, p_name text, p_language text) to service_role;
 
@@ -15327,6 +15333,8 @@ begin
     left join public.wa_templates t on t.account = p_account and t.name = r.name and t.language = r.language
     cross join lateral (select coalesce(p_whole and t.told_at >= v_as_of, false) as later) told
     where r.name is not null and r.language is not null
+      -- What was changed here while they were fetched is newer than they are.
+      and not coalesce(p_whole and t.synced_at > v_as_of, false)
     order by r.name, r.language
   loop
     v_found := v_one.found;
@@ -15354,19 +15362,22 @@ begin
     v_stored := v_stored + 1;
   end loop;
   insert into private.template_categories as c (channel, account, name, language, template_id, category, at)
-  select 'whatsapp', p_account, r.name, r.language, r.id, r.category, v_now
+  select 'whatsapp', p_account, r.name, r.language, r.id, r.category, v_as_of
   from jsonb_to_recordset(p_templates) as r (id text, name text, language text, category text)
   where r.name is not null and r.language is not null and r.category is not null order by r.name, r.language
   on conflict on constraint template_categories_pkey do update set category = excluded.category, at = excluded.at, template_id = excluded.template_id
   where excluded.at >= c.at;
   if p_whole then
     delete from public.wa_templates t
-    where t.account = p_account and not exists (
+    where t.account = p_account and (t.synced_at <= v_as_of) is not false and not exists (
       select from jsonb_to_recordset(p_templates) as r (name text, language text) where r.name = t.name and r.language = t.language);
     get diagnostics v_removed = row_count;
     insert into private.template_syncs as y (account, due_at, synced_at)
     values (p_account, v_now + case when v_doubt then interval '1 minute' else interval '6 hours' end, v_now)
-    on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, synced_at = excluded.synced_at, failed = 0, error = null;
+    on conflict on constraint template_syncs_pkey do update
+      -- Due meanwhile stays due.
+      set due_at = case when y.due_at < private.template_sync_ends(y.started_at) then y.due_at else excluded.due_at end,
+        synced_at = excluded.synced_at, failed = 0, error = null;
   else
     -- Meta may have decided before this was written: the webhook that said so came too early.
     perform private.templates_due_now(p_account);
@@ -35201,6 +35212,18 @@ AS $function$
   where p_channel = 'whatsapp' and s.channel = p_channel and s.id = p_number_id and t.status not in ('approved', 'flagged')
 $function$;
 grant execute on function private.template_refusal(p_channel text, p_number_id text, p_message jsonb) to service_role;
+
+-- How long whoever fetches templates has for it. While somebody does, template_syncs.due_at is that time, or earlier
+-- if there was reason to fetch them again.
+CREATE OR REPLACE FUNCTION private.template_sync_ends(p_started_at timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select p_started_at + interval '5 minutes'
+$function$;
+grant execute on function private.template_sync_ends(p_started_at timestamp with time zone) to service_role;
 
 -- Whether the templates of an account are to be fetched. For the clock.
 CREATE OR REPLACE FUNCTION private.templates_are_due(p_now timestamp with time zone)
