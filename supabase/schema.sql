@@ -16983,6 +16983,12 @@ begin
     return false;
   end if;
   v_ids := array(select distinct id from unnest(v_about) as id order by id);
+  -- One lock order: conversations, lanes, messages. Events go into the lanes of their conversations, which include those of
+  -- opt-outs.
+  if v_wanted then
+    perform from public.conversations c
+    where c.id in (select m.conversation_id from public.messages m where m.id = any (v_ids)) order by c.id for update;
+  end if;
   if v_opted_out then
     perform private.keep_opt_words(array(
       select row(word.channel, word.number_id, word.contact_id, true, word.at, null, null)::private.opt_word
@@ -16995,11 +17001,6 @@ begin
         where u.status = 'failed' and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes)
           and not private.is_about_group(u.identities)
         order by c.id, u.at desc nulls last) word));
-  end if;
-  -- One lock order: conversations, lanes, messages. Events go into the lanes of their conversations.
-  if v_wanted then
-    perform from public.conversations c
-    where c.id in (select m.conversation_id from public.messages m where m.id = any (v_ids)) order by c.id for update;
   end if;
   -- The lanes that wait for one of these messages, and those of messages sent again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
@@ -33437,6 +33438,8 @@ CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timest
 AS $function$
 declare
   v_settled private.sending[];
+  -- Given up when the lease ended, and known after all.
+  v_late uuid[] := '{}';
   v_media uuid[];
   -- Nearly all are sent, and what follows from others costs nothing then.
   v_failed boolean := jsonb_path_exists(p_results, '$[*] ? (@.outcome == "failed")');
@@ -33445,7 +33448,14 @@ declare
 begin
   -- First, because it may need the contacts' lock. What a fenced-off worker reports also counts.
   perform private.learn_answered(p_results, p_now);
-  -- Opt-outs belong to the conversation, which is locked before its lane.
+  -- Events and opt-outs belong to the conversation, which is locked before its lane. Those of the events include the others.
+  if v_wanted then
+    perform from public.conversations c
+    where c.id in (
+      select o.conversation_id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+      join public.outbound_messages o on o.id = r.id where r.outcome = 'failed')
+    order by c.id for update;
+  end if;
   if v_failed then
     perform private.keep_opt_words(array(
       select distinct row(c.channel, c.number_id, c.contact_id, true, p_now, null, null)::private.opt_word
@@ -33453,13 +33463,6 @@ begin
       join public.outbound_messages o on o.id = r.id
       join public.conversations c on c.id = o.conversation_id
       where r.outcome = 'failed' and r.error ->> 'code' = any ((private.channel_policy(o.channel)).opt_out_codes)));
-  end if;
-  if v_wanted then
-    perform from public.conversations c
-    where c.id in (
-      select o.conversation_id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
-      join public.outbound_messages o on o.id = r.id where r.outcome = 'failed')
-    order by c.id for update;
   end if;
   select coalesce(array_agg(held.sending), '{}') into v_settled
   from (
@@ -33472,9 +33475,15 @@ begin
     order by l.conversation_id for update of l
   ) held;
 
+  if cardinality(v_settled) < jsonb_array_length(p_results) then
+    v_late := array(
+      select o.id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+      join public.outbound_messages o on o.id = r.id
+      where o.state = 'unknown' and r.outcome in ('sent', 'failed') and not exists (select from unnest(v_settled) s where s.id = r.id));
+  end if;
   -- A status that arrived before the answer stays. In the order of ids, as apply_statuses locks them.
   perform from public.messages m
-  where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry')) order by m.id for update;
+  where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry') || v_late) order by m.id for update;
   with named as (
     update public.messages m
     set provider_id = coalesce(m.provider_id, r.provider_id),
@@ -33555,14 +33564,12 @@ begin
     update public.senders o set held_until = p_now, held_probes = 0
     from beside where o.channel = beside.channel and o.id = beside.id;
   end if;
-  -- Given up when its lease ended, and known after all.
-  if cardinality(v_settled) < jsonb_array_length(p_results) then
+  if v_late <> '{}' then
     with known as (
       update public.outbound_messages o
       set state = r.outcome, error = case r.outcome when 'failed' then r.error end, updated_at = p_now
       from jsonb_to_recordset(p_results) as r (id uuid, outcome text, provider_id text, error jsonb)
-      where o.id = r.id and o.state = 'unknown' and r.outcome in ('sent', 'failed')
-        and not exists (select from unnest(v_settled) s where s.id = r.id)
+      where o.id = r.id and o.id = any (v_late) and o.state = 'unknown' and r.outcome in ('sent', 'failed')
       returning o.message_id, r.outcome, r.provider_id, r.error
     )
     update public.messages m
