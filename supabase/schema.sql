@@ -14792,7 +14792,7 @@ begin
     perform private.refuse_older_code();
     v_claim := private.claim_outbound((p_claim ->> 'limit')::integer, (p_claim ->> 'lease_seconds')::integer, p_claim -> 'busy',
       array(select jsonb_array_elements_text(p_claim -> 'channels')), clock_timestamp());
-  exception when others then
+  exception when others or query_canceled then
     return v_settled;
   end;
   if v_settled ? 'told' then

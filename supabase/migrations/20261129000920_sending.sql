@@ -466,7 +466,8 @@ comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbo
 -- No deadlock: settling takes its locks in the order of all others, and claiming, which comes after it, waits for none.
 --
 -- Failure policy: outcomes are recorded whoever reports them, and whatever becomes of the claim. Outdated code merely gets no
--- new work; an error is met by the next claim_outbound, which tells it.
+-- new work; an error is met by the next claim_outbound, which tells it. So is a claim that exceeds the time limit of the whole
+-- call: what was not recorded would be sent again.
 create function public.settle_outbound(p_results jsonb, p_claim jsonb default null) returns json
 language plpgsql set search_path = '' as $$
 declare
@@ -480,7 +481,7 @@ begin
     perform private.refuse_older_code();
     v_claim := private.claim_outbound((p_claim ->> 'limit')::integer, (p_claim ->> 'lease_seconds')::integer, p_claim -> 'busy',
       array(select jsonb_array_elements_text(p_claim -> 'channels')), clock_timestamp());
-  exception when others then
+  exception when others or query_canceled then
     return v_settled;
   end;
   if v_settled ? 'told' then
