@@ -14774,8 +14774,9 @@ grant execute on function public.settle_oncall_ping(p_delivery_id uuid, p_lease 
 -- provider must not be called again), provider_id, identities (of the person, as the provider knows them), error,
 -- retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, account, pair)}]. A
 -- deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose
--- lease is not the lane's current one is fenced off. With p_claim {limit, lease_seconds, busy, channels} it also
--- returns claim, like claim_outbound; absent if nothing could be claimed.
+-- lease is not the lane's current one is fenced off. With p_claim {limit, free (places of the caller, of which the
+-- claim may fill limit; if absent, limit), lease_seconds, busy, channels} it also returns claim, like claim_outbound;
+-- absent if nothing could be claimed.
 CREATE OR REPLACE FUNCTION public.settle_outbound(p_results jsonb, p_claim jsonb DEFAULT NULL::jsonb)
  RETURNS json
  LANGUAGE plpgsql
@@ -14791,7 +14792,7 @@ begin
   begin
     perform private.refuse_older_code();
     v_claim := private.claim_outbound((p_claim ->> 'limit')::integer, (p_claim ->> 'lease_seconds')::integer, p_claim -> 'busy',
-      array(select jsonb_array_elements_text(p_claim -> 'channels')), clock_timestamp());
+      array(select jsonb_array_elements_text(p_claim -> 'channels')), clock_timestamp(), (p_claim ->> 'free')::integer);
   exception when others or query_canceled then
     return v_settled;
   end;
@@ -18967,8 +18968,8 @@ begin
 end $function$;
 grant execute on function private.claim_oncall_pages(p_limit integer, p_is_on boolean, p_now timestamp with time zone) to service_role;
 
--- claim_outbound with a given time.
-CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
+-- claim_outbound with a given time, and how many places are free if the claim may not fill all.
+CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_free integer DEFAULT NULL::integer)
  RETURNS json
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -18991,6 +18992,8 @@ declare
   v_left integer := p_limit;
   -- Of these, what the turns leave.
   v_open integer;
+  -- Free places that the claim may not fill. They count in what a channel gets.
+  v_beside integer := greatest(0, p_free - p_limit);
   -- Under way by channel, those of this claim with them; and with what the turns may lease.
   v_busy jsonb := p_busy;
   v_expected jsonb;
@@ -19031,7 +19034,7 @@ begin
       v_next := v_next + 1;
       v_under_way := coalesce((v_expected ->> v_turn.channel)::integer, 0);
       -- Of several channels each gets half of the places that the others leave: however many hang, the next still finds some.
-      v_turn.places := least(v_turn.places, v_open, case when v_shared then (v_open + v_under_way + 1) / 2 - v_under_way end);
+      v_turn.places := least(v_turn.places, v_open, case when v_shared then (v_open + v_beside + v_under_way + 1) / 2 - v_under_way end);
       continue when v_turn.places <= 0;
       if v_flag is distinct from private.send_flag(v_turn.channel) then
         v_flag := private.send_flag(v_turn.channel);
@@ -19167,9 +19170,9 @@ begin
       order by l.due_at limit 1) l
     -- A channel that has used its half waits for its sends under way, and must not hide when the others are due.
     where n.channel = any (p_channels) and n.state = 'active'
-      and (not v_shared or v_left > coalesce((v_busy ->> n.channel)::integer, 0))));
+      and (not v_shared or v_left + v_beside > coalesce((v_busy ->> n.channel)::integer, 0))));
 end $function$;
-grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone) to service_role;
+grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_free integer) to service_role;
 
 -- claim_text_check with a given time.
 CREATE OR REPLACE FUNCTION private.claim_text_check(p_now timestamp with time zone)

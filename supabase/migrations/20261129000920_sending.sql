@@ -56,7 +56,7 @@ comment on type private.sending_turn is 'A sender that has something due: how ma
 
 -- Waits for nobody: who claims may be settling, and hold the locks that others wait for. What is locked is left to the next claim.
 create function private.claim_outbound(
-  p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz
+  p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz, p_free integer default null
 ) returns json
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
 set jit = off set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $$
@@ -72,6 +72,8 @@ declare
   v_left integer := p_limit;
   -- Of these, what the turns leave.
   v_open integer;
+  -- Free places that the claim may not fill. They count in what a channel gets.
+  v_beside integer := greatest(0, p_free - p_limit);
   -- Under way by channel, those of this claim with them; and with what the turns may lease.
   v_busy jsonb := p_busy;
   v_expected jsonb;
@@ -112,7 +114,7 @@ begin
       v_next := v_next + 1;
       v_under_way := coalesce((v_expected ->> v_turn.channel)::integer, 0);
       -- Of several channels each gets half of the places that the others leave: however many hang, the next still finds some.
-      v_turn.places := least(v_turn.places, v_open, case when v_shared then (v_open + v_under_way + 1) / 2 - v_under_way end);
+      v_turn.places := least(v_turn.places, v_open, case when v_shared then (v_open + v_beside + v_under_way + 1) / 2 - v_under_way end);
       continue when v_turn.places <= 0;
       if v_flag is distinct from private.send_flag(v_turn.channel) then
         v_flag := private.send_flag(v_turn.channel);
@@ -248,9 +250,9 @@ begin
       order by l.due_at limit 1) l
     -- A channel that has used its half waits for its sends under way, and must not hide when the others are due.
     where n.channel = any (p_channels) and n.state = 'active'
-      and (not v_shared or v_left > coalesce((v_busy ->> n.channel)::integer, 0))));
+      and (not v_shared or v_left + v_beside > coalesce((v_busy ->> n.channel)::integer, 0))));
 end $$;
-comment on function private.claim_outbound(integer, integer, jsonb, text[], timestamptz) is 'claim_outbound with a given time.';
+comment on function private.claim_outbound(integer, integer, jsonb, text[], timestamptz, integer) is 'claim_outbound with a given time, and how many places are free if the claim may not fill all.';
 
 create function public.claim_outbound(
   p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}', p_channels text[] default '{whatsapp}'
@@ -480,7 +482,7 @@ begin
   begin
     perform private.refuse_older_code();
     v_claim := private.claim_outbound((p_claim ->> 'limit')::integer, (p_claim ->> 'lease_seconds')::integer, p_claim -> 'busy',
-      array(select jsonb_array_elements_text(p_claim -> 'channels')), clock_timestamp());
+      array(select jsonb_array_elements_text(p_claim -> 'channels')), clock_timestamp(), (p_claim ->> 'free')::integer);
   exception when others or query_canceled then
     return v_settled;
   end;
@@ -489,7 +491,7 @@ begin
   end if;
   return json_build_object('settled', v_settled -> 'settled', 'fenced', v_settled -> 'fenced', 'claim', v_claim);
 end $$;
-comment on function public.settle_outbound(jsonb, jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the provider must not be called again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, account, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off. With p_claim {limit, lease_seconds, busy, channels} it also returns claim, like claim_outbound; absent if nothing could be claimed.';
+comment on function public.settle_outbound(jsonb, jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the provider must not be called again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, account, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off. With p_claim {limit, free (places of the caller, of which the claim may fill limit; if absent, limit), lease_seconds, busy, channels} it also returns claim, like claim_outbound; absent if nothing could be claimed.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -497,7 +499,7 @@ call private.close_functions();
 grant execute on function
   private.opt_out_doubt(text, text, jsonb, timestamptz),
   public.answer_category(uuid, jsonb),
-  private.claim_outbound(integer, integer, jsonb, text[], timestamptz),
+  private.claim_outbound(integer, integer, jsonb, text[], timestamptz, integer),
   public.claim_outbound(integer, integer, jsonb, text[]),
   private.learn_answered(jsonb, timestamptz),
   private.hold_sender(private.sending, timestamptz),

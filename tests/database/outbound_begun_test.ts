@@ -155,6 +155,22 @@ databaseTest(
 );
 
 databaseTest(
+  "settle_outbound: a channel gets half of all places, however few of them the call may fill",
+  async (sql) => {
+    for (const phone of ["491", "492"]) await written(sql, phone);
+    await send(sql, 1, text("a", to("491")));
+    const { messages } = await claimNow(sql);
+    await send(sql, 1, text("b", to("492")));
+    // Of 64 places 32 were in use, and one becomes free.
+    const places = { ...PLACES, limit: 17, busy: { whatsapp: 31 }, channels: ["whatsapp", "sms"] };
+    assertEquals(texts((await settleAndClaim(sql, messages, { ...places, free: 33 })).claim), ["b"]);
+    await send(sql, 1, text("c", to("491")));
+    const full = { ...places, busy: { whatsapp: 32 }, free: 32 };
+    assertEquals(texts((await settleAndClaim(sql, [], full)).claim), []);
+  },
+);
+
+databaseTest(
   "settle_outbound: the claim waits for nobody, and leaves what is locked to the next one",
   async (sql) => {
     for (const phone of ["491", "492", "493"]) await written(sql, phone);
