@@ -7759,7 +7759,7 @@ begin
   perform private.refuse_older_code();
   with claimed as (
     insert into private.template_syncs as y (account, due_at, started_at)
-    select a.account, v_now + interval '5 minutes', v_now from private.template_accounts() as a (account) order by 1
+    select a.account, private.template_sync_ends(v_now), v_now from private.template_accounts() as a (account) order by 1
     on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, started_at = excluded.started_at where p_all or y.due_at <= v_now
     returning y.account
   )
@@ -12575,10 +12575,16 @@ CREATE OR REPLACE FUNCTION public.remove_template(p_account text, p_name text, p
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
+declare
+  v_found boolean;
 begin
   perform private.refuse_older_code();
   delete from public.wa_templates t where t.account = p_account and t.name = p_name and t.language = p_language;
-  return found;
+  v_found := found;
+  -- Who is fetching them may have it still.
+  update private.template_syncs y set due_at = clock_timestamp()
+  where y.account = p_account and y.due_at = private.template_sync_ends(y.started_at);
+  return v_found;
 end $function$;
 grant execute on function public.remove_template(p_account text, p_name text, p_language text) to service_role;
 
@@ -14768,8 +14774,9 @@ grant execute on function public.settle_oncall_ping(p_delivery_id uuid, p_lease 
 -- provider must not be called again), provider_id, identities (of the person, as the provider knows them), error,
 -- retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, account, pair)}]. A
 -- deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose
--- lease is not the lane's current one is fenced off. With p_claim {limit, lease_seconds, busy, channels} it also
--- returns claim, like claim_outbound; absent if nothing could be claimed.
+-- lease is not the lane's current one is fenced off. With p_claim {limit, free (places of the caller, of which the
+-- claim may fill limit; if absent, limit), lease_seconds, busy, channels} it also returns claim, like claim_outbound;
+-- absent if nothing could be claimed.
 CREATE OR REPLACE FUNCTION public.settle_outbound(p_results jsonb, p_claim jsonb DEFAULT NULL::jsonb)
  RETURNS json
  LANGUAGE plpgsql
@@ -14785,8 +14792,8 @@ begin
   begin
     perform private.refuse_older_code();
     v_claim := private.claim_outbound((p_claim ->> 'limit')::integer, (p_claim ->> 'lease_seconds')::integer, p_claim -> 'busy',
-      array(select jsonb_array_elements_text(p_claim -> 'channels')), clock_timestamp());
-  exception when others then
+      array(select jsonb_array_elements_text(p_claim -> 'channels')), clock_timestamp(), (p_claim ->> 'free')::integer);
+  exception when others or query_canceled then
     return v_settled;
   end;
   if v_settled ? 'told' then
@@ -15327,6 +15334,8 @@ begin
     left join public.wa_templates t on t.account = p_account and t.name = r.name and t.language = r.language
     cross join lateral (select coalesce(p_whole and t.told_at >= v_as_of, false) as later) told
     where r.name is not null and r.language is not null
+      -- What was changed here while they were fetched is newer than they are.
+      and not coalesce(p_whole and t.synced_at > v_as_of, false)
     order by r.name, r.language
   loop
     v_found := v_one.found;
@@ -15354,19 +15363,22 @@ begin
     v_stored := v_stored + 1;
   end loop;
   insert into private.template_categories as c (channel, account, name, language, template_id, category, at)
-  select 'whatsapp', p_account, r.name, r.language, r.id, r.category, v_now
+  select 'whatsapp', p_account, r.name, r.language, r.id, r.category, v_as_of
   from jsonb_to_recordset(p_templates) as r (id text, name text, language text, category text)
   where r.name is not null and r.language is not null and r.category is not null order by r.name, r.language
   on conflict on constraint template_categories_pkey do update set category = excluded.category, at = excluded.at, template_id = excluded.template_id
   where excluded.at >= c.at;
   if p_whole then
     delete from public.wa_templates t
-    where t.account = p_account and not exists (
+    where t.account = p_account and (t.synced_at <= v_as_of) is not false and not exists (
       select from jsonb_to_recordset(p_templates) as r (name text, language text) where r.name = t.name and r.language = t.language);
     get diagnostics v_removed = row_count;
     insert into private.template_syncs as y (account, due_at, synced_at)
     values (p_account, v_now + case when v_doubt then interval '1 minute' else interval '6 hours' end, v_now)
-    on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, synced_at = excluded.synced_at, failed = 0, error = null;
+    on conflict on constraint template_syncs_pkey do update
+      -- Due meanwhile stays due.
+      set due_at = case when y.due_at < private.template_sync_ends(y.started_at) then y.due_at else excluded.due_at end,
+        synced_at = excluded.synced_at, failed = 0, error = null;
   else
     -- Meta may have decided before this was written: the webhook that said so came too early.
     perform private.templates_due_now(p_account);
@@ -16309,7 +16321,11 @@ begin
   end if;
   insert into private.oncall_layers (schedule_id, people, unit, every, starts_on, handover, days, from_time, until_time)
   values (p_schedule.id,
-    array(select private.oncall_person(x.person) from jsonb_array_elements(p_layer -> 'people') with ordinality as x (person, place) order by x.place),
+    -- Two layers may name the same people in another order.
+    array(select p.id from (
+      select x.place, private.oncall_person(x.person) as id
+      from jsonb_array_elements(p_layer -> 'people') with ordinality as x (person, place)
+      order by lower(btrim(x.person ->> 'email')), lower(btrim(x.person ->> 'name')), x.place offset 0) p order by p.place),
     coalesce(p_layer ->> 'unit', 'week'), coalesce((p_layer ->> 'every')::integer, 1),
     coalesce((p_layer ->> 'starts_on')::date, case p_layer ->> 'unit' when 'day' then v_day else v_day - extract(isodow from v_day)::integer + 1 end),
     v_handover,
@@ -16968,6 +16984,12 @@ begin
     return false;
   end if;
   v_ids := array(select distinct id from unnest(v_about) as id order by id);
+  -- One lock order: conversations, lanes, messages. Events go into the lanes of their conversations, which include those of
+  -- opt-outs.
+  if v_wanted then
+    perform from public.conversations c
+    where c.id in (select m.conversation_id from public.messages m where m.id = any (v_ids)) order by c.id for update;
+  end if;
   if v_opted_out then
     perform private.keep_opt_words(array(
       select row(word.channel, word.number_id, word.contact_id, true, word.at, null, null)::private.opt_word
@@ -16980,11 +17002,6 @@ begin
         where u.status = 'failed' and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes)
           and not private.is_about_group(u.identities)
         order by c.id, u.at desc nulls last) word));
-  end if;
-  -- One lock order: conversations, lanes, messages. Events go into the lanes of their conversations.
-  if v_wanted then
-    perform from public.conversations c
-    where c.id in (select m.conversation_id from public.messages m where m.id = any (v_ids)) order by c.id for update;
   end if;
   -- The lanes that wait for one of these messages, and those of messages sent again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
@@ -18951,8 +18968,8 @@ begin
 end $function$;
 grant execute on function private.claim_oncall_pages(p_limit integer, p_is_on boolean, p_now timestamp with time zone) to service_role;
 
--- claim_outbound with a given time.
-CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
+-- claim_outbound with a given time, and how many places are free if the claim may not fill all.
+CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_free integer DEFAULT NULL::integer)
  RETURNS json
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -18975,6 +18992,8 @@ declare
   v_left integer := p_limit;
   -- Of these, what the turns leave.
   v_open integer;
+  -- Free places that the claim may not fill. They count in what a channel gets.
+  v_beside integer := greatest(0, p_free - p_limit);
   -- Under way by channel, those of this claim with them; and with what the turns may lease.
   v_busy jsonb := p_busy;
   v_expected jsonb;
@@ -19015,7 +19034,7 @@ begin
       v_next := v_next + 1;
       v_under_way := coalesce((v_expected ->> v_turn.channel)::integer, 0);
       -- Of several channels each gets half of the places that the others leave: however many hang, the next still finds some.
-      v_turn.places := least(v_turn.places, v_open, case when v_shared then (v_open + v_under_way + 1) / 2 - v_under_way end);
+      v_turn.places := least(v_turn.places, v_open, case when v_shared then (v_open + v_beside + v_under_way + 1) / 2 - v_under_way end);
       continue when v_turn.places <= 0;
       if v_flag is distinct from private.send_flag(v_turn.channel) then
         v_flag := private.send_flag(v_turn.channel);
@@ -19151,9 +19170,9 @@ begin
       order by l.due_at limit 1) l
     -- A channel that has used its half waits for its sends under way, and must not hide when the others are due.
     where n.channel = any (p_channels) and n.state = 'active'
-      and (not v_shared or v_left > coalesce((v_busy ->> n.channel)::integer, 0))));
+      and (not v_shared or v_left + v_beside > coalesce((v_busy ->> n.channel)::integer, 0))));
 end $function$;
-grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone) to service_role;
+grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_free integer) to service_role;
 
 -- claim_text_check with a given time.
 CREATE OR REPLACE FUNCTION private.claim_text_check(p_now timestamp with time zone)
@@ -33422,6 +33441,8 @@ CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timest
 AS $function$
 declare
   v_settled private.sending[];
+  -- Given up when the lease ended, and known after all.
+  v_late uuid[] := '{}';
   v_media uuid[];
   -- Nearly all are sent, and what follows from others costs nothing then.
   v_failed boolean := jsonb_path_exists(p_results, '$[*] ? (@.outcome == "failed")');
@@ -33430,7 +33451,14 @@ declare
 begin
   -- First, because it may need the contacts' lock. What a fenced-off worker reports also counts.
   perform private.learn_answered(p_results, p_now);
-  -- Opt-outs belong to the conversation, which is locked before its lane.
+  -- Events and opt-outs belong to the conversation, which is locked before its lane. Those of the events include the others.
+  if v_wanted then
+    perform from public.conversations c
+    where c.id in (
+      select o.conversation_id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+      join public.outbound_messages o on o.id = r.id where r.outcome = 'failed')
+    order by c.id for update;
+  end if;
   if v_failed then
     perform private.keep_opt_words(array(
       select distinct row(c.channel, c.number_id, c.contact_id, true, p_now, null, null)::private.opt_word
@@ -33438,13 +33466,6 @@ begin
       join public.outbound_messages o on o.id = r.id
       join public.conversations c on c.id = o.conversation_id
       where r.outcome = 'failed' and r.error ->> 'code' = any ((private.channel_policy(o.channel)).opt_out_codes)));
-  end if;
-  if v_wanted then
-    perform from public.conversations c
-    where c.id in (
-      select o.conversation_id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
-      join public.outbound_messages o on o.id = r.id where r.outcome = 'failed')
-    order by c.id for update;
   end if;
   select coalesce(array_agg(held.sending), '{}') into v_settled
   from (
@@ -33457,9 +33478,15 @@ begin
     order by l.conversation_id for update of l
   ) held;
 
+  if cardinality(v_settled) < jsonb_array_length(p_results) then
+    v_late := array(
+      select o.id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+      join public.outbound_messages o on o.id = r.id
+      where o.state = 'unknown' and r.outcome in ('sent', 'failed') and not exists (select from unnest(v_settled) s where s.id = r.id));
+  end if;
   -- A status that arrived before the answer stays. In the order of ids, as apply_statuses locks them.
   perform from public.messages m
-  where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry')) order by m.id for update;
+  where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry') || v_late) order by m.id for update;
   with named as (
     update public.messages m
     set provider_id = coalesce(m.provider_id, r.provider_id),
@@ -33540,14 +33567,12 @@ begin
     update public.senders o set held_until = p_now, held_probes = 0
     from beside where o.channel = beside.channel and o.id = beside.id;
   end if;
-  -- Given up when its lease ended, and known after all.
-  if cardinality(v_settled) < jsonb_array_length(p_results) then
+  if v_late <> '{}' then
     with known as (
       update public.outbound_messages o
       set state = r.outcome, error = case r.outcome when 'failed' then r.error end, updated_at = p_now
       from jsonb_to_recordset(p_results) as r (id uuid, outcome text, provider_id text, error jsonb)
-      where o.id = r.id and o.state = 'unknown' and r.outcome in ('sent', 'failed')
-        and not exists (select from unnest(v_settled) s where s.id = r.id)
+      where o.id = r.id and o.id = any (v_late) and o.state = 'unknown' and r.outcome in ('sent', 'failed')
       returning o.message_id, r.outcome, r.provider_id, r.error
     )
     update public.messages m
@@ -35197,6 +35222,18 @@ AS $function$
   where p_channel = 'whatsapp' and s.channel = p_channel and s.id = p_number_id and t.status not in ('approved', 'flagged')
 $function$;
 grant execute on function private.template_refusal(p_channel text, p_number_id text, p_message jsonb) to service_role;
+
+-- How long whoever fetches templates has for it. While somebody does, template_syncs.due_at is that time, or earlier
+-- if there was reason to fetch them again.
+CREATE OR REPLACE FUNCTION private.template_sync_ends(p_started_at timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select p_started_at + interval '5 minutes'
+$function$;
+grant execute on function private.template_sync_ends(p_started_at timestamp with time zone) to service_role;
 
 -- Whether the templates of an account are to be fetched. For the clock.
 CREATE OR REPLACE FUNCTION private.templates_are_due(p_now timestamp with time zone)

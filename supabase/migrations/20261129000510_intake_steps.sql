@@ -64,6 +64,12 @@ begin
     return false;
   end if;
   v_ids := array(select distinct id from unnest(v_about) as id order by id);
+  -- One lock order: conversations, lanes, messages. Events go into the lanes of their conversations, which include those of
+  -- opt-outs.
+  if v_wanted then
+    perform from public.conversations c
+    where c.id in (select m.conversation_id from public.messages m where m.id = any (v_ids)) order by c.id for update;
+  end if;
   if v_opted_out then
     perform private.keep_opt_words(array(
       select row(word.channel, word.number_id, word.contact_id, true, word.at, null, null)::private.opt_word
@@ -76,11 +82,6 @@ begin
         where u.status = 'failed' and u.error #>> '{0,code}' = any ((private.channel_policy(u.channel)).opt_out_codes)
           and not private.is_about_group(u.identities)
         order by c.id, u.at desc nulls last) word));
-  end if;
-  -- One lock order: conversations, lanes, messages. Events go into the lanes of their conversations.
-  if v_wanted then
-    perform from public.conversations c
-    where c.id in (select m.conversation_id from public.messages m where m.id = any (v_ids)) order by c.id for update;
   end if;
   -- The lanes that wait for one of these messages, and those of messages sent again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;

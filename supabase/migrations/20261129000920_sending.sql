@@ -56,7 +56,7 @@ comment on type private.sending_turn is 'A sender that has something due: how ma
 
 -- Waits for nobody: who claims may be settling, and hold the locks that others wait for. What is locked is left to the next claim.
 create function private.claim_outbound(
-  p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz
+  p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz, p_free integer default null
 ) returns json
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
 set jit = off set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $$
@@ -72,6 +72,8 @@ declare
   v_left integer := p_limit;
   -- Of these, what the turns leave.
   v_open integer;
+  -- Free places that the claim may not fill. They count in what a channel gets.
+  v_beside integer := greatest(0, p_free - p_limit);
   -- Under way by channel, those of this claim with them; and with what the turns may lease.
   v_busy jsonb := p_busy;
   v_expected jsonb;
@@ -112,7 +114,7 @@ begin
       v_next := v_next + 1;
       v_under_way := coalesce((v_expected ->> v_turn.channel)::integer, 0);
       -- Of several channels each gets half of the places that the others leave: however many hang, the next still finds some.
-      v_turn.places := least(v_turn.places, v_open, case when v_shared then (v_open + v_under_way + 1) / 2 - v_under_way end);
+      v_turn.places := least(v_turn.places, v_open, case when v_shared then (v_open + v_beside + v_under_way + 1) / 2 - v_under_way end);
       continue when v_turn.places <= 0;
       if v_flag is distinct from private.send_flag(v_turn.channel) then
         v_flag := private.send_flag(v_turn.channel);
@@ -248,9 +250,9 @@ begin
       order by l.due_at limit 1) l
     -- A channel that has used its half waits for its sends under way, and must not hide when the others are due.
     where n.channel = any (p_channels) and n.state = 'active'
-      and (not v_shared or v_left > coalesce((v_busy ->> n.channel)::integer, 0))));
+      and (not v_shared or v_left + v_beside > coalesce((v_busy ->> n.channel)::integer, 0))));
 end $$;
-comment on function private.claim_outbound(integer, integer, jsonb, text[], timestamptz) is 'claim_outbound with a given time.';
+comment on function private.claim_outbound(integer, integer, jsonb, text[], timestamptz, integer) is 'claim_outbound with a given time, and how many places are free if the claim may not fill all.';
 
 create function public.claim_outbound(
   p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}', p_channels text[] default '{whatsapp}'
@@ -319,6 +321,8 @@ language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
 set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_settled private.sending[];
+  -- Given up when the lease ended, and known after all.
+  v_late uuid[] := '{}';
   v_media uuid[];
   -- Nearly all are sent, and what follows from others costs nothing then.
   v_failed boolean := jsonb_path_exists(p_results, '$[*] ? (@.outcome == "failed")');
@@ -327,7 +331,14 @@ declare
 begin
   -- First, because it may need the contacts' lock. What a fenced-off worker reports also counts.
   perform private.learn_answered(p_results, p_now);
-  -- Opt-outs belong to the conversation, which is locked before its lane.
+  -- Events and opt-outs belong to the conversation, which is locked before its lane. Those of the events include the others.
+  if v_wanted then
+    perform from public.conversations c
+    where c.id in (
+      select o.conversation_id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+      join public.outbound_messages o on o.id = r.id where r.outcome = 'failed')
+    order by c.id for update;
+  end if;
   if v_failed then
     perform private.keep_opt_words(array(
       select distinct row(c.channel, c.number_id, c.contact_id, true, p_now, null, null)::private.opt_word
@@ -335,13 +346,6 @@ begin
       join public.outbound_messages o on o.id = r.id
       join public.conversations c on c.id = o.conversation_id
       where r.outcome = 'failed' and r.error ->> 'code' = any ((private.channel_policy(o.channel)).opt_out_codes)));
-  end if;
-  if v_wanted then
-    perform from public.conversations c
-    where c.id in (
-      select o.conversation_id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
-      join public.outbound_messages o on o.id = r.id where r.outcome = 'failed')
-    order by c.id for update;
   end if;
   select coalesce(array_agg(held.sending), '{}') into v_settled
   from (
@@ -354,9 +358,15 @@ begin
     order by l.conversation_id for update of l
   ) held;
 
+  if cardinality(v_settled) < jsonb_array_length(p_results) then
+    v_late := array(
+      select o.id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+      join public.outbound_messages o on o.id = r.id
+      where o.state = 'unknown' and r.outcome in ('sent', 'failed') and not exists (select from unnest(v_settled) s where s.id = r.id));
+  end if;
   -- A status that arrived before the answer stays. In the order of ids, as apply_statuses locks them.
   perform from public.messages m
-  where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry')) order by m.id for update;
+  where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry') || v_late) order by m.id for update;
   with named as (
     update public.messages m
     set provider_id = coalesce(m.provider_id, r.provider_id),
@@ -437,14 +447,12 @@ begin
     update public.senders o set held_until = p_now, held_probes = 0
     from beside where o.channel = beside.channel and o.id = beside.id;
   end if;
-  -- Given up when its lease ended, and known after all.
-  if cardinality(v_settled) < jsonb_array_length(p_results) then
+  if v_late <> '{}' then
     with known as (
       update public.outbound_messages o
       set state = r.outcome, error = case r.outcome when 'failed' then r.error end, updated_at = p_now
       from jsonb_to_recordset(p_results) as r (id uuid, outcome text, provider_id text, error jsonb)
-      where o.id = r.id and o.state = 'unknown' and r.outcome in ('sent', 'failed')
-        and not exists (select from unnest(v_settled) s where s.id = r.id)
+      where o.id = r.id and o.id = any (v_late) and o.state = 'unknown' and r.outcome in ('sent', 'failed')
       returning o.message_id, r.outcome, r.provider_id, r.error
     )
     update public.messages m
@@ -460,7 +468,8 @@ comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbo
 -- No deadlock: settling takes its locks in the order of all others, and claiming, which comes after it, waits for none.
 --
 -- Failure policy: outcomes are recorded whoever reports them, and whatever becomes of the claim. Outdated code merely gets no
--- new work; an error is met by the next claim_outbound, which tells it.
+-- new work; an error is met by the next claim_outbound, which tells it. So is a claim that exceeds the time limit of the whole
+-- call: what was not recorded would be sent again.
 create function public.settle_outbound(p_results jsonb, p_claim jsonb default null) returns json
 language plpgsql set search_path = '' as $$
 declare
@@ -473,8 +482,8 @@ begin
   begin
     perform private.refuse_older_code();
     v_claim := private.claim_outbound((p_claim ->> 'limit')::integer, (p_claim ->> 'lease_seconds')::integer, p_claim -> 'busy',
-      array(select jsonb_array_elements_text(p_claim -> 'channels')), clock_timestamp());
-  exception when others then
+      array(select jsonb_array_elements_text(p_claim -> 'channels')), clock_timestamp(), (p_claim ->> 'free')::integer);
+  exception when others or query_canceled then
     return v_settled;
   end;
   if v_settled ? 'told' then
@@ -482,7 +491,7 @@ begin
   end if;
   return json_build_object('settled', v_settled -> 'settled', 'fenced', v_settled -> 'fenced', 'claim', v_claim);
 end $$;
-comment on function public.settle_outbound(jsonb, jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the provider must not be called again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, account, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off. With p_claim {limit, lease_seconds, busy, channels} it also returns claim, like claim_outbound; absent if nothing could be claimed.';
+comment on function public.settle_outbound(jsonb, jsonb) is 'Records the provider''s answers [{id, lease, outcome (sent, retry, failed, or unknown: the answer was lost, and the provider must not be called again), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, account, pair)}]. A deferred send does not count as an attempt; a held sender waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off. With p_claim {limit, free (places of the caller, of which the claim may fill limit; if absent, limit), lease_seconds, busy, channels} it also returns claim, like claim_outbound; absent if nothing could be claimed.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -490,7 +499,7 @@ call private.close_functions();
 grant execute on function
   private.opt_out_doubt(text, text, jsonb, timestamptz),
   public.answer_category(uuid, jsonb),
-  private.claim_outbound(integer, integer, jsonb, text[], timestamptz),
+  private.claim_outbound(integer, integer, jsonb, text[], timestamptz, integer),
   public.claim_outbound(integer, integer, jsonb, text[]),
   private.learn_answered(jsonb, timestamptz),
   private.hold_sender(private.sending, timestamptz),

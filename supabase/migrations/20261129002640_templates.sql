@@ -92,6 +92,12 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function private.templates_due_now(text) is 'Makes the templates of an account due: Meta reported something whose whole is not known.';
 
+create function private.template_sync_ends(p_started_at timestamptz) returns timestamptz
+language sql stable set search_path = '' as $$
+  select p_started_at + interval '5 minutes'
+$$;
+comment on function private.template_sync_ends(timestamptz) is 'How long whoever fetches templates has for it. While somebody does, template_syncs.due_at is that time, or earlier if there was reason to fetch them again.';
+
 create function public.claim_template_syncs(p_all boolean default false) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -101,7 +107,7 @@ begin
   perform private.refuse_older_code();
   with claimed as (
     insert into private.template_syncs as y (account, due_at, started_at)
-    select a.account, v_now + interval '5 minutes', v_now from private.template_accounts() as a (account) order by 1
+    select a.account, private.template_sync_ends(v_now), v_now from private.template_accounts() as a (account) order by 1
     on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, started_at = excluded.started_at where p_all or y.due_at <= v_now
     returning y.account
   )
@@ -162,6 +168,8 @@ begin
     left join public.wa_templates t on t.account = p_account and t.name = r.name and t.language = r.language
     cross join lateral (select coalesce(p_whole and t.told_at >= v_as_of, false) as later) told
     where r.name is not null and r.language is not null
+      -- What was changed here while they were fetched is newer than they are.
+      and not coalesce(p_whole and t.synced_at > v_as_of, false)
     order by r.name, r.language
   loop
     v_found := v_one.found;
@@ -189,19 +197,22 @@ begin
     v_stored := v_stored + 1;
   end loop;
   insert into private.template_categories as c (channel, account, name, language, template_id, category, at)
-  select 'whatsapp', p_account, r.name, r.language, r.id, r.category, v_now
+  select 'whatsapp', p_account, r.name, r.language, r.id, r.category, v_as_of
   from jsonb_to_recordset(p_templates) as r (id text, name text, language text, category text)
   where r.name is not null and r.language is not null and r.category is not null order by r.name, r.language
   on conflict on constraint template_categories_pkey do update set category = excluded.category, at = excluded.at, template_id = excluded.template_id
   where excluded.at >= c.at;
   if p_whole then
     delete from public.wa_templates t
-    where t.account = p_account and not exists (
+    where t.account = p_account and (t.synced_at <= v_as_of) is not false and not exists (
       select from jsonb_to_recordset(p_templates) as r (name text, language text) where r.name = t.name and r.language = t.language);
     get diagnostics v_removed = row_count;
     insert into private.template_syncs as y (account, due_at, synced_at)
     values (p_account, v_now + case when v_doubt then interval '1 minute' else interval '6 hours' end, v_now)
-    on conflict on constraint template_syncs_pkey do update set due_at = excluded.due_at, synced_at = excluded.synced_at, failed = 0, error = null;
+    on conflict on constraint template_syncs_pkey do update
+      -- Due meanwhile stays due.
+      set due_at = case when y.due_at < private.template_sync_ends(y.started_at) then y.due_at else excluded.due_at end,
+        synced_at = excluded.synced_at, failed = 0, error = null;
   else
     -- Meta may have decided before this was written: the webhook that said so came too early.
     perform private.templates_due_now(p_account);
@@ -213,10 +224,16 @@ comment on function public.store_templates(text, jsonb, boolean) is
 
 create function public.remove_template(p_account text, p_name text, p_language text) returns boolean
 language plpgsql volatile set search_path = '' as $$
+declare
+  v_found boolean;
 begin
   perform private.refuse_older_code();
   delete from public.wa_templates t where t.account = p_account and t.name = p_name and t.language = p_language;
-  return found;
+  v_found := found;
+  -- Who is fetching them may have it still.
+  update private.template_syncs y set due_at = clock_timestamp()
+  where y.account = p_account and y.due_at = private.template_sync_ends(y.started_at);
+  return v_found;
 end $$;
 comment on function public.remove_template(text, text, text) is 'Removes a template that was deleted at Meta; false if there was none. For secret keys.';
 
@@ -382,6 +399,7 @@ grant execute on function
   private.template_accounts(),
   private.templates_are_due(timestamptz),
   private.templates_due_now(text),
+  private.template_sync_ends(timestamptz),
   public.claim_template_syncs(boolean),
   public.fail_template_sync(text, text),
   private.found_change(text, jsonb, text, jsonb, timestamptz),

@@ -279,7 +279,11 @@ begin
   end if;
   insert into private.oncall_layers (schedule_id, people, unit, every, starts_on, handover, days, from_time, until_time)
   values (p_schedule.id,
-    array(select private.oncall_person(x.person) from jsonb_array_elements(p_layer -> 'people') with ordinality as x (person, place) order by x.place),
+    -- Two layers may name the same people in another order.
+    array(select p.id from (
+      select x.place, private.oncall_person(x.person) as id
+      from jsonb_array_elements(p_layer -> 'people') with ordinality as x (person, place)
+      order by lower(btrim(x.person ->> 'email')), lower(btrim(x.person ->> 'name')), x.place offset 0) p order by p.place),
     coalesce(p_layer ->> 'unit', 'week'), coalesce((p_layer ->> 'every')::integer, 1),
     coalesce((p_layer ->> 'starts_on')::date, case p_layer ->> 'unit' when 'day' then v_day else v_day - extract(isodow from v_day)::integer + 1 end),
     v_handover,

@@ -2,8 +2,9 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import type { PendingQuery, Row, Sql } from "postgres";
 import { databaseTest } from "../support/database.ts";
+import { destination } from "../support/deliveries.ts";
 import { filledTest } from "../support/filled.ts";
-import { ingest, message } from "../support/intake.ts";
+import { ingest, message, status } from "../support/intake.ts";
 import { at, claim, databaseTest as sendingTest, send, text, to, written } from "../support/outbound.ts";
 import { until } from "../support/until.ts";
 
@@ -69,6 +70,77 @@ sendingTest("senders: results of two of them, in whatever order, lock them by id
     [{ id: "1", held_code: "190" }, { id: "2", held_code: "190" }],
   );
 });
+
+sendingTest(
+  "messages: an answer that comes when its message was given up locks it before its place in the queue, as a status does",
+  async (sql) => {
+    await written(sql);
+    await send(sql, 1, text("a"));
+    const [{ id, lease }] = await claim(sql, 2);
+    await sql`update public.outbound_messages set state = 'unknown'`;
+    await sql`update public.messages set status = 'unknown' where id = ${id}`;
+    await sql`update private.outbound_lanes set lease = null, due_at = null`;
+    const results = [{ id, lease, outcome: "sent", provider_id: "wamid.1" }];
+    await assertWaitsFree(
+      sql,
+      `public.messages m where m.id = '${id}'`,
+      (on) => on`select private.settle_outbound(${sql.json(results)}, ${at(90)})`,
+      `public.outbound_messages o where o.id = '${id}'`,
+    );
+    assertEquals(
+      [...await sql`select o.state, m.status, m.provider_id from public.outbound_messages o join public.messages m on m.id = o.id`],
+      [{ state: "sent", status: "accepted", provider_id: "wamid.1" }],
+    );
+  },
+);
+
+sendingTest(
+  "conversations: what failed, of whoever has opted out too, locks them by id where services are told",
+  async (sql) => {
+    await destination(sql, "all", { events: ["*"] });
+    for (const phone of ["491", "492"]) {
+      await written(sql, phone);
+      await send(sql, 1, text(phone, to(phone)));
+    }
+    const [first, second] = await sql`select id from public.conversations order by id`;
+    // The person of the second has opted out.
+    const failed = (await claim(sql, 2)).map(({ id, lease, to }) => ({
+      id,
+      lease,
+      outcome: "failed",
+      provider_id: `wamid.${id}`,
+      error: { code: to === "492" ? "131050" : "131026" },
+    }));
+    const statuses = failed.map(({ provider_id, error }) =>
+      status(provider_id, "failed", {
+        channel: "whatsapp",
+        provider: "whatsapp",
+        identities: [],
+        error: [error],
+      })
+    );
+    for (
+      const act of [
+        (on: Sql) => on`select private.settle_outbound(${sql.json(failed)}, ${at(3)})`,
+        (on: Sql) => on`select public.ingest_updates(${sql.json(statuses as never)})`,
+      ]
+    ) {
+      await sql`update public.conversations set opted_out_at = null, opt_told_at = null`;
+      await assertWaitsFree(
+        sql,
+        `public.conversations c where c.id = '${first.id}'`,
+        act,
+        `public.conversations c where c.id = '${second.id}'`,
+      );
+      assertEquals(
+        (await sql`select opted_out_at is not null as out from public.conversations order by id`).map((
+          { out },
+        ) => out),
+        [false, true],
+      );
+    }
+  },
+);
 
 databaseTest("senders: receipts lock those that they hold and those that they free by id", async (sql) => {
   await sql`insert into public.settings (key, value) values ('sms_send.enabled', 'true')`;
@@ -189,3 +261,25 @@ filledTest("answers: a request that comes twice at once is one answer", async (s
     1,
   );
 });
+
+databaseTest(
+  "on call: the people of a layer are locked in one order, whoever's turn is first",
+  async (sql) => {
+    for (const name of ["Ana", "Ben"]) await sql`select public.set_oncall_person(${sql.json({ name })})`;
+    await assertWaitsFree(
+      sql,
+      "private.oncall_people p where p.name = 'Ana'",
+      (on) =>
+        on`select public.add_oncall(${
+          sql.json({ name: "infra", layer: { people: [{ name: "Ben" }, { name: "Ana" }] } })
+        })`,
+      "private.oncall_people p where p.name = 'Ben'",
+    );
+    assertEquals(
+      (await sql`
+      select p.name from private.oncall_layers l cross join unnest(l.people) with ordinality x (id, n)
+      join private.oncall_people p on p.id = x.id order by x.n`).map(({ name }) => name),
+      ["Ben", "Ana"],
+    );
+  },
+);

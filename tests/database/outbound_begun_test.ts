@@ -139,6 +139,38 @@ databaseTest("settle_outbound: what has happened is recorded even if nothing can
 });
 
 databaseTest(
+  "settle_outbound: what has happened is recorded even if the claim takes too long",
+  async (sql) => {
+    await written(sql);
+    await send(sql, 1, text("1"), text("2"));
+    const { messages } = await claimNow(sql);
+    await sql`alter function private.on_for_everybody(text) rename to away`;
+    await sql`create function private.on_for_everybody(p_flag text) returns boolean language plpgsql as $$
+    begin
+      raise exception 'canceling statement due to statement timeout' using errcode = 'query_canceled';
+    end $$`;
+    assertEquals(await settleAndClaim(sql, messages), { settled: 1, fenced: 0 });
+    assertEquals(await states(sql), ["sent", "queued"]);
+  },
+);
+
+databaseTest(
+  "settle_outbound: a channel gets half of all places, however few of them the call may fill",
+  async (sql) => {
+    for (const phone of ["491", "492"]) await written(sql, phone);
+    await send(sql, 1, text("a", to("491")));
+    const { messages } = await claimNow(sql);
+    await send(sql, 1, text("b", to("492")));
+    // Of 64 places 32 were in use, and one becomes free.
+    const places = { ...PLACES, limit: 17, busy: { whatsapp: 31 }, channels: ["whatsapp", "sms"] };
+    assertEquals(texts((await settleAndClaim(sql, messages, { ...places, free: 33 })).claim), ["b"]);
+    await send(sql, 1, text("c", to("491")));
+    const full = { ...places, busy: { whatsapp: 32 }, free: 32 };
+    assertEquals(texts((await settleAndClaim(sql, [], full)).claim), []);
+  },
+);
+
+databaseTest(
   "settle_outbound: the claim waits for nobody, and leaves what is locked to the next one",
   async (sql) => {
     for (const phone of ["491", "492", "493"]) await written(sql, phone);

@@ -190,6 +190,69 @@ databaseTest(
 );
 
 databaseTest(
+  "templates: what is changed here while they are fetched stays, and they are fetched again soon",
+  async (sql) => {
+    await sender(sql);
+    const [old, gone] = [{ ...TEMPLATE, name: "old", id: "8" }, { ...TEMPLATE, name: "gone", id: "9" }];
+    await store(sql, [TEMPLATE, old, gone]);
+    await sql`update public.wa_templates set synced_at = synced_at - interval '1 hour'`;
+    await sql`update private.template_categories set at = at - interval '1 hour'`;
+    await claimAll(sql, true);
+    // It began a minute ago.
+    await sql`update private.template_syncs set started_at = started_at - interval '1 minute', due_at = due_at - interval '1 minute'`;
+    const components = [{ type: "BODY", text: "Good day" }];
+    await store(sql, [{ ...TEMPLATE, status: "pending", category: "marketing", components }], false);
+    await store(sql, [{ ...TEMPLATE, name: "new", id: "10", status: "pending" }], false);
+    assertEquals((await sql`select public.remove_template('A', 'gone', 'en') as was`)[0].was, true);
+    await store(sql, [TEMPLATE, gone]);
+    assertEquals(
+      (await rows(sql)).filter(([name]) => name !== "gone"),
+      [["new", "en", "utility", "pending", "green"], ["parcel", "en", "marketing", "pending", "green"]],
+    );
+    assertEquals(
+      [
+        ...await sql`select t.components, c.category from public.wa_templates t
+        join private.template_categories c on c.name = t.name and c.language = t.language where t.name = 'parcel'`,
+      ],
+      [{ components, category: "marketing" }],
+    );
+    assertEquals(
+      (await sql`select kind from public.account_events`).map(({ kind }) => kind),
+      ["template.category_changed"],
+      "Meta has approved nothing",
+    );
+    assertEquals(await due(sql), true);
+    await claimAll(sql);
+    await store(sql, [TEMPLATE]);
+    assertEquals([await rows(sql), await due(sql)], [
+      [["parcel", "en", "utility", "approved", "green"]],
+      false,
+    ]);
+  },
+);
+
+for (
+  const [what, change] of [
+    ["a change of ours", (sql: Sql) => store(sql, [TEMPLATE], false)],
+    ["a removal", (sql: Sql) => sql`select public.remove_template('A', 'parcel', 'en')`],
+    [
+      "news of one that is not known",
+      (sql: Sql) =>
+        ingest(sql, news({ id: "8", name: "other", kind: "template.approved", status: "approved" })),
+    ],
+  ] as const
+) {
+  databaseTest(`templates: ${what} while they are fetched has them fetched again`, async (sql) => {
+    await sender(sql);
+    await store(sql, [TEMPLATE]);
+    await claimAll(sql, true);
+    await change(sql);
+    await store(sql, [TEMPLATE]);
+    assertEquals(await due(sql), true);
+  });
+}
+
+databaseTest(
   "templates: webhooks change status, quality and category, and never go back in time",
   async (sql) => {
     await sender(sql);

@@ -11,7 +11,7 @@ drop function private.hold_sender(private.sending, timestamptz);
 drop type private.sending;
 drop function private.learn_answered(jsonb, timestamptz);
 drop function public.claim_outbound(integer, integer, jsonb, text[]);
-drop function private.claim_outbound(integer, integer, jsonb, text[], timestamptz);
+drop function private.claim_outbound(integer, integer, jsonb, text[], timestamptz, integer);
 drop type private.sending_turn;
 drop function public.answer_category(uuid, jsonb);
 drop function private.opt_out_doubt(text, text, jsonb, timestamptz);

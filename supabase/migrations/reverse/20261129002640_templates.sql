@@ -19,6 +19,7 @@ drop function private.found_change(text, jsonb, text, jsonb, timestamptz);
 drop function public.fail_template_sync(text, text);
 drop function public.claim_template_syncs(boolean);
 drop function private.templates_due_now(text);
+drop function private.template_sync_ends(timestamptz);
 drop function private.templates_are_due(timestamptz);
 drop function private.template_accounts();
 drop table private.template_syncs;

@@ -76,6 +76,11 @@ export function putBack(retry_after_ms = 0): SendOutcome {
 interface Places {
   readonly claim: {
     limit: number;
+    /**
+     * All free places, of which the call may fill `limit`: the places left by other channels decide how many
+     * one channel gets.
+     */
+    free: number;
     lease_seconds: number;
     busy: Record<string, number>;
     channels: readonly string[];
@@ -167,6 +172,7 @@ export function createSender(deps: SenderDeps, time: Time = REAL_TIME): () => Pr
     return {
       claim: {
         limit,
+        free: freed.length + free,
         lease_seconds: LEASE_SECONDS,
         busy: Object.fromEntries([...others].filter(([, n]) => n > 0)),
         channels,

@@ -34,7 +34,13 @@ interface Call {
   /** Of `settle_outbound`. */
   results?: { id: string }[];
   /** What it asks for, if it claims. */
-  places?: { limit: number; lease_seconds: number; busy: Record<string, number>; channels: string[] };
+  places?: {
+    limit: number;
+    free?: number;
+    lease_seconds: number;
+    busy: Record<string, number>;
+    channels: string[];
+  };
 }
 
 /** A sender whose database gives `answer`'s messages to who claims. */
@@ -143,7 +149,7 @@ Deno.test("createSender(): sent messages are settled under the lease of their cl
       name: "settle_outbound",
       results: results.map((result, n) => ({ id: `o${n}`, lease: `l${n}`, ...result })),
       // What it frees, and half of the others.
-      places: { limit: 18, ...asked },
+      places: { limit: 18, free: 32, ...asked },
     },
   ]);
   assertEquals(outcomes, ["sent", "retry", "failed"]);
@@ -158,6 +164,7 @@ Deno.test("createSender(): a settlement claims into the places that it frees and
   await pass(20);
   assertEquals(calls.at(-1)?.places, {
     limit: 5,
+    free: 5,
     lease_seconds: 60,
     busy: { whatsapp: 27 },
     channels: ["whatsapp"],
