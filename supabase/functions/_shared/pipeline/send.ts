@@ -117,21 +117,20 @@ export function createSender(deps: SenderDeps, time: Time = REAL_TIME): () => Pr
       settling = true;
       calledAt = time.now();
       // Failure policy: where nothing can be claimed, what has happened is written down all the same. Nor is anything
-      // claimed after a failure: the claim may have taken the time, and if only the answer was lost, each repetition
+      // claimed after a failure: the claim may be its cause, and if only the answer was lost, each repetition
       // would lease messages that nobody sends.
       const next = failed ? undefined : await hold(items).catch(() => undefined);
       let settled: Result<"settle_outbound"> | undefined;
       let round: Round | void = undefined;
       if (next !== undefined) postponed = false;
-      failed = true;
       try {
         settled = await deps.rpc("settle_outbound", {
           p_results: items.map(({ channel: _, ...result }) => result),
           ...(next === undefined ? {} : { p_claim: next.claim }),
         });
-        failed = false;
       } finally {
         settling = false;
+        failed = settled === undefined;
         if (next !== undefined) round = next.use(settled?.claim, items.length);
         if (postponed) {
           postponed = false;
