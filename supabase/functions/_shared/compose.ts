@@ -8,6 +8,7 @@ import { createChatDestination } from "./channels/telegram/chat.ts";
 import { bot } from "./channels/telegram/config.ts";
 import { killed } from "./config/kill_switch.ts";
 import { keyHeaders, project } from "./config/project.ts";
+import { pauseChat } from "./db/chat_pauses.ts";
 import { rpc } from "./db/client.ts";
 import { loadConfig } from "./db/config.ts";
 import { count } from "./db/counters.ts";
@@ -58,6 +59,7 @@ const telegram = createChatDestination({
   moveChat: async (from, to) => {
     await rpc("move_telegram_chat", { p_from: from, p_to: to });
   },
+  pauseChat,
   behindCard: (channel) => {
     if (channel === "email") waitUntil(callBehindCards());
   },

@@ -176,6 +176,8 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   /** Number of settlements that the database is writing, and when the last of them began. */
   let settling = 0;
   let settlesSince = -Infinity;
+  /** Whether the settlement that ended last failed. */
+  let failed = false;
   /** Whether a round waits for their end. A settlement that starts meanwhile claims what the round would. */
   let postponed = false;
 
@@ -186,8 +188,10 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     worthBeside: 32,
     commit: async (items) => {
       // Into the places that are freed with it and half of the others; the rest is for what is decided meanwhile.
-      // Failure policy: where nothing can be claimed, what has happened is written down all the same.
-      const next = await hold(items.length + half(), items).catch(() => undefined);
+      // Failure policy: where nothing can be claimed, what has happened is written down all the same. Nor is anything
+      // claimed after a failure: the claim may be its cause, and if only the answer was lost, each repetition would lease
+      // deliveries that nobody makes.
+      const next = failed ? undefined : await hold(items.length + half(), items).catch(() => undefined);
       const p_claim = next && { ...next.claim, expired: isTimeForExpired() };
       let settled: Result<"settle_deliveries"> | undefined;
       let round: Round | void = undefined;
@@ -201,6 +205,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
         });
       } finally {
         settling--;
+        failed = settled === undefined;
         if (next !== undefined) round = next.use(settled?.claim, items.length);
         if (settling === 0 && postponed) {
           postponed = false;

@@ -433,6 +433,25 @@ Deno.test("createForwarder(): a service's acceptance is recorded despite a short
   assertEquals([received, outcomes, told], [1, ["delivered"], []]);
 });
 
+Deno.test("createForwarder(): a settlement that failed is repeated without a claim", async () => {
+  const claims: unknown[] = [];
+  let away = 2;
+  const { round, done } = forwarder([], () => new Response(), {
+    rpc: ((name: string, args: { p_limit?: number; p_claim?: { limit: number } }) => {
+      if (name === "claim_deliveries") return Promise.resolve(claimOf([delivery(1)]));
+      claims.push(args.p_claim?.limit);
+      if (away-- > 0) return Promise.reject(new Problem("database_unavailable"));
+      return Promise.resolve({ replies: 0, left_out: [] });
+    }) as Rpc,
+  });
+  await round();
+  await done();
+  assertEquals(claims, [129, undefined, undefined]);
+  await round();
+  await done();
+  assertEquals(claims.slice(3), [129], "and the next one claims again");
+});
+
 Deno.test("createForwarder(): unusable replies are reported, and the delivery still succeeds", async () => {
   const { round, done, results, told } = forwarder(
     [claimOf([delivery(1)])],

@@ -110,6 +110,8 @@ export function createSender(deps: SenderDeps, time: Time = REAL_TIME): () => Pr
   /** Resolves when outcomes have been gathered for long enough. */
   let gathering: Promise<void> | undefined;
   let settling = false;
+  /** Whether the last settlement failed. */
+  let failed = false;
   /** Whether a round waits for the settlement. One that starts meanwhile claims what the round would. */
   let postponed = false;
 
@@ -119,8 +121,10 @@ export function createSender(deps: SenderDeps, time: Time = REAL_TIME): () => Pr
     commit: async (items) => {
       settling = true;
       calledAt = time.now();
-      // Failure policy: where nothing can be claimed, what has happened is written down all the same.
-      const next = await hold(items).catch(() => undefined);
+      // Failure policy: where nothing can be claimed, what has happened is written down all the same. Nor is anything
+      // claimed after a failure: the claim may be its cause, and if only the answer was lost, each repetition
+      // would lease messages that nobody sends.
+      const next = failed ? undefined : await hold(items).catch(() => undefined);
       let settled: Result<"settle_outbound"> | undefined;
       let round: Round | void = undefined;
       if (next !== undefined) postponed = false;
@@ -131,6 +135,7 @@ export function createSender(deps: SenderDeps, time: Time = REAL_TIME): () => Pr
         });
       } finally {
         settling = false;
+        failed = settled === undefined;
         if (next !== undefined) round = next.use(settled?.claim, items.length);
         if (postponed) {
           postponed = false;

@@ -283,6 +283,31 @@ Deno.test("createSender(): a sent message is recorded despite a short database o
   );
 });
 
+Deno.test("createSender(): a settlement that failed is repeated without a claim: that may be why it failed, and its messages are lost with the answer", async () => {
+  let away = 2, fresh = many(0, 2);
+  const { round, done, calls, rounds } = sender(({ name, places }) => {
+    if (name === "claim_outbound") return fresh;
+    if (away-- > 0) throw new Problem("database_unavailable");
+    return places && [];
+  });
+  await round();
+  await done();
+  assertEquals(
+    calls.map(({ name, places }) => [name, places?.limit]),
+    [
+      ["claim_outbound", 32],
+      ["settle_outbound", 17],
+      ["settle_outbound", undefined],
+      ["settle_outbound", undefined],
+    ],
+  );
+  assertEquals(rounds, [undefined, undefined], "rounds claim, so that nothing waits");
+  fresh = many(2, 4);
+  await round();
+  await done();
+  assertEquals(calls.slice(4).map(({ places }) => places?.limit), [32, 17], "and the next settlements");
+});
+
 Deno.test("createSender(): no place is lost to calls that fail", async () => {
   let fails = true;
   const { send, end, underWay } = slow();

@@ -5,7 +5,7 @@
  */
 import type { ChatConfig } from "../../contract/answers/telegram.ts";
 import type { Forwarded, OwnDestination, SendDeps, Sent } from "../channel.ts";
-import { type Bot, type BotAnswer, callBot } from "./api.ts";
+import { type Bot, type BotAnswer, callBot, chatCaller } from "./api.ts";
 import { type Card, cardOf } from "./card.ts";
 
 /** Dependencies of {@linkcode createChatDestination}. */
@@ -25,6 +25,8 @@ export interface ChatDestinationDeps {
   }): Promise<void>;
   /** Notes that a group has another id now. */
   moveChat(from: number, to: number): Promise<void>;
+  /** Has everything wait that is for a chat; never rejects. A card that Telegram refuses so waits by its settlement. */
+  pauseChat(chatId: number, ms: number): Promise<void>;
   /** A card is there: what is found out about its message may begin. */
   behindCard(channel: string): void;
   /** Counts what did not go as it should, by a word. */
@@ -85,7 +87,7 @@ export function createChatDestination(deps: ChatDestinationDeps): OwnDestination
       await deps.noteCard({ deliveryId: id, ...sent.place, messageIds: [sent.messageId] });
       deps.behindCard(message.channel);
       if (shown.rest !== undefined) {
-        const file = await sendRest(bot, sent.place, sent.messageId, shown.rest, world);
+        const file = await sendRest(bot, sent.place, sent.messageId, shown.rest, world, deps);
         if (file === undefined) deps.count("file_failed");
         else await deps.noteCard({ deliveryId: id, ...sent.place, messageIds: [file] });
       }
@@ -164,6 +166,7 @@ async function sendRest(
   card: number,
   text: string,
   world: SendDeps,
+  { pauseChat }: ChatDestinationDeps,
 ): Promise<number | undefined> {
   const form = new FormData();
   form.set("chat_id", String(chatId));
@@ -171,7 +174,7 @@ async function sendRest(
   form.set("reply_parameters", JSON.stringify({ message_id: card, allow_sending_without_reply: true }));
   form.set("disable_notification", "true");
   form.set("document", new Blob([text], { type: "text/plain; charset=utf-8" }), REST_NAME);
-  const answer = await callBot(bot, "sendDocument", form, world.fetch);
+  const answer = await chatCaller(world.fetch, pauseChat)(bot, "sendDocument", form);
   return answer.ok ? idOf(answer.result) : undefined;
 }
 
