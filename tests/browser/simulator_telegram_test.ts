@@ -154,6 +154,44 @@ browserTest("on a phone nothing is wider than the screen, and faults are switche
   });
 });
 
+browserTest(
+  "what is pressed counts, and keeps the focus, though the chat changes meanwhile",
+  async (browser) => {
+    await withPage(browser, async ({ page, simulator, call, updates }) => {
+      const people = page.locator("#people");
+      const [ana, ben] = ["Ana", "Ben"].map((name) =>
+        [...simulator.telegram!.chats.values()].find(({ title }) => title === name)!
+      );
+      const say = async (text: string, chat = ana) => {
+        await call("sendMessage", { chat_id: chat.id, text });
+        await people.getByText(text).waitFor();
+      };
+      await people.getByRole("button", { name: /Ana/ }).click();
+      await call("sendMessage", {
+        ...{ chat_id: ana.id, text: "A card" },
+        reply_markup: {
+          inline_keyboard: [[{ text: "Resolve", callback_data: "resolve:abcdefghijklmnop:1" }]],
+        },
+      });
+      await page.getByRole("button", { name: "Resolve" }).hover();
+      await page.mouse.down();
+      await say("Another message");
+      await page.mouse.up();
+      await page.getByText("You take care of it.").waitFor();
+      assertEquals(updates.length, 1);
+      await page.getByRole("button", { name: "Resolve" }).and(page.locator(":focus")).waitFor();
+
+      // The list of chats shows the last text of each.
+      await people.getByRole("button", { name: /Ben/ }).hover();
+      await page.mouse.down();
+      await say("Hello Ben", ben);
+      await page.mouse.up();
+      await page.getByRole("log").getByText("Hello Ben").waitFor();
+      await people.getByRole("button", { name: /Ben/ }).and(page.locator(":focus")).waitFor();
+    });
+  },
+);
+
 browserTest("the model's questions are shown, and it fails as chosen", async (browser) => {
   await withPage(browser, async ({ page, post }) => {
     const ask = (text: string) =>
@@ -282,11 +320,19 @@ fileStack({ prepare: (_stack, sql) => addIdentity(sql) })(
     await page.getByRole("button", { name: "Acknowledge" }).click();
     await log.getByText(/Acknowledged by Ana/).waitFor();
     const card = page.locator("#messages > li", { hasText: "The shop is down" });
+    // A slow browser may press Undo more than ten seconds after the answer was written: this one waits for an hour.
+    await sql`create function private.wait_an_hour() returns trigger language plpgsql as
+      $$ begin new.due_at := new.due_at + interval '1 hour'; return new; end $$`;
+    await sql`create trigger wait_an_hour before insert on public.chat_replies
+      for each row execute function private.wait_an_hour()`;
     await card.getByRole("button", { name: "Answer" }).click();
     await page.getByLabel("Text").fill("Not this one");
     await page.getByLabel("Text").press("Enter");
-    await page.getByRole("button", { name: "Undo" }).last().click();
+    // The card has an Undo of its own.
+    const note = page.locator("#messages > li", { hasText: "Leaves in 10 s" });
+    await note.getByRole("button", { name: "Undo" }).click();
     await log.getByText("Not sent: undone by Ana.").waitFor();
+    await sql`drop function private.wait_an_hour() cascade`;
     await card.getByRole("button", { name: "Answer" }).click();
     await page.getByLabel("Text").fill("We are on it.");
     await page.getByLabel("Text").press("Enter");

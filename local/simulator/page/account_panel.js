@@ -1,5 +1,5 @@
 /** The business's accounts as Meta sees them: standing, numbers and templates, and what Meta may do to each. */
-import { $, api, h } from "./dom.js";
+import { $, api, h, renew } from "./dom.js";
 
 const DOES = {
   active: [["ban", "Ban"], ["restrict", "Restrict"]],
@@ -52,17 +52,15 @@ async function act(account, change, words) {
 }
 
 function draw() {
-  const focused = document.activeElement?.dataset?.act;
-  $("accounts").replaceChildren(...accounts.map(accountOf));
+  renew($("accounts"), accounts.map(accountOf));
   $("account-result").textContent = said;
-  if (focused) $("accounts").querySelector(`[data-act="${focused}"]`)?.focus();
 }
 
 function accountOf(account) {
   const expired = account.token === "expired";
   return h(
     "fieldset",
-    {},
+    { "data-key": account.wabaId },
     h("legend", {}, `${account.name}, +${account.displayNumber}`),
     h(
       "div",
@@ -105,7 +103,7 @@ function templateOf(account, template) {
   const name = `${template.name} (${template.language})`;
   return h(
     "li",
-    { class: "row" },
+    { class: "row", "data-key": template.id },
     h("span", { class: `badge ${TONES[template.status]}` }, template.status.toLowerCase()),
     h("span", { class: "main" }, name),
     h(
@@ -115,7 +113,7 @@ function templateOf(account, template) {
         "select",
         {
           "aria-label": `Category of ${name}`,
-          "data-act": `${template.id}-category`,
+          "data-key": "category",
           onchange: ({ target }) =>
             act(
               account,
@@ -134,7 +132,7 @@ function templateOf(account, template) {
       ...TEMPLATE_DOES[template.status].map(([what, label]) =>
         button(
           account,
-          `${template.id}-${what}`,
+          what,
           { do: what, template: template.id },
           label,
           `${label} ${name}`,
@@ -152,7 +150,7 @@ function choice(account, what, label, values, value) {
     h(
       "select",
       {
-        "data-act": `${account.wabaId}-${what}`,
+        "data-key": what,
         onchange: ({ target }) =>
           act(account, { do: what, [what]: target.value }, `${label}: ${target.value}`),
       },
@@ -165,7 +163,7 @@ function button(account, key, change, label, words) {
   return h("button", {
     type: "button",
     class: "small",
-    "data-act": `${account.wabaId}-${key}`,
+    "data-key": key,
     "aria-label": words,
     onclick: () => act(account, change, `Done: ${words}.`),
   }, label);

@@ -3,7 +3,7 @@ import { showAccount, showAccounts } from "./account_panel.js";
 import { Conversation } from "./bubbles.js";
 import { ICONS, snippetOf } from "./content.js";
 import { askChoice, askLink, askPerson } from "./dialogs.js";
-import { $, api, clock, complain, dayAndTime, h, icon, openBeside } from "./dom.js";
+import { $, api, clock, complain, dayAndTime, h, icon, openBeside, renew } from "./dom.js";
 import { listen } from "./stream.js";
 import { showCall, showMeta, showPost, showSettings, startMeta } from "./meta_panel.js";
 
@@ -233,42 +233,43 @@ function drawPeople() {
   for (const message of messages.values()) last.set(message.contact, message);
   const newest = (id) => last.get(id)?.at ?? 0;
   const order = [...contacts.values()].sort((a, b) => newest(b.id) - newest(a.id));
-  const focused = document.activeElement?.dataset?.person;
-  $("people").replaceChildren(...order.map((contact) => {
-    const message = last.get(contact.id);
-    const waiting = unread.get(contact.id);
-    return h(
-      "li",
-      {},
-      h(
-        "button",
-        {
-          type: "button",
-          "data-person": contact.id,
-          "aria-current": contact.id === current && "true",
-          onclick: () => (open(contact.id), view("chat")),
-        },
+  renew(
+    $("people"),
+    order.map((contact) => {
+      const message = last.get(contact.id);
+      const waiting = unread.get(contact.id);
+      return h(
+        "li",
+        { "data-key": contact.id },
         h(
-          "span",
-          { class: `avatar tone-${[...contacts.keys()].indexOf(contact.id) % 6}`, "aria-hidden": "true" },
-          initials(contact.name),
+          "button",
+          {
+            type: "button",
+            "data-key": contact.id,
+            "aria-current": contact.id === current && "true",
+            onclick: () => (open(contact.id), view("chat")),
+          },
+          h(
+            "span",
+            { class: `avatar tone-${[...contacts.keys()].indexOf(contact.id) % 6}`, "aria-hidden": "true" },
+            initials(contact.name),
+          ),
+          h(
+            "span",
+            { class: "who" },
+            h("strong", {}, contact.name),
+            h("span", { class: "quiet" }, message ? snippetOf(message.message) : identity(contact)),
+          ),
+          h(
+            "span",
+            { class: "side" },
+            message && h("time", { class: "quiet" }, clock(message.at)),
+            waiting && h("span", { class: "count", "aria-label": `${waiting} unread` }, waiting),
+          ),
         ),
-        h(
-          "span",
-          { class: "who" },
-          h("strong", {}, contact.name),
-          h("span", { class: "quiet" }, message ? snippetOf(message.message) : identity(contact)),
-        ),
-        h(
-          "span",
-          { class: "side" },
-          message && h("time", { class: "quiet" }, clock(message.at)),
-          waiting && h("span", { class: "count", "aria-label": `${waiting} unread` }, waiting),
-        ),
-      ),
-    );
-  }));
-  if (focused) $("people").querySelector(`[data-person="${focused}"]`)?.focus();
+      );
+    }),
+  );
   const all = [...unread.values()].reduce((sum, count) => sum + count, 0);
   $("unread").hidden = all === 0;
   $("unread").textContent = String(all);

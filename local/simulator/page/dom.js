@@ -10,7 +10,7 @@ export const $ = (id) => document.getElementById(id);
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    if (name.startsWith("on")) listen(element, name.slice(2), value);
     else if (value !== null && value !== undefined && value !== false) {
       element.setAttribute(name, value === true ? "" : value);
     }
@@ -19,6 +19,69 @@ export function h(tag, properties = {}, ...children) {
     ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
   );
   return element;
+}
+
+/** What each element does at which event: an element that stays takes over what its successor would do. */
+const listeners = new WeakMap();
+
+function listen(element, event, listener) {
+  const own = listeners.get(element) ?? {};
+  listeners.set(element, own);
+  if (!(event in own)) element.addEventListener(event, (given) => own[event](given));
+  own[event] = listener;
+}
+
+/**
+ * Gives an element the children that it is to have now. What is there already stays, and is changed where it differs: it
+ * keeps the focus, and a click that has begun on it counts, which would be lost on what is replaced. A child is known by
+ * its `data-key`, or by its place among those without one.
+ */
+export function renew(parent, children) {
+  const focused = parent.contains(document.activeElement) ? document.activeElement : null;
+  const place = [...parent.children].find((child) => child.contains(focused))?.dataset.key;
+  const keyed = new Map(), others = [];
+  for (const child of parent.childNodes) {
+    if (child.dataset?.key === undefined) others.push(child);
+    else keyed.set(child.dataset.key, child);
+  }
+  const kept = children.map((child) => {
+    const { key } = child.dataset ?? {};
+    const old = key === undefined ? others.shift() : keyed.get(key);
+    keyed.delete(key);
+    return old !== undefined && change(old, child) ? old : child;
+  });
+  for (const child of [...parent.childNodes]) if (!kept.includes(child)) child.remove();
+  let next = parent.firstChild;
+  for (const child of kept) {
+    if (child === next) next = next.nextSibling;
+    else parent.insertBefore(child, next);
+  }
+  if (focused === null || document.activeElement === focused) return;
+  // What moves loses the focus; of a button that has gone it stays beside it.
+  if (focused.isConnected) focused.focus();
+  else kept.find((child) => child.dataset?.key === place)?.querySelector?.("button")?.focus();
+}
+
+/** Makes a node what `next` is; false if it cannot be. A button that means something else is another one. */
+function change(node, next) {
+  if (node.nodeName !== next.nodeName) return false;
+  if (node.nodeType === Node.TEXT_NODE) {
+    node.data = next.data;
+    return true;
+  }
+  if (node.matches("button:not([data-key])") && !node.isEqualNode(next)) return false;
+  for (const { name } of [...node.attributes]) {
+    // Whoever unfolded it wants to read it.
+    if (!next.hasAttribute(name) && name !== "open") node.removeAttribute(name);
+  }
+  for (const { name, value } of next.attributes) {
+    if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+  }
+  for (const [event, listener] of Object.entries(listeners.get(next) ?? {})) listen(node, event, listener);
+  const { value } = next;
+  renew(node, [...next.childNodes]);
+  if (node.nodeName === "SELECT") node.value = value;
+  return true;
 }
 
 /** An icon from the stroke path of a 24 by 24 drawing. */

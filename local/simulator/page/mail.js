@@ -1,5 +1,5 @@
 /** The page of inboxes: keeps the state from the simulator, and turns clicks into what people do with mails. */
-import { $, api, clock, complain, h } from "./dom.js";
+import { $, api, clock, complain, h, renew } from "./dom.js";
 import { listen } from "./stream.js";
 import { reader } from "./mail_reader.js";
 import { showCall, showCrowd, showPost, showSendGrid, showSettings, startSendGrid } from "./mail_panel.js";
@@ -90,7 +90,7 @@ function close() {
   $("reader").replaceChildren();
   $("list-pane").hidden = false;
   draw();
-  if (focus) $("mails").querySelector(`[data-mail="${focus}"]`)?.focus();
+  if (focus) $("mails").querySelector(`button[data-key="${focus}"]`)?.focus();
 }
 
 function draw() {
@@ -99,43 +99,44 @@ function draw() {
 }
 
 function drawInboxes() {
-  const focused = document.activeElement?.dataset?.inbox;
   const rows = [...inboxes.values()].map((inbox) => ({ inbox, items: itemsOf(inbox.address) }));
   rows.sort((a, b) => (b.items[0]?.at ?? 0) - (a.items[0]?.at ?? 0));
-  $("people").replaceChildren(...rows.map(({ inbox: { address, name }, items }) => {
-    const waiting = unread.get(address)?.size;
-    return h(
-      "li",
-      {},
-      h(
-        "button",
-        {
-          type: "button",
-          "data-inbox": address,
-          "aria-current": address === current && "true",
-          onclick: () => (open(address), view("chat")),
-        },
+  renew(
+    $("people"),
+    rows.map(({ inbox: { address, name }, items }) => {
+      const waiting = unread.get(address)?.size;
+      return h(
+        "li",
+        { "data-key": address },
         h(
-          "span",
-          { class: `avatar tone-${[...inboxes.keys()].indexOf(address) % 6}`, "aria-hidden": "true" },
-          (name || address).slice(0, 1).toUpperCase(),
+          "button",
+          {
+            type: "button",
+            "data-key": address,
+            "aria-current": address === current && "true",
+            onclick: () => (open(address), view("chat")),
+          },
+          h(
+            "span",
+            { class: `avatar tone-${[...inboxes.keys()].indexOf(address) % 6}`, "aria-hidden": "true" },
+            (name || address).slice(0, 1).toUpperCase(),
+          ),
+          h(
+            "span",
+            { class: "who" },
+            h("strong", {}, name || address),
+            h("span", { class: "quiet" }, name ? address : `${items.length} mails`),
+          ),
+          h(
+            "span",
+            { class: "side" },
+            items[0] && h("time", { class: "quiet" }, clock(items[0].at)),
+            waiting > 0 && h("span", { class: "count", "aria-label": `${waiting} unread` }, waiting),
+          ),
         ),
-        h(
-          "span",
-          { class: "who" },
-          h("strong", {}, name || address),
-          h("span", { class: "quiet" }, name ? address : `${items.length} mails`),
-        ),
-        h(
-          "span",
-          { class: "side" },
-          items[0] && h("time", { class: "quiet" }, clock(items[0].at)),
-          waiting > 0 && h("span", { class: "count", "aria-label": `${waiting} unread` }, waiting),
-        ),
-      ),
-    );
-  }));
-  if (focused) $("people").querySelector(`[data-inbox="${focused}"]`)?.focus();
+      );
+    }),
+  );
   const all = [...unread.values()].reduce((sum, { size }) => sum + size, 0);
   $("unread").hidden = all === 0;
   $("unread").textContent = String(all);
@@ -148,24 +149,25 @@ function drawMails() {
   $("write").hidden = !inbox;
   const items = inbox ? itemsOf(current) : [];
   $("no-mails").hidden = items.length > 0;
-  const focused = document.activeElement?.dataset?.mail;
-  $("mails").replaceChildren(...items.map(({ key, at, mail, record }) => {
-    const { subject, text } = mail ?? record.mail;
-    const other = mail ? mail.from.name || mail.from.email : `To ${record.mail.to}`;
-    return h(
-      "li",
-      { class: unread.get(current)?.has(key) ? "unread" : null },
-      h(
-        "button",
-        { type: "button", "data-mail": key, onclick: () => read(key) },
-        h("span", { class: `badge ${mail ? "" : TONES[record.state]}` }, mail ? "in" : "out"),
-        h("span", { class: "line subject" }, subject || "(no subject)"),
-        h("time", { class: "quiet" }, clock(at)),
-        h("span", { class: "line quiet" }, `${other} · ${(text ?? "").slice(0, 200)}`),
-      ),
-    );
-  }));
-  if (focused) $("mails").querySelector(`[data-mail="${focused}"]`)?.focus();
+  renew(
+    $("mails"),
+    items.map(({ key, at, mail, record }) => {
+      const { subject, text } = mail ?? record.mail;
+      const other = mail ? mail.from.name || mail.from.email : `To ${record.mail.to}`;
+      return h(
+        "li",
+        { class: unread.get(current)?.has(key) ? "unread" : null, "data-key": key },
+        h(
+          "button",
+          { type: "button", "data-key": key, onclick: () => read(key) },
+          h("span", { class: `badge ${mail ? "" : TONES[record.state]}` }, mail ? "in" : "out"),
+          h("span", { class: "line subject" }, subject || "(no subject)"),
+          h("time", { class: "quiet" }, clock(at)),
+          h("span", { class: "line quiet" }, `${other} · ${(text ?? "").slice(0, 200)}`),
+        ),
+      );
+    }),
+  );
 }
 
 const TONES = { waiting: "warn", accepted: "good", lost: "bad" };

@@ -1,5 +1,5 @@
 /** SendGrid's view: webhooks with their answers, calls of the API, and the configured faults. */
-import { $, api, clock, complain, h } from "./dom.js";
+import { $, api, clock, complain, h, renew } from "./dom.js";
 import { fillForm, place, startTabs, watchForm } from "./panel.js";
 
 let calm = {};
@@ -24,31 +24,34 @@ export function showCrowd({ on, campaigns }) {
   $("crowd").elements.on.checked = on;
   $("crowd-on").hidden = !on;
   $("no-crowd").hidden = campaigns.length > 0;
-  $("planted").replaceChildren(...campaigns.map(({ subject, planted, waiting, failed }) =>
-    h(
-      "section",
-      { class: "planted", "aria-label": subject },
-      h("h3", {}, subject),
+  renew(
+    $("planted"),
+    campaigns.map(({ subject, planted, waiting, failed }) =>
       h(
-        "p",
-        { class: "quiet" },
-        waiting === 0 ? "Everybody has done their part." : `${waiting} readers are not done.`,
-        failed > 0 && ` ${failed} could not: their figures will be missing.`,
-      ),
-      h(
-        "table",
-        {},
-        h("caption", { class: "quiet" }, "What the campaign has to show"),
+        "section",
+        { class: "planted", "aria-label": subject },
+        h("h3", {}, subject),
         h(
-          "tbody",
+          "p",
+          { class: "quiet" },
+          waiting === 0 ? "Everybody has done their part." : `${waiting} readers are not done.`,
+          failed > 0 && ` ${failed} could not: their figures will be missing.`,
+        ),
+        h(
+          "table",
           {},
-          Object.entries(planted).map(([what, n]) =>
-            h("tr", {}, h("th", { scope: "row" }, what), h("td", {}, n.toLocaleString()))
+          h("caption", { class: "quiet" }, "What the campaign has to show"),
+          h(
+            "tbody",
+            {},
+            Object.entries(planted).map(([what, n]) =>
+              h("tr", {}, h("th", { scope: "row" }, what), h("td", {}, n.toLocaleString()))
+            ),
           ),
         ),
-      ),
-    )
-  ));
+      )
+    ),
+  );
 }
 
 /** Adds or updates a webhook POST. */

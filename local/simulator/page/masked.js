@@ -2,7 +2,7 @@
  * The page of two phones: a client's and a sitter's, and the business in between. Texts come as events of the simulated
  * Twilio; what the business knows is asked for after each of them.
  */
-import { $, api, clock, complain, dayAndTime, h } from "./dom.js";
+import { $, api, clock, complain, dayAndTime, h, renew } from "./dom.js";
 import { startTabs } from "./panel.js";
 import { listen } from "./stream.js";
 import {
@@ -117,7 +117,7 @@ class Phone {
     empty.textContent = business.org === null ? "There is no organisation yet." : "No texts yet.";
     const log = this.#part(".log");
     const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 40;
-    this.#part(".messages").replaceChildren(...shown.map(bubble));
+    renew(this.#part(".messages"), shown.map(bubble));
     if (atEnd) log.scrollTop = log.scrollHeight;
   }
 }
@@ -145,37 +145,34 @@ function drawBusiness() {
   $("org-name").textContent = org?.name ?? "";
   $("off").hidden = off.length === 0;
   $("off").textContent = off.length === 0 ? "" : `Off here: ${off.join(", ")}. Texts may go nowhere.`;
-  const { act, of } = document.activeElement?.dataset ?? {};
-  $("pairs").replaceChildren(...pairs.map(pairRow));
-  // What was pressed may make no sense any more.
-  if (act) {
-    const find = (selector) => $("pairs").querySelector(selector);
-    (find(`[data-act="${act}"]`) ?? find(`[data-of="${of}"]`))?.focus();
-  }
-  $("numbers").replaceChildren(...numbers.map((number) =>
-    h(
-      "li",
-      {},
+  renew($("pairs"), pairs.map(pairRow));
+  renew(
+    $("numbers"),
+    numbers.map((number) =>
       h(
-        "div",
-        { class: "row" },
-        h("span", { class: "main" }, number.number),
+        "li",
+        { "data-key": number.number },
         h(
-          "span",
-          { class: "quiet" },
-          number.class === "front_desk"
-            ? "front desk"
-            : number.pairs === 0
-            ? "free"
-            : number.pairs === 1
-            ? "lent to one thread"
-            : `lent to ${number.pairs} threads, of different people`,
+          "div",
+          { class: "row" },
+          h("span", { class: "main" }, number.number),
+          h(
+            "span",
+            { class: "quiet" },
+            number.class === "front_desk"
+              ? "front desk"
+              : number.pairs === 0
+              ? "free"
+              : number.pairs === 1
+              ? "lent to one thread"
+              : `lent to ${number.pairs} threads, of different people`,
+          ),
         ),
-      ),
-    )
-  ));
+      )
+    ),
+  );
   $("no-decisions").hidden = decisions.length > 0;
-  $("decisions").replaceChildren(...decisions.map(decisionRow));
+  renew($("decisions"), decisions.map(decisionRow));
 }
 
 const nameOf = (phone) => business.people.find((one) => one.phone === phone)?.name ?? phone;
@@ -198,13 +195,13 @@ function pairRow({ client, sitter, number, number_class, window, opens_at }) {
     h("button", {
       type: "button",
       class: "small",
-      "data-act": `${path}-${more.when ?? ""}-${client}-${sitter}`,
+      "data-key": `${path}-${more.when ?? ""}`,
       "aria-label": `${names}: ${label}`,
       onclick: () => change(path, path === "end" ? { client } : { client, sitter, ...more }),
     }, label);
   return h(
     "li",
-    {},
+    { "data-key": `${client}-${sitter}` },
     h(
       "div",
       { class: "row" },

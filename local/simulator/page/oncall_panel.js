@@ -1,5 +1,5 @@
 /** The tab of PagerDuty: its incidents, who is on call there, and how it fails. */
-import { $, api, complain, h } from "./dom.js";
+import { $, api, complain, h, renew } from "./dom.js";
 import { fillForm, watchForm } from "./panel.js";
 
 const ACTS = {
@@ -36,24 +36,19 @@ export function startOnCall(from) {
   });
 }
 
-/** Shows what it has now. The focus stays at its incident. */
+/** Shows what it has now. */
 export function showOnCall({ fault, incidents, schedules }) {
   fillForm($("oncall"), { fault });
   $("oncall-on").hidden = fault === "none";
-  const focused = document.activeElement?.closest("[data-incident]")?.dataset.incident;
   $("no-incidents").hidden = incidents.length > 0;
-  $("incidents").replaceChildren(...incidents.map(incident));
-  if (focused !== undefined) {
-    [...document.querySelectorAll("[data-incident]")]
-      .find(({ dataset }) => dataset.incident === focused)?.querySelector("button").focus();
-  }
-  $("schedules").replaceChildren(...Object.entries(schedules).map(schedule));
+  renew($("incidents"), incidents.map(incident));
+  renew($("schedules"), Object.entries(schedules).map(schedule));
 }
 
 function incident({ key, summary, state }) {
   return h(
     "li",
-    { class: "incident", "data-incident": key },
+    { class: "incident", "data-key": key },
     h("span", { class: `badge ${TONES[state]}` }, state),
     h("span", { class: "main" }, summary),
     h(
@@ -74,7 +69,7 @@ function schedule([id, people]) {
   const names = people.map(({ name, email }) => `${name} (${email})`).join(", ");
   return h(
     "li",
-    {},
+    { "data-key": id },
     h("span", {}, `${id}: ${names || "nobody"}`),
     people.length > 0 && h("button", {
       type: "button",

@@ -1,5 +1,5 @@
 /** The page of Telegram's chats: keeps the state from the simulator, and turns clicks into what people do there. */
-import { $, api, clock, complain, h } from "./dom.js";
+import { $, api, clock, complain, h, renew } from "./dom.js";
 import { listen } from "./stream.js";
 import { fillForm, place, startTabs, watchForm } from "./panel.js";
 import { showOnCall, startOnCall } from "./oncall_panel.js";
@@ -64,35 +64,36 @@ function open(id) {
 }
 
 function draw() {
-  const focused = document.activeElement?.dataset?.chat;
-  $("people").replaceChildren(...[...chats.values()].map((chat, i) =>
-    h(
-      "li",
-      {},
+  renew(
+    $("people"),
+    [...chats.values()].map((chat, i) =>
       h(
-        "button",
-        {
-          type: "button",
-          "data-chat": chat.id,
-          "aria-current": chat.id === current && "true",
-          onclick: () => (open(chat.id), view("chat")),
-        },
-        h("span", { class: `avatar tone-${i % 6}`, "aria-hidden": "true" }, chat.title.slice(0, 2)),
+        "li",
+        { "data-key": chat.id },
         h(
-          "span",
-          { class: "who" },
-          h("strong", {}, chat.title),
-          h("span", { class: "quiet" }, chat.messages.at(-1)?.text.slice(0, 60) || kindOf(chat)),
+          "button",
+          {
+            type: "button",
+            "data-key": chat.id,
+            "aria-current": chat.id === current && "true",
+            onclick: () => (open(chat.id), view("chat")),
+          },
+          h("span", { class: `avatar tone-${i % 6}`, "aria-hidden": "true" }, chat.title.slice(0, 2)),
+          h(
+            "span",
+            { class: "who" },
+            h("strong", {}, chat.title),
+            h("span", { class: "quiet" }, chat.messages.at(-1)?.text.slice(0, 60) || kindOf(chat)),
+          ),
+          h(
+            "span",
+            { class: "side" },
+            chat.messages.length > 0 && h("time", { class: "quiet" }, clock(chat.messages.at(-1).at)),
+          ),
         ),
-        h(
-          "span",
-          { class: "side" },
-          chat.messages.length > 0 && h("time", { class: "quiet" }, clock(chat.messages.at(-1).at)),
-        ),
-      ),
-    )
-  ));
-  if (focused) $("people").querySelector(`[data-chat="${focused}"]`)?.focus();
+      )
+    ),
+  );
   const chat = chats.get(current);
   $("owner").textContent = chat?.title ?? "No chat selected";
   $("identity").textContent = chat === undefined
@@ -109,7 +110,7 @@ function draw() {
   $("upgrade").hidden = chat?.type !== "group" || chat.movedTo !== null;
   const shown = chat?.messages ?? [];
   $("empty").hidden = shown.length > 0;
-  $("messages").replaceChildren(...shown.map((message) => bubble(chat, message)));
+  renew($("messages"), shown.map((message) => bubble(chat, message)));
   const replied = shown.find(({ message_id }) => message_id === replyTo);
   $("replying").hidden = replied === undefined;
   if (replied) $("replying").textContent = `Answers: ${replied.text.slice(0, 80)}`;
@@ -129,7 +130,7 @@ function bubble(chat, message) {
   ].filter(Boolean);
   return h(
     "li",
-    { class: message.from.is_bot ? "business" : "user", "data-message": message.message_id },
+    { class: message.from.is_bot ? "business" : "user", "data-key": `${chat.id}-${message.message_id}` },
     h(
       "div",
       { class: "bubble" },
@@ -232,34 +233,37 @@ function showModel({ settings, questions }) {
   fillForm($("model"), settings);
   $("model-on").hidden = settings.fault === "none";
   $("no-questions").hidden = questions.length > 0;
-  $("questions").replaceChildren(...questions.map(({ at, body, status }) => {
-    let text = body;
-    try {
-      text = JSON.parse(body).messages.at(-1).content;
-    } catch {
-      // Shown as it came.
-    }
-    return h(
-      "li",
-      {},
-      h(
-        "details",
-        { class: "question" },
+  renew(
+    $("questions"),
+    questions.map(({ at, body, status }) => {
+      let text = body;
+      try {
+        text = JSON.parse(body).messages.at(-1).content;
+      } catch {
+        // Shown as it came.
+      }
+      return h(
+        "li",
+        { "data-key": at },
         h(
-          "summary",
-          {},
+          "details",
+          { class: "question" },
           h(
-            "span",
-            { class: `badge ${status === 200 ? "good" : "bad"}` },
-            status === null ? "…" : String(status),
+            "summary",
+            {},
+            h(
+              "span",
+              { class: `badge ${status === 200 ? "good" : "bad"}` },
+              status === null ? "…" : String(status),
+            ),
+            " ",
+            h("time", { class: "quiet" }, clock(at, true)),
           ),
-          " ",
-          h("time", { class: "quiet" }, clock(at, true)),
+          h("pre", {}, text),
         ),
-        h("pre", {}, text),
-      ),
-    );
-  }));
+      );
+    }),
+  );
 }
 
 async function configure(change, said) {

@@ -1,5 +1,5 @@
 /** The page of phones: keeps the state from the simulator, and turns clicks into what people do with texts. */
-import { $, api, clock, complain, h } from "./dom.js";
+import { $, api, clock, complain, h, renew } from "./dom.js";
 import { startTabs } from "./panel.js";
 import { listen } from "./stream.js";
 import {
@@ -53,32 +53,33 @@ function open(phone) {
 }
 
 function draw() {
-  const focused = document.activeElement?.dataset?.phone;
-  $("people").replaceChildren(...[...phones].map((phone, i) => {
-    const last = [...texts.values()].findLast((text) => otherOf(text) === phone);
-    return h(
-      "li",
-      {},
-      h(
-        "button",
-        {
-          type: "button",
-          "data-phone": phone,
-          "aria-current": phone === current && "true",
-          onclick: () => (open(phone), view("chat")),
-        },
-        h("span", { class: `avatar tone-${i % 6}`, "aria-hidden": "true" }, phone.slice(-2)),
+  renew(
+    $("people"),
+    [...phones].map((phone, i) => {
+      const last = [...texts.values()].findLast((text) => otherOf(text) === phone);
+      return h(
+        "li",
+        { "data-key": phone },
         h(
-          "span",
-          { class: "who" },
-          h("strong", {}, phone),
-          h("span", { class: "quiet" }, last ? last.body.slice(0, 60) || "A file" : "No texts yet"),
+          "button",
+          {
+            type: "button",
+            "data-key": phone,
+            "aria-current": phone === current && "true",
+            onclick: () => (open(phone), view("chat")),
+          },
+          h("span", { class: `avatar tone-${i % 6}`, "aria-hidden": "true" }, phone.slice(-2)),
+          h(
+            "span",
+            { class: "who" },
+            h("strong", {}, phone),
+            h("span", { class: "quiet" }, last ? last.body.slice(0, 60) || "A file" : "No texts yet"),
+          ),
+          h("span", { class: "side" }, last && h("time", { class: "quiet" }, clock(last.at))),
         ),
-        h("span", { class: "side" }, last && h("time", { class: "quiet" }, clock(last.at))),
-      ),
-    );
-  }));
-  if (focused) $("people").querySelector(`[data-phone="${focused}"]`)?.focus();
+      );
+    }),
+  );
   $("owner").textContent = current ? `The phone ${current}` : "No phone selected";
   $("identity").textContent = current
     ? "Texts of all its conversations with your numbers"
@@ -87,7 +88,7 @@ function draw() {
   $("business").textContent = $("number").value;
   const shown = [...texts.values()].filter((text) => otherOf(text) === current);
   $("empty").hidden = shown.length > 0;
-  $("messages").replaceChildren(...shown.map(bubble));
+  renew($("messages"), shown.map(bubble));
   $("log").scrollTop = $("log").scrollHeight;
 }
 

@@ -114,7 +114,7 @@ export function bubble(text) {
   ];
   return h(
     "li",
-    { class: inbound ? "user" : "business", "data-sid": text.sid },
+    { class: inbound ? "user" : "business", "data-key": text.sid },
     h(
       "div",
       { class: "bubble" },
