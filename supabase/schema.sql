@@ -27159,6 +27159,30 @@ begin
 end $function$;
 grant execute on function private.note_org_topics(p_now timestamp with time zone) to service_role;
 
+-- Somebody pressed on a message of the bot's: if it is the card of a delivery that is under way, it was sent, though
+-- whoever sent it has not come back to say so, or Telegram's answer to that was lost.
+CREATE OR REPLACE FUNCTION private.note_pressed_card(p_token text, p_chat_id bigint, p_message_id bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_delivery record;
+begin
+  perform from public.cards c where c.token = p_token;
+  if found then
+    return;
+  end if;
+  select d.id, t.topic_id into v_delivery
+  from private.telegram_targets t
+  join public.deliveries d on d.destination_id = t.destination_id and d.state in ('pending', 'leased')
+  where t.chat_id = p_chat_id and d.attempt > 0 and private.card_token(d.id) = p_token limit 1;
+  if found then
+    perform public.note_card(v_delivery.id, p_chat_id, array[p_message_id], v_delivery.topic_id);
+  end if;
+end $function$;
+grant execute on function private.note_pressed_card(p_token text, p_chat_id bigint, p_message_id bigint) to service_role;
+
 -- Trigger, after insert of messages of channel sms: texts are expected from now on.
 CREATE OR REPLACE FUNCTION private.note_text()
  RETURNS trigger
@@ -28655,6 +28679,9 @@ begin
   where p.telegram_id = (p_update ->> 'from')::bigint and m.role in ('operator', 'admin');
   if v_person.user_id is null then
     return '{"answer": "Only operators of the team may press, once they are linked: gatelink telegram link", "alert": true}';
+  end if;
+  if (p_update ->> 'is_ours')::boolean then
+    perform private.note_pressed_card(p_update ->> 'card', (p_update #>> '{chat,id}')::bigint, v_message);
   end if;
   if v_action in ('wrong', 'back') or v_action like 'is\_%' then
     perform private.lock_cards((

@@ -175,6 +175,25 @@ begin
 end $$;
 comment on function private.rate_card(public.cards, uuid, boolean, timestamptz) is 'Somebody says whether a resolved card was useful: a rating of the flag telegram_cards.enabled (5 or 1) of the person whose message it shows, once a card and member.';
 
+create function private.note_pressed_card(p_token text, p_chat_id bigint, p_message_id bigint) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_delivery record;
+begin
+  perform from public.cards c where c.token = p_token;
+  if found then
+    return;
+  end if;
+  select d.id, t.topic_id into v_delivery
+  from private.telegram_targets t
+  join public.deliveries d on d.destination_id = t.destination_id and d.state in ('pending', 'leased')
+  where t.chat_id = p_chat_id and d.attempt > 0 and private.card_token(d.id) = p_token limit 1;
+  if found then
+    perform public.note_card(v_delivery.id, p_chat_id, array[p_message_id], v_delivery.topic_id);
+  end if;
+end $$;
+comment on function private.note_pressed_card(text, bigint, bigint) is 'Somebody pressed on a message of the bot''s: if it is the card of a delivery that is under way, it was sent, though whoever sent it has not come back to say so, or Telegram''s answer to that was lost.';
+
 create function private.press_card(p_update jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -191,6 +210,9 @@ begin
   where p.telegram_id = (p_update ->> 'from')::bigint and m.role in ('operator', 'admin');
   if v_person.user_id is null then
     return '{"answer": "Only operators of the team may press, once they are linked: gatelink telegram link", "alert": true}';
+  end if;
+  if (p_update ->> 'is_ours')::boolean then
+    perform private.note_pressed_card(p_update ->> 'card', (p_update #>> '{chat,id}')::bigint, v_message);
   end if;
   if v_action in ('wrong', 'back') or v_action like 'is\_%' then
     perform private.lock_cards((
@@ -518,6 +540,7 @@ grant execute on function
   private.open_link(jsonb, timestamptz),
   private.lock_cards(uuid),
   private.rate_card(public.cards, uuid, boolean, timestamptz),
+  private.note_pressed_card(text, bigint, bigint),
   private.press_card(jsonb, timestamptz),
   private.in_words(interval),
   private.take_telegram_update(jsonb, timestamptz),

@@ -563,6 +563,30 @@ edgeTest("a second card of one delivery follows as soon as somebody presses it",
 });
 
 edgeTest(
+  "a press on a card that nobody has noted yet counts, and the card is not sent again",
+  async (edge) => {
+    const { sql, telegram } = edge;
+    const { chat } = await chatWithRoute(edge);
+    await linked(edge, ANA);
+    await says(edge, "Help");
+    // Whoever sent it has not come back to say so, and never will.
+    await sql`delete from public.cards`;
+    await sql`update public.deliveries set state = 'leased', delivered_at = null`;
+    await sql`update private.delivery_lanes set due_at = now() + interval '1 minute', lease = gen_random_uuid()`;
+    const card = cardIn(chat);
+    telegram.press(chat.id, card.message_id, dataOf(card, "Acknowledge"), ANA);
+    await telegram.settled();
+    assertEquals(telegram.toasts.at(-1)!.text, "You take care of it.");
+    await until("it is up to date", () => card.edits === 1);
+    assertMatch(card.text, /Acknowledged by Ana/);
+    await sql`update private.delivery_lanes set due_at = now() - interval '1 second'`;
+    await edge.settled();
+    assertEquals((await sql`select state from public.deliveries`)[0].state, "delivered");
+    assertEquals(chat.messages.length, 1);
+  },
+);
+
+edgeTest(
   "strangers leave no trace: neither their chats, nor groups that nobody of the team added the bot to, for long",
   async (edge) => {
     const { sql, telegram } = edge;

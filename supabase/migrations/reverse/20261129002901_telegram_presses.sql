@@ -23,6 +23,7 @@ drop function
   public.take_telegram_update(jsonb),
   private.rate_card(public.cards, uuid, boolean, timestamptz),
   private.press_card(jsonb, timestamptz),
+  private.note_pressed_card(text, bigint, bigint),
   private.lock_cards(uuid),
   private.in_words(interval),
   private.open_link(jsonb, timestamptz),
