@@ -115,6 +115,12 @@ panelTest("admin: opens and clicks of a mail with verdict and reasons, corrected
     html: "<p>Hello</p>",
   });
   const id = String(body.id);
+  // Accesses are judged again when the provider tells of the delivery: not after they were written here.
+  await until("the mail is delivered", async () => {
+    const [event] =
+      await sql`select from public.email_events where message_id = ${id} and event_type = 'delivered'`;
+    return event !== undefined;
+  });
   await sql`insert into private.mail_link_sets (hash, links, used_at)
     values ('\\x01', '{https://www.example.com/a-rather-long-path/of-a-page}', now())`;
   await sql`insert into private.mail_tickets (message_id, contact_id, link_set, mode, created_at)
