@@ -14588,17 +14588,20 @@ CREATE OR REPLACE FUNCTION public.settle_deliveries(p_results jsonb, p_claim jso
 AS $function$
 declare
   v_settled jsonb := private.settle_deliveries(p_results, clock_timestamp());
+  v_claim json;
 begin
   if p_claim is null then
     return v_settled;
   end if;
   begin
     perform private.refuse_older_code();
-  exception when sqlstate 'GL503' then
+    v_claim := private.claim_also(p_claim, clock_timestamp());
+  -- What has happened is recorded even if nothing can be claimed; whoever claims next sees why.
+  exception when others or query_canceled then
     return v_settled;
   end;
   return json_build_object('settled', v_settled -> 'settled', 'fenced', v_settled -> 'fenced', 'replies', v_settled -> 'replies',
-    'left_out', v_settled -> 'left_out', 'claim', private.claim_also(p_claim, clock_timestamp()));
+    'left_out', v_settled -> 'left_out', 'claim', v_claim);
 end $function$;
 grant execute on function public.settle_deliveries(p_results jsonb, p_claim jsonb) to service_role;
 

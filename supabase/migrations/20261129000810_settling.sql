@@ -317,17 +317,20 @@ create function public.settle_deliveries(p_results jsonb, p_claim jsonb default 
 language plpgsql set search_path = '' as $$
 declare
   v_settled jsonb := private.settle_deliveries(p_results, clock_timestamp());
+  v_claim json;
 begin
   if p_claim is null then
     return v_settled;
   end if;
   begin
     perform private.refuse_older_code();
-  exception when sqlstate 'GL503' then
+    v_claim := private.claim_also(p_claim, clock_timestamp());
+  -- What has happened is recorded even if nothing can be claimed; whoever claims next sees why.
+  exception when others or query_canceled then
     return v_settled;
   end;
   return json_build_object('settled', v_settled -> 'settled', 'fenced', v_settled -> 'fenced', 'replies', v_settled -> 'replies',
-    'left_out', v_settled -> 'left_out', 'claim', private.claim_also(p_claim, clock_timestamp()));
+    'left_out', v_settled -> 'left_out', 'claim', v_claim);
 end $$;
 comment on function public.settle_deliveries(jsonb, jsonb) is 'Records the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false if it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off. Returns {settled, fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}, left_out being the replies forbidden by window, opt-out or flag. With p_claim {limit, free, lease_seconds, busy, channels, expired} it also returns claim, like claim_deliveries.';
 

@@ -156,13 +156,13 @@ create policy rollout_feedback_read on public.rollout_feedback for select to aut
   using ((select private.has_role('viewer')));
 comment on policy rollout_feedback_read on public.rollout_feedback is 'Whom it came from is not in it: the whole team sees how much there is.';
 
--- Failure policy: what the caller says of the arm is not asked for.
 -- A type of its own: a team may have columns of its own in the table.
 create type private.said_feedback as (
   id uuid, at timestamptz, kind text, subject_id text, rating smallint, positive boolean, text text, source text, message_id uuid, key text
 );
 comment on type private.said_feedback is 'A row of public.feedback that is to be written.';
 
+-- What the caller says of the arm is not asked for.
 create function private.keep_feedback(p_feedback private.said_feedback, p_flag_key text, p_now timestamptz, out kept boolean, out concerns integer)
 language plpgsql volatile set search_path = '' as $$
 begin

@@ -194,6 +194,27 @@ databaseTest(
 );
 
 databaseTest(
+  "settle_deliveries: what has happened is recorded even if the claim fails, or takes too long",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(sql, ...["a1", "a2", "a3"].map((body) => message({ phone: "1", body })));
+    const { claim: first } = await decide(sql, [d]);
+    const failing = (code: string) =>
+      sql.unsafe(`create or replace function private.claim_also(p_claim jsonb, p_now timestamptz) returns json
+        language plpgsql as $$ begin raise exception 'no' using errcode = '${code}'; end $$`);
+    await failing("XX000");
+    const settled = await settleAndClaim(sql, first!.deliveries);
+    assertEquals([settled.settled, settled.claim], [1, undefined]);
+    const { deliveries } = await claimNow(sql);
+    await failing("query_canceled");
+    assertEquals((await settleAndClaim(sql, deliveries)).settled, 1);
+    assertEquals([...await sql`select state from public.deliveries order by seq`].map(({ state }) => state), [
+      ...["delivered", "delivered", "pending"],
+    ]);
+  },
+);
+
+databaseTest(
   "claim_deliveries: reclaims expired leases when asked to look for them",
   async (sql) => {
     const d = await destination(sql, "d");
