@@ -8956,7 +8956,8 @@ end $function$;
 grant execute on function public.forecast_rollout(p_flag_key text, p_plan jsonb, p_per_minute numeric, p_failure_rate numeric, p_now timestamp with time zone) to authenticated, service_role;
 
 -- The links with these codes as _shared/links reads them, [{code, …}] in any order; codes that no link has are left
--- out. Besides, p_ahead others: those after the first of the codes. For secret keys.
+-- out. Besides, up to p_ahead others: those that were made just before and after the first of the codes. For secret
+-- keys.
 CREATE OR REPLACE FUNCTION public.get_links(p_codes text[], p_ahead integer DEFAULT 0)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8980,8 +8981,16 @@ begin
     'password', (select true from private.link_passwords p where p.code = l.code)))), '[]')
   from (
     select * from public.links a where a.code = any (p_codes)
+    -- Links that were made together are visited together, and lie together: a few pages hold them, where those of nearby
+    -- codes lie anywhere.
     union all
-    (select * from public.links b where b.code > p_codes[1] and b.code <> all (p_codes) order by b.code limit p_ahead)
+    (select * from public.links b
+    where (b.created_at, b.code) > ((select c.created_at from public.links c where c.code = p_codes[1]), p_codes[1]) and b.code <> all (p_codes)
+    order by b.created_at, b.code limit (p_ahead + 1) / 2)
+    union all
+    (select * from public.links b
+    where (b.created_at, b.code) < ((select c.created_at from public.links c where c.code = p_codes[1]), p_codes[1]) and b.code <> all (p_codes)
+    order by b.created_at desc, b.code desc limit p_ahead / 2)
   ) l);
 end $function$;
 grant execute on function public.get_links(p_codes text[], p_ahead integer) to service_role;

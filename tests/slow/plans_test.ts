@@ -257,6 +257,44 @@ for (const messages of [FEW, MANY]) {
   );
 }
 
+databaseTest(
+  `with ${MANY} links a look-up reads few pages, along with a hundred links that were made at that time`,
+  async (sql) => {
+    await sql.begin(async (tx) => {
+      // The index of the search, which is not asked here, would take minutes.
+      await tx.unsafe(`
+        set local session_replication_role = replica;
+        set local synchronous_commit = off;
+        drop index public.links_words_idx;
+        insert into public.links (code, request_hash, default_url, created_at)
+          select substr(md5(g::text), 1, 14), 'x', 'https://www.example.com/' || g, now() - g * interval '1 second'
+          from generate_series(1, ${MANY}) g`);
+    });
+    await sql`vacuum analyze public.links`;
+    const connection = await sql.reserve();
+    try {
+      await connection`create temporary table kept (answer jsonb)`;
+      for (let g = MANY / 2; g < MANY / 2 + TIMES; g++) {
+        const [{ code }] = await connection`select substr(md5(${String(g)}), 1, 14) as code`;
+        const { pages, answer } = await call<{ code: string; default_url: string }[]>(
+          connection,
+          "public.get_links",
+          `{${code}}`,
+          100,
+        );
+        assert(pages < 1000, `${pages} pages, each as often as it was read`);
+        const [{ heap }] = await connection`select count(distinct (l.ctid::text::point)[0])::int as heap
+          from public.links l where l.code = any (${answer.map(({ code }) => code)})`;
+        assert(heap <= 6, `${heap} pages of the table`);
+        const made = answer.map(({ default_url }) => Number(default_url.split("/").at(-1)) - g);
+        assertEquals(made.toSorted((a, b) => a - b), Array.from({ length: 101 }, (_, i) => i - 50));
+      }
+    } finally {
+      connection.release();
+    }
+  },
+);
+
 async function measure(sql: Sql, messages: number): Promise<void> {
   await sql`create temporary table kept (answer jsonb)`;
   for (const cost of [4, 1.1]) {

@@ -4,8 +4,8 @@
  * A link stays in memory until the database reports that it changed: one small query every few seconds
  * (`refresh_links`) keeps all of them current, where a time to live would reread each of them repeatedly. The most
  * visited links are ready to be resolved; many more are packed, and are unpacked on request, which takes a few
- * microseconds. While there is room, a link's neighbours are read with it: they cost hardly more than the call itself,
- * and the next visitor of one of them does not wait.
+ * microseconds. While there is room, a link's neighbours, which were made just before and after it, are read with it:
+ * they cost hardly more than the call itself, and the next visitor of one of them does not wait.
  *
  * Failure policy: while the database is unavailable, what is in memory is used, however old; a link that is not in
  * memory cannot be resolved (`database_unavailable`, 503).
