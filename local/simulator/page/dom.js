@@ -66,7 +66,8 @@ export function renew(parent, children) {
 function change(node, next) {
   if (node.nodeName !== next.nodeName) return false;
   if (node.nodeType === Node.TEXT_NODE) {
-    node.data = next.data;
+    // What is selected in it would not be any more.
+    if (node.data !== next.data) node.data = next.data;
     return true;
   }
   if (node.matches("button:not([data-key])") && !node.isEqualNode(next)) return false;
