@@ -321,6 +321,8 @@ language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
 set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_settled private.sending[];
+  -- Conversations whose message waits again.
+  v_over uuid[];
   -- Given up when the lease ended, and known after all.
   v_late uuid[] := '{}';
   v_media uuid[];
@@ -357,6 +359,12 @@ begin
     join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
     order by l.conversation_id for update of l
   ) held;
+  -- A status that came before this answer made it be sent again, as a template or a second time: what the answer tells is over.
+  v_over := array(
+    select r.conversation_id from unnest(v_settled) r join public.outbound_messages o on o.id = r.id where o.state = 'queued');
+  if v_over <> '{}' then
+    v_settled := array(select r from unnest(v_settled) r where r.conversation_id <> all (v_over));
+  end if;
 
   if cardinality(v_settled) < jsonb_array_length(p_results) then
     v_late := array(
@@ -423,7 +431,7 @@ begin
     cross join lateral private.channel_policy(r.channel) policy
     where r.message_id = any (v_media) and policy.media_wait is not null and l.conversation_id = r.conversation_id;
   end if;
-  perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r));
+  perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r) || v_over);
   -- An answer about the message itself shows that the account works again; opted-out people were not written to.
   if exists (select from public.senders s where s.held_since is not null) then
     with well as (
@@ -460,7 +468,8 @@ begin
       status_rank = case k.outcome when 'failed' then 2 else m.status_rank end, error = case k.outcome when 'failed' then k.error else m.error end
     from known k where m.id = k.message_id and m.status_rank = 0;
   end if;
-  return jsonb_build_object('settled', cardinality(v_settled), 'fenced', jsonb_array_length(p_results) - cardinality(v_settled))
+  return jsonb_build_object('settled', cardinality(v_settled) + cardinality(v_over),
+      'fenced', jsonb_array_length(p_results) - cardinality(v_settled) - cardinality(v_over))
     || case when current_setting('gatelink.told', true) = 'true' then '{"told": true}' else '{}' end::jsonb;
 end $$;
 comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbound with a given time.';

@@ -269,19 +269,22 @@ async function stateOf(sql: Sql, id: string) {
 }
 
 databaseTest(
-  "fallback: sent once if the provider says that the window is closed, at once or later",
+  "fallback: sent once if the provider says that the window is closed, at once, later or before it answers",
   async (sql) => {
-    for (const [phone, later] of [["4901", false], ["4902", true]] as const) {
+    for (const [phone, when] of [["4901", "at once"], ["4902", "later"], ["4903", "before"]] as const) {
       await written(sql, phone);
       const [{ id }] = await send(sql, 1, text("free", { ...to(phone), fallback: FALLBACK }));
+      // The last round's clock went on.
+      await sql`update public.senders set send_tat = null`;
       const first = await claim(sql, 2);
+      assertEquals(first.length, 1);
       const error = { code: 131047 };
-      if (later) {
-        await settle(sql, 2, first, { outcome: "sent", provider_id: "wamid.first" });
-        await ingest(sql, status("wamid.first", "failed", { callback: id, error: [error] }));
-      } else {
-        await settle(sql, 2, first, { outcome: "failed", error });
-      }
+      const sent = { outcome: "sent", provider_id: `wamid.${phone}` };
+      const fails = () => ingest(sql, status(sent.provider_id, "failed", { callback: id, error: [error] }));
+      if (when === "later") await settle(sql, 2, first, sent);
+      if (when !== "at once") await fails();
+      if (when === "before") await settle(sql, 2, first, sent);
+      if (when === "at once") await settle(sql, 2, first, { outcome: "failed", error });
       assertEquals(await stateOf(sql, id!), {
         state: "queued",
         used_fallback: true,
@@ -289,7 +292,7 @@ databaseTest(
         template: "shipped",
         error: null,
       });
-      const again = await claim(sql, later ? 10 + (Date.now() - T0) / 1000 : 9);
+      const again = await claim(sql, when !== "at once" ? 10 + (Date.now() - T0) / 1000 : 9);
       assertEquals(again.map(({ id, attempt, message }) => [id, attempt, message.type]), [[
         id,
         1,

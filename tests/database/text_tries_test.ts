@@ -97,6 +97,25 @@ for (const code of ["30003", "30008", "40004", "40006"]) {
   );
 }
 
+databaseTest(
+  "a text that failed before its provider answered is sent once more as well, and holds up nobody",
+  async (sql) => {
+    await begin(sql);
+    const id = await queue(sql);
+    const [claimed] = await claim(sql);
+    await tell(sql, "SM1", id, "failed", "30003");
+    assertEquals(await state(sql, id), ["queued", "queued", null, "30003"]);
+    const next = await queue(sql, "And bring the key.");
+    const answer = [{ id, lease: claimed.lease, outcome: "sent", provider_id: "SM1" }];
+    const [{ settled }] = await sql`select public.settle_outbound(${sql.json(answer)}) as settled`;
+    assertEquals(settled, { settled: 1, fenced: 0 });
+    assertEquals(await state(sql, id), ["queued", "queued", null, "30003"]);
+    assertEquals(await send(sql, 2), [next]);
+    assertEquals(await send(sql, 3, SOON), [id]);
+    assertEquals(await state(sql, id), ["accepted", "sent", null, "30003"]);
+  },
+);
+
 databaseTest("other failures are final, and so is every one with texts.second_try off", async (sql) => {
   await begin(sql);
   for (const code of ["30004", "30005", "30006", "30007", "21610"]) {
