@@ -570,7 +570,11 @@ edgeTest(
     await linked(edge, ANA);
     await says(edge, "Help");
     // Whoever sent it has not come back to say so, and never will.
-    await sql`delete from public.cards`;
+    await sql.begin(async (tx) => {
+      // A card that goes is removed from the chat as well.
+      await tx`set local session_replication_role = replica`;
+      await tx`delete from public.cards`;
+    });
     await sql`update public.deliveries set state = 'leased', delivered_at = null`;
     await sql`update private.delivery_lanes set due_at = now() + interval '1 minute', lease = gen_random_uuid()`;
     const card = cardIn(chat);
