@@ -402,6 +402,7 @@ create function private.queue_replies(p_settled private.settlement[], p_now time
 language plpgsql set search_path = '' as $$
 declare
   v_plain private.queued[] := private.plain_replies(p_settled, p_now);
+  v_keys text[] := array(select q.key from unnest(v_plain) q);
   v_queued integer := coalesce(cardinality(private.queue_messages(v_plain, p_now)), 0);
   v_one private.settlement;
   v_each record;
@@ -410,7 +411,7 @@ begin
   for v_one in
     select r.* from unnest(p_settled) r
     where r.outcome = 'delivered' and jsonb_array_length(coalesce(r.replies, '[]')) > 0
-      and not exists (select from unnest(v_plain) q where q.key = 'reply:' || r.delivery_id || ':1')
+      and 'reply:' || r.delivery_id || ':1' <> all (v_keys)
   loop
     v_each := private.queue_each_reply(v_one, p_now);
     v_queued := v_queued + v_each.queued;

@@ -180,7 +180,8 @@ begin
       select heads.turn, heads.conversation_id, heads.contact_id, heads.opted_out_at, o.id, o.message_id
       from heads
       join public.outbound_messages o on o.id = heads.id
-      where o.state in ('queued', 'leased')
+      -- Not "in ('queued', 'leased')": the index of all open messages would be read in place of the key.
+      where o.state not in ('sent', 'failed', 'unknown')
       for update of o skip locked
     ), leased as (
       update private.outbound_lanes l
@@ -360,17 +361,19 @@ begin
     order by l.conversation_id for update of l
   ) held;
   -- A status that came before this answer made it be sent again, as a template or a second time: what the answer tells is over.
+  -- By each message's key: joined, the index of all open messages would be read for each.
   v_over := array(
-    select r.conversation_id from unnest(v_settled) r join public.outbound_messages o on o.id = r.id where o.state = 'queued');
+    select r.conversation_id from unnest(v_settled) r
+    where (select o.state from public.outbound_messages o where o.id = r.id) = 'queued');
   if v_over <> '{}' then
     v_settled := array(select r from unnest(v_settled) r where r.conversation_id <> all (v_over));
   end if;
 
   if cardinality(v_settled) < jsonb_array_length(p_results) then
     v_late := array(
-      select o.id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
-      join public.outbound_messages o on o.id = r.id
-      where o.state = 'unknown' and r.outcome in ('sent', 'failed') and not exists (select from unnest(v_settled) s where s.id = r.id));
+      select r.id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+      where r.outcome in ('sent', 'failed') and not exists (select from unnest(v_settled) s where s.id = r.id)
+        and (select o.state from public.outbound_messages o where o.id = r.id) = 'unknown');
   end if;
   -- A status that arrived before the answer stays. In the order of ids, as apply_statuses locks them.
   perform from public.messages m

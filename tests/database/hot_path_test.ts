@@ -1,6 +1,6 @@
 /**
  * What each message goes through, on connections whose plans were made when the tables were empty: a turn reads about as
- * many rows as the one before, however many there are, and whether or not statistics came meanwhile.
+ * many rows as the one before, however many there are, however many wait, and whether or not statistics came meanwhile.
  */
 import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
@@ -75,8 +75,23 @@ async function turn(sql: Sql, number: number, d: string): Promise<void> {
   }
 }
 
+/** Of everybody until now, a message to the service and one to the person wait until tomorrow. */
+async function leaveWaiting(sql: Sql, d: string): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx`set local session_replication_role = replica`;
+    await tx`
+      insert into public.deliveries (message_id, destination_id, conversation_id, seq, next_attempt_at)
+      select private.uuid_v7(), ${d}, c.id, 1000000, now() + interval '1 day' from public.conversations c`;
+    await tx`update private.delivery_lanes set due_at = now() + interval '1 day'`;
+    await tx`
+      insert into public.outbound_messages (conversation_id, number_id, message_id, next_attempt_at)
+      select c.id, c.number_id, private.uuid_v7(), now() + interval '1 day' from public.conversations c`;
+    await tx`update private.outbound_lanes set due_at = now() + interval '1 day'`;
+  });
+}
+
 databaseTest(
-  "the hot path reads as much per message with 3,000 people as with 20, using plans from an empty database",
+  "the hot path reads as much per message with 3,000 people, half of whom have something waiting, as with 20, using plans from an empty database",
   async (pool) => {
     await pool`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;
     const d = await destination(pool, "d");
@@ -102,7 +117,9 @@ databaseTest(
       };
       await reads(0);
       const few = await reads(1);
-      for (let number = 2; number < 148; number++) await reads(number);
+      for (let number = 2; number < 75; number++) await reads(number);
+      await leaveWaiting(pool, d);
+      for (let number = 75; number < 148; number++) await reads(number);
       const many = await reads(148);
       for (const [name, n] of many) {
         const before = few.get(name) ?? 0;
@@ -117,6 +134,8 @@ databaseTest(
     } finally {
       sql.release();
     }
+    await pool`delete from public.deliveries where next_attempt_at > now() + interval '1 hour'`;
+    await pool`delete from public.outbound_messages where next_attempt_at > now() + interval '1 hour'`;
     assertEquals(await lost(pool), []);
   },
 );
