@@ -502,7 +502,8 @@ begin
     select count(*) into v_open from (
       select r.message_id from public.announcement_recipients r
       where r.announcement_id = v_announcement.id and r.state = 'queued' order by r.at desc limit v_batch) l
-    join public.outbound_messages o on o.id = l.message_id and o.state in ('queued', 'leased');
+    -- By key: joined, the index of all open messages may be read for each.
+    where (select o.state from public.outbound_messages o where o.id = l.message_id) in ('queued', 'leased');
     for v_contact in
       select r.contact_id from public.announcement_recipients r
       where r.announcement_id = v_announcement.id and r.state = 'pending' and r.next_at <= p_now

@@ -289,7 +289,8 @@ begin
     select count(*) into v_open from (
       select r.message_id from public.campaign_recipients r
       where r.campaign_id = v_campaign.id and r.state = 'queued' order by r.at desc limit greatest(1, v_campaign.per_minute / 6)) l
-    join public.outbound_messages o on o.id = l.message_id and o.state in ('queued', 'leased');
+    -- By key: joined, the index of all open messages may be read for each.
+    where (select o.state from public.outbound_messages o where o.id = l.message_id) in ('queued', 'leased');
     v_ids := array(
       select r.id from public.campaign_recipients r
       where r.campaign_id = v_campaign.id and r.state = 'pending' and r.next_at <= p_now
