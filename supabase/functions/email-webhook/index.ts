@@ -17,6 +17,7 @@ import { env } from "../_shared/config/env.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import type { IngestedMail, ResolvedMail } from "../_shared/contract/answers/mail.ts";
 import { rpc } from "../_shared/db/client.ts";
+import { precedence } from "../_shared/db/precedence.ts";
 import { loadConfig } from "../_shared/db/config.ts";
 import { count } from "../_shared/db/counters.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
@@ -42,20 +43,22 @@ import { shown } from "./shown.ts";
 
 type Item = Record<string, unknown>;
 
+const store = precedence.first(rpc);
+
 /** Mails in one call: a text of a mail may have 200 KB. */
 const GROUP = { maxItems: 32, maxQueued: 1000, maxBytes: 4 << 20, inFlight: 2, worthBeside: 8 };
 const size = (item: Item) => String(item.text_full ?? "").length + String(item.text ?? "").length + 2000;
 
 const resolve = groupCommit<Item, ResolvedMail>({
   ...GROUP,
-  commit: (items) => rpc("resolve_mails", { p_mails: items }),
+  commit: (items) => store("resolve_mails", { p_mails: items }),
 });
 const ingest = groupCommit<Item, IngestedMail>({
   ...GROUP,
   size,
-  commit: (items) => rpc("ingest_mails", { p_mails: items }),
+  commit: (items) => store("ingest_mails", { p_mails: items }),
 });
-const ingestEvents = (events: readonly MailEvent[]) => rpc("ingest_mail_events", { p_events: events });
+const ingestEvents = (events: readonly MailEvent[]) => store("ingest_mail_events", { p_events: events });
 
 function inboundCheck() {
   const { SENDGRID_INBOUND_PUBLIC_KEY: keys, SENDGRID_INBOUND_SECRET: secrets } = env(

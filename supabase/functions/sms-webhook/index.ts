@@ -8,6 +8,7 @@ import { pipeline } from "../_shared/compose.ts";
 import { env } from "../_shared/config/env.ts";
 import { killed, switchedOn } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
+import { precedence } from "../_shared/db/precedence.ts";
 import { loadConfig } from "../_shared/db/config.ts";
 import { count } from "../_shared/db/counters.ts";
 import { prepareFlags } from "../_shared/flags/evaluate.ts";
@@ -30,7 +31,7 @@ import { createTellMembers } from "./notices.ts";
 
 const authorise = createAuthorise();
 
-const ingest = createIngest(rpc, { fields: FIELDS }, {
+const ingest = createIngest(precedence.first(rpc), { fields: FIELDS }, {
   freed: () => waitUntil(pipeline.send()),
   told: () => waitUntil(pipeline.forward()),
 });

@@ -2,13 +2,14 @@ import { whatsapp } from "../_shared/channels/whatsapp/index.ts";
 import { pipeline } from "../_shared/compose.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
+import { precedence } from "../_shared/db/precedence.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { watch } from "../_shared/rollouts/compose.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import { inbound } from "../_shared/pipeline/inbound.ts";
 import { createIngest } from "../_shared/pipeline/ingest.ts";
 
-const ingest = createIngest(rpc, whatsapp, {
+const ingest = createIngest(precedence.first(rpc), whatsapp, {
   freed: () => waitUntil(pipeline.send()),
   told: () => waitUntil(pipeline.forward()),
 });

@@ -11,6 +11,7 @@ import { rpc } from "../db/client.ts";
 import { type Config, loadConfig } from "../db/config.ts";
 import { count, countFlag } from "../db/counters.ts";
 import { measure } from "../db/measurements.ts";
+import { precedence } from "../db/precedence.ts";
 import { type Flag, onForAnybody, prepareFlags } from "../flags/evaluate.ts";
 import { type DeliveryConfig, deliveryConfigOf, deliveryDepsOf } from "../delivery/compose.ts";
 import { log } from "../log/log.ts";
@@ -106,7 +107,7 @@ export function composePipeline(
     mailbox: mailboxAccess,
   };
   return createPipeline({
-    rpc,
+    rpc: precedence.after(rpc),
     count,
     measure,
     now: () => new Date(),
