@@ -19112,7 +19112,8 @@ begin
       select heads.turn, heads.conversation_id, heads.contact_id, heads.opted_out_at, o.id, o.message_id
       from heads
       join public.outbound_messages o on o.id = heads.id
-      where o.state in ('queued', 'leased')
+      -- Not "in ('queued', 'leased')": the index of all open messages would be read in place of the key.
+      where o.state not in ('sent', 'failed', 'unknown')
       for update of o skip locked
     ), leased as (
       update private.outbound_lanes l
@@ -29282,6 +29283,7 @@ CREATE OR REPLACE FUNCTION private.queue_replies(p_settled private.settlement[],
 AS $function$
 declare
   v_plain private.queued[] := private.plain_replies(p_settled, p_now);
+  v_keys text[] := array(select q.key from unnest(v_plain) q);
   v_queued integer := coalesce(cardinality(private.queue_messages(v_plain, p_now)), 0);
   v_one private.settlement;
   v_each record;
@@ -29290,7 +29292,7 @@ begin
   for v_one in
     select r.* from unnest(p_settled) r
     where r.outcome = 'delivered' and jsonb_array_length(coalesce(r.replies, '[]')) > 0
-      and not exists (select from unnest(v_plain) q where q.key = 'reply:' || r.delivery_id || ':1')
+      and 'reply:' || r.delivery_id || ':1' <> all (v_keys)
   loop
     v_each := private.queue_each_reply(v_one, p_now);
     v_queued := v_queued + v_each.queued;
@@ -32491,7 +32493,8 @@ begin
     select count(*) into v_open from (
       select r.message_id from public.announcement_recipients r
       where r.announcement_id = v_announcement.id and r.state = 'queued' order by r.at desc limit v_batch) l
-    join public.outbound_messages o on o.id = l.message_id and o.state in ('queued', 'leased');
+    -- By key: joined, the index of all open messages may be read for each.
+    where (select o.state from public.outbound_messages o where o.id = l.message_id) in ('queued', 'leased');
     for v_contact in
       select r.contact_id from public.announcement_recipients r
       where r.announcement_id = v_announcement.id and r.state = 'pending' and r.next_at <= p_now
@@ -32627,7 +32630,8 @@ begin
     select count(*) into v_open from (
       select r.message_id from public.campaign_recipients r
       where r.campaign_id = v_campaign.id and r.state = 'queued' order by r.at desc limit greatest(1, v_campaign.per_minute / 6)) l
-    join public.outbound_messages o on o.id = l.message_id and o.state in ('queued', 'leased');
+    -- By key: joined, the index of all open messages may be read for each.
+    where (select o.state from public.outbound_messages o where o.id = l.message_id) in ('queued', 'leased');
     v_ids := array(
       select r.id from public.campaign_recipients r
       where r.campaign_id = v_campaign.id and r.state = 'pending' and r.next_at <= p_now
@@ -33519,17 +33523,19 @@ begin
     order by l.conversation_id for update of l
   ) held;
   -- A status that came before this answer made it be sent again, as a template or a second time: what the answer tells is over.
+  -- By each message's key: joined, the index of all open messages would be read for each.
   v_over := array(
-    select r.conversation_id from unnest(v_settled) r join public.outbound_messages o on o.id = r.id where o.state = 'queued');
+    select r.conversation_id from unnest(v_settled) r
+    where (select o.state from public.outbound_messages o where o.id = r.id) = 'queued');
   if v_over <> '{}' then
     v_settled := array(select r from unnest(v_settled) r where r.conversation_id <> all (v_over));
   end if;
 
   if cardinality(v_settled) < jsonb_array_length(p_results) then
     v_late := array(
-      select o.id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
-      join public.outbound_messages o on o.id = r.id
-      where o.state = 'unknown' and r.outcome in ('sent', 'failed') and not exists (select from unnest(v_settled) s where s.id = r.id));
+      select r.id from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+      where r.outcome in ('sent', 'failed') and not exists (select from unnest(v_settled) s where s.id = r.id)
+        and (select o.state from public.outbound_messages o where o.id = r.id) = 'unknown');
   end if;
   -- A status that arrived before the answer stays. In the order of ids, as apply_statuses locks them.
   perform from public.messages m
