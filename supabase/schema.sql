@@ -19111,10 +19111,10 @@ begin
       -- Whoever has it is recording a status of it.
       select heads.turn, heads.conversation_id, heads.contact_id, heads.opted_out_at, o.id, o.message_id
       from heads
-      join public.outbound_messages o on o.id = heads.id
-      -- Not "in ('queued', 'leased')": the index of all open messages would be read in place of the key.
-      where o.state not in ('sent', 'failed', 'unknown')
-      for update of o skip locked
+      -- By key: joined, all open messages, or the whole table, may be read for each.
+      cross join lateral (
+        select o.id, o.message_id, o.state from public.outbound_messages o where o.id = heads.id limit 1 for update skip locked) o
+      where o.state in ('queued', 'leased')
     ), leased as (
       update private.outbound_lanes l
       set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(), waits_for = null, waits_until = null,
